@@ -1,0 +1,1 @@
+"""Flavor plugins: each knows what instances are for."""

@@ -1,0 +1,1 @@
+"""Instance plugins: each makes, destroys and describes instances of one kind."""

@@ -1,0 +1,136 @@
+"""The three plugin contracts, and what a group is handed to find plugins by name.
+
+A plugin is any object with these methods; nothing is inherited. It says what it is in ``interface`` and which extensions
+it has in ``offers`` ("Slots": provision is idempotent on (group, slot); "ConstantHealth": health never changes, do not ask;
+"HealthEvents": health changes are emitted). One that needs a beginning and an end also has ``start(emit)`` and ``stop()``.
+Errors are those of ``errors``: ``SpecError`` for a document, ``PluginFailure`` for everything else a plugin refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
+
+from msgspec import Raw
+
+from .documents import Allocation, Description, GroupDescription, GroupSpec, Health, InstanceSpec
+from .events import Emit, EventBatch
+from .plans import Reason, Step
+
+Interface = Literal["Group", "Instance", "Flavor"]
+VERSION = "0.1.0"
+"""The version of every interface and extension spoken here."""
+
+
+class Plugin(Protocol):
+    """What every plugin says of itself."""
+
+    @property
+    def interface(self) -> Interface: ...
+    @property
+    def offers(self) -> frozenset[str]: ...
+
+
+@runtime_checkable
+class Lifecycle(Protocol):
+    """The optional beginning and end of a plugin; its host calls both, in the loop that serves it."""
+
+    async def start(self, emit: Emit) -> None: ...
+    async def stop(self) -> None: ...
+
+
+class InstancePlugin(Plugin, Protocol):
+    """Makes, destroys and describes instances of one kind."""
+
+    async def validate(self, properties: Raw) -> None:
+        """Accept ``properties`` or raise SpecError; changes nothing."""
+
+    async def provision(self, spec: InstanceSpec, slot: str | None = None) -> str | None:
+        """Make one instance and return its ID; with a slot, return the living instance of (group, slot) if there is one.
+
+        Raises PluginFailure "occupied by ID" when that instance has another configuration.
+        """
+
+    async def destroy(self, instance: str) -> None:
+        """End the instance of this ID for good; afterwards it is no longer described."""
+
+    async def describe_instances(self, tags: Mapping[str, str], slots: bool = False) -> list[Description]:
+        """Return every living instance that carries all ``tags``; with ``slots``, name each one's slot."""
+
+
+class FlavorPlugin(Plugin, Protocol):
+    """Knows what instances are for: prepares their specs, judges their health, drains them."""
+
+    async def validate(self, properties: Raw, allocation: Allocation) -> None:
+        """Accept ``properties`` for this allocation or raise SpecError; changes nothing."""
+
+    async def prepare(self, properties: Raw, spec: InstanceSpec, allocation: Allocation) -> InstanceSpec:
+        """Return the spec with this flavor's Init, tags and attachments added."""
+
+    async def healthy(self, properties: Raw, instance: Description) -> Health:
+        """Judge one instance."""
+
+    async def drain(self, properties: Raw, instance: Description) -> None:
+        """Take the instance out of service before it is destroyed."""
+
+
+class GroupPlugin(Plugin, Protocol):
+    """Keeps groups as their committed specs want them. The last six methods are the Reconcile extension."""
+
+    async def commit_group(self, spec: GroupSpec, pretend: bool = False) -> str:
+        """Validate, store (durable before the return) and act on a spec; return InfraKit's Details sentence."""
+
+    async def free_group(self, group: str) -> None:
+        """Stop watching; the instances stay."""
+
+    async def destroy_group(self, group: str) -> None:
+        """Mark the group for destruction (durable) and wait until no instance is left, or a bounded time."""
+
+    async def describe_group(self, group: str) -> GroupDescription:
+        """Describe the instances of a watched group, live."""
+
+    async def inspect_groups(self) -> list[GroupSpec]:
+        """Return every watched group's spec."""
+
+    async def plan_group(self, group: str) -> Step:
+        """Observe and plan without acting: what the loop would do now."""
+
+    async def why_group(self, group: str) -> list[Reason]:
+        """Say why the group is not as wanted; empty when it is."""
+
+    async def pause_group(self, group: str) -> None:
+        """Keep the loop from acting until resumed or stepped."""
+
+    async def resume_group(self, group: str) -> None:
+        """Let the loop act again."""
+
+    async def step_group(self, group: str) -> Step:
+        """Make exactly one pass of a paused loop and say what it did."""
+
+    async def scale_group(self, group: str, size: int) -> str:
+        """Commit another size (0 included) of a Size group; return the Details sentence."""
+
+
+P = TypeVar("P", covariant=True)
+
+
+@dataclass(frozen=True)
+class Found(Generic[P]):
+    """A plugin that a lookup found, and the extensions it offers."""
+
+    plugin: P
+    offers: frozenset[str]
+
+
+class Lookup(Protocol):
+    """Plugins by name; whether one sits in this process or behind a socket cannot be told.
+
+    Finding is asked afresh each time, so a plugin may come, go and come back. Raises PluginNotFound, PluginUnavailable, or
+    ProtocolError when the plugin is of another interface.
+    """
+
+    async def instance(self, name: str) -> Found[InstancePlugin]: ...
+    async def flavor(self, name: str) -> Found[FlavorPlugin]: ...
+    def events(self, name: str) -> AsyncIterator[EventBatch]:
+        """Yield batches of the plugin's events for ever, across its restarts; the first, and each after a loss, has ``gap``."""

@@ -1,0 +1,111 @@
+"""The documents plugins exchange, as types: attribute names are Python's, member names on the wire are InfraKit's.
+
+A member that is absent and one that is ``null`` mean the same; ``[]`` and ``{}`` stay what they are. ``Raw`` members are
+opaque: they keep their text (key order, number spelling) on every hop. Decoding is in ``decode``.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+GROUP_TAG = "infrakit.group"
+"""Tag that makes an instance a member of a group; its value is the group's ID."""
+SHA_TAG = "infrakit.config_sha"
+"""Tag that holds the hash of the configuration an instance was made from (see ``config_sha``)."""
+
+NULL = Raw(b"null")
+
+_WIRE = {"id": "ID", "logical_id": "LogicalID", "logical_ids": "LogicalIDs", "apis": "APIs", "ok": "OK"}
+
+
+def wire_name(attribute: str) -> str:
+    """Return the member name on the wire for an attribute.
+
+    >>> wire_name("logical_id"), wire_name("instance"), wire_name("wake_after")
+    ('LogicalID', 'Instance', 'WakeAfter')
+    """
+    return _WIRE.get(attribute) or "".join(part.title() for part in attribute.split("_"))
+
+
+class Document(Struct, frozen=True, forbid_unknown_fields=True, rename=wire_name):
+    """Base of everything that travels: immutable, compared by value, members named as on the wire."""
+
+
+class Attachment(Document, frozen=True):
+    """Something an instance is to be attached to, such as a volume. Opaque to the group."""
+
+    id: str = ""
+    type: str = ""
+
+
+class InstanceSpec(Document, frozen=True):
+    """What an instance is to be made from; flavors transform it, instance plugins act on it."""
+
+    properties: Raw = NULL
+    tags: dict[str, str] | None = None
+    init: str = ""
+    logical_id: str | None = None
+    attachments: list[Attachment] | None = None
+
+
+class Description(Document, frozen=True):
+    """One living instance as its plugin describes it. ``slot`` travels only where it was asked for."""
+
+    id: str = ""
+    logical_id: str | None = None
+    tags: dict[str, str] | None = None
+    slot: str | UnsetType = UNSET
+
+
+class Allocation(Document, frozen=True):
+    """How many instances (cattle: ``size``) or which ones (pets: ``logical_ids``). Exactly one is used."""
+
+    size: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
+    logical_ids: list[str] | None = None
+
+
+class PluginSpec(Document, frozen=True):
+    """The name of a plugin and the opaque properties it is given."""
+
+    plugin: str = ""
+    properties: Raw = NULL
+
+
+class GroupProperties(Document, frozen=True):
+    """The inside of a group's spec, in the member order in which InfraKit prints it."""
+
+    instance: PluginSpec = PluginSpec()
+    flavor: PluginSpec = PluginSpec()
+    allocation: Allocation = Allocation()
+
+
+class GroupSpec(Document, frozen=True):
+    """A group as it is committed: an ID, any text, and properties that decode to ``GroupProperties``."""
+
+    id: str = ""
+    properties: Raw = NULL
+
+
+class GroupDescription(Document, frozen=True):
+    """The instances of a group, and whether the world is as the spec wants it."""
+
+    instances: list[Description] | None = None
+    converged: bool = False
+
+
+class Health(IntEnum):
+    """What a flavor says of an instance. Only UNHEALTHY is evidence; UNKNOWN never counts against anything."""
+
+    UNKNOWN = 0
+    HEALTHY = 1
+    UNHEALTHY = 2
+
+
+class Api(Document, frozen=True):
+    """One entry of the handshake: an interface or an extension, and its version."""
+
+    name: str = ""
+    version: str = ""

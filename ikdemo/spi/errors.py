@@ -1,0 +1,117 @@
+"""Every error this package raises on purpose, and whether trying again is safe.
+
+    IkdemoError
+    |-- SpecError            a document is wrong; terminal until it is changed          retry: no
+    |-- PluginFailure        a plugin understood and said no                            retry: after observing
+    |   |-- UnknownGroup     no such group is being watched                             retry: no
+    |   `-- RemoteFailure    the same, said on the other side of a socket               retry: after observing
+    |-- PluginUnavailable    nothing was sent: the plugin cannot be reached             retry: yes
+    |   `-- PluginNotFound   no socket of that name                                     retry: yes, once it runs
+    |-- OutcomeUnknown       sent, and no answer came; it may have happened             retry: observe first
+    |-- ProtocolError        the other side does not speak what we speak                retry: no
+    |-- InUse                a directory or name belongs to another living process      retry: when it is gone
+    |   `-- LeaseLost        it was ours and is not any longer                          retry: no, stop
+    |-- CorruptState         a stored file cannot be trusted                            retry: no, look at it
+    `-- NotConverged         the deadline passed; carries the reasons                   retry: yes, waiting is free
+
+Only the classes live here; every floor raises them. A command line prints ``str(error)`` and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+Retry = Literal["no", "yes", "observe first"]
+
+
+class IkdemoError(Exception):
+    """The root: anything this package says no with. ``code`` is its JSON-RPC error code, ``retry`` when to try again."""
+
+    code: ClassVar[int] = -32000
+    retry: ClassVar[Retry] = "no"
+
+
+class SpecError(IkdemoError):
+    """A document is not what it should be.
+
+    ``path`` is a JSON path such as ``$.Properties.Allocation.Size`` (empty when InfraKit's own sentence, which has no
+    path, is used), ``expected`` says what would have been right.
+    """
+
+    def __init__(self, message: str, *, path: str = "", expected: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+        self.expected = expected
+
+
+class PluginFailure(IkdemoError):
+    """A plugin understood the request and could not or would not do it; its text is the message."""
+
+    retry: ClassVar[Retry] = "observe first"
+
+
+class UnknownGroup(PluginFailure):
+    """The group plugin does not watch a group of this ID."""
+
+    retry: ClassVar[Retry] = "no"
+
+    def __init__(self, group: str) -> None:
+        super().__init__(f"Group '{group}' is not being watched")
+        self.group = group
+
+
+class RemoteFailure(PluginFailure):
+    """A plugin behind a socket answered with a JSON-RPC error; the message is that error's message, word for word."""
+
+    def __init__(self, message: str, *, remote_code: int = -32000, data: object = None) -> None:
+        super().__init__(message)
+        self.remote_code = remote_code
+        self.data = data
+
+
+class PluginUnavailable(IkdemoError):
+    """The request never left: no connection could be made."""
+
+    retry: ClassVar[Retry] = "yes"
+
+
+class PluginNotFound(PluginUnavailable):
+    """No plugin socket of this name is in the plugin directory."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Plugin not found: {name}")
+        self.name = name
+
+
+class OutcomeUnknown(IkdemoError):
+    """The request was sent and no answer came: it may or may not have happened. Observe before doing anything."""
+
+    retry: ClassVar[Retry] = "observe first"
+
+
+class ProtocolError(IkdemoError):
+    """Bytes arrived that are not what the protocol promises, here or on the other side."""
+
+    code = -32600
+
+
+class InUse(IkdemoError):
+    """Something that has one owner already has one; the message names the owner's pid where it can be known."""
+
+
+class LeaseLost(InUse):
+    """What this process owned now belongs to somebody else, or is gone: stop writing at once."""
+
+
+class CorruptState(IkdemoError):
+    """A file of ours cannot be read back; it is left as it is, and the message says where it is."""
+
+
+class NotConverged(IkdemoError):
+    """The wait ended before the group was as wanted; ``why`` holds one sentence per reason."""
+
+    retry: ClassVar[Retry] = "yes"
+
+    def __init__(self, message: str, why: tuple[str, ...] = ()) -> None:
+        super().__init__(message if not why else message + ": " + "; ".join(why))
+        self.why = why

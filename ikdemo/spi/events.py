@@ -1,0 +1,52 @@
+"""Facts that a plugin tells whoever listens, and the answer to a long poll for them.
+
+Plugins make ``Event`` values and hand them to the ``Emit`` callable they were started with; the ring behind it
+(``rpc.ring``) stamps the time. Kinds by plugin: instance: provisioned, destroyed, lost, changed, reported; flavor: health;
+group: committed, freed, destroying, gone, planned, acted, converged, drifted, halted, resumed, paused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import UNSET, UnsetType
+
+from .documents import Document
+
+
+class Event(Document, frozen=True):
+    """One fact. ``time`` is seconds since the epoch, stamped by the ring; members that do not apply are empty.
+
+    ``size`` is the number of slots wanted (group events), ``code`` a reason code, ``text`` the fact in words.
+    """
+
+    kind: str
+    time: float = 0.0
+    plugin: str = ""
+    group: str = ""
+    instance: str = ""
+    slot: str = ""
+    code: str = ""
+    text: str = ""
+    size: int | UnsetType = UNSET
+    tags: dict[str, str] | None = None
+
+
+Emit = Callable[[Event], None]
+"""What a plugin is started with; it never blocks and never fails."""
+
+
+class Cursor(Document, frozen=True):
+    """A place in one process's stream of events; another ``stream`` means that the process was restarted."""
+
+    stream: str = ""
+    next: int = 0
+
+
+class EventBatch(Document, frozen=True):
+    """Events since a cursor, oldest first. ``gap``: some were missed (or the stream is new), so describe again."""
+
+    stream: str
+    next: int
+    events: list[Event]
+    gap: bool = False

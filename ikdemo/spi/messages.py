@@ -1,0 +1,124 @@
+"""Parameters and results of every method on the wire, one type each; the table that names the methods is ``rpc.methods``.
+
+A client always sends every member (as InfraKit's do), except those of extensions, which are left out unless asked for.
+"""
+
+from __future__ import annotations
+
+from msgspec import UNSET, Raw, UnsetType
+
+from .documents import NULL, Allocation, Api, Description, Document, GroupDescription, GroupSpec, Health, InstanceSpec
+from .events import Cursor
+from .plans import Reason
+
+
+class Nothing(Document, frozen=True):
+    """Parameters of a method that takes none."""
+
+
+class Ok(Document, frozen=True):
+    """The result of a method that has nothing else to say."""
+
+    ok: bool = True
+
+
+class Implements(Document, frozen=True):
+    """Result of the handshake: what the plugin implements, its own interface first."""
+
+    apis: list[Api] | None = None
+
+
+class CommitGroup(Document, frozen=True):
+    spec: GroupSpec = GroupSpec()
+    pretend: bool = False
+
+
+class Details(Document, frozen=True):
+    details: str = ""
+
+
+class GroupID(Document, frozen=True):
+    id: str = ""
+
+
+class Described(Document, frozen=True):
+    description: GroupDescription = GroupDescription()
+
+
+class Inspected(Document, frozen=True):
+    """``groups`` is null, not an empty list, when there is none."""
+
+    groups: list[GroupSpec] | None = None
+
+
+class ValidateInstance(Document, frozen=True):
+    properties: Raw = NULL
+
+
+class Provision(Document, frozen=True):
+    """``slot`` belongs to the Slots extension and stands beside the spec, so that plain plugins never see it."""
+
+    spec: InstanceSpec = InstanceSpec()
+    slot: str | UnsetType = UNSET
+
+
+class Provisioned(Document, frozen=True):
+    id: str | None = None
+
+
+class DestroyInstance(Document, frozen=True):
+    instance: str = ""
+
+
+class DescribeInstances(Document, frozen=True):
+    """``slots`` belongs to the Slots extension."""
+
+    tags: dict[str, str] | None = None
+    slots: bool | UnsetType = UNSET
+
+
+class Descriptions(Document, frozen=True):
+    descriptions: list[Description] | None = None
+
+
+class ValidateFlavor(Document, frozen=True):
+    properties: Raw = NULL
+    allocation: Allocation = Allocation()
+
+
+class Prepare(Document, frozen=True):
+    properties: Raw = NULL
+    spec: InstanceSpec = InstanceSpec()
+    allocation: Allocation = Allocation()
+
+
+class Prepared(Document, frozen=True):
+    spec: InstanceSpec = InstanceSpec()
+
+
+class FlavorInstance(Document, frozen=True):
+    """Parameters of both Healthy and Drain."""
+
+    properties: Raw = NULL
+    instance: Description = Description()
+
+
+class Healthy(Document, frozen=True):
+    health: Health = Health.UNKNOWN
+
+
+class Watch(Document, frozen=True):
+    """Parameters of the long poll; ``timeout`` is in seconds, ``tags`` filter events that carry tags."""
+
+    since: Cursor = Cursor()
+    timeout: float = 0.0
+    tags: dict[str, str] | None = None
+
+
+class ScaleGroup(Document, frozen=True):
+    id: str = ""
+    size: int = 0
+
+
+class Reasons(Document, frozen=True):
+    reasons: list[Reason]

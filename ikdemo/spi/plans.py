@@ -1,0 +1,91 @@
+"""What the planner says, as documents: actions with their cause, reasons for what is not as wanted.
+
+They live here because they travel (Reconcile extension, events, the lab); they are made only in ``reconcile``.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from .documents import Document, Health
+
+Code = Literal[
+    "missing",
+    "surplus",
+    "outdated",
+    "adopted-outdated",
+    "unhealthy",
+    "health-unknown",
+    "provisioning",
+    "draining",
+    "backing-off",
+    "blocked",
+    "too-many-sick",
+    "halted",
+    "paused",
+    "plugin-unreachable",
+    "spec-refused",
+]
+"""Why something is not as wanted; machine-readable, stable."""
+
+
+class Seen(Document, frozen=True):
+    """One instance of the group as observed: its tags reduced to what a decision needs."""
+
+    id: str
+    logical_id: str | None = None
+    slot: str | None = None
+    sha: str | None = None
+    health: Health = Health.UNKNOWN
+
+
+class Action(Document, frozen=True):
+    """One thing to do: ``provision`` a slot, or ``destroy`` an instance; ``code`` is the reason it is done."""
+
+    verb: Literal["provision", "destroy"]
+    code: Code
+    slot: str = ""
+    instance: str = ""
+    logical_id: str | None = None
+
+
+class Reason(Document, frozen=True):
+    """Why a slot, an instance or the whole group is not as wanted, and what is awaited. Times are seconds since the epoch."""
+
+    code: Code
+    text: str
+    slot: str = ""
+    instance: str = ""
+    since: float = 0.0
+    awaits: str = ""
+    error: str = ""
+
+
+class Plan(Document, frozen=True):
+    """What would be done now and why; ``wake_after`` is in seconds, None when only an event can change the plan."""
+
+    actions: tuple[Action, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+    converged: bool = False
+    wake_after: float | None = None
+
+
+class Outcome(Document, frozen=True):
+    """What came of one action: ``instance`` is the ID made or destroyed, ``error`` empty when it went well.
+
+    ``unknown`` says that the request was sent and no answer came, ``terminal`` that the spec itself was refused.
+    """
+
+    action: Action
+    instance: str = ""
+    error: str = ""
+    unknown: bool = False
+    terminal: bool = False
+
+
+class Step(Document, frozen=True):
+    """One pass of the loop, written down: what was observed, what was planned, what came of it."""
+
+    observed: tuple[Seen, ...] = ()
+    plan: Plan = Plan()
+    outcomes: tuple[Outcome, ...] = ()
