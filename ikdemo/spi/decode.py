@@ -129,9 +129,7 @@ def _wrong_type(text: str, path: str) -> SpecError:
     found = _WHERE.match(text)
     what, where = (found[1], found[2]) if found else (text, None)
     path += (where or "$")[1:]
-    for name, words in _KINDS.items():
-        what = what.replace(f"`{name}`", words)
-    what = what.replace("`null`", "null").replace(" | ", " or ")
+    what = re.sub(r"`([^`]+)`", lambda m: " or ".join(_KINDS.get(kind, kind) for kind in m[1].split(" | ")), what)
     expected = what.removeprefix("Expected ").split(", got")[0]
     return SpecError(f"{path}: {what[0].lower()}{what[1:]}", path=path, expected=expected)
 

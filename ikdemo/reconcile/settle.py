@@ -1,0 +1,61 @@
+"""What is remembered after a pass: attempts and waits, consecutive unhealthy answers, what is expected, since when.
+
+Called by the supervisor and the simulator after the outcomes of a plan are known; the only maker of ``Memory``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..spi.documents import Health
+from ..spi.plans import Outcome, Plan
+from .backoff import backoff
+from .world import Desired, Memory, Observation, Trouble
+
+EXPECTED_FOR = 30.0
+"""Seconds for which an instance asked of a plugin without slots is awaited before it is asked for again."""
+
+
+def settle(
+    desired: Desired, observed: Observation, memory: Memory, plan: Plan, outcomes: Iterable[Outcome], now: float
+) -> Memory:
+    """Return the memory after a pass.
+
+    A doubtful observation changes nothing but since when. Trouble is forgotten with the first success.
+
+    >>> from ikdemo.reconcile.world import Slot
+    >>> from ikdemo.spi.plans import Action
+    >>> group = Desired("g", "sha", (Slot("0"),))
+    >>> failed = Outcome(Action("provision", "missing", "0"), error="no room")
+    >>> settle(group, Observation(), Memory(), Plan(), [failed], now=100.0).troubled["0"].attempts
+    1
+    """
+    since: dict[tuple[str, str, str], float] = {(r.code, r.slot, r.instance): r.since for r in plan.reasons}
+    if observed.error:
+        return Memory(memory.troubled, memory.sick, memory.expected, since)
+    present = {seen.id for seen in observed.instances}
+    keys = present | {slot.name for slot in desired.slots}
+    troubled = {key: trouble for key, trouble in memory.troubled.items() if key in keys}
+    expected = {key: until for key, until in memory.expected.items() if until > now and key not in present}
+    for outcome in outcomes:
+        key = outcome.action.slot if outcome.action.verb == "provision" else outcome.action.instance
+        if outcome.error:
+            attempts = troubled[key].attempts + 1 if key in troubled else 1
+            wait = backoff(desired.group, key, attempts)
+            troubled[key] = Trouble(attempts, now + wait, outcome.error, outcome.terminal)
+        else:
+            troubled.pop(key, None)
+        if outcome.action.verb == "provision" and not desired.idempotent and (outcome.unknown or not outcome.error):
+            expected[outcome.instance or key] = now + EXPECTED_FOR
+    return Memory(troubled, _sick(observed, memory), expected, since)
+
+
+def _sick(observed: Observation, memory: Memory) -> dict[str, int]:
+    """Count unhealthy answers in a row: a healthy one starts again, an unknown one is no evidence."""
+    counts = {}
+    for seen in observed.instances:
+        before = memory.sick.get(seen.id, 0)
+        count = before + 1 if seen.health is Health.UNHEALTHY else 0 if seen.health is Health.HEALTHY else before
+        if count:
+            counts[seen.id] = count
+    return counts

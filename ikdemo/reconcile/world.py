@@ -1,0 +1,93 @@
+"""What the planner is told: the desired slots, the observation, and what it remembers between passes.
+
+A group is a fixed set of slots; an instance is wanted because it occupies one. Everything here is immutable: ``settle``
+returns a new memory. Made by the supervisor, by tests and by the simulator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from ..spi.documents import Allocation, GroupProperties
+from ..spi.plans import Seen
+
+
+class Slot(NamedTuple):
+    """One place in a group. ``name`` is unique in the group and is what travels; pets also have a logical ID."""
+
+    name: str
+    logical_id: str | None = None
+
+
+def slots_of(allocation: Allocation) -> tuple[Slot, ...]:
+    """Return the slots of an allocation: 0..Size-1, or (logical ID, occurrence) written ``ID#occurrence``.
+
+    >>> [slot.name for slot in slots_of(Allocation(size=3))]
+    ['0', '1', '2']
+    >>> [slot.name for slot in slots_of(Allocation(logical_ids=["a", "b", "a"]))]
+    ['a#0', 'b#0', 'a#1']
+    """
+    if not allocation.logical_ids:
+        return tuple(Slot(str(n)) for n in range(allocation.size))
+    times: dict[str, int] = {}
+    slots = []
+    for logical_id in allocation.logical_ids:
+        occurrence = times.get(logical_id, 0)
+        times[logical_id] = occurrence + 1
+        slots.append(Slot(f"{logical_id}#{occurrence}", logical_id))
+    return tuple(slots)
+
+
+class Desired(Struct, frozen=True):
+    """What a group should be.
+
+    ``rolls``: outdated instances are replaced one at a time (false after a first commit, which only adopts).
+    ``destroying``: nothing is wanted any more. ``idempotent``: the instance plugin provisions a slot at most once.
+    """
+
+    group: str
+    sha: str
+    slots: tuple[Slot, ...]
+    pets: bool = False
+    rolls: bool = True
+    destroying: bool = False
+    idempotent: bool = True
+
+
+def desired(group: str, properties: GroupProperties, sha: str, *, rolls: bool = True) -> Desired:
+    """Return what a decoded spec wants."""
+    allocation = properties.allocation
+    return Desired(group, sha, slots_of(allocation), pets=bool(allocation.logical_ids), rolls=rolls)
+
+
+class Observation(Struct, frozen=True):
+    """What was seen in one pass; with an ``error`` it is doubt, not emptiness, and nothing may be concluded."""
+
+    instances: tuple[Seen, ...] = ()
+    error: str = ""
+
+
+class Trouble(Struct, frozen=True):
+    """What went wrong with one slot or one victim: how often, until when to wait (seconds), the last error."""
+
+    attempts: int
+    not_before: float
+    error: str
+    terminal: bool = False
+
+
+class Memory(Struct, frozen=True):
+    """What must be remembered between passes.
+
+    ``troubled``: slot name or instance ID to its trouble. ``sick``: instance ID to consecutive unhealthy answers.
+    ``expected``: with plugins that are not idempotent, what was provisioned and not yet seen (an ID, or a slot name when
+    no answer came) to the time until which it is awaited. ``since``: when each present reason was first given.
+    """
+
+    troubled: Mapping[str, Trouble] = {}
+    sick: Mapping[str, int] = {}
+    expected: Mapping[str, float] = {}
+    since: Mapping[tuple[str, str, str], float] = {}
