@@ -188,6 +188,9 @@ class _Draft:
             return False
         if trouble.not_before > self.now:
             self.wakes.append(trouble.not_before)
+            if trouble.unreachable:
+                self.because("plugin-unreachable", trouble.error, slot=slot, instance=instance, awaits="the plugin to answer")
+                return False
             text = f"{what} failed {_times(trouble)}"
             self.because("backing-off", text, slot=slot, instance=instance, awaits="the next attempt", error=trouble.error)
             return False

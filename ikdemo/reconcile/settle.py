@@ -16,6 +16,10 @@ EXPECTED_FOR = 30.0
 """Seconds for which an instance asked of a plugin without slots is awaited before it is asked for again."""
 
 
+UNREACHABLE_WAIT = 1.0
+"""Seconds until a plugin that could not be reached is asked again; its coming back usually wakes the loop before."""
+
+
 def settle(
     desired: Desired, observed: Observation, memory: Memory, plan: Plan, outcomes: Iterable[Outcome], now: float
 ) -> Memory:
@@ -40,14 +44,21 @@ def settle(
     for outcome in outcomes:
         key = outcome.action.slot if outcome.action.verb == "provision" else outcome.action.instance
         if outcome.error:
-            attempts = troubled[key].attempts + 1 if key in troubled else 1
-            wait = backoff(desired.group, key, attempts)
-            troubled[key] = Trouble(attempts, now + wait, outcome.error, outcome.terminal)
+            troubled[key] = _trouble(desired.group, key, troubled.get(key), outcome, now)
         else:
             troubled.pop(key, None)
         if outcome.action.verb == "provision" and not desired.idempotent and (outcome.unknown or not outcome.error):
             expected[outcome.instance or key] = now + EXPECTED_FOR
     return Memory(troubled, _sick(observed, memory), expected, since)
+
+
+def _trouble(group: str, key: str, before: Trouble | None, outcome: Outcome, now: float) -> Trouble:
+    """Count the attempt and say when the next one may be; a plugin that was away is simply asked again soon."""
+    attempts = before.attempts if before else 0
+    if outcome.unreachable:
+        return Trouble(attempts, now + UNREACHABLE_WAIT, outcome.error, unreachable=True)
+    wait = backoff(group, key, attempts + 1)
+    return Trouble(attempts + 1, now + wait, outcome.error, outcome.terminal)
 
 
 def _sick(observed: Observation, memory: Memory) -> dict[str, int]:

@@ -71,12 +71,16 @@ class Observation(Struct, frozen=True):
 
 
 class Trouble(Struct, frozen=True):
-    """What went wrong with one slot or one victim: how often, until when to wait (seconds), the last error."""
+    """What went wrong with one slot or one victim: how often, until when to wait (seconds), the last error.
+
+    ``terminal``: only another spec helps. ``unreachable``: a plugin could not be asked; attempts are not counted then.
+    """
 
     attempts: int
     not_before: float
     error: str
     terminal: bool = False
+    unreachable: bool = False
 
 
 class Memory(Struct, frozen=True):

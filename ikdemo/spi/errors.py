@@ -30,6 +30,10 @@ class IkdemoError(Exception):
     code: ClassVar[int] = -32000
     retry: ClassVar[Retry] = "no"
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows (IPython asks the exception for it): the sentence, not twenty frames."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class SpecError(IkdemoError):
     """A document is not what it should be.

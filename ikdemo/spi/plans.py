@@ -73,7 +73,8 @@ class Plan(Document, frozen=True):
 class Outcome(Document, frozen=True):
     """What came of one action: ``instance`` is the ID made or destroyed, ``error`` empty when it went well.
 
-    ``unknown`` says that the request was sent and no answer came, ``terminal`` that the spec itself was refused.
+    ``unknown``: the request was sent and no answer came. ``terminal``: the spec itself was refused. ``unreachable``: a plugin
+    could not be asked at all, which is nobody's fault in this group.
     """
 
     action: Action
@@ -81,6 +82,7 @@ class Outcome(Document, frozen=True):
     error: str = ""
     unknown: bool = False
     terminal: bool = False
+    unreachable: bool = False
 
 
 class Step(Document, frozen=True):

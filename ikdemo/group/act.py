@@ -1,0 +1,106 @@
+"""Carry out a plan: prepare and provision, drain and destroy, in parallel and bounded, one outcome per action begun.
+
+Every call of a round is answered (or past its deadline) before this returns, so the next observation is not older than what
+was done. Called by the supervisor only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+from msgspec import UNSET
+
+from ..reconcile.world import Desired
+from ..spi.contracts import FlavorPlugin, Found, InstancePlugin, Lookup
+from ..spi.documents import GROUP_TAG, SHA_TAG, Description, GroupProperties, InstanceSpec
+from ..spi.errors import IkdemoError, OutcomeUnknown, PluginUnavailable, SpecError
+from ..spi.plans import Action, Outcome
+
+PARALLEL_ACTIONS = 64
+"""Actions of one group in flight at a time."""
+
+log = logging.getLogger(__name__)
+
+
+class Actor:
+    """Does what a plan says for one group, with the plugins found at the beginning of the pass."""
+
+    def __init__(
+        self, desired: Desired, properties: GroupProperties, described: Iterable[Description], tell: Callable[[Outcome], None]
+    ) -> None:
+        self._desired, self._properties, self._tell = desired, properties, tell
+        self._described = {d.id: msgspec.structs.replace(d, slot=UNSET) for d in described}
+        self._instance: Found[InstancePlugin]
+        self._flavor: Found[FlavorPlugin] | IkdemoError
+
+    async def act(self, actions: Sequence[Action], lookup: Lookup, still_wanted: Callable[[], bool]) -> tuple[Outcome, ...]:
+        """Carry out ``actions``; those not begun when ``still_wanted`` turns false are left out.
+
+        A flavor that cannot be found makes provisioning fail, not destruction.
+        """
+        try:
+            self._instance = await lookup.instance(self._properties.instance.plugin)
+        except IkdemoError as error:
+            return tuple(_failed(action, error) for action in actions)  # nothing was begun, nothing to tell
+        try:
+            self._flavor = await lookup.flavor(self._properties.flavor.plugin)
+        except IkdemoError as error:
+            self._flavor = error
+        gate = asyncio.Semaphore(PARALLEL_ACTIONS)
+
+        async def one(action: Action) -> Outcome | None:
+            async with gate:
+                if not still_wanted():
+                    return None
+                outcome = await self._outcome(action)
+                self._tell(outcome)
+                return outcome
+
+        outcomes = await asyncio.gather(*(one(action) for action in actions))
+        return tuple(outcome for outcome in outcomes if outcome is not None)
+
+    async def _outcome(self, action: Action) -> Outcome:
+        try:
+            instance = await (self._provision(action) if action.verb == "provision" else self._destroy(action))
+        except IkdemoError as error:
+            return _failed(action, error)
+        return Outcome(action, instance, "" if instance else "the instance plugin gave no ID")
+
+    async def _provision(self, action: Action) -> str:
+        if isinstance(self._flavor, IkdemoError):
+            raise self._flavor
+        ours = {GROUP_TAG: self._desired.group, SHA_TAG: self._desired.sha}
+        spec = InstanceSpec(self._properties.instance.properties, ours, "", action.logical_id)
+        prepared = await self._flavor.plugin.prepare(self._properties.flavor.properties, spec, self._properties.allocation)
+        # A flavor's tags must not take an instance out of its group, or it would be made again and again.
+        prepared = msgspec.structs.replace(prepared, tags={**(prepared.tags or {}), **ours})
+        slot = action.slot if "Slots" in self._instance.offers else None
+        return await self._instance.plugin.provision(prepared, slot) or ""
+
+    async def _destroy(self, action: Action) -> str:
+        await self._drain(action)
+        await self._instance.plugin.destroy(action.instance)
+        return action.instance
+
+    async def _drain(self, action: Action) -> None:
+        """Drain as well as can be done: like InfraKit's, an instance is destroyed even if its flavor objects."""
+        if isinstance(self._flavor, IkdemoError):
+            return
+        try:
+            await self._flavor.plugin.drain(self._properties.flavor.properties, self._described[action.instance])
+        except IkdemoError as error:
+            log.warning("Draining %s failed: %s", action.instance, error)
+
+
+def _failed(action: Action, error: IkdemoError) -> Outcome:
+    return Outcome(
+        action,
+        action.instance,
+        str(error),
+        unknown=isinstance(error, OutcomeUnknown),
+        terminal=isinstance(error, SpecError),
+        unreachable=isinstance(error, PluginUnavailable),
+    )

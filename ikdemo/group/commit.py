@@ -1,0 +1,53 @@
+"""Is this spec acceptable? Everything that is checked before a group is committed, in InfraKit's order and words.
+
+Sentences of InfraKit's own are kept; where its text is that of Go's decoder, ours names the JSON path. Changes nothing.
+Called by ``Groups.commit_group``.
+"""
+
+from __future__ import annotations
+
+from msgspec import Raw
+
+from ..spi.config_sha import sha_of
+from ..spi.contracts import Lookup
+from ..spi.decode import decode
+from ..spi.documents import GroupProperties, GroupSpec, PluginSpec
+from ..spi.errors import PluginNotFound, SpecError
+from ..spi.text import compact
+
+
+def read(spec: GroupSpec) -> GroupProperties:
+    """Decode a group's properties and check what can be checked without asking anybody; raises SpecError."""
+    if not spec.id:
+        raise SpecError("Group ID must not be blank", path="$.ID", expected="a name")
+    try:
+        if bytes(spec.properties) == b"null":
+            raise SpecError("$.Properties: missing", path="$.Properties", expected="an object")
+        properties = decode(spec.properties, GroupProperties, path="$.Properties")
+    except SpecError as error:
+        raise SpecError(f"Invalid properties: {error}", path=error.path, expected=error.expected) from None
+    allocation = properties.allocation
+    if allocation.logical_ids and allocation.size:
+        raise SpecError("Only one Allocation method may be used", path="$.Properties.Allocation")
+    if not allocation.logical_ids and not allocation.size:
+        raise SpecError("Allocation must not be blank", path="$.Properties.Allocation")
+    sha_of(properties)
+    return GroupProperties(_compacted(properties.instance), _compacted(properties.flavor), allocation)
+
+
+async def ask_plugins(properties: GroupProperties, lookup: Lookup) -> None:
+    """Have both plugins of a group validate their parts, the flavor first; raises what they raise, word for word."""
+    try:
+        flavor = await lookup.flavor(properties.flavor.plugin)
+    except PluginNotFound as error:
+        raise SpecError(f"Failed to find Flavor plugin '{error.name}':{error}", path="$.Properties.Flavor.Plugin") from None
+    await flavor.plugin.validate(properties.flavor.properties, properties.allocation)
+    try:
+        instance = await lookup.instance(properties.instance.plugin)
+    except PluginNotFound as error:
+        raise SpecError(f"Failed to find Instance plugin '{error.name}':{error}", path="$.Properties.Instance.Plugin") from None
+    await instance.plugin.validate(properties.instance.properties)
+
+
+def _compacted(section: PluginSpec) -> PluginSpec:
+    return PluginSpec(section.plugin, Raw(compact(bytes(section.properties))))

@@ -1,0 +1,70 @@
+"""What is there: the instances of one group, described by their plugin and judged by their flavor.
+
+An answer that did not come is an observation with an error, never an empty one. Called by the supervisor and by Describe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..reconcile.world import Observation
+from ..spi.contracts import FlavorPlugin, Lookup
+from ..spi.documents import GROUP_TAG, SHA_TAG, Description, GroupProperties, Health
+from ..spi.errors import IkdemoError
+from ..spi.plans import Seen
+
+PARALLEL_CHECKS = 32
+"""Health questions in flight at a time."""
+
+
+class View(NamedTuple):
+    """One look at a group: the observation, the descriptions it was made from, and whether slots keep provisioning idempotent."""
+
+    observed: Observation
+    described: Sequence[Description]
+    idempotent: bool
+
+
+async def observe(group: str, properties: GroupProperties, lookup: Lookup, *, ask_health: bool) -> View:
+    """Describe the group by its tag and, if it is time, ask for the health of every member.
+
+    A flavor whose health is constant is not asked. The observation has an ``error`` when the instances could not be
+    described; a flavor that cannot be reached leaves health unknown.
+    """
+    try:
+        instance = await lookup.instance(properties.instance.plugin)
+        slots = "Slots" in instance.offers
+        described = await instance.plugin.describe_instances({GROUP_TAG: group}, slots=slots)
+    except IkdemoError as error:
+        return View(Observation(error=str(error)), [], True)
+    health = await _health(properties, lookup, described, ask_health)
+    seen = (
+        Seen(d.id, d.logical_id, d.slot or None, (d.tags or {}).get(SHA_TAG), h) for d, h in zip(described, health, strict=True)
+    )
+    return View(Observation(tuple(seen)), described, slots)
+
+
+async def _health(properties: GroupProperties, lookup: Lookup, described: Sequence[Description], ask: bool) -> list[Health]:
+    try:
+        flavor = await lookup.flavor(properties.flavor.plugin)
+    except IkdemoError:
+        return [Health.UNKNOWN] * len(described)
+    if "ConstantHealth" in flavor.offers:
+        return [Health.HEALTHY] * len(described)
+    return await _judge(flavor.plugin, properties, described) if ask else [Health.UNKNOWN] * len(described)
+
+
+async def _judge(flavor: FlavorPlugin, properties: GroupProperties, described: Sequence[Description]) -> list[Health]:
+    """Ask for the health of each instance, in order; no answer is no evidence."""
+    gate = asyncio.Semaphore(PARALLEL_CHECKS)
+
+    async def ask(description: Description) -> Health:
+        async with gate:
+            try:
+                return await flavor.healthy(properties.flavor.properties, description)
+            except IkdemoError:
+                return Health.UNKNOWN
+
+    return list(await asyncio.gather(*(ask(d) for d in described)))

@@ -1,0 +1,88 @@
+"""What a group plugin must not forget: one file per group with its spec and its marks, durable before anybody is told.
+
+Files are written atomically and read once, at the start. One process owns the directory. Only ``Groups`` uses this.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from .. import disk
+from ..spi.decode import decode, encode
+from ..spi.documents import GroupProperties
+from ..spi.errors import CorruptState, SpecError
+
+FORMAT = 1
+"""Version of the files; a newer one is refused rather than misread."""
+
+
+class Record(Struct, frozen=True):
+    """A committed group. ``rolls``: outdated instances are replaced (not after a first commit, which adopts).
+
+    ``destroying`` and ``paused`` are marks that outlive the process.
+    """
+
+    id: str
+    properties: GroupProperties
+    rolls: bool = False
+    destroying: bool = False
+    paused: bool = False
+    format: Annotated[int, Meta(ge=1)] = FORMAT
+
+
+class Store:
+    """The records of one group plugin, in memory and, with a directory, on disk."""
+
+    def __init__(self, directory: Path | None) -> None:
+        self._directory = directory
+        self._lease: disk.Lease | None = None
+
+    def open(self) -> list[Record]:
+        """Take the directory (created if missing) and return what it holds.
+
+        Raises InUse when another process has it, CorruptState for a file that cannot be read; nothing is changed then.
+        """
+        if self._directory is None:
+            return []
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lease = disk.Lease(self._directory)
+        disk.clear_leftovers(self._directory)
+        return [self._read(path) for path in sorted(self._directory.glob("*.json"))]
+
+    def save(self, record: Record) -> None:
+        """Write a record; on return it survives a power cut, and a kill half-way leaves the one before."""
+        if self._directory is not None:
+            disk.write_atomic(self._directory, _file_name(record.id), encode(record), durable=True, mode=0o600)
+
+    def remove(self, group: str) -> None:
+        """Forget a group, durably; forgetting an unknown one is no error."""
+        if self._directory is not None:
+            (self._directory / _file_name(group)).unlink(missing_ok=True)
+            disk.sync_directory(self._directory)
+
+    def close(self) -> None:
+        """Give the directory back."""
+        if self._lease is not None:
+            self._lease.release()
+            self._lease = None
+
+    def _read(self, path: Path) -> Record:
+        advice = f"the stored group {path} cannot be used; look at it, or move it away to go on without that group"
+        try:
+            record = decode(path.read_bytes(), Record)
+        except SpecError as error:
+            raise CorruptState(f"{advice} ({error})") from None
+        if record.format > FORMAT:
+            raise CorruptState(f"{advice} (it was written by a newer version)")
+        if path.name != _file_name(record.id):
+            raise CorruptState(f"{advice} (it holds the group {record.id!r}, which belongs to another file)")
+        return record
+
+
+def _file_name(group: str) -> str:
+    """Return the file of a group; its ID is any text, so the name is derived."""
+    return hashlib.sha256(group.encode("utf-8", "surrogatepass")).hexdigest()[:32] + ".json"

@@ -1,0 +1,174 @@
+"""The one loop of a group: observe, plan, act, settle, emit; then sleep until an event, a wake-up time or the poll.
+
+One task per group makes every pass, so a group's actions never overlap. What is wanted may change at any time
+(``want``): a pass under way finishes what it began and begins nothing more. Made by ``Groups``, one per group.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from ..reconcile.plan import plan
+from ..reconcile.settle import settle
+from ..reconcile.world import Desired, Memory, desired
+from ..spi.config_sha import sha_of
+from ..spi.contracts import Lookup
+from ..spi.events import Emit, Event
+from ..spi.plans import Outcome, Plan, Reason, Step
+from .act import Actor
+from .facts import Facts
+from .observe import View, observe
+from .store import Record
+
+log = logging.getLogger(__name__)
+
+PAUSED = Reason("paused", "the group is paused: nothing is done until it is resumed or stepped", awaits="resume or step")
+
+
+class Supervisor:
+    """Keeps one group as its record wants it, from ``start`` until ``stop`` or, when destroying, until none is left."""
+
+    def __init__(self, record: Record, lookup: Lookup, emit: Emit, poll_interval: float, *, resumed: bool) -> None:
+        self._lookup, self._poll = lookup, poll_interval
+        self._facts = Facts(record.id, emit, converged=True if resumed else None)
+        self._memory = Memory()
+        self._wake = asyncio.Event()
+        self._doubt = asyncio.Event()
+        self._steps: list[asyncio.Future[Step]] = []
+        self._stopping = False
+        self._own: set[str] = set()
+        self._health_due = 0.0
+        self._task: asyncio.Task[None] | None = None
+        self._set(record)
+
+    def _set(self, record: Record) -> None:
+        self.record = record
+        aim = desired(record.id, record.properties, sha_of(record.properties), rolls=record.rolls)
+        self.aim = msgspec.structs.replace(aim, destroying=record.destroying)
+
+    def start(self, when_gone: Callable[[], Awaitable[None]]) -> None:
+        """Begin; ``when_gone`` is awaited once, at the end, if the group was to be destroyed and nothing of it is left."""
+        self._task = asyncio.create_task(self._run(when_gone), name=f"supervisor of {self.record.id}")
+
+    async def stop(self) -> None:
+        """Finish what was begun, begin nothing more, and end."""
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            await asyncio.wait([self._task])
+        for waiting in self._steps:
+            waiting.cancel()
+
+    def want(self, record: Record) -> None:
+        """Take another record as what is wanted, from now on; trouble with another spec is forgotten."""
+        if record.properties != self.record.properties:
+            self._memory = msgspec.structs.replace(self._memory, troubled={})
+        self._set(record)
+        self._facts.start_over()
+        self._wake.set()
+
+    def hear(self, event: Event) -> None:
+        """Wake for an instance plugin's event, unless it is the echo of what this loop did."""
+        echo = event.kind in ("provisioned", "destroyed") and event.instance in self._own
+        if event.group in ("", self.record.id) and not echo:
+            self._wake.set()
+
+    def wake(self) -> None:
+        """Make a pass soon."""
+        self._wake.set()
+
+    async def look(self, *, ask_health: bool = True) -> tuple[View, Plan]:
+        """Observe and plan without acting and without remembering: what would be done now."""
+        view = await self._observe(ask_health)
+        todo = self._plan(view)
+        if self.record.paused:
+            todo = msgspec.structs.replace(todo, reasons=(PAUSED, *todo.reasons))
+        return view, todo
+
+    async def step(self) -> Step:
+        """Have the loop make one acting pass, paused or not, and return what it did."""
+        waiting: asyncio.Future[Step] = asyncio.get_running_loop().create_future()
+        self._steps.append(waiting)
+        self._wake.set()
+        return await waiting
+
+    async def gone(self, timeout: float) -> bool:
+        """Wait until the loop has ended because nothing is left; false after ``timeout`` seconds or a pass in doubt."""
+        if self._task is None:
+            return True
+        self._doubt.clear()
+        doubt = asyncio.create_task(self._doubt.wait())
+        await asyncio.wait([self._task, doubt], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        doubt.cancel()
+        return self._task.done()
+
+    async def _run(self, when_gone: Callable[[], Awaitable[None]]) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            record, (waiting, self._steps) = self.record, (self._steps, [])
+            try:
+                step = await self._pass(act=bool(waiting) or not record.paused)
+            except Exception as error:  # a bug in one pass must not end the healing of the group
+                log.exception("A pass over group %s failed", record.id)
+                step = Step(plan=Plan(reasons=(Reason("blocked", f"internal error: {error}"),)))
+            for future in waiting:
+                if not future.done():
+                    future.set_result(step)
+            if record.destroying and step.plan.converged:
+                await when_gone()
+                return
+            if all(outcome.error for outcome in step.outcomes):
+                wake_after = step.plan.wake_after
+                await self._sleep(self._poll if wake_after is None else min(self._poll, wake_after))
+
+    async def _pass(self, *, act: bool) -> Step:
+        """Make one pass; nothing is changed anywhere else."""
+        aim = self.aim
+        view = await self._observe(self._health_is_due())
+        if aim is not self.aim:
+            return Step()  # something else is wanted meanwhile: look again with that in mind
+        todo = self._plan(view)
+        self._facts.planned(todo, len(aim.slots), aim.destroying)
+        outcomes = await self._act(todo, view) if act and todo.actions else ()
+        settled = outcomes if aim is self.aim else [outcome for outcome in outcomes if not outcome.error]
+        self._memory = settle(self._judging(view), view.observed, self._memory, todo, settled, time.time())
+        if view.observed.error:
+            self._doubt.set()
+        return Step(view.observed.instances, todo, outcomes)
+
+    async def _act(self, todo: Plan, view: View) -> tuple[Outcome, ...]:
+        aim = self.aim
+        self._facts.acting(todo.actions, len(aim.slots))
+        self._own = {action.instance for action in todo.actions if action.instance}
+        actor = Actor(aim, self.record.properties, view.described, self._facts.acted)
+        outcomes = await actor.act(todo.actions, self._lookup, lambda: aim is self.aim and not self._stopping)
+        self._own.update(outcome.instance for outcome in outcomes)
+        return outcomes
+
+    def _health_is_due(self) -> bool:
+        """Say whether to ask for health in this pass: at every poll, and always while an update may be waiting for it."""
+        now = time.time()
+        due = now >= self._health_due
+        if due:
+            self._health_due = now + self._poll
+        return due or any(code == "outdated" or code == "health-unknown" for code, _, _ in self._memory.since)
+
+    async def _observe(self, ask_health: bool) -> View:
+        return await observe(self.record.id, self.record.properties, self._lookup, ask_health=ask_health)
+
+    def _judging(self, view: View) -> Desired:
+        return msgspec.structs.replace(self.aim, idempotent=view.idempotent)
+
+    def _plan(self, view: View) -> Plan:
+        return plan(self._judging(view), view.observed, self._memory, time.time())
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._wake.wait(), max(seconds, 0.001))
+        except TimeoutError:
+            pass

@@ -1,0 +1,210 @@
+"""The planner's promises over generated groups and worlds: P1, P2, P4, P6 and P7, and that it converges."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ikdemo.reconcile.plan import plan, sentences
+from ikdemo.reconcile.settle import settle
+from ikdemo.reconcile.world import Desired, Memory, Observation, Slot, Trouble, slots_of
+from ikdemo.spi.documents import Allocation, Health
+from ikdemo.spi.plans import Outcome, Plan, Seen
+
+SHAS = ("new", "old", None)
+NOW = 1_000_000.0
+
+sizes = st.integers(0, 6)
+logical_ids = st.lists(st.sampled_from(["a", "b", "c", "ü"]), min_size=1, max_size=5)
+allocations = st.one_of(st.builds(Allocation, sizes), st.builds(Allocation, st.just(0), logical_ids))
+
+
+@st.composite
+def groups(draw: st.DrawFn) -> Desired:
+    allocation = draw(allocations)
+    return Desired(
+        "g",
+        "new",
+        slots_of(allocation),
+        pets=bool(allocation.logical_ids),
+        rolls=draw(st.booleans()),
+        destroying=draw(st.sampled_from([False, False, False, True])),
+        idempotent=draw(st.booleans()),
+    )
+
+
+@st.composite
+def worlds(draw: st.DrawFn, group: Desired) -> Observation:
+    """Return any observation: own slots, foreign slots, none, doubles, all kinds of health."""
+    names = [slot.name for slot in group.slots] + ["7", "x#0", None, None]
+    by_slot = {slot.name: slot.logical_id for slot in group.slots}
+    seen = []
+    for number in range(draw(st.integers(0, 9))):
+        slot = draw(st.sampled_from(names))
+        logical_id = by_slot.get(slot) if slot in by_slot else draw(st.sampled_from([None, "a", "b", "z"]))
+        seen.append(
+            Seen(f"instance-{number}", logical_id, slot, draw(st.sampled_from(SHAS)), draw(st.sampled_from(list(Health))))
+        )
+    return Observation(tuple(draw(st.permutations(seen))))
+
+
+@st.composite
+def memories(draw: st.DrawFn, group: Desired, observed: Observation) -> Memory:
+    keys = [slot.name for slot in group.slots] + [seen.id for seen in observed.instances]
+    if not keys:
+        return Memory()
+    trouble = st.builds(Trouble, st.integers(1, 9), st.floats(NOW - 9, NOW + 9), st.just("no"), st.booleans(), st.booleans())
+    some = st.dictionaries(st.sampled_from(keys), trouble, max_size=3)
+    sick = st.dictionaries(st.sampled_from(keys), st.integers(1, 5), max_size=9)
+    expected = st.dictionaries(st.sampled_from([*keys, "instance-x"]), st.floats(NOW - 9, NOW + 9), max_size=3)
+    return Memory(draw(some), draw(sick), draw(expected))
+
+
+cases = groups().flatmap(lambda g: worlds(g).flatmap(lambda o: memories(g, o).map(lambda m: (g, o, m))))
+
+
+@settings(max_examples=600, deadline=None)
+@given(cases)
+def test_never_more_than_wanted_and_one_action_per_slot(case: tuple[Desired, Observation, Memory]) -> None:
+    group, observed, memory = case
+    todo = plan(group, observed, memory, NOW)
+    made = [a.slot for a in todo.actions if a.verb == "provision"]
+    assert len(made) == len(set(made))
+    wanted = {slot.name for slot in group.slots}
+    assert set(made) <= wanted
+    if made:
+        nobodys = [s for s in observed.instances if group.pets and s.logical_id is None and s.slot not in wanted]
+        assert len(observed.instances) - len(nobodys) + len(made) <= len(group.slots)
+    ended = [a.instance for a in todo.actions if a.verb == "destroy"]
+    assert len(ended) == len(set(ended))
+    assert not group.destroying or not made
+
+
+@settings(max_examples=600, deadline=None)
+@given(cases)
+def test_never_destroys_a_healthy_wanted_instance_nor_one_it_did_not_see(case: tuple[Desired, Observation, Memory]) -> None:
+    group, observed, memory = case
+    todo = plan(group, observed, memory, NOW)
+    seen = {s.id: s for s in observed.instances}
+    ended = [a for a in todo.actions if a.verb == "destroy"]
+    assert all(a.instance in seen for a in ended)
+    if group.destroying:
+        return
+    wanted = {slot.name for slot in group.slots}
+    for action in ended:
+        victim = seen[action.instance]
+        rivals = [s for s in observed.instances if s.slot == victim.slot and s.id != victim.id]
+        good = victim.slot in wanted and victim.sha == group.sha and victim.health is not Health.UNHEALTHY
+        assert not good or any(r.sha == group.sha for r in rivals), action
+    assert len([a for a in ended if a.code == "outdated"]) <= 1
+    assert group.rolls or not [a for a in ended if a.code == "outdated"]
+
+
+@settings(max_examples=600, deadline=None)
+@given(cases)
+def test_everything_not_as_wanted_has_a_reason_and_a_converged_world_is_left_alone(
+    case: tuple[Desired, Observation, Memory],
+) -> None:
+    group, observed, memory = case
+    todo = plan(group, observed, memory, NOW)
+    assert bool(todo.actions) <= bool(todo.reasons)
+    assert len(sentences(todo.reasons)) == len(todo.reasons)
+    if todo.converged:
+        assert not todo.actions
+        assert not todo.reasons
+        if not group.destroying:
+            assert len(observed.instances) == len(group.slots)
+            assert all(seen.sha == group.sha for seen in observed.instances)
+    elif not (group.destroying and not observed.instances):
+        assert todo.reasons
+    if todo.wake_after is not None:
+        assert todo.wake_after >= 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(cases)
+def test_asking_twice_gives_the_same_plan_and_changes_nothing(case: tuple[Desired, Observation, Memory]) -> None:
+    group, observed, memory = case
+    before = repr((group, observed, memory))
+    assert plan(group, observed, memory, NOW) == plan(group, observed, memory, NOW)
+    assert repr((group, observed, memory)) == before
+
+
+@given(cases)
+def test_a_failed_observation_leads_to_no_action(case: tuple[Desired, Observation, Memory]) -> None:
+    group, observed, memory = case
+    doubt = Observation(observed.instances, error="no answer")
+    todo = plan(group, doubt, memory, NOW)
+    assert todo.actions == ()
+    assert [r.code for r in todo.reasons] == ["plugin-unreachable"]
+    after = settle(group, doubt, memory, todo, (), NOW)
+    assert (after.troubled, after.sick, after.expected) == (memory.troubled, memory.sick, memory.expected)
+
+
+def carry_out(group: Desired, world: dict[str, Seen], todo: Plan, serial: int) -> tuple[list[Outcome], int]:
+    """Do what the plan says to a model of a plugin whose provisioning is idempotent on the slot."""
+    outcomes = []
+    for action in todo.actions:
+        if action.verb == "destroy":
+            world.pop(action.instance)
+            outcomes.append(Outcome(action, action.instance))
+            continue
+        living = [s for s in world.values() if s.slot == action.slot]
+        if not living:
+            serial += 1
+            living = [Seen(f"made-{serial:04}", action.logical_id, action.slot, group.sha, Health.HEALTHY)]
+            world[living[0].id] = living[0]
+        outcomes.append(Outcome(action, living[0].id))
+    return outcomes, serial
+
+
+@settings(max_examples=300, deadline=None)
+@given(groups().flatmap(lambda g: worlds(g).map(lambda o: (g, o))))
+def test_every_world_converges_when_nothing_fails_and_stays_so(case: tuple[Desired, Observation]) -> None:
+    group, observed = case
+    world = {s.id: s for s in observed.instances if s.health is Health.HEALTHY and not (group.pets and s.logical_id is None)}
+    memory, now, serial = Memory(), NOW, 0
+    most = max(len(world), len(group.slots))
+    for _ in range(2 * len(world) + len(group.slots) + 4):
+        view = Observation(tuple(world.values()))
+        todo = plan(group, view, memory, now)
+        outcomes, serial = carry_out(group, world, todo, serial)
+        memory = settle(group, view, memory, todo, outcomes, now)
+        assert len(world) <= most
+        now += 1.0
+    final = plan(group, Observation(tuple(world.values())), memory, now)
+    stuck = {reason.code for reason in final.reasons}
+    assert final.actions == ()
+    assert final.converged or stuck == {"adopted-outdated"}
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.integers(1, 5),
+    st.lists(st.tuples(st.sampled_from(["stale", "partial", "lost", "kill", "none"]), st.integers(0, 99)), max_size=25),
+)
+def test_slots_never_exceed_the_size_under_stale_partial_and_lost_answers(size: int, faults: list[tuple[str, int]]) -> None:
+    """The table of over-creation: with slots and idempotent provisioning its last column is zero."""
+    group = Desired("g", "new", tuple(Slot(str(n)) for n in range(size)))
+    world: dict[str, Seen] = {}
+    past: list[tuple[Seen, ...]] = [()]
+    memory, serial, now = Memory(), 0, NOW
+    for fault, pick in [*faults, ("none", 0), ("none", 0), ("none", 0)]:
+        if fault == "kill" and world:
+            world.pop(sorted(world)[pick % len(world)])
+        truth = tuple(world.values())
+        past.append(truth)
+        instances = past[pick % len(past)] if fault == "stale" else truth
+        if fault == "partial" and instances:
+            instances = tuple(s for n, s in enumerate(instances) if n != pick % len(instances))
+        view = Observation(instances)
+        todo = plan(group, view, memory, now)
+        assert all(action.verb == "provision" for action in todo.actions)
+        outcomes, serial = carry_out(group, world, todo, serial)
+        if fault == "lost":
+            outcomes = [Outcome(o.action, error="no answer came", unknown=True) for o in outcomes]
+        memory = settle(group, view, memory, todo, outcomes, now)
+        assert len(world) <= size
+        assert len({s.slot for s in world.values()}) == len(world)
+        now += 200.0
+    assert len(world) == size
