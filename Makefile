@@ -1,0 +1,64 @@
+# One command each; every target first sets up what it needs.   make lab | test | check | bench | install | constraints | clean
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The first Python of 3.11 or newer on the PATH. Another one: make install PYTHON=/path/to/python3.12
+PYTHON = $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+
+.PHONY: help install lab test check bench constraints clean
+
+help:
+	@echo "make lab          open the first notebook in JupyterLab (LAB_ARGS=--no-browser for a machine without a screen)"
+	@echo "make test         run the checks and every test (TEST_ARGS='-k heal' for some of them)"
+	@echo "make check        style, types and import floors only"
+	@echo "make bench        measure how long healing takes on this machine"
+	@echo "make install      create $(VENV) and install everything there; the others do it themselves"
+	@echo "make constraints  renew the pinned versions"
+	@echo "make clean        remove $(VENV) and every cache"
+
+install: $(STAMP)
+
+# Done once, and again whenever the dependencies or their pins change.
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv was found. On Debian or Ubuntu: apt install python3-venv." \
+		"Elsewhere: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@echo "Installing into $(VENV); the first time takes about a minute."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# Jupyter refuses to run as root unless told so. Its terminals start in this folder with $(BIN) on their PATH: activate is the rc
+# file of their shell, because a login shell would reset the PATH in /etc/profile.
+lab: install
+	@. $(BIN)/activate && exec jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) \
+		--LabApp.default_url=/lab/tree/notebooks/00-welcome.ipynb \
+		--ServerApp.terminado_settings='{"shell_command": ["bash", "--rcfile", "$(CURDIR)/$(BIN)/activate"]}' $(LAB_ARGS)
+
+test: check
+	$(BIN)/python -m pytest $(TEST_ARGS)
+
+check: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: install
+	$(BIN)/python -m benchmarks.heal $(BENCH_ARGS)
+
+# The closure of pyproject.toml in a fresh environment, resolved with the oldest Python that is supported, so that the pins hold
+# for all: make constraints PYTHON=python3.11
+constraints:
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(PYTHON) -m venv "$$fresh" && \
+	renew() { { sed '/^[^#]/,$$d' "$$2"; "$$fresh/bin/pip" freeze --exclude ikdemo; } >"$$fresh/pins" && cp "$$fresh/pins" "$$2"; } && \
+	pin() { "$$fresh/bin/pip" install --quiet --disable-pip-version-check ".[$$1]" && renew "$$@"; } && \
+	pin lab binder/requirements.txt && pin dev constraints.txt
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

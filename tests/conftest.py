@@ -1,0 +1,90 @@
+"""What every test may rely on: a directory short enough for sockets, no silent skip in CI, no process left behind.
+
+Hooks are registered as one plugin, so that they hold for the doctests inside the package too.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+MARK = "IKDEMO_TEST_SESSION"  # in the environment of every process that a test starts, however it is detached
+
+
+@pytest.fixture
+def short_dir() -> Iterator[Path]:
+    """Give a private temporary directory whose path leaves room for a socket's name (107 bytes in all)."""
+    path = Path(tempfile.mkdtemp(prefix="ik-", dir=os.environ.get("XDG_RUNTIME_DIR") or "/tmp"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if os.environ.get("CI") or os.environ.get("IKDEMO_CI"):
+        config.pluginmanager.register(NoSkips())
+    if MARK not in os.environ:  # a test run inside a test leaves this to the outer one
+        os.environ[MARK] = secrets.token_hex(8)
+        config.pluginmanager.register(NoOrphans(os.environ[MARK]))
+
+
+class NoSkips:
+    """Turn every skip into a failure: in CI, whatever a test needs is there or the test is wrong."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        refuse_skip(report)
+        return report
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(self) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        report = yield
+        refuse_skip(report)
+        return report
+
+
+def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Make a failure of a skip; an expected failure stays what it is."""
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome, report.longrepr = "failed", f"skipped, which CI does not allow: {reason}"
+
+
+class NoOrphans:
+    """Fail the run when a process that a test started outlives it by more than two seconds; kill what is left."""
+
+    def __init__(self, session_mark: str) -> None:
+        self._needle = f"{MARK}={session_mark}".encode()
+        self._left: list[str] = []
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        deadline = time.monotonic() + 2.0
+        while (left := self._alive()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        for pid, command in left.items():
+            self._left.append(f"{pid} {command}")
+            os.kill(pid, signal.SIGKILL)
+        if left:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for line in self._left:
+            terminalreporter.write_line(f"left running by a test: {line}", red=True)
+
+    def _alive(self) -> dict[int, str]:
+        found = {}
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                if int(entry.name) != os.getpid() and self._needle in (entry / "environ").read_bytes().split(b"\0"):
+                    found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue  # not ours, or gone meanwhile
+        return found
