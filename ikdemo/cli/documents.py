@@ -1,0 +1,45 @@
+"""Read the documents that a command line names, and say in which file a mistake is. Called by the verbs that take a FILE."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+from msgspec import Raw
+
+from ..spi.decode import decode
+from ..spi.errors import SpecError
+from ..spi.text import compact
+
+T = TypeVar("T")
+LARGEST = 8 << 20
+"""The largest document, in bytes, that a plugin takes."""
+
+
+def read_document(file: str, kind: type[T]) -> T:
+    """Read one JSON value of ``kind`` from a file.
+
+    Raises OSError when it cannot be read, SpecError with the file's name when it is not what it should be.
+    """
+    with Path(file).open("rb") as stream:
+        text = stream.read(LARGEST + 1)
+    try:
+        if len(text) > LARGEST:
+            raise SpecError(f"larger than {LARGEST >> 20} MiB")
+        text.decode()
+        return decode(text, kind)
+    except UnicodeDecodeError as error:
+        line = text.count(b"\n", 0, error.start) + 1
+        raise SpecError(f"{file}: not UTF-8 text: line {line} holds the byte 0x{text[error.start]:02x}") from None
+    except SpecError as error:
+        raise SpecError(f"{file}: {error}", path=error.path, expected=error.expected) from None
+
+
+def read_properties(file: str) -> Raw:
+    """Read a file that is a plugin's Properties: any one JSON value, sent as it is but for white space."""
+    return packed(read_document(file, Raw))
+
+
+def packed(raw: Raw) -> Raw:
+    """Return opaque JSON as it travels, without white space."""
+    return Raw(compact(bytes(raw)))

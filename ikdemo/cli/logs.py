@@ -1,0 +1,68 @@
+"""Write log lines on stderr in the form of InfraKit's programs, so that whoever reads theirs can read ours.
+
+Off a terminal ``time="..." level=info msg="..."`` and a blank; on one ``INFO[0000] ...`` in colour. Set up once, by whichever
+program starts; everything else says ``logging.getLogger(__name__)`` and no more. Levels: 0 panic, 1 fatal, 2 error, 3 warn,
+4 info, 5 debug.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import time
+from typing import TextIO
+
+_LEVELS = (logging.CRITICAL + 10, logging.CRITICAL, logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
+_WORDS = {"CRITICAL": "fatal", "ERROR": "error", "WARNING": "warning", "INFO": "info", "DEBUG": "debug"}
+_COLOURS = {"fatal": 31, "error": 31, "warning": 33, "info": 34, "debug": 37}
+_PLAIN = re.compile(r"[A-Za-z0-9.-]*\Z")
+_SHORT = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", '"': '\\"', "\\": "\\\\"}
+
+
+def quote(text: str) -> str:
+    r"""Quote a text as Go's ``%q`` does.
+
+    >>> print(quote('no "x"\n'), quote("caf\u00e9 \x01 \x7f \u2028"))
+    "no \"x\"\n" "café \x01 \x7f \u2028"
+    """
+    return '"' + "".join(_SHORT.get(c) or (c if c.isprintable() else _escape(ord(c))) for c in text) + '"'
+
+
+def _escape(code: int) -> str:
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+class GoForm(logging.Formatter):
+    """Formats records as InfraKit's logger does; ``terminal`` chooses the form for people."""
+
+    def __init__(self, terminal: bool) -> None:
+        super().__init__()
+        self.terminal = terminal
+        self.began = time.monotonic()
+
+    def format(self, record: logging.LogRecord) -> str:
+        level = _WORDS.get(record.levelname, "info")
+        message = record.getMessage()
+        if self.terminal:
+            seconds = int(time.monotonic() - self.began)
+            return f"\x1b[{_COLOURS[level]}m{level[:4].upper()}\x1b[0m[{seconds:04d}] {message:<44} "
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(record.created)) + _zone(record.created)
+        return f'time="{stamp}" level={level} msg={message if _PLAIN.match(message) else quote(message)} '
+
+
+def _zone(at: float) -> str:
+    offset = time.strftime("%z", time.localtime(at))
+    return "Z" if offset in ("+0000", "-0000") else f"{offset[:3]}:{offset[3:]}"
+
+
+def set_up(level: int = 4, stream: TextIO | None = None) -> None:
+    """Send everything logged at ``level`` (0 to 5, clamped) or graver to stderr, in Go's form."""
+    stream = stream or sys.stderr
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(GoForm(stream.isatty()))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(_LEVELS[min(max(level, 0), 5)])
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    logging.raiseExceptions = False  # a closed stderr ends no program

@@ -1,0 +1,123 @@
+"""The plugin programs, under InfraKit's names: read their flags, set up the log, and serve one plugin until told to stop.
+
+Decides names, flags and defaults of the programs; the plugins themselves and how they are served are below. Called by the
+console scripts, and by ``ikdemo infrakit-...`` (which is how the lab starts them).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+from ..spi.errors import IkdemoError
+from .flags import Flag, duration, parse, switch
+from .pages import HELP, LOG, flag_table, unknown
+
+if TYPE_CHECKING:
+    from ..spi.contracts import Lookup, Plugin
+
+EXIT_WITH_STDIN = Flag("exit-with-stdin", "stop when standard input ends, as it does when the parent dies", switch, False)
+
+
+@dataclass(frozen=True)
+class PluginProgram:
+    """A program that serves one plugin. ``make`` gets the flags, the folder of the sockets and the lookup of other plugins."""
+
+    name: str
+    summary: str
+    socket: str
+    make: Callable[[Mapping[str, Any], Path, Lookup], Plugin]
+    flags: tuple[Flag, ...] = ()
+
+    def run(self, argv: Sequence[str]) -> int:
+        """Serve until SIGTERM or Ctrl-C and return the exit status; raises IkdemoError when the flags are wrong."""
+        name = Flag("name", "name of the plugin, which is that of its socket", default=self.socket)
+        flags = (name, *self.flags, EXIT_WITH_STDIN, LOG, HELP)
+        parsed = parse(argv, flags)
+        if parsed.values["help"] or parsed.words == ["help"]:
+            print(f"{self.summary}.\n\nUsage: {self.name} [version] [flags]\n\n{flag_table(flags)}")
+            return 0
+        if parsed.words == ["version"]:
+            print(f"Version: {__version__}\nRevision: Unspecified")
+            return 0
+        if parsed.words:
+            raise IkdemoError(unknown(parsed.words[0], self.name, ["version", "help"]))
+        return self._serve(parsed.values)
+
+    def _serve(self, values: Mapping[str, Any]) -> int:
+        from ..assembly import run
+        from ..rpc.discovery import plugin_dir
+        from .logs import set_up
+
+        set_up(values["log"])
+        directory = plugin_dir()
+        return run(
+            lambda lookup: self.make(values, directory, lookup),
+            name=values["name"],
+            directory=directory,
+            exit_with_stdin=values["exit-with-stdin"],
+        )
+
+
+def _group(values: Mapping[str, Any], directory: Path, lookup: Lookup) -> Plugin:
+    from ..group.plugin import Groups
+
+    if values["poll-interval"] <= 0:
+        raise IkdemoError("the poll interval must be longer than 0")
+    state = Path(values["state-dir"]) if values["state-dir"] else directory / f"{values['name']}.state"
+    return Groups(lookup, state_dir=state, poll_interval=values["poll-interval"])
+
+
+def _file(values: Mapping[str, Any], directory: Path, lookup: Lookup) -> Plugin:
+    from ..instance.file import FileInstances
+
+    return FileInstances(Path(values["dir"]) if values["dir"] else directory / f"{values['name']}.instances")
+
+
+def _vanilla(values: Mapping[str, Any], directory: Path, lookup: Lookup) -> Plugin:
+    from ..flavor.vanilla import Vanilla
+
+    return Vanilla()
+
+
+_POLL = Flag("poll-interval", "how often to look although nothing was reported", duration, 10.0, placeholder="duration")
+_STATE = Flag("state-dir", "folder of the committed specs (default: NAME.state beside the socket)", placeholder="folder")
+_DIR = Flag("dir", "folder of the instance files (default: NAME.instances beside the socket)", placeholder="folder")
+_PROGRAMS = (
+    PluginProgram("infrakit-group-default", "Keeps groups of instances as they were committed", "group", _group, (_POLL, _STATE)),
+    PluginProgram("infrakit-instance-file", "Instances that are files in a folder", "instance-file", _file, (_DIR,)),
+    PluginProgram("infrakit-flavor-vanilla", "The flavor that adds what its Properties say", "flavor-vanilla", _vanilla),
+)
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run the plugin program whose name is the first argument."""
+    program = next((p for p in _PROGRAMS if p.name == argv[0]), None)
+    if program is None:
+        raise IkdemoError(unknown(argv[0], "ikdemo", [p.name for p in _PROGRAMS]))
+    return program.run(argv[1:])
+
+
+def group_default() -> int:
+    """Run ``infrakit-group-default`` with the arguments of this process."""
+    return _main("infrakit-group-default")
+
+
+def instance_file() -> int:
+    """Run ``infrakit-instance-file`` with the arguments of this process."""
+    return _main("infrakit-instance-file")
+
+
+def flavor_vanilla() -> int:
+    """Run ``infrakit-flavor-vanilla`` with the arguments of this process."""
+    return _main("infrakit-flavor-vanilla")
+
+
+def _main(program: str) -> int:
+    from .main import guarded
+
+    return guarded(run, [program, *sys.argv[1:]])

@@ -1,0 +1,81 @@
+"""The verb ``ikdemo group wait``: block until a group is as it was committed, and say meanwhile why it is not yet.
+
+Woken by the group plugin's events; the poll is for plugins that have none and for events that were missed. Loaded by
+``commands``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from ..spi.errors import NotConverged, OutcomeUnknown, PluginUnavailable
+from ..spi.plans import Reason
+from . import columns
+from .commands import Call, Verb
+from .durations import format_duration
+from .flags import Flag, duration
+from .reach import peers
+
+if TYPE_CHECKING:
+    from ..rpc.peers import Peers
+
+POLL = 1.0
+TIMEOUT = Flag("timeout", "how long to wait at most", duration, 30.0, placeholder="duration")
+
+
+async def wait(call: Call) -> None:
+    group, began = call.arguments[0], time.monotonic()
+    reasons: list[Reason] = []
+    said: set[str] = set()
+    try:
+        async with asyncio.timeout(call["timeout"]), peers(call.directory) as found, _woken(found, call["name"], group) as woken:
+            while reasons := await _reasons(found, call["name"], group):
+                for text in [columns.reason_text(reason) for reason in reasons]:
+                    if text not in said:
+                        print(f"{time.monotonic() - began:7.1f}s  {text}", flush=True)
+                said = {columns.reason_text(reason) for reason in reasons}
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(woken.wait(), POLL)
+                woken.clear()
+    except TimeoutError:
+        why = tuple(columns.reason_text(reason) for reason in reasons)
+        raise NotConverged(f"{group} is not as committed after {format_duration(call['timeout'])}", why) from None
+    print(f"{group} is converged after {format_duration(time.monotonic() - began)}")
+
+
+async def _reasons(found: Peers, name: str, group: str) -> list[Reason]:
+    """Ask why the group is not as wanted. A plugin that is away is a reason, an unknown group an error."""
+    try:
+        plugin = await found.group(name)
+        if "Reconcile" in plugin.offers:
+            return await plugin.plugin.why_group(group)
+        converged = (await plugin.plugin.describe_group(group)).converged
+        return [] if converged else [Reason("provisioning", "the group plugin says no more than: not converged")]
+    except (PluginUnavailable, OutcomeUnknown) as error:
+        return [Reason("plugin-unreachable", str(error))]
+
+
+@contextlib.asynccontextmanager
+async def _woken(found: Peers, name: str, group: str) -> AsyncIterator[asyncio.Event]:
+    """Give an asyncio event that is set whenever the plugin says something of the group, or something was missed."""
+    woken = asyncio.Event()
+
+    async def listen() -> None:
+        async for batch in found.events(name):
+            if batch.gap or any(event.group == group for event in batch.events):
+                woken.set()
+
+    listening = asyncio.create_task(listen())
+    try:
+        yield woken
+    finally:
+        listening.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await listening
+
+
+VERBS = (Verb("wait", "ID", "Wait until a group is as it was committed", wait, (TIMEOUT,)),)
