@@ -1,0 +1,80 @@
+"""The rules that hold the tests themselves: no silent skip in CI, no process left behind, make's targets as they are told."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+PROBES = {
+    "test_skipping.py": "import pytest\n\ndef test_one():\n    pytest.skip('no engine here')\n",
+    "test_not_collected.py": "import pytest\npytest.importorskip('no_such_module')\n",
+    "test_orphan.py": "import subprocess\n\ndef test_one():\n    subprocess.Popen(['sleep', '60'], start_new_session=True)\n",
+    "test_fine.py": "def test_one(short_dir):\n    assert len(str(short_dir)) < 60\n",
+}
+
+
+def pytest_on(name: str, folder: Path, **environment: str) -> tuple[int, str]:
+    """Run one probe in a process of its own, under our conftest."""
+    shutil.copy(ROOT / "tests/conftest.py", folder)
+    (folder / name).write_text(PROBES[name])
+    clean = {key: value for key, value in os.environ.items() if key not in ("CI", "IKDEMO_CI", "IKDEMO_TEST_SESSION")}
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:nbval",
+        "--rootdir",
+        ".",
+        "-c",
+        os.devnull,
+        name,
+    ]
+    done = subprocess.run(command, cwd=folder, env=clean | environment, capture_output=True, text=True)
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("name", ["test_skipping.py", "test_not_collected.py"])
+def test_a_skip_fails_in_ci_only(name: str, tmp_path: Path) -> None:
+    status, _ = pytest_on(name, tmp_path)
+    assert status in (0, 5)  # 5: nothing ran
+    status, said = pytest_on(name, tmp_path, CI="true")
+    assert status in (1, 2)
+    assert "skipped, which CI does not allow" in said
+
+
+def test_a_process_left_behind_fails_the_run(tmp_path: Path) -> None:
+    status, said = pytest_on("test_orphan.py", tmp_path)
+    assert status == 1
+    assert re.search(r"left running by a test: \d+ sleep 60", said)
+
+
+def test_an_honest_test_passes_in_ci(tmp_path: Path) -> None:
+    assert pytest_on("test_fine.py", tmp_path, CI="true")[0] == 0
+
+
+def test_make_tells_its_targets_and_has_them() -> None:
+    told = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    targets = re.findall(r"^make (\w+)", told, re.MULTILINE)
+    assert targets[:2] == ["lab", "test"]
+    for target in targets:
+        subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, check=True)
+
+
+def test_make_says_what_to_do_without_a_python(tmp_path: Path) -> None:
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    done = subprocess.run(["make", "install", "PYTHON="], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "apt install python3-venv" in done.stderr
