@@ -24,6 +24,7 @@ USER learner
 EXPOSE 8888
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s \
   CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8888/api', timeout=4)"]
+ENV SHELL=/bin/bash
 ENTRYPOINT ["tini", "-g", "--"]
 # Jupyter makes a new token at every start and prints the address that holds it.
-CMD ["jupyter", "lab", "--ip=0.0.0.0", "--port=8888", "--no-browser", "--LabApp.default_url=/lab/tree/notebooks/00-welcome.ipynb"]
+CMD ["ikdemo", "lab", "--", "--ip=0.0.0.0", "--port=8888", "--no-browser"]

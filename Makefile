@@ -32,12 +32,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-# Jupyter refuses to run as root unless told so. Its terminals start in this folder with $(BIN) on their PATH: activate is the rc
-# file of their shell, because a login shell would reset the PATH in /etc/profile.
 lab: install
-	@. $(BIN)/activate && exec jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) \
-		--LabApp.default_url=/lab/tree/notebooks/00-welcome.ipynb \
-		--ServerApp.terminado_settings='{"shell_command": ["bash", "--rcfile", "$(CURDIR)/$(BIN)/activate"]}' $(LAB_ARGS)
+	@exec $(BIN)/ikdemo lab -- $(LAB_ARGS)
 
 test: check
 	$(BIN)/python -m pytest $(TEST_ARGS)
