@@ -1,0 +1,186 @@
+"""Calls one plugin: a bounded pool of kept-alive connections, and an honest word about what became of each call.
+
+Whether a request was sent, and so whether it may have happened, is known only here: ``PluginUnavailable`` when it surely did
+not happen, ``OutcomeUnknown`` when it may have. Nothing that changes the world is ever sent twice. Accepts whatever InfraKit's
+own clients accept. Called by the proxies and ``peers``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import itertools
+import os
+import socket
+from pathlib import Path
+from typing import TypeVar
+
+from msgspec import Raw, Struct
+
+from ..spi.decode import decode, encode
+from ..spi.documents import NULL, Document
+from ..spi.errors import OutcomeUnknown, PluginUnavailable, ProtocolError, RemoteFailure, SpecError
+from ..spi.text import compact, quote
+from .discovery import check_length
+from .methods import holds_text
+from .outbound import Answer, Broken, OutboundConnection
+
+R = TypeVar("R")
+
+LIMIT = 64
+"""Connections to one plugin, and so calls at once; further calls wait within their own deadline."""
+
+
+class Reply(Struct, frozen=True, forbid_unknown_fields=True):
+    """The envelope of an answer; ``jsonrpc`` and ``id`` are not looked at."""
+
+    jsonrpc: Raw = NULL
+    result: Raw = NULL
+    error: Raw = NULL
+    id: Raw = NULL
+
+
+class RemoteError(Struct, frozen=True, forbid_unknown_fields=True):
+    code: int = -32000
+    message: str = ""
+    data: Raw = NULL
+
+
+class Client:
+    """The connections to one plugin. ``lost`` counts those that ended without our doing: then the plugin may be another one."""
+
+    def __init__(self, path: Path, limit: int = LIMIT) -> None:
+        self.path = Path(path)
+        self.name = self.path.name
+        self.lost = 0
+        self._limit = asyncio.Semaphore(limit)
+        self._idle: list[OutboundConnection] = []
+        self._open: set[OutboundConnection] = set()
+        self._ids = itertools.count(1)
+        self._closed = False
+
+    async def call(self, method: str, params: Document, result: type[R], deadline: float, *, reads: bool = False) -> R:
+        """Call ``method`` and return its result, or raise what became of it, after ``deadline`` seconds at the latest.
+
+        ``reads`` says that the method changes nothing: if a kept-alive connection breaks, it is asked again on a new one.
+        Raises PluginUnavailable, OutcomeUnknown, RemoteFailure, ProtocolError.
+        """
+        body = b'{"jsonrpc":"2.0","method":%b,"params":%b,"id":%d}' % (quote(method).encode(), encode(params), next(self._ids))
+        what = f"plugin {self.name}: {method}"
+        sent: list[OutboundConnection] = []
+        try:
+            async with asyncio.timeout(deadline), self._limit:
+                answer = await self._exchange(body, reads, sent)
+        except ProtocolError as error:
+            raise ProtocolError(f"{what}: {error}") from None
+        except TimeoutError:
+            if sent:
+                raise OutcomeUnknown(f"{what}: no answer within {deadline:g} s; it may have happened") from None
+            raise PluginUnavailable(f"{what}: could not be sent within {deadline:g} s") from None
+        except Broken as broken:
+            if broken.unsent:
+                raise PluginUnavailable(f"{what}: {broken} before the request was sent") from None
+            raise OutcomeUnknown(f"{what}: {broken}; it may have happened") from None
+        return _read(answer, result, what)
+
+    def close(self) -> None:
+        """Close every connection; calls under way end with OutcomeUnknown."""
+        self._closed = True
+        for connection in list(self._open):
+            connection.close()
+
+    async def _exchange(self, body: bytes, reads: bool, sent: list[OutboundConnection]) -> Answer:
+        """Send a body and return the answer; once more on a new connection when that is surely harmless."""
+        while True:
+            connection = await self._acquire()
+            fresh = connection.fresh
+            sent.append(connection)
+            try:
+                answer = await connection.exchange(body)
+            except Broken as broken:
+                if fresh or not (reads or broken.unsent):
+                    raise
+                sent.clear()
+                continue
+            finally:
+                self._release(connection)
+            return answer
+
+    async def _acquire(self) -> OutboundConnection:
+        """Take the connection used last, if it still lives, or open one."""
+        if self._closed:
+            raise PluginUnavailable(f"plugin {self.name}: this client is closed")
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.alive():
+                return connection
+            connection.close()
+        loop = asyncio.get_running_loop()
+        connected = await _connect(self.path)
+        _, connection = await loop.create_unix_connection(lambda: OutboundConnection(self._on_lost), sock=connected)
+        self._open.add(connection)
+        return connection
+
+    def _release(self, connection: OutboundConnection) -> None:
+        """Keep a connection whose answer is complete; drop any other."""
+        if connection.reusable and not self._closed:
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    def _on_lost(self, connection: OutboundConnection, ours: bool) -> None:
+        self._open.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+        if not ours:
+            self.lost += 1
+
+
+async def _connect(path: Path) -> socket.socket:
+    """Connect, waiting while the plugin's queue of connections is full; the caller's deadline ends that."""
+    try:
+        check_length(path)
+    except SpecError as error:
+        raise PluginUnavailable(str(error)) from None
+    connecting = socket.socket(socket.AF_UNIX)
+    connecting.setblocking(False)
+    try:
+        while (outcome := connecting.connect_ex(os.fspath(path))) == errno.EAGAIN:  # noqa: ASYNC110, no event tells
+            await asyncio.sleep(0.005)
+    except BaseException:
+        connecting.close()
+        raise
+    if outcome == 0:
+        return connecting
+    connecting.close()
+    why = os.strerror(outcome).lower()
+    hint = {errno.ECONNREFUSED: "; its process is gone, start it again", errno.ENOENT: "; it is not running"}.get(outcome, "")
+    raise PluginUnavailable(f"plugin {path.name} cannot be reached at {path}: {why}{hint}")
+
+
+def _read(answer: Answer, result: type[R], what: str) -> R:
+    """Return the result that an answer holds, or raise what it says."""
+    try:
+        reply = decode(answer.body, Reply)
+    except SpecError as error:
+        shown = answer.body[:200].decode("utf-8", "replace").strip()
+        if answer.status != 200:
+            raise ProtocolError(f"{what}: answered HTTP {answer.status}: {shown}") from None
+        raise ProtocolError(f"{what}: the answer is {error}" if shown else f"{what}: the answer is empty") from None
+    if reply.error != NULL:
+        raise _remote(reply.error)
+    if reply.result == NULL:
+        raise ProtocolError("result is null")
+    try:
+        return decode(compact(bytes(reply.result)) if holds_text(result) else reply.result, result)
+    except SpecError as error:
+        raise ProtocolError(f"{what}: the result is not what it should be: {error}") from None
+
+
+def _remote(error: Raw) -> RemoteFailure:
+    """Turn an error object into the error it stands for; one of another shape is its own message."""
+    try:
+        said = decode(error, RemoteError)
+        return RemoteFailure(said.message, remote_code=said.code)
+    except SpecError:
+        return RemoteFailure(bytes(error).decode("utf-8", "replace"))

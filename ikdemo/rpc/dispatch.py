@@ -1,0 +1,168 @@
+"""Answers one request body with one reply body: the JSON-RPC 2.0 envelope, single or batch, over the table of methods.
+
+What an envelope may look like, which error code says what, and how many calls are at work at once is decided only here; HTTP
+is not known. Called by ``http`` for every complete request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from msgspec import Raw, Struct
+
+from ..spi.contracts import Plugin
+from ..spi.decode import decode, encode
+from ..spi.documents import NULL
+from ..spi.errors import IkdemoError, SpecError
+from ..spi.text import compact, quote
+from .methods import METHODS, Method, holds_text
+from .ring import Ring
+
+log = logging.getLogger(__name__)
+
+BATCH = 64
+"""Calls in one array."""
+AT_WORK = 256
+"""Calls inside the plugin at once; further ones wait. Long polls are counted by the ring instead."""
+PARSE, INVALID, PARAMS, INTERNAL, PLUGIN = -32700, -32600, -32602, -32603, -32000
+
+
+class Call(Struct, frozen=True, forbid_unknown_fields=True):
+    """A request as it came; nothing is judged yet, so that the ID is known even when the rest is wrong."""
+
+    jsonrpc: Raw = NULL
+    method: Raw = NULL
+    params: Raw = NULL
+    id: Raw = NULL
+
+
+class Dispatcher:
+    """Answers requests with one plugin's methods."""
+
+    def __init__(self, plugin: Plugin, ring: Ring) -> None:
+        services = {plugin.interface, "Plugin", "Events", *plugin.offers}
+        targets: dict[str, Any] = {"Events": ring}
+        self._methods = {
+            m.wire: (m, targets.get(m.service, plugin), holds_text(m.params)) for m in METHODS if m.service in services
+        }
+        self._services = {m.service for m, _, _ in self._methods.values()}
+        self._at_work = asyncio.Semaphore(AT_WORK)
+
+    async def answer(self, body: bytes) -> bytes:
+        """Do what a body asks and return the reply, one line of JSON; empty when nothing wants one."""
+        try:
+            body.decode()  # opaque members are copied unseen, and a reply must be UTF-8
+            if body.lstrip(b" \t\r\n")[:1] == b"[":
+                return await self._batch(decode(body, list[Raw]))
+            call = decode(body, Call)
+        except UnicodeDecodeError as error:
+            return _error(PARSE, f"not JSON: not UTF-8 at byte {error.start}", NULL) + b"\n"
+        except SpecError as error:
+            return _error(PARSE if error.expected == "one JSON value" else INVALID, str(error), NULL) + b"\n"
+        reply = await self._one(call)
+        return reply + b"\n" if reply else b""
+
+    async def _batch(self, calls: list[Raw]) -> bytes:
+        """Answer an array: its calls run side by side, the replies stand in their order."""
+        if not 1 <= len(calls) <= BATCH:
+            return _error(INVALID, f"a batch holds 1 to {BATCH} calls, this one {len(calls)}", NULL) + b"\n"
+        replies = await asyncio.gather(*(self._element(raw) for raw in calls))
+        wanted = [reply for reply in replies if reply]
+        return b"[" + b",".join(wanted) + b"]\n" if wanted else b""
+
+    async def _element(self, raw: Raw) -> bytes:
+        try:
+            call = decode(raw, Call)
+        except SpecError:
+            return _error(INVALID, "a request is a JSON object", NULL)
+        return await self._one(call)
+
+    async def _one(self, call: Call) -> bytes:
+        """Answer one call; empty for a notification, which is carried out all the same."""
+        if call.jsonrpc != _VERSION:
+            return _error(INVALID, "jsonrpc must be 2.0", call.id)
+        try:
+            name = decode(call.method, str) if call.method != NULL else ""
+        except SpecError:
+            return _error(INVALID, "method must be a string", call.id)
+        try:
+            reply = b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (await self._result(name, call.params), compact(bytes(call.id)))
+        except _Refused as refused:
+            reply = _error(refused.code, str(refused), call.id)
+        return b"" if call.id == NULL else reply
+
+    async def _result(self, name: str, params: Raw) -> bytes:
+        method, target, opaque = self._find(name)
+        try:
+            ask = _params(params, method, opaque)
+        except SpecError as error:
+            raise _Refused(PARAMS, str(error)) from None
+        try:
+            if method.service == "Events":
+                return encode(await method.call(target, ask))
+            async with self._at_work:
+                return encode(await method.call(target, ask))
+        except IkdemoError as error:
+            raise _Refused(PLUGIN, str(error)) from None
+        except Exception as error:
+            log.exception("%s failed", name)
+            raise _Refused(INTERNAL, f"{name} failed inside the plugin ({type(error).__name__}); its log says where") from None
+
+    def _find(self, name: str) -> tuple[Method[Any, Any], Any, bool]:
+        if name in self._methods:
+            return self._methods[name]
+        service, *rest = name.split(".")
+        if len(rest) != 1:
+            raise _Refused(PLUGIN, f"rpc: service/method request ill-formed: {go_quoted(name)}")
+        missing = "method" if service in self._services else "service"
+        raise _Refused(PLUGIN, f"rpc: can't find {missing} {go_quoted(name)}")
+
+
+class _Refused(Exception):
+    """A call that ends in an error object."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+_VERSION = Raw(b'"2.0"')
+
+
+def _params(params: Raw, method: Method[Any, Any], opaque: bool) -> Any:
+    """Decode parameters, given by name or as the one element of an array; absent and null ones are all zero."""
+    text = compact(bytes(params)) if opaque else bytes(params)
+    if text[:1] == b"[":
+        text = bytes(next(iter(decode(text, list[Raw])), NULL))
+    return method.params() if text == b"null" else decode(text, method.params)
+
+
+def _error(code: int, message: str, id: Raw) -> bytes:
+    return b'{"jsonrpc":"2.0","error":{"code":%d,"message":%b,"data":null},"id":%b}' % (
+        code,
+        quote(message).encode(),
+        compact(bytes(id)),
+    )
+
+
+def go_quoted(text: str) -> str:
+    r"""Quote a name the way Go's ``%q`` does.
+
+    >>> go_quoted('a"b\n\x01\x7f'), go_quoted("\u2028é\U000e0001")
+    ('"a\\"b\\n\\x01\\x7f"', '"\\u2028é\\U000e0001"')
+    """
+    return '"' + "".join(_go_sign(sign) for sign in text) + '"'
+
+
+def _go_sign(sign: str) -> str:
+    if sign in _GO_SHORT:
+        return _GO_SHORT[sign]
+    if sign.isprintable():
+        return sign
+    code = ord(sign)
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+_GO_SHORT = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", "\\": "\\\\", '"': '\\"'}

@@ -1,0 +1,219 @@
+"""One client's connection to us: requests in, refusals or answers out, in order, every wait with an end.
+
+The rules are in ``http``, the order of things is only here. A connection is in one of these states, each with its own deadline:
+
+    idle      nothing has come yet                        IDLE seconds
+    head      a request has begun                         HEAD seconds for the whole head
+    body      its head is complete                        STALL seconds without a byte, BODY seconds for the whole
+    at work   answering; further requests wait unread     none: the method has its own
+    closing   the last answer is written                  LINGER seconds for the client to read it
+
+Bytes are parsed by httptools. Made by ``server`` for every connection it accepts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from math import inf
+
+import httptools
+
+from . import http
+from .http import Request
+
+
+class InboundConnection(asyncio.Protocol):
+    """One client's connection. ``answer`` turns a body into a reply; ``connections`` is where the server finds this one."""
+
+    def __init__(self, answer: Callable[[bytes], Awaitable[bytes]], connections: set[InboundConnection]) -> None:
+        self._answer = answer
+        self._connections = connections
+        self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        self._waiting: deque[Request] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._deaf = False  # nothing more is read: refused, upgraded or being closed
+        self._in_message = False
+        self._ended = False  # the client will send nothing more
+        self._lost = False
+        self.deadline = self._loop.time() + http.IDLE
+
+    # what the transport calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._deaf = self._lost = True
+        self._waiting.clear()
+        self._writable.set()
+        if not self.busy:
+            self._connections.discard(self)
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
+        if not self._in_message and not self.busy:
+            self.deadline = self._loop.time() + http.HEAD
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._deaf = True  # answered as if no upgrade had been asked for; the connection ends after that
+        except httptools.HttpParserInvalidMethodError:
+            self._refuse(http.judge_garbage(data))
+        except httptools.HttpParserError:
+            self._refuse(http.GARBAGE)
+        if not self._in_message or self._deaf:
+            return
+        if not self._has_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > http.HEAD_LIMIT:
+                self._refuse(http.HEAD_TOO_LARGE)
+        elif not self.busy:
+            self.deadline = min(self._body_deadline, self._loop.time() + http.STALL)
+
+    def eof_received(self) -> bool:
+        self._deaf = self._ended = True
+        return self.busy  # keep the other direction open until the answer is written
+
+    # what the parser calls
+
+    def on_message_begin(self) -> None:
+        self._in_message = True
+        self._has_head = False
+        self._head_bytes = 0
+        self._headers: dict[bytes, bytes] = {}
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._has_head:  # after the body come trailers, which mean nothing here
+            self._headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        self._has_head = True
+        self._body_deadline = self._loop.time() + http.BODY
+        version = self._parser.get_http_version()
+        refusal = http.judge_head(self._parser.get_method(), version, self._headers)
+        if refusal:
+            self._refuse(refusal)
+        elif version == "1.1" and not self.busy and self._headers.get(b"expect", b"").lower() == b"100-continue":
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        if self._deaf:
+            return
+        self._body_bytes += len(body)
+        if self._body_bytes > http.BODY_LIMIT:
+            self._refuse(http.TOO_LARGE)
+        else:
+            self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        self._in_message = False
+        if not self._deaf:
+            old = self._parser.get_http_version() != "1.1"
+            self._enqueue(Request(200, b"".join(self._body), self._parser.should_keep_alive(), old))
+            self._body = []
+
+    # answering, one request after the other
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being answered."""
+        return self._task is not None
+
+    def _refuse(self, refusal: Request) -> None:
+        """Answer a request with a plain sentence and hear no more from this client."""
+        if not self._deaf:
+            self._deaf = True
+            self._enqueue(refusal)
+
+    def _enqueue(self, request: Request) -> None:
+        self._waiting.append(request)
+        if self._task is None:
+            self.deadline = inf
+            self._task = self._loop.create_task(self._work())
+        else:
+            self._transport.pause_reading()
+
+    async def _work(self) -> None:
+        """Answer what waits, in order; afterwards the connection is idle or closing."""
+        try:
+            keep_alive = await self._answer_waiting()
+        except BaseException:
+            self._transport.abort()
+            raise
+        finally:
+            self._task = None
+            if self._lost:
+                self._connections.discard(self)
+        if not keep_alive:
+            self.close()
+        elif not self._lost:
+            now = self._loop.time()
+            self._body_deadline = now + http.BODY
+            self.deadline = now + (http.HEAD if self._in_message else http.IDLE)
+            self._transport.resume_reading()
+
+    async def _answer_waiting(self) -> bool:
+        """Answer every waiting request; False when the connection is to end after that."""
+        keep_alive = True
+        while self._waiting and keep_alive:
+            request = self._waiting.popleft()
+            reply = await self._answer(request.body) if request.status == 200 else request.body
+            keep_alive = request.keep_alive and (bool(self._waiting) or not self._deaf)
+            if self._lost:
+                break
+            self._transport.write(http.response(request, reply, keep_alive))
+            if not self._writable.is_set():
+                self.deadline = self._loop.time() + http.BODY
+                await self._writable.wait()
+                self.deadline = inf
+        return keep_alive
+
+    # what the server calls
+
+    def overdue(self) -> None:
+        """End a wait that has lasted too long: with a word when a request was half received, without one otherwise."""
+        if self._deaf or self.busy or not self._in_message:
+            self._transport.abort()
+        else:
+            self._refuse(http.TOO_SLOW)
+
+    def finish(self) -> asyncio.Task[None]:
+        """Take no further requests; return the task that answers those at hand."""
+        assert self._task
+        self._deaf = True
+        return self._task
+
+    def cut(self) -> None:
+        """End the connection now; what is at work for it is given up."""
+        if self._task:
+            self._task.cancel()
+        self._transport.close()
+
+    def close(self) -> None:
+        """End the connection once what was written is on its way, leaving the client time to read it.
+
+        Bytes that lie unread would cut the answer short, so they are read and forgotten for a moment.
+        """
+        self._deaf = True
+        if self._ended or not self._transport.can_write_eof():
+            self._transport.close()
+        elif not self._transport.is_closing():
+            self.deadline = self._loop.time() + http.LINGER
+            self._transport.resume_reading()
+            self._transport.write_eof()

@@ -1,0 +1,156 @@
+"""The three contracts, carried out by a plugin behind a socket.
+
+The handshake (what the plugin is, and which extensions it has) is made here, before the first call and again after a
+connection was lost: another program may answer now. Extensions are used only where they are offered. Made by ``peers``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from msgspec import UNSET, Raw
+
+from ..spi import messages as m
+from ..spi.contracts import VERSION, Interface
+from ..spi.documents import Allocation, Api, Description, GroupDescription, GroupSpec, Health, InstanceSpec
+from ..spi.errors import ProtocolError
+from ..spi.plans import Reason, Step
+from . import methods
+from .client import Client
+from .methods import Method
+
+A = TypeVar("A", bound=Any)
+R = TypeVar("R")
+
+
+async def ask_apis(client: Client) -> list[Api]:
+    """Ask a plugin what it implements."""
+    asked = methods.IMPLEMENTS
+    return (await client.call(asked.wire, m.Nothing(), asked.result, asked.deadline, reads=True)).apis or []
+
+
+def verdict(apis: list[Api], interface: Interface) -> frozenset[str]:
+    """Return the extensions of a plugin that implements ``interface``; raises ProtocolError, as InfraKit says it, otherwise."""
+    if Api(interface, VERSION) in apis:
+        return extensions(apis)
+    if versions := [api.version for api in apis if api.name == interface]:
+        raise ProtocolError(f"Plugin supports {interface} interface version {versions[-1]}, client requires {VERSION}")
+    raise ProtocolError(f"Plugin does not support interface {{{interface} {VERSION}}}")
+
+
+def extensions(apis: list[Api]) -> frozenset[str]:
+    """Return the names of what is offered in the one version that is spoken here."""
+    return frozenset(api.name for api in apis if api.version == VERSION)
+
+
+class _Proxy:
+    """What the three have in common: a client, and the handshake with whoever is behind it now."""
+
+    interface: Interface
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._offers: frozenset[str] | None = None
+        self._lost = 0
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """The extensions found at the latest handshake."""
+        return self._offers or frozenset()
+
+    async def handshake(self) -> frozenset[str]:
+        """Make sure of the plugin's interface and return its extensions; raises ProtocolError when it is of another."""
+        if self._offers is None or self._lost != self._client.lost:
+            lost = self._client.lost
+            offers = verdict(await ask_apis(self._client), self.interface) - {self.interface}
+            self._offers, self._lost = offers, lost
+        return self.offers
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    async def _ask(self, method: Method[A, R], params: A) -> R:
+        offers = await self.handshake()
+        if method.service != self.interface and method.service not in offers:
+            raise ProtocolError(f"plugin {self._client.name} does not offer the {method.service} extension")
+        return await self._client.call(method.wire, params, method.result, method.deadline, reads=method.reads)
+
+
+class InstanceClient(_Proxy):
+    """An instance plugin behind a socket."""
+
+    interface: Interface = "Instance"
+
+    async def validate(self, properties: Raw) -> None:
+        await self._ask(methods.VALIDATE_INSTANCE, m.ValidateInstance(properties))
+
+    async def provision(self, spec: InstanceSpec, slot: str | None = None) -> str | None:
+        known = slot is not None and "Slots" in await self.handshake()
+        return (await self._ask(methods.PROVISION, m.Provision(spec, slot if known and slot is not None else UNSET))).id
+
+    async def destroy(self, instance: str) -> None:
+        await self._ask(methods.DESTROY, m.DestroyInstance(instance))
+
+    async def describe_instances(self, tags: Mapping[str, str], slots: bool = False) -> list[Description]:
+        known = slots and "Slots" in await self.handshake()
+        asked = m.DescribeInstances(dict(tags), True if known else UNSET)
+        return (await self._ask(methods.DESCRIBE_INSTANCES, asked)).descriptions or []
+
+
+class FlavorClient(_Proxy):
+    """A flavor plugin behind a socket."""
+
+    interface: Interface = "Flavor"
+
+    async def validate(self, properties: Raw, allocation: Allocation) -> None:
+        await self._ask(methods.VALIDATE_FLAVOR, m.ValidateFlavor(properties, allocation))
+
+    async def prepare(self, properties: Raw, spec: InstanceSpec, allocation: Allocation) -> InstanceSpec:
+        return (await self._ask(methods.PREPARE, m.Prepare(properties, spec, allocation))).spec
+
+    async def healthy(self, properties: Raw, instance: Description) -> Health:
+        return (await self._ask(methods.HEALTHY, m.FlavorInstance(properties, instance))).health
+
+    async def drain(self, properties: Raw, instance: Description) -> None:
+        await self._ask(methods.DRAIN, m.FlavorInstance(properties, instance))
+
+
+class GroupClient(_Proxy):
+    """A group plugin behind a socket; the last six methods need the Reconcile extension."""
+
+    interface: Interface = "Group"
+
+    async def commit_group(self, spec: GroupSpec, pretend: bool = False) -> str:
+        return (await self._ask(methods.COMMIT, m.CommitGroup(spec, pretend))).details
+
+    async def free_group(self, group: str) -> None:
+        await self._ask(methods.FREE, m.GroupID(group))
+
+    async def destroy_group(self, group: str) -> None:
+        await self._ask(methods.DESTROY_GROUP, m.GroupID(group))
+
+    async def describe_group(self, group: str) -> GroupDescription:
+        return (await self._ask(methods.DESCRIBE_GROUP, m.GroupID(group))).description
+
+    async def inspect_groups(self) -> list[GroupSpec]:
+        return (await self._ask(methods.INSPECT, m.Nothing())).groups or []
+
+    async def plan_group(self, group: str) -> Step:
+        return await self._ask(methods.PLAN, m.GroupID(group))
+
+    async def why_group(self, group: str) -> list[Reason]:
+        return (await self._ask(methods.WHY, m.GroupID(group))).reasons
+
+    async def pause_group(self, group: str) -> None:
+        await self._ask(methods.PAUSE, m.GroupID(group))
+
+    async def resume_group(self, group: str) -> None:
+        await self._ask(methods.RESUME, m.GroupID(group))
+
+    async def step_group(self, group: str) -> Step:
+        return await self._ask(methods.STEP, m.GroupID(group))
+
+    async def scale_group(self, group: str, size: int) -> str:
+        return (await self._ask(methods.SCALE, m.ScaleGroup(group, size))).details

@@ -1,0 +1,102 @@
+"""Keeps a plugin's latest events and lets readers wait for the next: the bounded ring behind ``Events.Watch``.
+
+Time, plugin name and numbers are stamped only here. A reader that fell behind, or that read from an earlier process, is told
+so (``gap``) and never silently skips. ``append`` is the ``Emit`` that a plugin is started with; the server serves ``watch``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections import deque
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from ..spi.events import Cursor, Event, EventBatch
+
+LONGEST_WAIT = 60.0
+"""Seconds that one call may wait, whatever it asks for."""
+BATCH = 512
+"""Events in one answer; the reader asks again for the rest."""
+
+
+class Ring:
+    """The latest ``capacity`` events of one plugin process, and the readers that wait for more.
+
+    Of its own event loop only: ``append`` is called in the loop's thread. At most ``watchers`` readers wait; a further one
+    sends the one that has waited longest home with an empty answer.
+    """
+
+    def __init__(self, plugin: str, capacity: int = 4096, watchers: int = 1024) -> None:
+        self._plugin = plugin
+        self._events: deque[Event] = deque(maxlen=capacity)
+        self._stream = secrets.token_hex(8)
+        # microseconds, so that no number of an earlier process comes again, and JavaScript can still hold them
+        self._next = time.time_ns() // 1000
+        self._waiting: dict[asyncio.Future[bool], None] = {}
+        self._watchers = watchers
+        self._closed = False
+
+    def append(self, event: Event) -> None:
+        """Stamp an event, keep it and wake everybody who waits; the oldest event is forgotten when the ring is full."""
+        self._events.append(replace(event, time=time.time(), plugin=self._plugin))
+        self._next += 1
+        self._release(more=True)
+
+    async def watch(self, since: Cursor, timeout: float, tags: Mapping[str, str] | None = None) -> EventBatch:
+        """Return the events since ``since``, waiting up to ``timeout`` seconds (60 at most) for the first.
+
+        Events that carry tags are left out unless they carry all of ``tags``. A cursor of another stream, or one that the ring
+        has moved past, is answered at once with ``gap`` and what is held. An empty answer moves the cursor on, too.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + min(max(timeout, 0.0), LONGEST_WAIT)
+        while True:
+            batch = self._since(since, tags or {})
+            left = deadline - loop.time()
+            if batch.events or batch.gap or left <= 0 or self._closed or not await self._more(left):
+                return batch
+            since = Cursor(batch.stream, batch.next)
+
+    def close(self) -> None:
+        """Answer everybody who waits, and let nobody wait from now on; for the end of the process."""
+        self._closed = True
+        self._release(more=False)
+
+    def _since(self, since: Cursor, tags: Mapping[str, str]) -> EventBatch:
+        """Pick the events from a cursor on, at most ``BATCH`` of them."""
+        oldest = self._next - len(self._events)
+        gap = since.stream != self._stream or not oldest <= since.next <= self._next
+        first = oldest if gap else since.next
+        last = min(self._next, first + BATCH)
+        picked = [self._events[n - oldest] for n in range(first, last)]
+        events = [e for e in picked if e.tags is None or tags.items() <= e.tags.items()]
+        return EventBatch(self._stream, last, events, gap)
+
+    async def _more(self, seconds: float) -> bool:
+        """Wait until an event is appended; False when the time is up or the place is needed."""
+        if len(self._waiting) >= self._watchers:
+            longest = next(iter(self._waiting))
+            del self._waiting[longest]
+            longest.set_result(False)
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[bool] = loop.create_future()
+        self._waiting[waiter] = None
+        timer = loop.call_later(seconds, _resolve, waiter, False)
+        try:
+            return await waiter
+        finally:
+            timer.cancel()
+            self._waiting.pop(waiter, None)
+
+    def _release(self, *, more: bool) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for waiter in waiting:
+            _resolve(waiter, more)
+
+
+def _resolve(waiter: asyncio.Future[bool], more: bool) -> None:
+    if not waiter.done():
+        waiter.set_result(more)

@@ -1,0 +1,157 @@
+"""Serves one plugin on one socket: takes the socket's path, accepts connections, ends them in order.
+
+How a path is taken (a stale socket is replaced, a live one never) and given back is decided only here. Called by ``assembly``,
+which also gives the plugin its beginning and end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import os
+import socket
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from ..spi.contracts import Plugin
+from ..spi.errors import InUse, SpecError
+from .discovery import check_length, ensure_dir
+from .dispatch import Dispatcher
+from .inbound import InboundConnection
+from .ring import Ring
+
+BACKLOG = 4096
+"""Connections the kernel keeps for us; InfraKit's group opens one for every parallel call."""
+LOCK_WAIT = 5.0
+
+
+class Server:
+    """One plugin behind one socket."""
+
+    def __init__(self, plugin: Plugin, path: Path, ring: Ring) -> None:
+        self.path = Path(path)
+        self._ring = ring
+        self._dispatcher = Dispatcher(plugin, ring)
+        self._connections: set[InboundConnection] = set()
+        self._listener: asyncio.Server | None = None
+        self._identity: tuple[int, int] | None = None
+        self._sweeper: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listen. On return the socket exists with mode 0600 and answers.
+
+        Raises InUse when a live plugin has the path, SpecError when the path cannot be a socket's.
+        """
+        check_length(self.path)
+        ensure_dir(self.path.parent)
+        loop = asyncio.get_running_loop()
+        async with _lock(self.path.parent):
+            _make_way(self.path)
+            listening = _bind(self.path)
+            found = self.path.lstat()
+            self._identity = found.st_dev, found.st_ino
+            self._listener = await loop.create_unix_server(
+                lambda: InboundConnection(self._dispatcher.answer, self._connections), sock=listening, backlog=BACKLOG
+            )
+        self._sweeper = loop.create_task(self._sweep(), name=f"deadlines of {self.path.name}")
+
+    async def stop(self, grace: float = 10.0) -> None:
+        """Stop listening and remove the socket; requests in flight get ``grace`` seconds, then their connections are cut.
+
+        The socket is left alone when it is not ours any longer. Safe to call twice.
+        """
+        if self._listener is None:
+            return
+        listener, self._listener = self._listener, None
+        self._remove_socket()  # while we still listen, nobody can take the path as stale
+        await asyncio.sleep(0)  # accept who has connected already
+        listener.close()
+        self._ring.close()
+        await asyncio.sleep(0)  # and read what they have sent
+        await self._drain(grace)
+        if self._sweeper:
+            self._sweeper.cancel()
+
+    async def _drain(self, grace: float) -> None:
+        """Let what is at work be answered, and end every connection."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + grace
+        for idle in [connection for connection in self._connections if not connection.busy]:
+            idle.cut()
+        while tasks := [connection.finish() for connection in self._connections if connection.busy]:
+            done, _ = await asyncio.wait(tasks, timeout=max(0.0, end - loop.time()))
+            if not done:
+                for connection in list(self._connections):
+                    connection.cut()
+                await asyncio.wait(tasks, timeout=1.0)
+                return
+
+    def _remove_socket(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            found = self.path.lstat()
+            if (found.st_dev, found.st_ino) == self._identity:
+                self.path.unlink()
+
+    async def _sweep(self) -> None:
+        """Once a second end the waits that have lasted too long."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(1.0)
+            now = loop.time()
+            for connection in [c for c in self._connections if c.deadline < now]:
+                connection.overdue()
+
+
+@contextlib.asynccontextmanager
+async def _lock(directory: Path) -> AsyncIterator[None]:
+    """Hold the plugin directory's lock: of two plugins that want one name at once, the second sees the first alive."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + LOCK_WAIT
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if loop.time() > end:
+                    sentence = f"the plugin directory {directory} is locked by another process; is it an instance directory, too?"
+                    raise InUse(sentence) from None
+                await asyncio.sleep(0.01)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _make_way(path: Path) -> None:
+    """Remove a stale socket; raises InUse when something lives behind it, SpecError when it is something else."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise SpecError(f"{path} is not a socket; remove it, or give the plugin another name")
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        outcome = probe.connect_ex(os.fspath(path))
+    if outcome in (0, errno.EAGAIN):  # EAGAIN: alive, with a full queue
+        raise InUse(f"{path.name} is already served by a live plugin")
+    if outcome not in (errno.ECONNREFUSED, errno.ENOENT):
+        raise InUse(f"whether {path} is in use cannot be told: {os.strerror(outcome)}")
+    path.unlink(missing_ok=True)
+
+
+def _bind(path: Path) -> socket.socket:
+    """Bind a socket that has mode 0600 from its first moment."""
+    bound = socket.socket(socket.AF_UNIX)
+    try:
+        bound.setblocking(False)
+        os.fchmod(bound.fileno(), 0o600)  # Linux gives the file the mode of the socket
+        bound.bind(os.fspath(path))
+    except OSError as error:
+        bound.close()
+        raise SpecError(f"the socket {path} cannot be made: {error.strerror}") from None
+    return bound
