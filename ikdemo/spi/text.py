@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 
-_STRING_OR_SPACE = re.compile(rb'("(?:[^"\\]|\\.)*")|[ \t\r\n]+', re.DOTALL)
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_STRING_OR_SPACE = re.compile(rb"(%b)|[ \t\r\n]+" % _STRING, re.DOTALL)
+_COMPACT = re.compile(rb'(?:[^" \t\r\n]++|%b)*+' % _STRING, re.DOTALL)
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
 _HTML = ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026"), (b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"))
-_SPACE = re.compile(rb"[ \t\r\n]")
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _ESCAPES |= {chr(c): f"\\u{c:04x}" for c in range(0x20) if chr(c) not in _ESCAPES}
 _ESCAPES |= {c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
@@ -36,7 +37,7 @@ def compact(text: bytes) -> bytes:
     >>> compact(b'{ "b": 1.0, "a": [1, 2] }')
     b'{"b":1.0,"a":[1,2]}'
     """
-    if _SPACE.search(text):
+    if not _COMPACT.fullmatch(text):
         text = _STRING_OR_SPACE.sub(lambda m: m[1] or b"", text)
     return escape_html(text)
 
