@@ -19,7 +19,11 @@ from .spi.errors import CorruptState, InUse, PluginFailure, SpecError
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _TEMPORARY = re.compile(r"\.ikdemo-\d+-\d+\.tmp")
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO"}
-_NO_FILE = {errno.ELOOP: "is a symbolic link, not a file", errno.ENXIO: "is a socket, not a file"}
+_NO_FILE = {
+    errno.ELOOP: "is a symbolic link, not a file",
+    errno.ENXIO: "is a socket, not a file",
+    errno.EACCES: "may not be read",
+}
 _serial = itertools.count()
 
 
@@ -126,6 +130,16 @@ def write_atomic(directory: int | Path, name: str, data: bytes, *, mode: int = 0
     return written
 
 
+def check_writable(directory: int) -> None:
+    """Raise PluginFailure when no file can be made in an open directory."""
+    try:
+        temporary, fd = _create(directory, 0o600)
+    except OSError as error:
+        raise refusal("write to", _path_of(directory), error) from None
+    os.close(fd)
+    _unlink_quietly(directory, temporary)
+
+
 def _create(directory: int, mode: int) -> tuple[str, int]:
     """Create a temporary file of a name that nothing reads; raises OSError."""
     while True:
@@ -165,24 +179,27 @@ def sync_directory(directory: Path) -> None:
 
 
 def clear_leftovers(directory: int | Path) -> None:
-    """Remove what killed writers left half-written; only the directory's owner may call this."""
-    with os.scandir(directory) as entries:
-        leftovers = [entry.path for entry in entries if _TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)]
-    for leftover in leftovers:
-        os.unlink(leftover, dir_fd=directory if isinstance(directory, int) else None)
+    """Remove what killed writers left half-written; only the directory's owner may call this. Raises PluginFailure."""
+    try:
+        with os.scandir(directory) as entries:
+            found = [entry.path for entry in entries if _TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)]
+        for leftover in found:
+            os.unlink(leftover, dir_fd=directory if isinstance(directory, int) else None)
+    except OSError as error:
+        raise refusal("clear", directory if isinstance(directory, Path) else _path_of(directory), error) from None
 
 
 def read_regular(directory: int, name: str, limit: int) -> tuple[bytes, os.stat_result]:
     """Read a regular file of at most ``limit`` bytes, following no link; return it and what ``stat`` said of it before.
 
-    Raises FileNotFoundError, and CorruptState that says what is there instead.
+    Raises CorruptState, saying what it is instead, and OSError when that cannot be told.
     """
     try:
         fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=directory)
-    except FileNotFoundError:
-        raise
     except OSError as error:
-        raise CorruptState(_NO_FILE.get(error.errno or 0) or f"cannot be opened ({(error.strerror or '').lower()})") from None
+        if error.errno in _NO_FILE:
+            raise CorruptState(_NO_FILE[error.errno]) from None
+        raise
     try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
@@ -191,7 +208,5 @@ def read_regular(directory: int, name: str, limit: int) -> tuple[bytes, os.stat_
         if max(len(data), found.st_size) > limit:
             raise CorruptState(f"is larger than {limit} bytes")
         return data, found
-    except OSError as error:
-        raise CorruptState(f"cannot be read ({(error.strerror or '').lower()})") from None
     finally:
         os.close(fd)

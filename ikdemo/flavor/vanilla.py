@@ -1,0 +1,58 @@
+"""The flavor ``vanilla``: adds lines of Init and tags to what an instance is made from; its instances are always healthy.
+
+Made by the command line and by whoever embeds a group. Keeps nothing and touches nothing.
+"""
+
+from __future__ import annotations
+
+from msgspec import Raw
+from msgspec.structs import replace
+
+from ..spi.contracts import Interface
+from ..spi.decode import decode
+from ..spi.documents import Allocation, Description, Document, Health, InstanceSpec
+from ..spi.errors import SpecError
+
+
+class VanillaProperties(Document, frozen=True):
+    """``init``: lines put after those that the spec has already. ``tags``: put over those of the spec."""
+
+    init: list[str] | None = None
+    tags: dict[str, str] | None = None
+
+
+class Vanilla:
+    """A flavor for instances that need nothing but their Init; health never changes, so it need not be asked for."""
+
+    interface: Interface = "Flavor"
+    offers = frozenset({"ConstantHealth"})
+
+    async def validate(self, properties: Raw, allocation: Allocation) -> None:
+        """Accept properties of the right types; raises SpecError."""
+        _read(properties)
+
+    async def prepare(self, properties: Raw, spec: InstanceSpec, allocation: Allocation) -> InstanceSpec:
+        """Return the spec with Init lines appended and tags added; the flavor's tag wins over the spec's."""
+        added = _read(properties)
+        init = "\n".join(([spec.init] if spec.init else []) + (added.init or []))
+        tags = {**(spec.tags or {}), **added.tags} if added.tags else spec.tags
+        return replace(spec, init=init, tags=tags)
+
+    async def healthy(self, properties: Raw, instance: Description) -> Health:
+        """Say that the instance is healthy."""
+        _require(properties)
+        return Health.HEALTHY
+
+    async def drain(self, properties: Raw, instance: Description) -> None:
+        """Let the instance go: there is nothing to take out of service."""
+        _require(properties)
+
+
+def _read(properties: Raw) -> VanillaProperties:
+    _require(properties)
+    return decode(properties, VanillaProperties, path="$.Properties")
+
+
+def _require(properties: Raw) -> None:
+    if bytes(properties) == b"null":
+        raise SpecError("Properties must be set", path="$.Properties", expected="an object")

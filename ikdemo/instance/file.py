@@ -1,0 +1,113 @@
+"""The instance plugin ``file``: an instance is a file in a directory, alive as long as the file is there.
+
+What an instance file says is in ``format``, what is in the directory in ``directory``; here are the plugin's methods. Made by
+the command line and by whoever embeds a group. No method waits between looking and writing, so calls never interleave.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import UNSET, Raw
+from msgspec.structs import replace
+
+from .. import disk
+from ..spi.contracts import Interface
+from ..spi.decode import decode
+from ..spi.documents import GROUP_TAG, SHA_TAG, Description, Document, InstanceSpec
+from ..spi.errors import PluginFailure, SpecError
+from ..spi.events import Emit
+from . import format
+from .directory import Directory
+
+
+class FileProperties(Document, frozen=True):
+    """Properties of a file instance: any object; no member of it has a meaning."""
+
+
+class FileInstances:
+    """Instances that are JSON files in one directory, which this plugin owns while it runs."""
+
+    interface: Interface = "Instance"
+    offers = frozenset({"Slots"})
+
+    def __init__(self, directory: Path | str) -> None:
+        self._path = Path(directory)
+        self._running: Directory | None = None
+
+    async def start(self, emit: Emit) -> None:
+        """Take the directory, creating it if only it is missing; raises InUse or PluginFailure."""
+        directory = Directory(self._path, emit)
+        directory.open()
+        self._running = directory
+
+    async def stop(self) -> None:
+        """Give the directory back; its files stay."""
+        if self._running is not None:
+            self._running.close()
+            self._running = None
+
+    async def validate(self, properties: Raw) -> None:
+        """Accept any JSON object; raises SpecError."""
+        if bytes(properties) == b"null":
+            raise SpecError("Request Properties must be set", path="$.Properties", expected="an object")
+        _check_object(properties, "$.Properties")
+
+    async def provision(self, spec: InstanceSpec, slot: str | None = None) -> str:
+        """Write one instance file and return its ID, or the ID of the living instance in the slot of the spec's group.
+
+        Killed half-way leaves the whole file or none. Raises SpecError, and PluginFailure when the slot is taken by another
+        configuration or the file cannot be written.
+        """
+        directory = self._attended()
+        tags = spec.tags or {}
+        if bytes(spec.properties) != b"null":
+            _check_object(spec.properties, "$.Spec.Properties")
+        if slot is not None and (occupant := directory.index.at(tags.get(GROUP_TAG, ""), slot)) is not None:
+            instance = occupant.description.id
+            if (occupant.description.tags or {}).get(SHA_TAG) == tags.get(SHA_TAG):
+                return instance
+            raise PluginFailure(f"slot {slot} of group {occupant.group} is occupied by {instance}")
+        instance = f"instance-{secrets.randbits(63)}"
+        directory.add(instance, format.write(instance, spec, slot))
+        return instance
+
+    async def destroy(self, instance: str) -> None:
+        """Delete the file that describes this ID, or else the instance file of this name.
+
+        Of several copies one goes, and the file that bears the ID as its name goes last. Raises SpecError for what cannot be
+        an ID, and PluginFailure when there is no such instance.
+        """
+        directory = self._attended()
+        if not instance:
+            raise SpecError("the ID of an instance must not be empty", path="$.Instance", expected="an instance's ID")
+        entries = directory.index.of_id(instance)
+        entry = entries[0] if entries else directory.index.get(disk.check_name(instance))
+        if entry is None:
+            raise PluginFailure(f"remove {self._path / instance}: {self._absence(instance)}")
+        directory.remove(entry)
+
+    async def describe_instances(self, tags: Mapping[str, str], slots: bool = False) -> list[Description]:
+        """Return the instances that carry all ``tags``, in the order of their file names."""
+        entries = [entry for entry in self._attended().index if entry.matches(tags)]
+        if slots:
+            return [entry.description for entry in entries]
+        return [replace(entry.description, slot=UNSET) if entry.slot else entry.description for entry in entries]
+
+    def _attended(self) -> Directory:
+        """Return the directory, its index up to date."""
+        if self._running is None:
+            raise PluginFailure(f"the plugin of {self._path} is not running")
+        self._running.attend()
+        return self._running
+
+    def _absence(self, name: str) -> str:
+        return "not an instance file" if os.path.lexists(self._path / name) else "no such file or directory"
+
+
+def _check_object(properties: Raw, path: str) -> None:
+    if not bytes(properties).lstrip().startswith(b"{"):
+        decode(properties, FileProperties, path=path)

@@ -1,0 +1,96 @@
+"""The text of an instance file: InfraKit's own form, byte for byte, and our slot as one further member at its end.
+
+Pure; the one place that knows the form. Called by ``directory`` to read and by ``file`` to write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+from msgspec import UNSET, UnsetType
+
+from ..spi.decode import decode
+from ..spi.documents import Attachment, Description, Document, InstanceSpec
+from ..spi.errors import SpecError
+from ..spi.text import compact, indent, quote
+
+LIMIT = 2**20
+"""Largest file, in bytes, that is written or read."""
+
+
+class Content(Document, frozen=True):
+    """What an instance file holds; the members that describe it stand beside the spec that it was made from."""
+
+    id: str = ""
+    logical_id: str | None = None
+    tags: dict[str, str] | None = None
+    spec: InstanceSpec = InstanceSpec()
+    slot: str | UnsetType = UNSET
+
+
+def read(data: bytes) -> Description:
+    """Return the description in a file, its slot included; raises SpecError.
+
+    As in InfraKit any JSON object counts, and ``null`` does: what it lacks is empty.
+
+    >>> read(b'{"id": "instance-1", "Tags": {"tier": "web"}, "Colour": "red"}').tags
+    {'tier': 'web'}
+    """
+    if data.strip() == b"null":
+        return Description()
+    content = decode(data, Content)
+    return Description(content.id, content.logical_id, content.tags, content.slot)
+
+
+def write(instance: str, spec: InstanceSpec, slot: str | None = None) -> bytes:
+    """Return the file of an instance; raises SpecError when it would be too large to be read again."""
+    if len(bytes(spec.properties)) <= LIMIT:
+        text = _layout(instance, spec, slot).encode()
+        if len(text) <= LIMIT:
+            return text
+    raise SpecError(f"$.Spec: too large, an instance file holds at most {LIMIT} bytes", path="$.Spec")
+
+
+def _layout(instance: str, spec: InstanceSpec, slot: str | None) -> str:
+    logical_id = "null" if spec.logical_id is None else quote(spec.logical_id)
+    inner = [
+        f'"Properties": {_properties(bytes(spec.properties))}',
+        f'"Tags": {_map(spec.tags, 6)}',
+        f'"Init": {quote(spec.init)}',
+        f'"LogicalID": {logical_id}',
+        f'"Attachments": {_attachments(spec.attachments)}',
+    ]
+    members = [
+        f'"ID": {quote(instance)}',
+        f'"LogicalID": {logical_id}',
+        f'"Tags": {_map(spec.tags, 4)}',
+        f'"Spec": {_lines("{}", inner, 4)}',
+    ]
+    if slot is not None:
+        members.append(f'"Slot": {quote(slot)}')
+    return _lines("{}", members, 2)
+
+
+def _lines(brackets: str, rows: Iterable[str], margin: int) -> str:
+    """Put rows between brackets, a line each; ``margin`` is the number of blanks before the closing one."""
+    inside = f",\n{' ' * (margin + 2)}".join(rows)
+    return f"{brackets[0]}\n{' ' * (margin + 2)}{inside}\n{' ' * margin}{brackets[1]}" if inside else brackets
+
+
+def _map(tags: Mapping[str, str] | None, margin: int) -> str:
+    if tags is None:
+        return "null"
+    return _lines("{}", (f"{quote(key)}: {quote(tags[key])}" for key in sorted(tags)), margin)
+
+
+def _attachments(attachments: list[Attachment] | None) -> str:
+    if attachments is None:
+        return "null"
+    rows = (_lines("{}", (f'"ID": {quote(a.id)}', f'"Type": {quote(a.type)}'), 8) for a in attachments)
+    return _lines("[]", rows, 6)
+
+
+@lru_cache(maxsize=8)  # the instances of a group share their properties
+def _properties(raw: bytes) -> str:
+    return indent(compact(raw), prefix=" " * 6)
