@@ -14,26 +14,26 @@ STOPPED = ("halted", "too-many-sick", "spec-refused")
 
 
 class Facts:
-    """Emits a group's events. ``converged``: what is known to have been true before (None: nothing)."""
+    """Emits a group's events. ``converged``: what the loop said last of the world (None: nothing yet)."""
 
     def __init__(self, group: str, emit: Emit, converged: bool | None) -> None:
         self._group, self._emit = group, emit
-        self._converged = converged
+        self.converged = converged
         self._halted: set[str] = set()
 
     def start_over(self) -> None:
         """Forget what was said: something else is wanted now."""
-        self._converged = None
+        self.converged = None
 
     def planned(self, plan: Plan, size: int, destroying: bool) -> None:
         """Tell what a new plan shows: converged, drifted from it, halted."""
-        if plan.converged and self._converged is not True and not destroying:
+        if plan.converged and self.converged is not True and not destroying:
             self._emit(Event("converged", group=self._group, size=size, text=f"{size} instances as wanted"))
-        elif plan.reasons and self._converged is True:
+        elif plan.reasons and self.converged is True:
             first, rest = plan.reasons[0], len(plan.reasons) - 1
             text = sentences([first])[0] + (f" (and {rest} more)" if rest else "")
             self._emit(Event("drifted", group=self._group, size=size, slot=first.slot, code=first.code, text=text))
-        self._converged = plan.converged
+        self.converged = plan.converged
         halted = {reason.text: reason.code for reason in plan.reasons if reason.code in STOPPED}
         for text in sorted(halted.keys() - self._halted):
             self._emit(Event("halted", group=self._group, code=halted[text], text=text))

@@ -92,13 +92,13 @@ class Groups:
                 raise PluginUnavailable(f"Group '{group}' is marked for destruction and being worked on: {why}")
 
     async def describe_group(self, group: str) -> GroupDescription:
-        """Describe the instances, live, and say whether they are as wanted."""
+        """Describe the instances, live; converged means that this look and the loop's latest pass found them as wanted."""
         supervisor = self._known(group)
         view, todo = await supervisor.look(ask_health=False)
         if view.observed.error:
             raise PluginFailure(view.observed.error)
         described = [msgspec.structs.replace(d, slot=msgspec.UNSET) for d in view.described]
-        return GroupDescription(described, todo.converged)
+        return GroupDescription(described, todo.converged and supervisor.at_rest)
 
     async def inspect_groups(self) -> list[GroupSpec]:
         """Return the committed specs in the order of their IDs."""
@@ -112,7 +112,7 @@ class Groups:
 
     async def why_group(self, group: str) -> list[Reason]:
         """Say why the group is not as wanted."""
-        return list((await self._known(group).look(ask_health=False))[1].reasons)
+        return list((await self._known(group).look())[1].reasons)
 
     async def pause_group(self, group: str) -> None:
         """Keep the loop from acting (durable)."""

@@ -51,6 +51,11 @@ class Supervisor:
         aim = desired(record.id, record.properties, sha_of(record.properties), rolls=record.rolls)
         self.aim = msgspec.structs.replace(aim, destroying=record.destroying)
 
+    @property
+    def at_rest(self) -> bool:
+        """Say whether the loop's latest pass found everything as wanted."""
+        return self._facts.converged is True
+
     def start(self, when_gone: Callable[[], Awaitable[None]]) -> None:
         """Begin; ``when_gone`` is awaited once, at the end, if the group was to be destroyed and nothing of it is left."""
         self._task = asyncio.create_task(self._run(when_gone), name=f"supervisor of {self.record.id}")
@@ -122,7 +127,7 @@ class Supervisor:
             if record.destroying and step.plan.converged:
                 await when_gone()
                 return
-            if all(outcome.error for outcome in step.outcomes):
+            if not step.outcomes:  # after acting, look again at once: was it enough, and when is the next attempt?
                 wake_after = step.plan.wake_after
                 await self._sleep(self._poll if wake_after is None else min(self._poll, wake_after))
 

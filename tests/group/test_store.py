@@ -1,0 +1,118 @@
+"""The store of group specs: durable, owned by one process, and never trusted blindly."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from ikdemo.group.store import Record, Store
+from ikdemo.spi.documents import Allocation, GroupProperties, PluginSpec
+from ikdemo.spi.errors import CorruptState, InUse
+
+PROPERTIES = GroupProperties(PluginSpec("instance-file", Raw(b'{"Note":1.0}')), PluginSpec("flavor-vanilla"), Allocation(5))
+RECORD = Record("collabnix", PROPERTIES, rolls=True)
+
+
+def reopened(directory: Path) -> list[Record]:
+    store = Store(directory)
+    try:
+        return store.open()
+    finally:
+        store.close()
+
+
+def saved(directory: Path, *records: Record) -> Path:
+    store = Store(directory)
+    store.open()
+    for record in records:
+        store.save(record)
+    store.close()
+    return directory
+
+
+def test_what_was_saved_is_there_after_a_restart(tmp_path: Path) -> None:
+    marked = Record("other", PROPERTIES, destroying=True, paused=True)
+    assert sorted(r.id for r in reopened(saved(tmp_path / "s", RECORD, marked))) == ["collabnix", "other"]
+    again = {r.id: r for r in reopened(tmp_path / "s")}
+    assert again["other"] == marked
+    assert bytes(again["collabnix"].properties.instance.properties) == b'{"Note":1.0}'
+
+
+@given(st.text(min_size=1))
+def test_any_text_can_be_a_group_id(tmp_path_factory: pytest.TempPathFactory, group: str) -> None:
+    directory = saved(tmp_path_factory.mktemp("s"), Record(group, PROPERTIES))
+    assert [record.id for record in reopened(directory)] == [group.encode("utf-8", "replace").decode()]
+
+
+def test_a_removed_group_stays_removed(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.open()
+    store.save(RECORD)
+    store.remove(RECORD.id)
+    store.remove("never there")
+    store.close()
+    assert reopened(tmp_path) == []
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b'{"id":"collabnix"}', b'{"id":"x","properties":{},"format":1}', b"\0\0\0"])
+def test_a_corrupt_file_is_refused_by_name_and_left_alone(tmp_path: Path, damage: bytes) -> None:
+    saved(tmp_path, RECORD)
+    (path,) = tmp_path.glob("*.json")
+    path.write_bytes(damage)
+    with pytest.raises(CorruptState, match=str(path)) as caught:
+        reopened(tmp_path)
+    assert "move it away" in str(caught.value)
+    assert path.read_bytes() == damage
+
+
+def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    saved(tmp_path, Record("collabnix", PROPERTIES, format=99))
+    with pytest.raises(CorruptState, match="newer version"):
+        reopened(tmp_path)
+
+
+def test_a_file_under_another_groups_name_is_refused(tmp_path: Path) -> None:
+    saved(tmp_path, RECORD)
+    (path,) = tmp_path.glob("*.json")
+    path.rename(path.with_name("0" * 32 + ".json"))
+    with pytest.raises(CorruptState, match="another file"):
+        reopened(tmp_path)
+
+
+OWNER = """
+import sys, pathlib
+from ikdemo.group.store import Store
+store = Store(pathlib.Path(sys.argv[1]))
+store.open()
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_second_owner_is_refused_by_pid_and_a_dead_ones_place_is_free_at_once(tmp_path: Path) -> None:
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == "open\n"
+        with pytest.raises(InUse, match=f"in use by pid {owner.pid}"):
+            reopened(tmp_path)
+        owner.kill()
+        owner.wait()
+        assert reopened(tmp_path) == []
+
+
+def test_what_a_killed_writer_left_half_written_is_cleared(tmp_path: Path) -> None:
+    saved(tmp_path, RECORD)
+    leftover = tmp_path / f".ikdemo-{os.getpid()}-0.tmp"
+    leftover.write_bytes(b"{")
+    assert [record.id for record in reopened(tmp_path)] == ["collabnix"]
+    assert not leftover.exists()
