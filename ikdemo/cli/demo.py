@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 from ..lab import Lab, Recovery, collabnix
 from ..spi.errors import IkdemoError
@@ -20,6 +20,8 @@ WALKTHROUGH = "collabnix-instance-file"
 SIZE = 5
 VICTIMS = 2
 PICTURE = "recovery.png"
+LOOK = 1.0
+"""Seconds to let a person look, and to show that what was reached is held."""
 TELL_EVERY = 0.02
 
 
@@ -27,57 +29,66 @@ def demo(call: Call) -> int:
     """Start, commit, break, watch it heal; return 0 only when it did. Ctrl-C and SIGTERM end it, and clean up as well."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Lab() as lab:
-        _say(f"Four plugins start, each a process of its own, in {lab.plugin_dir}")
+        print(f"== Four plugins start, each a process of its own, in {lab.plugin_dir}", flush=True)
         lab.start("instance-file", "flavor-vanilla", "group")
         print(lab.start_plugin("instance-file", WALKTHROUGH))
-        with _telling(lab):
-            _say(f"infrakit group commit collabnix-walkthrough.json: {SIZE} instances are wanted")
+        with Teller(lab, "collabnix") as teller:
+            teller.headline(f"infrakit group commit collabnix-walkthrough.json: {SIZE} instances are wanted")
             lab.commit(collabnix(WALKTHROUGH, SIZE))
             lab.wait("collabnix", 15.0)
+            time.sleep(LOOK)
             folder = lab.directory(WALKTHROUGH)
-            _say(f"rm: {VICTIMS} of the {SIZE} files in {folder} vanish, and nobody is told")
+            teller.headline(f"rm: {VICTIMS} of the {SIZE} files in {folder} vanish, and nobody is told")
             lab.kill("collabnix", VICTIMS)
             lab.wait("collabnix", 15.0)
+            time.sleep(LOOK)
         recovery = lab.recovery("collabnix")
-        _say("What happened, from the fault on")
-        print(f"{recovery.stamps()}\n\n{recovery.measures()}\n")
+        print(f"\n== The last fall, from its fault on\n{recovery.stamps()}\n\n{recovery.measures()}\n", flush=True)
         living = len(list(folder.iterdir()))
     _save(recovery)
     healed = recovery.healed and living == SIZE
-    print(f"{'Healed' if healed else 'NOT healed'}: {living} of {SIZE} instances. Every plugin is stopped, every file is gone.")
+    print(
+        f"{'Healed' if healed else 'NOT healed'}: {living} of {SIZE} instances. Now every plugin is stopped and every file gone."
+    )
     return 0 if healed else 1
 
 
-def _say(text: str) -> None:
-    print(f"\n== {text}", flush=True)
+class Teller:
+    """Prints every line of a group's record once, soon after it is written; all that is left when the block ends."""
 
+    def __init__(self, lab: Lab, group: str) -> None:
+        self._lab, self._group = lab, group
+        self._told: Counter[tuple[str, str]] = Counter()
+        self._one_at_a_time = threading.Lock()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._keep_telling, daemon=True)
 
-@contextmanager
-def _telling(lab: Lab) -> Iterator[None]:
-    """Print every line of the lab's record once, soon after it is written; all of them when the block ends."""
-    told: Counter[tuple[str, str]] = Counter()
-    over = threading.Event()
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
 
-    def tell() -> None:
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._tell()
+
+    def headline(self, text: str) -> None:
+        """Print what comes next, below everything that was before."""
+        self._tell()
+        print(f"\n== {text}", flush=True)
+
+    def _keep_telling(self) -> None:
+        while not self._over.wait(TELL_EVERY):
+            self._tell()
+
+    def _tell(self) -> None:
         now: Counter[tuple[str, str]] = Counter()
-        for seconds, who, what in lab.timeline("collabnix"):
-            now[who, what] += 1
-            if now[who, what] > told[who, what]:
-                told[who, what] += 1
-                print(f"{seconds:>9}s  {who:<{len(WALKTHROUGH)}}  {what}", flush=True)
-
-    def keep_telling() -> None:
-        while not over.wait(TELL_EVERY):
-            tell()
-
-    teller = threading.Thread(target=keep_telling, daemon=True)
-    teller.start()
-    try:
-        yield
-    finally:
-        over.set()
-        teller.join()
-    tell()
+        with self._one_at_a_time:
+            for seconds, who, what in self._lab.timeline(self._group):
+                now[who, what] += 1
+                if now[who, what] > self._told[who, what]:
+                    self._told[who, what] += 1
+                    print(f"{seconds:>9}s  {who:<{len(WALKTHROUGH)}}  {what}", flush=True)
 
 
 def _save(recovery: Recovery) -> None:

@@ -50,17 +50,23 @@ class PluginProgram:
 
     def _serve(self, values: Mapping[str, Any]) -> int:
         from ..assembly import run
+        from ..disk import check_name
         from ..rpc.discovery import plugin_dir
         from .logs import set_up
 
         set_up(values["log"])
+        check_name(values["name"])
         directory = plugin_dir()
-        return run(
-            lambda lookup: self.make(values, directory, lookup),
-            name=values["name"],
-            directory=directory,
-            exit_with_stdin=values["exit-with-stdin"],
-        )
+        try:
+            return run(
+                lambda lookup: self.make(values, directory, lookup),
+                name=values["name"],
+                directory=directory,
+                exit_with_stdin=values["exit-with-stdin"],
+            )
+        except OSError as error:
+            where = f": {error.filename}" if error.filename else ""
+            raise IkdemoError(f"{values['name']} cannot be served: {(error.strerror or str(error)).lower()}{where}") from None
 
 
 def _group(values: Mapping[str, Any], directory: Path, lookup: Lookup) -> Plugin:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,13 +63,16 @@ async def _follow_all(found: Peers, directory: Path, group: str) -> None:
 
 
 async def _follow(found: Peers, name: str, group: str) -> None:
-    first = True
+    """Print what one plugin says from now on; what it said before we came is left out."""
+    log, began, first = logging.getLogger(__name__), time.time(), True
     async for batch in found.events(name):
-        if batch.gap and not first:
-            logging.getLogger(__name__).warning("Some events of %s were missed", name)
+        if first:
+            log.info("Following %s", name)
+        elif batch.gap and batch.events:
+            log.warning("Some events of %s may be missing here", name)
         first = False
         for event in batch.events:
-            if not group or event.group == group:
+            if event.time >= began and group in ("", event.group):
                 print(columns.event_row(event), flush=True)
 
 

@@ -12,9 +12,9 @@ import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+from ..reconcile.plan import sentences
 from ..spi.errors import NotConverged, OutcomeUnknown, PluginUnavailable
 from ..spi.plans import Reason
-from . import columns
 from .commands import Call, Verb
 from .durations import format_duration
 from .flags import Flag, duration
@@ -34,16 +34,15 @@ async def wait(call: Call) -> None:
     try:
         async with asyncio.timeout(call["timeout"]), peers(call.directory) as found, _woken(found, call["name"], group) as woken:
             while reasons := await _reasons(found, call["name"], group):
-                for text in [columns.reason_text(reason) for reason in reasons]:
+                for text in sentences(reasons):
                     if text not in said:
                         print(f"{time.monotonic() - began:7.1f}s  {text}", flush=True)
-                said = {columns.reason_text(reason) for reason in reasons}
+                said = set(sentences(reasons))
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(woken.wait(), POLL)
                 woken.clear()
     except TimeoutError:
-        why = tuple(columns.reason_text(reason) for reason in reasons)
-        raise NotConverged(f"{group} is not as committed after {format_duration(call['timeout'])}", why) from None
+        raise NotConverged(f"{group} is not as committed after {format_duration(call['timeout'])}", sentences(reasons)) from None
     print(f"{group} is converged after {format_duration(time.monotonic() - began)}")
 
 
