@@ -46,7 +46,9 @@ DEADLINE = 15.0
 def recordings(path: Path) -> list[dict[str, Any]]:
     """Return the recorded exchanges whose programs exist here."""
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return [line for line in lines if line["plugin"] in PROGRAMS and "flavor-zookeeper" not in line["request"].get("body", "")]
+    return [
+        line for line in lines if line["plugin"] in PROGRAMS and "flavor-zookeeper" not in (line["request"].get("body") or "")
+    ]
 
 
 def verdict(line: dict[str, Any]) -> str:
@@ -121,13 +123,23 @@ class World:
         if "put_file_outside" in step:
             Path(self.fill(step["put_file_outside"])).write_text("x")
         if "wait_instances" in step:
-            until(lambda: len(self.describe()) == step["wait_instances"])
+            self._settle(step["wait_instances"])
         if "kill_plugin" in step:
             process = self.processes.pop(step["kill_plugin"])
             process.send_signal(signal.SIGKILL)
             process.wait()
         if "unlink_stale_socket" in step:
             (self.plugins / step["unlink_stale_socket"]).unlink(missing_ok=True)
+
+    def _settle(self, count: int) -> None:
+        """Wait until there are so many instances and have been the same ones for a while: nothing announces that."""
+        history: list[list[Any]] = []
+
+        def settled() -> bool:
+            history.append(self.describe())
+            return len(history[-1]) == count and len(history) > 20 and history[-20:] == 20 * [history[-1]]
+
+        until(settled)
 
     def describe(self) -> list[Any]:
         body = '{"jsonrpc":"2.0","method":"Instance.DescribeInstances","params":{"Tags":{}},"id":1}'
