@@ -155,8 +155,9 @@ def _life(start: Event, end: Event | None) -> Life:
 def episodes(events: Iterable[Event], until: float, *, hold: float = 0.25) -> list[Episode]:
     """Return every fall and recovery up to the time ``until``, oldest first.
 
-    Recovered means that Q was 1 for ``hold`` seconds, or to the end of the record; a shorter return to 1 belongs to the same
-    episode. The fault is the ``fault`` event of the instance whose loss opened the episode, else the loss itself.
+    Recovered means that Q was 1 for ``hold`` seconds, or until the next recorded fault, or to the end of the record; a shorter
+    return to 1 belongs to the same episode. The fault is the ``fault`` event of the instance whose loss opened the episode, else
+    the loss itself.
 
     >>> story = [Event("committed", 0.0, size=1), Event("provisioned", 0.0, instance="a", slot="0"),
     ...     Event("fault", 4.0, instance="a"), Event("lost", 4.25, instance="a"), Event("drifted", 4.5),
@@ -167,21 +168,26 @@ def episodes(events: Iterable[Event], until: float, *, hold: float = 0.25) -> li
     """
     story = list(events)
     faults = {e.instance: e.time for e in story if e.kind == "fault"}
-    return [_episode(fall, story, faults, until) for fall in _falls(curve(story), hold)]
+    return [_episode(fall, story, faults, until) for fall in _falls(curve(story), faults, hold)]
 
 
-def _falls(levels: list[Level], hold: float) -> Iterator[list[Level]]:
+def _falls(levels: list[Level], faults: dict[str, float], hold: float) -> Iterator[list[Level]]:
     """Cut the curve into runs that begin with Q < 1 and end with the level at which Q came back to stay, if it did."""
     steps = [level for i, level in enumerate(levels) if i == 0 or levels[i - 1].quality != level.quality]
     run: list[Level] = []
     for step, following in zip(steps, [*steps[1:], None], strict=False):
         if step.quality < 1 or run:
             run.append(step)
-        if run and step.quality == 1 and (following is None or following.time - step.time >= hold):
+        if run and step.quality == 1 and (following is None or _held(step, following, faults, hold)):
             yield run
             run = []
     if run:
         yield run
+
+
+def _held(back: Level, following: Level, faults: dict[str, float], hold: float) -> bool:
+    """Say whether Q = 1 lasted, or was ended by a fault of its own."""
+    return following.time - back.time >= hold or faults.get(following.cause.instance, float("-inf")) >= back.time
 
 
 def _episode(fall: list[Level], story: list[Event], faults: dict[str, float], until: float) -> Episode:

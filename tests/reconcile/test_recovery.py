@@ -104,6 +104,16 @@ def test_a_short_return_belongs_to_the_same_episode() -> None:
     assert len(episodes(story, until=20.0, hold=0.05)) == 3
 
 
+def test_a_fault_of_its_own_ends_the_hold() -> None:
+    story = [
+        Event("committed", 0.0, size=1),
+        born(1.0, "a", "0"),
+        Event("fault", 1.05, instance="a"),
+        Event("lost", 1.1, instance="a"),
+    ]
+    assert [(fall.cause, fall.fault) for fall in episodes(story, until=2.0)] == [("change", 0.0), ("fault", 1.05)]
+
+
 def test_the_first_rise_is_a_change_of_the_wish_and_not_a_fault() -> None:
     story = [Event("committed", 0.0, size=1), born(1.0, "a", "0"), Event("lost", 2.0, instance="a")]
     assert [fall.cause for fall in episodes(story, until=3.0)] == ["change", "fault"]

@@ -1,0 +1,67 @@
+"""Where a lab lives: a directory of its own, near enough for a socket's 107 bytes, and swept away when its owner is dead.
+
+Only here is chosen and removed where a lab keeps its sockets, instances and logs. Called by ``Lab`` when it opens and closes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from ..disk import Lease
+from ..spi.errors import IkdemoError
+
+PREFIX = "ikdemo-lab-"
+LONGEST = 40
+"""Bytes that the parent may have, so that ``PARENT/ikdemo-lab-XXXXXXXX/plugins/NAME`` fits a socket with a NAME of 36."""
+YOUNG = 60.0
+"""Seconds during which an unlocked directory is left alone: it may belong to a lab that is just opening."""
+
+
+class Place:
+    """A lab's own directory (mode 0700), held by a lease as long as the lab lives."""
+
+    def __init__(self) -> None:
+        parent = _parent()
+        sweep(parent)
+        self.root = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        self._lease = Lease(self.root)
+        self.plugins = self.root / "plugins"
+        self.logs = self.root / "logs"
+        for directory in (self.plugins, self.logs):
+            directory.mkdir(mode=0o700)
+
+    def instances(self, name: str) -> Path:
+        """Return the directory in which the file plugin of this name keeps its instances; it exists afterwards."""
+        directory = self.root / "instances" / name
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return directory
+
+    def remove(self) -> None:
+        """Give the directory back, with everything in it."""
+        shutil.rmtree(self.root, ignore_errors=True)
+        self._lease.release()
+
+
+def _parent() -> Path:
+    """Return the runtime or temporary directory: the first that is there, ours to write and near enough."""
+    for candidate in (os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), "/tmp", "/var/tmp"):
+        if candidate.startswith("/") and len(os.fsencode(candidate)) <= LONGEST and os.access(candidate, os.W_OK | os.X_OK):
+            return Path(candidate)
+    raise IkdemoError("A lab needs a writable temporary directory with a short name, such as /tmp; set TMPDIR to one")
+
+
+def sweep(parent: Path) -> None:
+    """Remove what labs left behind that were killed: directories of ours whose lease nobody holds."""
+    for left in parent.glob(PREFIX + "*"):
+        try:
+            if left.is_symlink() or left.stat().st_uid != os.getuid() or time.time() - left.stat().st_mtime < YOUNG:
+                continue
+            lease = Lease(left)
+        except (OSError, IkdemoError):
+            continue
+        shutil.rmtree(left, ignore_errors=True)
+        lease.release()

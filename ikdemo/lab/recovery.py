@@ -1,0 +1,129 @@
+"""A group's record of falls and recoveries, as a learner looks at it: words, tables, a picture.
+
+The arithmetic is ``reconcile.recovery``, the drawing is ``figure``; this only puts them into words. Made by ``Lab.recovery``.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..reconcile.recovery import Episode, Level, Life, curve, episodes, lives
+from ..spi.errors import IkdemoError
+from ..spi.events import Event
+from .table import Table, say_seconds
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Recovery:
+    """What happened to one group up to a moment. In a notebook it shows itself as the figure of its last fall."""
+
+    def __init__(self, group: str, events: Iterable[Event], until: float) -> None:
+        self.group = group
+        self.events = sorted((e for e in events if e.group == group), key=lambda event: event.time)
+        self.until = until
+        self.levels: list[Level] = curve(self.events)
+        self.lives: list[Life] = lives(self.events)
+        self.falls: list[Episode] = [fall for fall in episodes(self.events, until) if fall.cause == "fault"]
+
+    @property
+    def size(self) -> int:
+        """The number of slots wanted last."""
+        sizes = [event.size for event in self.events if event.kind == "committed" and isinstance(event.size, int)]
+        return sizes[-1] if sizes else 0
+
+    @property
+    def last(self) -> Episode:
+        """The last fall; raises IkdemoError when the group never fell."""
+        if not self.falls:
+            raise IkdemoError(
+                f"Nothing in group {self.group!r} has been lost yet, so there is no recovery to show. Try lab.kill()."
+            )
+        return self.falls[-1]
+
+    @property
+    def healed(self) -> bool:
+        """Whether every fall so far was followed by a full recovery."""
+        return all(fall.recovered is not None for fall in self.falls)
+
+    def times(self) -> list[float]:
+        """Return the time to recover, in seconds, of every finished fall."""
+        return [fall.time_to_recover for fall in self.falls if fall.time_to_recover is not None]
+
+    def stamps(self) -> Table:
+        """Return the four stamps of the last fall, counted from the fault."""
+        fall = self.last
+        rows = [
+            ("1 fault", fall.fault, "the first instance was taken away"),
+            ("2 detected", fall.detected, "the group plugin saw that something is missing"),
+            ("3 first action", fall.acted, "it began to put it right"),
+            ("4 recovered", fall.recovered, "every slot is filled again, and stays filled"),
+        ]
+        return Table(
+            ["stamp", "after the fault", "meaning"], [(n, say_seconds(t if t is None else t - fall.fault), m) for n, t, m in rows]
+        )
+
+    def measures(self) -> Table:
+        """Return the measures of the last fall: TTD, TTR, robustness and loss."""
+        fall = self.last
+        rows = [
+            ("TTD", say_seconds(fall.time_to_detect), "time to detect: from 1 to 2"),
+            ("TTR", say_seconds(fall.time_to_recover), "time to recover: from 1 to 4"),
+            ("robustness", f"{fall.robustness:.0%}", "the lowest share of filled slots"),
+            ("loss", say_seconds(fall.loss), "the shaded area: a whole group missing for so long"),
+        ]
+        return Table(["measure", "value", "meaning"], rows)
+
+    @property
+    def words(self) -> str:
+        """The picture of the last fall, told in words."""
+        fall = self.last
+        low = f"{round(fall.robustness * self.size)} of {self.size} slots" if self.size else "no slot"
+        ending = (
+            f"After {say_seconds(fall.time_to_recover)} every slot was filled again."
+            if fall.recovered is not None
+            else "It has not recovered yet."
+        )
+        acted = None if fall.acted is None else fall.acted - fall.fault
+        return (
+            f"Group {self.group}: after a fault only {low} were filled. "
+            f"The group plugin noticed: {say_seconds(fall.time_to_detect)}. First action: {say_seconds(acted)}. "
+            f"{ending} Loss: {say_seconds(fall.loss)} of a whole group."
+        )
+
+    def figure(self) -> Figure:
+        """Draw the last fall: the step curve with its loss and four stamps, above one lane per slot."""
+        from .figure import draw
+
+        return draw(self)
+
+    def svg(self) -> str:
+        """Return the figure as SVG text with title and description; the same record gives the same text."""
+        from .figure import svg_text
+
+        return svg_text(self)
+
+    def save(self, path: str) -> None:
+        """Write the figure to a file; the ending (.png, .svg, .pdf) says in which format."""
+        if path.endswith(".svg"):
+            Path(path).write_text(self.svg(), encoding="utf-8")
+        else:
+            self.figure().savefig(path, dpi=144)
+
+    def __repr__(self) -> str:
+        return self.words if self.falls else f"Group {self.group}: nothing has been lost yet."
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        if not self.falls:
+            return {"text/plain": repr(self)}
+        from .figure import png_bytes
+
+        data = b64encode(png_bytes(self)).decode()
+        words = escape(self.words)
+        image = f'<img alt="{words}" src="data:image/png;base64,{data}" style="max-width:100%"/>'
+        return {"text/plain": repr(self), "text/html": f"<figure>{image}<figcaption>{words}</figcaption></figure>"}

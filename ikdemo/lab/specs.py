@@ -1,0 +1,50 @@
+"""Group specs as learners have them: the collabnix group of every notebook, and reading one in whatever form it comes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..spi.errors import IkdemoError
+
+
+def collabnix(plugin: str = "instance-file", size: int = 5, *, group: str = "collabnix") -> dict[str, Any]:
+    """Return the collabnix group spec as plain Python values, ready to be changed and committed.
+
+    >>> collabnix(size=3)["Properties"]["Allocation"]
+    {'Size': 3}
+    """
+    return {
+        "ID": group,
+        "Properties": {
+            "Allocation": {"Size": size},
+            "Instance": {"Plugin": plugin, "Properties": {"Note": "Collabnix Infrakit 101"}},
+            "Flavor": {
+                "Plugin": "flavor-vanilla",
+                "Properties": {
+                    "Init": ["docker pull dockercloud/hello-world", "docker run -d -p 8080:80 dockercloud/hello-world"],
+                    "Tags": {"tier": "web", "project": "infrakit"},
+                },
+            },
+        },
+    }
+
+
+def text_of(spec: Mapping[str, Any] | str | Path) -> str:
+    """Return a spec as JSON text: of a dict, of a file that it names, or as it is. Raises IkdemoError when there is no such file.
+
+    >>> text_of({"ID": "web"})
+    '{"ID": "web"}'
+    """
+    if isinstance(spec, Mapping):
+        return json.dumps(spec)
+    if isinstance(spec, str) and (spec.lstrip()[:1] in ("{", "[", '"') or "\n" in spec):
+        return spec
+    try:
+        return Path(spec).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise IkdemoError(f"{spec} is not text in UTF-8") from None
+    except OSError as error:
+        raise IkdemoError(f"open {spec}: {(error.strerror or str(error)).lower()}") from None

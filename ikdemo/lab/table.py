@@ -1,0 +1,69 @@
+"""One small table with two faces: aligned text for a terminal, escaped HTML for a notebook. Everything the lab lists is one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+
+
+class Table:
+    """Columns and rows of plain values; ``empty`` is the sentence shown instead of a table without rows.
+
+    >>> print(Table(["name", "size"], [["web", 5], ["db", 3]]))
+    name  size
+    web   5
+    db    3
+    >>> Table(["name"], [], empty="No group yet.")
+    No group yet.
+    """
+
+    def __init__(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "Nothing.") -> None:
+        self.columns = [str(column) for column in columns]
+        self.rows = [[str(value) for value in row] for row in rows]
+        self.empty = empty
+
+    def __iter__(self) -> Iterator[list[str]]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def column(self, name: str) -> list[str]:
+        """Return the values of one column, top to bottom."""
+        index = self.columns.index(name)
+        return [row[index] for row in self.rows]
+
+    def __repr__(self) -> str:
+        if not self.rows:
+            return self.empty
+        lines = [self.columns, *self.rows]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(self.columns))]
+        return "\n".join(
+            "  ".join(value.ljust(width) for value, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        )
+
+    def _repr_html_(self) -> str:
+        if not self.rows:
+            return f"<p>{escape(self.empty)}</p>"
+        head = "".join(f'<th scope="col" style="text-align:left">{escape(column)}</th>' for column in self.columns)
+        body = "".join("<tr>" + "".join(_cell(value) for value in row) + "</tr>" for row in self.rows)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cell(value: str) -> str:
+    return f'<td style="text-align:left">{escape(value)}</td>'
+
+
+def say_seconds(seconds: float | None) -> str:
+    """Say a duration with the unit that reads well.
+
+    >>> say_seconds(0.00123), say_seconds(0.25), say_seconds(3.14159), say_seconds(None)
+    ('1.2 ms', '250 ms', '3.14 s', 'not yet')
+    """
+    if seconds is None:
+        return "not yet"
+    if abs(seconds) < 0.0995:
+        return f"{seconds * 1000:.1f} ms"
+    if abs(seconds) < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.2f} s"

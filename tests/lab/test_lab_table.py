@@ -1,0 +1,28 @@
+"""The table's two faces: aligned text and escaped HTML."""
+
+from __future__ import annotations
+
+from ikdemo.lab.table import Table
+
+
+def test_html_is_escaped_and_says_what_is_a_heading() -> None:
+    html = Table(["<name>"], [["<script>alert(1)</script>"]])._repr_html_()
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+    assert '<th scope="col"' in html
+
+
+def test_a_table_without_rows_is_a_sentence_in_both_faces() -> None:
+    table = Table(["name"], [], empty="No <group> yet.")
+    assert repr(table) == "No <group> yet."
+    assert table._repr_html_() == "<p>No &lt;group&gt; yet.</p>"
+
+
+def test_columns_line_up_without_trailing_blanks() -> None:
+    text = repr(Table(["a", "b"], [["long value", 1], ["x", 22]]))
+    assert text.splitlines() == ["a           b", "long value  1", "x           22"]
+
+
+def test_rows_and_columns_can_be_used() -> None:
+    table = Table(["slot", "id"], [[0, "i-1"], [1, "i-2"]])
+    assert (len(table), list(table), table.column("id")) == (2, [["0", "i-1"], ["1", "i-2"]], ["i-1", "i-2"])
