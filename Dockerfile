@@ -13,10 +13,13 @@ RUN apt-get update \
 COPY binder/requirements.txt /tmp/requirements.txt
 RUN python -m pip install --no-cache-dir --disable-pip-version-check --requirement /tmp/requirements.txt
 
+# The package itself, then what a learner reads and changes.
+COPY pyproject.toml README.md LICENSE /tmp/ikdemo/
+COPY ikdemo /tmp/ikdemo/ikdemo
+RUN python -m pip install --no-cache-dir --disable-pip-version-check --no-deps /tmp/ikdemo
 WORKDIR /home/learner/ikdemo
-COPY --chown=learner pyproject.toml README.md LICENSE ./
-COPY --chown=learner ikdemo ikdemo
-RUN python -m pip install --no-cache-dir --disable-pip-version-check --no-deps . && chown learner:learner .
+RUN chown learner:learner .
+COPY --chown=learner README.md ./
 COPY --chown=learner notebooks notebooks
 COPY --chown=learner examples examples
 
