@@ -15,6 +15,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from desk import Desk
 
 MARK = "IKDEMO_TEST_SESSION"  # in the environment of every process that a test starts, however it is detached
 
@@ -25,6 +26,14 @@ def short_dir() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="ik-", dir=os.environ.get("XDG_RUNTIME_DIR") or "/tmp"))
     yield path
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def desk(short_dir: Path) -> Iterator[Desk]:
+    """Give a plugin directory, a folder to work in, and the means to run programs there; everything started ends."""
+    made = Desk(short_dir)
+    yield made
+    made.close()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -23,7 +23,8 @@ PROBES = {
 
 def pytest_on(name: str, folder: Path, **environment: str) -> tuple[int, str]:
     """Run one probe in a process of its own, under our conftest."""
-    shutil.copy(ROOT / "tests/conftest.py", folder)
+    for ours in ("conftest.py", "desk.py"):
+        shutil.copy(ROOT / "tests" / ours, folder)
     (folder / name).write_text(PROBES[name])
     clean = {key: value for key, value in os.environ.items() if key not in ("CI", "IKDEMO_CI", "IKDEMO_TEST_SESSION")}
     command = [

@@ -1,4 +1,4 @@
-"""Real programs for the tests of the command line: plugin processes in a directory of their own, and runs against them."""
+"""Real programs for tests: plugin processes in a directory of their own, and commands run against them as a person would."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -96,10 +93,3 @@ class Desk:
         for process in self.processes.values():
             process.kill()
             process.wait()
-
-
-@pytest.fixture
-def desk(short_dir: Path) -> Iterator[Desk]:
-    made = Desk(short_dir)
-    yield made
-    made.close()
