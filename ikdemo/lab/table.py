@@ -57,11 +57,13 @@ def _cell(value: str) -> str:
 def say_seconds(seconds: float | None) -> str:
     """Say a duration with the unit that reads well.
 
-    >>> say_seconds(0.00123), say_seconds(0.25), say_seconds(3.14159), say_seconds(None)
-    ('1.2 ms', '250 ms', '3.14 s', 'not yet')
+    >>> say_seconds(0.001234), say_seconds(0.0123), say_seconds(0.25), say_seconds(3.14159), say_seconds(None)
+    ('1.23 ms', '12.3 ms', '250 ms', '3.14 s', 'not yet')
     """
     if seconds is None:
         return "not yet"
+    if abs(seconds) < 0.00995:
+        return f"{seconds * 1000:.2f} ms"
     if abs(seconds) < 0.0995:
         return f"{seconds * 1000:.1f} ms"
     if abs(seconds) < 0.9995:

@@ -72,12 +72,12 @@ def test_the_notebook_face_tells_the_picture_in_words() -> None:
         r'<img alt="Group collabnix: after a fault only 3 of 5 slots were filled[^"]+" src="data:image/png;base64,',
         bundle["text/html"],
     )
-    assert "After 4.0 ms every slot was filled again." in bundle["text/plain"]
+    assert "After 4.00 ms every slot was filled again." in bundle["text/plain"]
 
 
 def test_stamps_and_measures_are_those_of_the_arithmetic() -> None:
     recovery = Recovery("collabnix", story(), 1010.0)
-    assert recovery.stamps().column("after the fault") == ["0.0 ms", "300 ms", "400 ms", "1.00 s"]
+    assert recovery.stamps().column("after the fault") == ["0.00 ms", "300 ms", "400 ms", "1.00 s"]
     assert recovery.measures().column("value") == ["300 ms", "1.00 s", "60%", "300 ms"]
     assert recovery.healed
     assert recovery.times() == [1.0]

@@ -1,0 +1,38 @@
+"""Run notebooks for real and store what they showed, cleaned: ``python tests/notebooks/refresh.py [notebooks/NAME.ipynb ...]``.
+
+What is stored must not depend on the machine: no widget state, no versions, no warnings; cells tagged ``machine`` keep no
+output. The guard tests beside it say whether a notebook is clean.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+
+
+def refresh(path: Path) -> None:
+    """Execute one notebook top to bottom in a fresh kernel and write it back; a failing cell raises and nothing is written."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(notebook, timeout=60, kernel_name="python3", record_timing=False, store_widget_state=False)
+    client.execute(cwd=str(path.parent))
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    for cell in notebook.cells:
+        if "machine" in cell.metadata.get("tags", []):
+            cell.outputs = []
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+    nbformat.write(notebook, path)
+
+
+if __name__ == "__main__":
+    for chosen in [Path(name) for name in sys.argv[1:]] or sorted(NOTEBOOKS.glob("*.ipynb")):
+        refresh(chosen)
+        sys.stdout.write(f"{chosen.name} is fresh\n")
