@@ -46,6 +46,7 @@ class GoForm(logging.Formatter):
         message = record.getMessage()
         if self.terminal:
             seconds = int(time.monotonic() - self.began)
+            message = "".join(c if c.isprintable() or c in "\n\t" else _escape(ord(c)) for c in message)
             return f"\x1b[{_COLOURS[level]}m{level[:4].upper()}\x1b[0m[{seconds:04d}] {message:<44} "
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(record.created)) + _zone(record.created)
         return f'time="{stamp}" level={level} msg={message if _PLAIN.match(message) else quote(message)} '
@@ -58,11 +59,12 @@ def _zone(at: float) -> str:
 
 def set_up(level: int = 4, stream: TextIO | None = None) -> None:
     """Send everything logged at ``level`` (0 to 5, clamped) or graver to stderr, in Go's form."""
-    stream = stream or sys.stderr
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(GoForm(stream.isatty()))
+    stream = stream or sys.stderr  # None when it was closed before we began
+    handler: logging.Handler = logging.StreamHandler(stream) if stream else logging.NullHandler()
+    handler.setFormatter(GoForm(stream is not None and stream.isatty()))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(_LEVELS[min(max(level, 0), 5)])
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    for chatty in ("asyncio", "matplotlib"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.raiseExceptions = False  # a closed stderr ends no program

@@ -74,7 +74,7 @@ def guarded(run: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
     try:
         "\0".join(argv).encode()  # an argument that is no text cannot travel in JSON
         status = run(argv)
-        sys.stdout.flush()
+        print(end="", flush=True)
         return status
     except KeyboardInterrupt:
         return 130

@@ -45,6 +45,8 @@ async def events(call: Call) -> None:
             await _follow_all(found, call.directory, call["group"])
     except TimeoutError:
         pass
+    except BaseExceptionGroup as several:  # one plugin's stream ended the others: what ended it is the news
+        raise several.exceptions[0] from None
 
 
 async def _follow_all(found: Peers, directory: Path, group: str) -> None:

@@ -47,11 +47,12 @@ async def wait(call: Call) -> None:
 
 
 async def _reasons(found: Peers, name: str, group: str) -> list[Reason]:
-    """Ask why the group is not as wanted. A plugin that is away is a reason, an unknown group an error."""
+    """Say why the group is not as wanted, nothing when it is. A plugin that is away is a reason, an unknown group an error."""
     try:
         plugin = await found.group(name)
         if "Reconcile" in plugin.offers:
-            return await plugin.plugin.why_group(group)
+            reasons = await plugin.plugin.why_group(group)
+            return reasons if any(reason.code != "paused" for reason in reasons) else []  # paused, and nothing to do
         converged = (await plugin.plugin.describe_group(group)).converged
         return [] if converged else [Reason("provisioning", "the group plugin says no more than: not converged")]
     except (PluginUnavailable, OutcomeUnknown) as error:

@@ -92,9 +92,9 @@ def test_a_wait_that_ends_too_early_says_what_is_awaited(three) -> None:
     ok(three.run("ikdemo group wait web"))
     ok(three.run("ikdemo group pause web"))
     (three.instances / three.until(3)[0]).unlink()
-    done = three.run("ikdemo group wait web --timeout 500ms")
+    done = three.run("ikdemo group wait web --timeout 1s")
     assert done.returncode == 1
-    assert "web is not as committed after 500ms: " in done.stderr
+    assert "web is not as committed after 1s: " in done.stderr
     assert "slot" in done.stdout
     waiting = three.popen("ikdemo group wait web --timeout 20s")
     assert waiting.stdout is not None
@@ -102,6 +102,24 @@ def test_a_wait_that_ends_too_early_says_what_is_awaited(three) -> None:
     ok(three.run("ikdemo group resume web"))
     printed, _ = waiting.communicate(timeout=15)
     assert waiting.returncode == 0
+    assert "web is converged" in printed
+
+
+def test_a_wait_outlives_an_instance_plugin_that_is_away(three) -> None:
+    three.put_spec("web.json")
+    ok(three.run("infrakit group commit web.json"))
+    ok(three.run("ikdemo group wait web"))
+    ok(three.run("ikdemo group pause web"))
+    assert "web is converged" in ok(three.run("ikdemo group wait web"))  # paused, and as wanted
+    ok(three.run("ikdemo group resume web"))
+    three.stop("instance-file")
+    (three.instances / three.living()[0]).unlink()
+    waiting = three.popen("ikdemo group wait web --timeout 20s")
+    assert waiting.stdout is not None
+    assert "Plugin not found: instance-file" in waiting.stdout.readline()
+    three.start("infrakit-instance-file", "instance-file", "--dir", str(three.instances))
+    printed, _ = waiting.communicate(timeout=20)
+    assert (waiting.returncode, len(three.until(3))) == (0, 3)
     assert "web is converged" in printed
 
 

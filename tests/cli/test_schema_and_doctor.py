@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import socketserver
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 
 import pytest
 
+from ikdemo.cli import desk as desk_verb
+from ikdemo.cli.commands import Call
 from ikdemo.cli.schema import group_schema
+from ikdemo.spi.errors import IkdemoError
 
 
 def test_the_schema_names_every_member_and_leaves_properties_open(desk) -> None:
@@ -50,3 +58,49 @@ def test_the_doctor_fails_when_no_plugin_could_be_served(desk, folder: str, word
     assert line.startswith("no   plugin directory")
     assert words in line
     assert "INFRAKIT_PLUGINS_DIR" in line
+
+
+class Engine(BaseHTTPRequestHandler):
+    """As much of a Docker engine as a look at it needs, in Swarm mode."""
+
+    def do_GET(self) -> None:
+        is_version = self.path.endswith("/version")
+        answer = {"ApiVersion": "1.44"} if is_version else {"ServerVersion": "99.1", "Swarm": {"LocalNodeState": "active"}}
+        body = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def address_string(self) -> str:
+        return "a Unix socket has no address"
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def engine(short_dir: Path) -> Iterator[str]:
+    path = f"{short_dir}/docker.sock"
+    with socketserver.ThreadingUnixStreamServer(path, Engine) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,)).start()
+        yield f"unix://{path}"
+        server.shutdown()
+
+
+def test_the_doctor_sees_an_engine_and_its_swarm(desk, engine: str) -> None:
+    desk.environment["DOCKER_HOST"] = engine
+    done = desk.run("ikdemo doctor")
+    assert done.stdout.splitlines()[5:] == ["yes  Docker engine         version 99.1", "yes  Docker Swarm          active"]
+
+
+def test_jupyterlab_is_started_where_the_notebooks_are(desk) -> None:
+    done = desk.run("ikdemo lab -- --version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"\d+\.\d+\S*\n", done.stdout)
+
+
+def test_without_jupyterlab_the_lab_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk_verb, "find_spec", lambda name: None)
+    with pytest.raises(IkdemoError, match=r"JupyterLab is not installed; this installs it: .* -m pip install 'ikdemo\[lab\]'"):
+        desk_verb.lab(Call("ikdemo", {}, [], Path()))
