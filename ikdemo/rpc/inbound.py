@@ -38,7 +38,7 @@ class InboundConnection(asyncio.Protocol):
         self._writable.set()
         self._deaf = False  # nothing more is read: refused, upgraded or being closed
         self._in_message = False
-        self._ended = False  # the client will send nothing more
+        self._ended = False  # nothing more is expected from the client
         self._lost = False
         self.deadline = self._loop.time() + http.IDLE
 
@@ -68,9 +68,7 @@ class InboundConnection(asyncio.Protocol):
         if not self._in_message and not self.busy:
             self.deadline = self._loop.time() + http.HEAD
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._deaf = True  # answered as if no upgrade had been asked for; the connection ends after that
+            self._feed(data)
         except httptools.HttpParserInvalidMethodError:
             self._refuse(http.judge_garbage(data))
         except httptools.HttpParserError:
@@ -83,6 +81,21 @@ class InboundConnection(asyncio.Protocol):
                 self._refuse(http.HEAD_TOO_LARGE)
         elif not self.busy:
             self.deadline = min(self._body_deadline, self._loop.time() + http.STALL)
+
+    def _feed(self, data: bytes) -> None:
+        """Parse; a request that asks for another protocol is read as if it did not, which the parser has to be told."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._deaf:
+                return
+            kept = [
+                b"%b: %b\r\n" % (name, value) for name, value in self._headers.items() if name not in (b"upgrade", b"connection")
+            ]
+            self._parser = httptools.HttpRequestParser(self)
+            self._parser.feed_data(
+                b"POST / HTTP/1.1\r\nConnection: close\r\n" + b"".join(kept) + b"\r\n" + data[upgrade.args[0] :]
+            )
 
     def eof_received(self) -> bool:
         self._deaf = self._ended = True
@@ -123,7 +136,7 @@ class InboundConnection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self._in_message = False
-        if not self._deaf:
+        if not self._deaf and not self._parser.should_upgrade():
             old = self._parser.get_http_version() != "1.1"
             self._enqueue(Request(200, b"".join(self._body), self._parser.should_keep_alive(), old))
             self._body = []
@@ -196,14 +209,19 @@ class InboundConnection(asyncio.Protocol):
     def finish(self) -> asyncio.Task[None]:
         """Take no further requests; return the task that answers those at hand."""
         assert self._task
-        self._deaf = True
+        self._deaf = self._ended = True
         return self._task
 
-    def cut(self) -> None:
+    def leave(self) -> None:
+        """End an idle connection."""
+        self._deaf = True
+        self._transport.close()
+
+    def abort(self) -> None:
         """End the connection now; what is at work for it is given up."""
         if self._task:
             self._task.cancel()
-        self._transport.close()
+        self._transport.abort()
 
     def close(self) -> None:
         """End the connection once what was written is on its way, leaving the client time to read it.

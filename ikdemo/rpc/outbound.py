@@ -103,6 +103,10 @@ class OutboundConnection(asyncio.Protocol):
 
     # what the parser calls
 
+    def on_message_begin(self) -> None:
+        if self._answer and self._answer.done():
+            self.reusable = False  # a second answer to one request
+
     def on_header(self, name: bytes, value: bytes) -> None:
         if name.lower() in (b"content-length", b"transfer-encoding"):
             self._delimited = True

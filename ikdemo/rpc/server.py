@@ -53,9 +53,8 @@ class Server:
             listening = _bind(self.path)
             found = self.path.lstat()
             self._identity = found.st_dev, found.st_ino
-            self._listener = await loop.create_unix_server(
-                lambda: InboundConnection(self._dispatcher.answer, self._connections), sock=listening, backlog=BACKLOG
-            )
+            # not create_unix_server, which from Python 3.13 on would remove the path in its own way
+            self._listener = await loop.create_server(self._accept, sock=listening, backlog=BACKLOG)
         self._sweeper = loop.create_task(self._sweep(), name=f"deadlines of {self.path.name}")
 
     async def stop(self, grace: float = 10.0) -> None:
@@ -72,22 +71,35 @@ class Server:
         self._ring.close()
         await asyncio.sleep(0)  # and read what they have sent
         await self._drain(grace)
+        await self._end_connections()
         if self._sweeper:
             self._sweeper.cancel()
 
+    def _accept(self) -> InboundConnection:
+        return InboundConnection(self._dispatcher.answer, self._connections)
+
     async def _drain(self, grace: float) -> None:
-        """Let what is at work be answered, and end every connection."""
+        """End what is idle, and let what is at work be answered, for ``grace`` seconds."""
         loop = asyncio.get_running_loop()
         end = loop.time() + grace
         for idle in [connection for connection in self._connections if not connection.busy]:
-            idle.cut()
+            idle.leave()
         while tasks := [connection.finish() for connection in self._connections if connection.busy]:
             done, _ = await asyncio.wait(tasks, timeout=max(0.0, end - loop.time()))
             if not done:
                 for connection in list(self._connections):
-                    connection.cut()
-                await asyncio.wait(tasks, timeout=1.0)
+                    connection.abort()
                 return
+
+    async def _end_connections(self) -> None:
+        """Wait until the last answers are on their way, then cut what is left; on return every connection has ended."""
+        loop = asyncio.get_running_loop()
+        for seconds in (1.0, 1.0):
+            end = loop.time() + seconds
+            while self._connections and loop.time() < end:  # noqa: ASYNC110, each ends in its own time
+                await asyncio.sleep(0.001)
+            for connection in list(self._connections):
+                connection.abort()
 
     def _remove_socket(self) -> None:
         with contextlib.suppress(FileNotFoundError):
