@@ -20,7 +20,7 @@ from .index import Entry, Index, Stamp
 from .watch import Notice
 
 SETTLED = 1.0
-"""Seconds after its last change from which a file that makes no sense is no longer taken for half-written."""
+"""Seconds after its last change from which a file that makes no sense is not taken for half-written any more."""
 TOLD_SINGLY = 20
 """Foreign files of one look that are told one by one."""
 
@@ -55,7 +55,7 @@ class Contents:
         known = old.stamp if old is not None else self._skipped.get(name, (None, ""))[0]
         try:
             there = os.stat(name, dir_fd=directory, follow_symlinks=False)
-            if known == stamp(there) and not (notice is not None and notice.edited):
+            if known == stamp(there) and not (notice is not None and notice.stale):
                 return
             data, there = disk.read_regular(directory, name, format.LIMIT)
             self._accept(Entry(name, stamp(there), format.read(data)), old, quietly)
@@ -65,8 +65,7 @@ class Contents:
         except OSError as error:
             raise disk.refusal("open", self._path / name, error) from None  # no answer is not an answer
         except (CorruptState, SpecError) as error:
-            # A writer that is still at work is waited for: its close is noticed, and if not, the file grows old.
-            if notice.complete if notice is not None else (old is None or _is_settled(there)):
+            if not _is_half_written(there, notice, old):
                 self._skip(name, stamp(there), str(error))
 
     def add(self, entry: Entry) -> None:
@@ -129,5 +128,10 @@ def _event(kind: str, entry: Entry, text: str) -> Event:
     return Event(kind, group=entry.group, instance=description.id, slot=entry.slot, tags=description.tags, text=text)
 
 
-def _is_settled(there: os.stat_result) -> bool:
-    return not (stat.S_ISREG(there.st_mode) and 0 <= time.time() - there.st_mtime < SETTLED)
+def _is_half_written(there: os.stat_result, notice: Notice | None, old: Entry | None) -> bool:
+    """Say whether a writer may still be at work: its close will be noticed then, and if not, the file grows old."""
+    is_young = stat.S_ISREG(there.st_mode) and 0 <= time.time() - there.st_mtime < SETTLED
+    if not is_young or (notice is not None and notice.closed):
+        return False
+    is_edited_in_place = old is not None and old.stamp[0] == there.st_ino
+    return is_edited_in_place or (notice is not None and not notice.arrived)

@@ -9,18 +9,20 @@ from typing import NamedTuple
 
 from inotify_simple import INotify, flags
 
-_APPEARED = int(flags.CREATE | flags.MOVED_TO)
-_COMPLETE = int(flags.CLOSE_WRITE | flags.MOVED_TO)
-_EDITED = int(flags.CLOSE_WRITE | flags.MOVED_FROM | flags.DELETE)
+_CLOSED = int(flags.CLOSE_WRITE)
+_ARRIVED = int(flags.MOVED_TO)
+_STALE = int(flags.CLOSE_WRITE | flags.MOVED_FROM | flags.DELETE)
+_MASK = _STALE | int(flags.CREATE | flags.MOVED_TO | flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR)
 _OVERFLOW = int(flags.Q_OVERFLOW)
-_MASK = _APPEARED | _COMPLETE | _EDITED | int(flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR)
 
 
 class Notice(NamedTuple):
-    """What happened to one name. ``edited``: what was read of it before is worth nothing; ``complete``: its writer is done."""
+    """What happened to one name. ``stale``: what was read of it before is worth nothing; ``closed``: somebody wrote to it and
+    is done; ``arrived``: it came by a rename, so it was written elsewhere."""
 
-    edited: bool = False
-    complete: bool = False
+    stale: bool = False
+    closed: bool = False
+    arrived: bool = False
 
 
 class Notices:
@@ -47,7 +49,7 @@ class Notices:
                 return None
             if event.name:
                 noticed[event.name] = noticed.get(event.name, 0) | event.mask
-        return {name: Notice(bool(mask & _EDITED), bool(mask & _COMPLETE)) for name, mask in noticed.items()}
+        return {name: Notice(bool(mask & _STALE), bool(mask & _CLOSED), bool(mask & _ARRIVED)) for name, mask in noticed.items()}
 
     def close(self) -> None:
         """Stop watching."""
