@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from .lab import Lab
-from .recovery import Recovery
+from .recovery import Recovery, compare
 from .specs import collabnix
 from .table import Table
 
-__all__ = ["Lab", "Recovery", "Table", "collabnix"]
+__all__ = ["Lab", "Recovery", "Table", "collabnix", "compare"]

@@ -140,30 +140,30 @@ class Lab(Bench):
             (directory / instance).unlink(missing_ok=True)
         return Table(["slot", "removed"], [(slot or "-", instance) for _, instance, slot in chosen])
 
-    def timeline(self, group: str | None = None, *, last: int | None = None) -> Table:
-        """Tell in words what happened, everything or the ``last`` few lines."""
-        return self._record.table(group, last)
+    def timeline(self, group: str | None = None, *, last: int | None = None, since_fault: bool = False) -> Table:
+        """Tell in words what happened: everything, the ``last`` few lines, or what followed the last recorded fault."""
+        return self._record.table(group, last, since_fault=since_fault)
 
     def watch(self, group: str) -> LiveView:
         """Return a live view of a group; in a notebook, it is shown when it is the last thing in a cell, or by ``display``."""
         return LiveView(group, self._record, lambda: self._background is not None)
 
-    def recovery(self, group: str) -> Recovery:
-        """Return the record of a group's falls and recoveries up to now."""
+    def recovery(self, group: str, since: float = 0.0) -> Recovery:
+        """Return the record of a group's falls and recoveries up to now; with ``since``, of the falls after that time."""
         try:
             self._catch_up(group, self._described(group))
         except IkdemoError:
             pass  # the group plugin is away or the group is gone: the record is all there is
-        return Recovery(group, self._record.events(group), time.time())
+        return Recovery(group, self._record.events(group), time.time(), since)
 
     def measure(self, group: str, kills: int, *, within: float, seed: int = 1) -> Recovery:
         """Remove one instance after the other, each at a random moment ``within`` so many seconds, and wait for each recovery."""
-        chance = random.Random(seed)
+        chance, began = random.Random(seed), time.time()
         for _ in range(kills):
             time.sleep(0.3 + chance.uniform(0.0, within))
             self.kill(group, 1, seed=chance.getrandbits(32))
             self.wait(group)
-        return self.recovery(group)
+        return self.recovery(group, since=began)
 
     def check(self, group: str = "", *, size: int | None = None, fell: bool = False, plugins: Sequence[str] = ()) -> Check:
         """Check that plugins run, that a group is as wanted, of this size, and fell and came back; say what to do if not."""

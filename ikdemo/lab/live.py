@@ -75,7 +75,7 @@ class LiveView:
     def html(self) -> str:
         """Return the picture of this moment as HTML."""
         recovery = Recovery(self.group, self._record.events(self.group), time.time())
-        told = [event for event in recovery.events if event.kind not in ("acted", "planned")][-4:]
+        told = [event for event in recovery.events if event.kind not in ("acted", "planned")][-5:]
         start = recovery.events[0].time if recovery.events else 0.0
         lines = "".join(f"<li>{_line(event, start)}</li>" for event in told)
         return f'{tiles(recovery)}<ul style="font-family:monospace;list-style:none;padding:0">{lines}</ul>'

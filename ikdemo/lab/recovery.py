@@ -6,12 +6,13 @@ The arithmetic is ``reconcile.recovery``, the drawing is ``figure``; this only p
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
+from statistics import mean, median
 from typing import TYPE_CHECKING
 
-from ..reconcile.recovery import Episode, Level, Life, curve, episodes, lives
+from ..reconcile.recovery import Episode, Level, Life, curve, episodes, expected_recovery, lives
 from ..spi.errors import IkdemoError
 from ..spi.events import Event
 from .table import Table, say_seconds
@@ -23,13 +24,14 @@ if TYPE_CHECKING:
 class Recovery:
     """What happened to one group up to a moment. In a notebook it shows itself as the figure of its last fall."""
 
-    def __init__(self, group: str, events: Iterable[Event], until: float) -> None:
+    def __init__(self, group: str, events: Iterable[Event], until: float, since: float = 0.0) -> None:
         self.group = group
         self.events = sorted((e for e in events if e.group == group), key=lambda event: event.time)
         self.until = until
         self.levels: list[Level] = curve(self.events)
         self.lives: list[Life] = lives(self.events)
-        self.falls: list[Episode] = [fall for fall in episodes(self.events, until) if fall.cause == "fault"]
+        found = episodes(self.events, until)
+        self.falls: list[Episode] = [fall for fall in found if fall.cause == "fault" and fall.fault >= since]
 
     @property
     def size(self) -> int:
@@ -121,9 +123,29 @@ class Recovery:
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         if not self.falls:
             return {"text/plain": repr(self)}
-        from .figure import png_bytes
-
-        data = b64encode(png_bytes(self)).decode()
         words = escape(self.words)
+        try:
+            from .figure import png_bytes
+        except IkdemoError as missing:
+            return {"text/plain": f"{self!r}\n{missing}"}
+        data = b64encode(png_bytes(self)).decode()
         image = f'<img alt="{words}" src="data:image/png;base64,{data}" style="max-width:100%"/>'
         return {"text/plain": repr(self), "text/html": f"<figure>{image}<figcaption>{words}</figcaption></figure>"}
+
+
+def compare(measured: Mapping[str, Recovery], *, poll: float) -> Table:
+    """Set times to recover side by side, above what theory says of a poll every ``poll`` seconds.
+
+    L, the time to make instances, is the median time from detection to recovery over all of ``measured``.
+    """
+    rows = []
+    for name, recovery in measured.items():
+        times = recovery.times()
+        if not times:
+            raise IkdemoError(f"Nothing was measured for {name!r}: no fall of group {recovery.group!r} has ended")
+        rows.append((name, len(times), *(say_seconds(of(times)) for of in (median, mean, max))))
+    falls = [fall for recovery in measured.values() for fall in recovery.falls]
+    making = [f.recovered - f.detected for f in falls if f.recovered is not None and f.detected is not None]
+    theory = expected_recovery(poll, median(making or [0.0]))
+    rows.append((f"theory: poll every {poll:g} s", "-", "-", say_seconds(theory.mean), f"{say_seconds(theory.p95)} in 95 of 100"))
+    return Table(["how it notices", "faults", "median", "mean", "longest"], rows)

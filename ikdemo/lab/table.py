@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
+from itertools import repeat
 
 
 class Table:
@@ -46,12 +47,12 @@ class Table:
         if not self.rows:
             return f"<p>{escape(self.empty)}</p>"
         head = "".join(f'<th scope="col" style="text-align:left">{escape(column)}</th>' for column in self.columns)
-        body = "".join("<tr>" + "".join(_cell(value) for value in row) + "</tr>" for row in self.rows)
+        body = "".join("<tr>" + "".join(map(_cell, row[:-1], repeat("nowrap"))) + _cell(row[-1]) + "</tr>" for row in self.rows)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _cell(value: str) -> str:
-    return f'<td style="text-align:left">{escape(value)}</td>'
+def _cell(value: str, wrap: str = "normal") -> str:
+    return f'<td style="text-align:left;white-space:{wrap}">{escape(value)}</td>'
 
 
 def say_seconds(seconds: float | None) -> str:

@@ -72,10 +72,13 @@ class Timeline:
                 self._changed.wait(left)
         return True
 
-    def table(self, group: str | None = None, last: int | None = None) -> Table:
-        """Tell the record in words, with times in seconds since its first event."""
+    def table(self, group: str | None = None, last: int | None = None, *, since_fault: bool = False) -> Table:
+        """Tell the record in words, with times in seconds since its first event, or since the last fault and from there on."""
         events = self.events(group)
         start = events[0].time if events else 0.0
+        if since_fault:
+            start = max((event.time for event in events if event.kind == "fault"), default=start)
+            events = [event for event in events if event.time >= start]
         rows = [(f"{event.time - start:9.4f}", event.plugin, sentence(event)) for event in events]
         return Table(["seconds", "who", "what"], rows[-last:] if last else rows, empty="Nothing has happened yet.")
 

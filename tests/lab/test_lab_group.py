@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ikdemo.lab import Lab, collabnix
+from ikdemo.lab import Lab, collabnix, compare
 from ikdemo.spi.errors import IkdemoError, InUse, NotConverged, PluginUnavailable
 
 
@@ -34,7 +34,7 @@ def test_removed_instances_come_back_and_the_record_says_when(lab: Lab) -> None:
     assert sorted({life.slot for life in recovery.lives if life.died}) == sorted(removed.column("slot"))
     assert lab.instances().column("slot") == ["0", "1", "2", "3", "4"]
     assert not set(removed.column("removed")) & set(lab.describe("collabnix").column("instance"))
-    assert "FAULT" in repr(lab.timeline("collabnix"))
+    assert next(what for _, _, what in lab.timeline("collabnix", since_fault=True)).startswith("FAULT")
 
 
 def test_a_spec_may_be_a_dict_a_file_or_text_and_pretending_changes_nothing(lab: Lab, tmp_path: Path) -> None:
@@ -122,6 +122,7 @@ def test_with_a_mute_plugin_only_the_poll_heals() -> None:
         lab.wait("collabnix")
         recovery = lab.measure("collabnix", kills=2, within=0.5, seed=2)
         assert len(recovery.times()) == 2
+        assert compare({"poll": recovery}, poll=1.0).column("faults") == ["2", "-"]
         assert all(0.02 < time < 2.5 for time in recovery.times())
         assert len(lab.instances("instance-file")) == 5
 
