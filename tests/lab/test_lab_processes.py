@@ -55,15 +55,23 @@ def close_pipes(child: subprocess.Popen[str]) -> None:
             pipe.close()
 
 
-def test_no_plugin_outlives_a_python_that_is_killed_and_the_next_lab_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def alone(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give labs a parent directory that no other test run sweeps, and let them sweep at once."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_dir))
+    monkeypatch.setattr(places, "YOUNG", -1.0)
+
+
+@pytest.mark.usefixtures("alone")
+def test_no_plugin_outlives_a_python_that_is_killed_and_the_next_lab_sweeps(short_dir: Path) -> None:
     child, root, pids = open_child()
     assert all(alive(pid) for pid in pids)
     child.send_signal(signal.SIGKILL)
     child.wait(10)
     close_pipes(child)
     assert until(lambda: not any(alive(pid) for pid in pids), timeout=20.0), "plugins outlived their lab"
+    assert root.parent == short_dir
     assert root.exists()
-    monkeypatch.setattr(places, "YOUNG", -1.0)
     with Lab():
         assert not root.exists()
 
@@ -124,8 +132,8 @@ def test_a_long_temporary_directory_is_passed_over(tmp_path: Path, monkeypatch: 
         assert long not in lab.root.parents
 
 
-def test_a_directory_that_a_living_lab_holds_is_never_swept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "YOUNG", -1.0)
+@pytest.mark.usefixtures("alone")
+def test_a_directory_that_a_living_lab_holds_is_never_swept() -> None:
     with Lab() as one, Lab() as other:
         assert one.root.exists()
         assert other.root.exists()
