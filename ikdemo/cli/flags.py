@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..spi.durations import parse_duration
 from ..spi.errors import IkdemoError
-from .durations import parse_duration
 
 
 def switch(text: str) -> bool:

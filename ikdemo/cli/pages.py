@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from .durations import format_duration
+from ..spi.durations import format_duration
 from .flags import Flag, duration, switch, whole_number
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from ..reconcile.plan import sentences
+from ..spi.durations import format_duration
 from ..spi.errors import NotConverged, OutcomeUnknown, PluginUnavailable
 from ..spi.plans import Reason
 from .commands import Call, Verb
-from .durations import format_duration
 from .flags import Flag, duration
 from .reach import peers
 

@@ -12,6 +12,7 @@ from ..spi.config_sha import sha_of
 from ..spi.contracts import Lookup
 from ..spi.decode import decode
 from ..spi.documents import GroupProperties, GroupSpec, PluginSpec
+from ..spi.durations import parse_duration
 from ..spi.errors import PluginNotFound, SpecError
 from ..spi.text import compact
 
@@ -32,7 +33,9 @@ def read(spec: GroupSpec) -> GroupProperties:
     if not allocation.logical_ids and not allocation.size:
         raise SpecError("Allocation must not be blank", path="$.Properties.Allocation")
     sha_of(properties)
-    return GroupProperties(_compacted(properties.instance), _compacted(properties.flavor), allocation)
+    _check_updating(properties)
+    sections = _compacted(properties.instance), _compacted(properties.flavor)
+    return GroupProperties(*sections, allocation, properties.updating)
 
 
 async def ask_plugins(properties: GroupProperties, lookup: Lookup) -> None:
@@ -47,6 +50,21 @@ async def ask_plugins(properties: GroupProperties, lookup: Lookup) -> None:
     except PluginNotFound as error:
         raise SpecError(f"Failed to find Instance plugin '{error.name}':{error}", path="$.Properties.Instance.Plugin") from None
     await instance.plugin.validate(properties.instance.properties)
+
+
+def _check_updating(properties: GroupProperties) -> None:
+    """Refuse a pace that cannot be kept; raises SpecError."""
+    if not properties.updating:
+        return
+    path = "$.Properties.Updating"
+    try:
+        sane = parse_duration(properties.updating.duration) >= 0
+    except ValueError:
+        sane = False
+    if not sane:
+        raise SpecError(f"{path}.Duration: expected a duration such as 10s", path=f"{path}.Duration", expected="a duration")
+    if properties.updating.surge and properties.allocation.logical_ids:
+        raise SpecError(f"{path}.Surge: expected 0, as LogicalIDs leave no room for more", path=f"{path}.Surge", expected="0")
 
 
 def _compacted(section: PluginSpec) -> PluginSpec:

@@ -47,13 +47,16 @@ async def observe(group: str, properties: GroupProperties, lookup: Lookup, *, as
 
 
 async def _health(properties: GroupProperties, lookup: Lookup, described: Sequence[Description], ask: bool) -> list[Health]:
+    unknown = [Health.UNKNOWN] * len(described)
+    if not ask or not described:
+        return unknown
     try:
         flavor = await lookup.flavor(properties.flavor.plugin)
     except IkdemoError:
-        return [Health.UNKNOWN] * len(described)
+        return unknown
     if "ConstantHealth" in flavor.offers:
         return [Health.HEALTHY] * len(described)
-    return await _judge(flavor.plugin, properties, described) if ask else [Health.UNKNOWN] * len(described)
+    return await _judge(flavor.plugin, properties, described)
 
 
 async def _judge(flavor: FlavorPlugin, properties: GroupProperties, described: Sequence[Description]) -> list[Health]:

@@ -74,13 +74,16 @@ class Supervisor:
         if record.properties != self.record.properties:
             self._memory = msgspec.structs.replace(self._memory, troubled={})
         self._set(record)
+        self._health_due = 0.0
         self._facts.start_over()
         self._wake.set()
 
     def hear(self, event: Event) -> None:
-        """Wake for an instance plugin's event, unless it is the echo of what this loop did."""
+        """Wake for a plugin's event, unless it is the echo of what this loop did."""
         echo = event.kind in ("provisioned", "destroyed") and event.instance in self._own
         if event.group in ("", self.record.id) and not echo:
+            if event.kind == "health":
+                self._health_due = 0.0
             self._wake.set()
 
     def wake(self) -> None:
@@ -153,15 +156,17 @@ class Supervisor:
         actor = Actor(aim, self.record.properties, view.described, self._facts.acted)
         outcomes = await actor.act(todo.actions, self._lookup, lambda: aim is self.aim and not self._stopping)
         self._own.update(outcome.instance for outcome in outcomes)
+        if any(outcome.action.verb == "provision" for outcome in outcomes):
+            self._health_due = 0.0
         return outcomes
 
     def _health_is_due(self) -> bool:
-        """Say whether to ask for health in this pass: at every poll, and always while an update may be waiting for it."""
+        """Say whether to ask for health in this pass: at every poll, and at once after something new was made or wanted."""
         now = time.time()
         due = now >= self._health_due
         if due:
             self._health_due = now + self._poll
-        return due or any(code == "outdated" or code == "health-unknown" for code, _, _ in self._memory.since)
+        return due
 
     async def _observe(self, ask_health: bool) -> View:
         return await observe(self.record.id, self.record.properties, self._lookup, ask_health=ask_health)

@@ -1,7 +1,7 @@
 """What to do next, and why: the one planner. The loop, ``why``, a dry run and the simulator all execute this same plan.
 
 ``plan`` looks at slots, never at counts: a slot that is empty is filled, an instance without a slot goes, an outdated one is
-replaced when its turn comes. Asking has no effect. The rules are here and in ``places``;
+replaced when its turn comes (``rolling``). Asking has no effect. The rules are here and in ``places``;
 the memory they need is kept by ``settle``.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from ..spi.documents import Health
 from ..spi.plans import Action, Code, Plan, Reason, Seen
 from .places import Places, assign
+from .rolling import is_rolling, roll, with_surge
 from .world import Desired, Memory, Observation, Slot, Trouble
 
 SICK_AFTER = 3
@@ -35,7 +36,8 @@ def plan(desired: Desired, observed: Observation, memory: Memory, now: float) ->
         return Plan(
             reasons=(Reason("plugin-unreachable", observed.error, since=_since(memory, "plugin-unreachable", "", "", now)),)
         )
-    draft = _Draft(desired, observed, memory, now)
+    desired = with_surge(desired, observed)
+    draft = Draft(desired, observed, memory, now)
     if desired.destroying:
         for seen in observed.instances:
             draft.destroy(seen, "surplus", "the group is being destroyed")
@@ -43,9 +45,14 @@ def plan(desired: Desired, observed: Observation, memory: Memory, now: float) ->
     sick = draft.sick()
     places = assign(desired, observed.instances, sick)
     draft.remove_surplus(places)
-    draft.heal_sick(places, sick)
+    rolling = is_rolling(desired, observed)
+    if not rolling:
+        draft.heal_sick(places, sick)
     draft.fill_missing(places)
-    draft.roll_outdated(places, sick)
+    if rolling:
+        roll(draft, places)
+    else:
+        draft.name_outdated(places)
     return draft.finish(converged=not draft.reasons)
 
 
@@ -55,7 +62,7 @@ def _in_doubt(observed: Observation, memory: Memory, now: float) -> Plan:
     return Plan(reasons=(Reason("plugin-unreachable", observed.error, since=since, awaits="the plugin to answer"),))
 
 
-class _Draft:
+class Draft:
     """A plan in the making; each method adds the actions and reasons of one rule."""
 
     def __init__(self, desired: Desired, observed: Observation, memory: Memory, now: float) -> None:
@@ -133,42 +140,12 @@ class _Draft:
         self.wakes.extend(awaited)
         return len(awaited)
 
-    def roll_outdated(self, places: Places, sick: set[str]) -> None:
-        """Replace one outdated instance if everything else is in its slot, current and healthy."""
-        outdated = [
-            (slot, seen) for slot, seen in places.occupants.items() if seen.sha != self.desired.sha and seen.id not in sick
-        ]
-        if not outdated:
-            return
-        if not self.desired.rolls:
-            for slot, seen in outdated:
+    def name_outdated(self, places: Places) -> None:
+        """Say which instances were adopted with another configuration; a first commit leaves them as they are."""
+        for slot, seen in places.occupants.items():
+            if seen.sha != self.desired.sha:
                 text = f"instance {seen.id} was adopted with an older configuration"
                 self.because("adopted-outdated", text, slot=slot, instance=seen.id, awaits="the next commit")
-            return
-        obstacle = self._obstacle(places)
-        outdated.sort(key=lambda pair: (pair[1].health is not Health.UNHEALTHY, _descending(pair[0])))
-        for number, (slot, seen) in enumerate(outdated):
-            if number == 0 and not obstacle:
-                self.destroy(seen, "outdated", "its configuration is outdated", slot=slot)
-            else:
-                text = f"instance {seen.id} has an older configuration"
-                self.because("outdated", text, slot=slot, instance=seen.id, awaits=obstacle or "its turn")
-
-    def _obstacle(self, places: Places) -> str:
-        """Say what a rolling update has to wait for, or nothing."""
-        current = [(slot, seen) for slot, seen in places.occupants.items() if seen.sha == self.desired.sha]
-        for slot, seen in current:
-            if seen.health is Health.UNHEALTHY:
-                text = f"instance {seen.id} of the new configuration is unhealthy; the update has stopped"
-                self.because("halted", text, slot=slot, instance=seen.id, awaits="its health, or another commit")
-                return f"instance {seen.id} to be healthy"
-        if len(places.occupants) < len(self.desired.slots):
-            return "every slot to be filled"
-        for slot, seen in current:
-            if seen.health is not Health.HEALTHY:
-                self.because("health-unknown", f"the health of instance {seen.id} is not known yet", slot=slot, instance=seen.id)
-                return f"instance {seen.id} to be healthy"
-        return "instances that leave to be gone" if self.actions else ""
 
     def destroy(self, seen: Seen, code: Code, cause: str, *, slot: str = "") -> None:
         slot = slot or seen.slot or ""
@@ -199,11 +176,6 @@ class _Draft:
 
 def _times(trouble: Trouble) -> str:
     return "once" if trouble.attempts == 1 else f"{trouble.attempts} times in a row"
-
-
-def _descending(slot: str) -> tuple[int, ...]:
-    """Sort key that puts the highest slot first: numbers by value, names of pets by their text."""
-    return (-int(slot),) if slot.isdecimal() else tuple(-ord(c) for c in slot)
 
 
 def _since(memory: Memory, code: str, slot: str, instance: str, now: float) -> float:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec import structs
+
 from ..spi.documents import Health
 from ..spi.plans import Outcome, Plan
 from .backoff import backoff
+from .rolling import proven, with_surge
 from .world import Desired, Memory, Observation, Trouble
 
 EXPECTED_FOR = 30.0
@@ -36,7 +39,8 @@ def settle(
     """
     since: dict[tuple[str, str, str], float] = {(r.code, r.slot, r.instance): r.since for r in plan.reasons}
     if observed.error:
-        return Memory(memory.troubled, memory.sick, memory.expected, since)
+        return structs.replace(memory, since=since)
+    desired = with_surge(desired, observed)
     present = {seen.id for seen in observed.instances}
     keys = present | {slot.name for slot in desired.slots}
     troubled = {key: trouble for key, trouble in memory.troubled.items() if key in keys}
@@ -49,7 +53,7 @@ def settle(
             troubled.pop(key, None)
         if outcome.action.verb == "provision" and not desired.idempotent and (outcome.unknown or not outcome.error):
             expected[outcome.instance or key] = now + EXPECTED_FOR
-    return Memory(troubled, _sick(observed, memory), expected, since)
+    return Memory(troubled, _sick(observed, memory), proven(desired, observed, memory, now), expected, since)
 
 
 def _trouble(group: str, key: str, before: Trouble | None, outcome: Outcome, now: float) -> Trouble:

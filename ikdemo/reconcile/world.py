@@ -12,6 +12,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from ..spi.documents import Allocation, GroupProperties
+from ..spi.durations import parse_duration
 from ..spi.plans import Seen
 
 
@@ -41,10 +42,19 @@ def slots_of(allocation: Allocation) -> tuple[Slot, ...]:
     return tuple(slots)
 
 
+class Pace(Struct, frozen=True):
+    """How fast a rolling update goes: see ``Updating``; ``duration`` is in seconds."""
+
+    batch: int = 1
+    count: int = 0
+    duration: float = 0.0
+    surge: int = 0
+
+
 class Desired(Struct, frozen=True):
     """What a group should be.
 
-    ``rolls``: outdated instances are replaced one at a time (false after a first commit, which only adopts).
+    ``rolls``: outdated instances are replaced at ``pace`` (false after a first commit, which only adopts).
     ``destroying``: nothing is wanted any more. ``idempotent``: the instance plugin provisions a slot at most once.
     """
 
@@ -55,12 +65,16 @@ class Desired(Struct, frozen=True):
     rolls: bool = True
     destroying: bool = False
     idempotent: bool = True
+    pace: Pace = Pace()
 
 
 def desired(group: str, properties: GroupProperties, sha: str, *, rolls: bool = True) -> Desired:
-    """Return what a decoded spec wants."""
-    allocation = properties.allocation
-    return Desired(group, sha, slots_of(allocation), pets=bool(allocation.logical_ids), rolls=rolls)
+    """Return what a decoded spec wants; raises ValueError for an Updating.Duration that is no duration."""
+    allocation, updating = properties.allocation, properties.updating
+    pace = Pace()
+    if updating:
+        pace = Pace(updating.batch_size, updating.count, parse_duration(updating.duration), updating.surge)
+    return Desired(group, sha, slots_of(allocation), pets=bool(allocation.logical_ids), rolls=rolls, pace=pace)
 
 
 class Observation(Struct, frozen=True):
@@ -68,6 +82,13 @@ class Observation(Struct, frozen=True):
 
     instances: tuple[Seen, ...] = ()
     error: str = ""
+
+
+class Proof(Struct, frozen=True):
+    """That a new instance is well: healthy ``answers`` in a row, the first at ``since`` (seconds)."""
+
+    answers: int
+    since: float
 
 
 class Trouble(Struct, frozen=True):
@@ -87,11 +108,13 @@ class Memory(Struct, frozen=True):
     """What must be remembered between passes.
 
     ``troubled``: slot name or instance ID to its trouble. ``sick``: instance ID to consecutive unhealthy answers.
+    ``proven``: while an update is under way, instance ID to the proof that it is well.
     ``expected``: with plugins that are not idempotent, what was provisioned and not yet seen (an ID, or a slot name when
     no answer came) to the time until which it is awaited. ``since``: when each present reason was first given.
     """
 
     troubled: Mapping[str, Trouble] = {}
     sick: Mapping[str, int] = {}
+    proven: Mapping[str, Proof] = {}
     expected: Mapping[str, float] = {}
     since: Mapping[tuple[str, str, str], float] = {}

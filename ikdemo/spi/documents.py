@@ -74,12 +74,27 @@ class PluginSpec(Document, frozen=True):
     properties: Raw = NULL
 
 
+class Updating(Document, frozen=True):
+    """How a rolling update is paced; beyond v0.1.0, and left out wherever it was not given.
+
+    ``batch_size`` instances leave at a time. Before the next batch every new instance has been healthy ``count`` times in a
+    row, one poll apart, and for ``duration`` (as Go writes it, such as "10s"). ``surge`` instances more than Size are made
+    first, so that a batch of that size leaves no gap.
+    """
+
+    batch_size: Annotated[int, Meta(ge=1, le=10**6)] = 1
+    count: Annotated[int, Meta(ge=0, le=10**6)] = 0
+    duration: str = "0"
+    surge: Annotated[int, Meta(ge=0, le=10**6)] = 0
+
+
 class GroupProperties(Document, frozen=True):
     """The inside of a group's spec, in the member order in which InfraKit prints it."""
 
     instance: PluginSpec = PluginSpec()
     flavor: PluginSpec = PluginSpec()
     allocation: Allocation = Allocation()
+    updating: Updating | UnsetType = UNSET
 
 
 class GroupSpec(Document, frozen=True):

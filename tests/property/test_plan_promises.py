@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ikdemo.reconcile.plan import plan, sentences
+from ikdemo.reconcile.rolling import with_surge
 from ikdemo.reconcile.settle import settle
-from ikdemo.reconcile.world import Desired, Memory, Observation, Slot, Trouble, slots_of
+from ikdemo.reconcile.world import Desired, Memory, Observation, Pace, Proof, Slot, Trouble, slots_of
 from ikdemo.spi.documents import Allocation, Health
 from ikdemo.spi.plans import Outcome, Plan, Seen
 
@@ -16,6 +17,7 @@ NOW = 1_000_000.0
 
 sizes = st.integers(0, 6)
 logical_ids = st.lists(st.sampled_from(["a", "b", "c", "ü"]), min_size=1, max_size=5)
+paces = st.builds(Pace, st.integers(1, 3), st.integers(0, 3), st.sampled_from([0.0, 5.0]), st.integers(0, 2))
 allocations = st.one_of(st.builds(Allocation, sizes), st.builds(Allocation, st.just(0), logical_ids))
 
 
@@ -30,6 +32,7 @@ def groups(draw: st.DrawFn) -> Desired:
         rolls=draw(st.booleans()),
         destroying=draw(st.sampled_from([False, False, False, True])),
         idempotent=draw(st.booleans()),
+        pace=draw(paces),
     )
 
 
@@ -57,7 +60,8 @@ def memories(draw: st.DrawFn, group: Desired, observed: Observation) -> Memory:
     some = st.dictionaries(st.sampled_from(keys), trouble, max_size=3)
     sick = st.dictionaries(st.sampled_from(keys), st.integers(1, 5), max_size=9)
     expected = st.dictionaries(st.sampled_from([*keys, "instance-x"]), st.floats(NOW - 9, NOW + 9), max_size=3)
-    return Memory(draw(some), draw(sick), draw(expected))
+    proofs = st.dictionaries(st.sampled_from(keys), st.builds(Proof, st.integers(1, 3), st.floats(NOW - 9, NOW)), max_size=9)
+    return Memory(troubled=draw(some), sick=draw(sick), proven=draw(proofs), expected=draw(expected))
 
 
 cases = groups().flatmap(lambda g: worlds(g).flatmap(lambda o: memories(g, o).map(lambda m: (g, o, m))))
@@ -70,11 +74,12 @@ def test_never_more_than_wanted_and_one_action_per_slot(case: tuple[Desired, Obs
     todo = plan(group, observed, memory, NOW)
     made = [a.slot for a in todo.actions if a.verb == "provision"]
     assert len(made) == len(set(made))
-    wanted = {slot.name for slot in group.slots}
+    wanted = {slot.name for slot in with_surge(group, observed).slots}
+    assert len(wanted) <= len(group.slots) + group.pace.surge
     assert set(made) <= wanted
     if made:
         nobodys = [s for s in observed.instances if group.pets and s.logical_id is None and s.slot not in wanted]
-        assert len(observed.instances) - len(nobodys) + len(made) <= len(group.slots)
+        assert len(observed.instances) - len(nobodys) + len(made) <= len(wanted)
     ended = [a.instance for a in todo.actions if a.verb == "destroy"]
     assert len(ended) == len(set(ended))
     assert not group.destroying or not made
@@ -90,13 +95,13 @@ def test_never_destroys_a_healthy_wanted_instance_nor_one_it_did_not_see(case: t
     assert all(a.instance in seen for a in ended)
     if group.destroying:
         return
-    wanted = {slot.name for slot in group.slots}
+    wanted = {slot.name for slot in with_surge(group, observed).slots}
     for action in ended:
         victim = seen[action.instance]
         rivals = [s for s in observed.instances if s.slot == victim.slot and s.id != victim.id]
         good = victim.slot in wanted and victim.sha == group.sha and victim.health is not Health.UNHEALTHY
         assert not good or any(r.sha == group.sha for r in rivals), action
-    assert len([a for a in ended if a.code == "outdated"]) <= 1
+    assert len([a for a in ended if a.code == "outdated"]) <= group.pace.batch
     assert group.rolls or not [a for a in ended if a.code == "outdated"]
 
 
@@ -164,8 +169,8 @@ def test_every_world_converges_when_nothing_fails_and_stays_so(case: tuple[Desir
     group, observed = case
     world = {s.id: s for s in observed.instances if s.health is Health.HEALTHY and not (group.pets and s.logical_id is None)}
     memory, now, serial = Memory(), NOW, 0
-    most = max(len(world), len(group.slots))
-    for _ in range(2 * len(world) + len(group.slots) + 4):
+    most = max(len(world), len(group.slots) + group.pace.surge)
+    for _ in range(8 * (len(world) + len(group.slots) + 4)):
         view = Observation(tuple(world.values()))
         todo = plan(group, view, memory, now)
         outcomes, serial = carry_out(group, world, todo, serial)

@@ -1,4 +1,4 @@
-"""Durations as Go writes them ("10s", "1m30s", "100ms"), the spelling of ``--poll-interval`` and ``--timeout``."""
+"""Durations as Go writes them ("10s", "1m30s", "100ms"): of flags such as ``--poll-interval``, and of Updating.Duration."""
 
 from __future__ import annotations
 

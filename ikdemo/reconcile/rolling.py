@@ -1,0 +1,119 @@
+"""Rolling updates: which outdated instances leave next, and what that has to wait for.
+
+An update is under way while something outdated is seen and the spec rolls; nothing else remembers it, so it goes on after a
+restart and is rolled back by committing the old spec. While it is under way a sick new instance stops it and is left to be
+looked at. Called by ``plan`` and ``settle``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from ..spi.documents import Health
+from ..spi.plans import Seen
+from .places import Places
+from .world import Desired, Memory, Observation, Proof, Slot
+
+if TYPE_CHECKING:
+    from .plan import Draft
+
+
+def is_rolling(desired: Desired, observed: Observation) -> bool:
+    """Say whether an update is under way."""
+    if not desired.rolls or desired.destroying:
+        return False
+    return any(s.sha != desired.sha and not (desired.pets and s.logical_id is None) for s in observed.instances)
+
+
+def with_surge(desired: Desired, observed: Observation) -> Desired:
+    """Return what is wanted with the further slots that an update may use, until every slot proper is filled again.
+
+    >>> from ikdemo.reconcile.world import Pace
+    >>> group = Desired("g", "new", (Slot("0"),), pace=Pace(surge=1))
+    >>> [slot.name for slot in with_surge(group, Observation((Seen("i", slot="0", sha="old"),))).slots]
+    ['0', '1']
+    >>> [slot.name for slot in with_surge(group, Observation((Seen("i", slot="0", sha="new"),))).slots]
+    ['0']
+    """
+    if not desired.pace.surge or desired.pets or desired.destroying or not desired.rolls:
+        return desired
+    size = len(desired.slots)
+    further = tuple(Slot(str(size + n)) for n in range(desired.pace.surge))
+    current = {seen.slot for seen in observed.instances if seen.sha == desired.sha}
+    replacing = current & set(_names(further)) and not current >= set(_names(desired.slots))
+    if not replacing and not is_rolling(desired, observed):
+        return desired
+    return structs.replace(desired, slots=desired.slots + further)
+
+
+def _names(slots: tuple[Slot, ...]) -> list[str]:
+    return [slot.name for slot in slots]
+
+
+def roll(draft: Draft, places: Places) -> None:
+    """Replace one batch of outdated instances if every slot is filled and every new instance has proven itself.
+
+    The unhealthy leave first, then the highest slot.
+    """
+    sha = draft.desired.sha
+    outdated = [(slot, seen) for slot, seen in places.occupants.items() if seen.sha != sha]
+    outdated.sort(key=lambda pair: (pair[1].health is not Health.UNHEALTHY, _descending(pair[0])))
+    obstacle = _obstacle(draft, places)
+    for number, (slot, seen) in enumerate(outdated):
+        if number < draft.desired.pace.batch and not obstacle:
+            draft.destroy(seen, "outdated", "its configuration is outdated", slot=slot)
+        else:
+            text = f"instance {seen.id} has an older configuration"
+            draft.because("outdated", text, slot=slot, instance=seen.id, awaits=obstacle or "its turn")
+
+
+def proven(desired: Desired, observed: Observation, memory: Memory, now: float) -> dict[str, Proof]:
+    """Return the proofs after an observation: a healthy answer adds to one, an unhealthy one ends it, none changes nothing."""
+    if not is_rolling(desired, observed):
+        return {}
+    proofs = {}
+    for seen in observed.instances:
+        before = memory.proven.get(seen.id)
+        if seen.health is Health.HEALTHY:
+            proofs[seen.id] = Proof(before.answers + 1, before.since) if before else Proof(1, now)
+        elif before and seen.health is Health.UNKNOWN:
+            proofs[seen.id] = before
+    return proofs
+
+
+def _obstacle(draft: Draft, places: Places) -> str:
+    """Say what the next batch has to wait for, or nothing; the reasons for it are given."""
+    current = [(slot, seen) for slot, seen in places.occupants.items() if seen.sha == draft.desired.sha]
+    for slot, seen in current:
+        if seen.health is Health.UNHEALTHY:
+            text = f"instance {seen.id} of the new configuration is unhealthy; the update has stopped"
+            draft.because("halted", text, slot=slot, instance=seen.id, awaits="its health, or another commit")
+            return f"instance {seen.id} to be healthy"
+    if len(places.occupants) < len(draft.desired.slots):
+        return "every slot to be filled"
+    proofs = proven(draft.desired, draft.observed, draft.memory, draft.now)
+    for slot, seen in current:
+        if lacking := _lacking(draft, seen, proofs.get(seen.id)):
+            draft.because("health-unknown", f"instance {seen.id} {lacking}", slot=slot, instance=seen.id, awaits="its health")
+            return f"instance {seen.id} to prove itself"
+    return "instances that leave to be gone" if draft.actions else ""
+
+
+def _lacking(draft: Draft, seen: Seen, proof: Proof | None) -> str:
+    """Say what a new instance still has to show, or nothing."""
+    pace = draft.desired.pace
+    if proof is None:
+        return "has not been called healthy yet"
+    if proof.answers < pace.count:
+        return f"was healthy {proof.answers} of {pace.count} times"
+    if draft.now - proof.since < pace.duration:
+        draft.wakes.append(proof.since + pace.duration)
+        return f"was healthy for {draft.now - proof.since:.0f} of {pace.duration:g} seconds"
+    return ""
+
+
+def _descending(slot: str) -> tuple[int, ...]:
+    """Sort key that puts the highest slot first: numbers by value, names of pets by their text."""
+    return (-int(slot),) if slot.isdecimal() else tuple(-ord(c) for c in slot)
