@@ -140,9 +140,11 @@ async def _connect(path: Path) -> socket.socket:
     """Connect, waiting while the plugin's queue of connections is full; the caller's deadline ends that."""
     try:
         check_length(path)
+        connecting = socket.socket(socket.AF_UNIX)
     except SpecError as error:
         raise PluginUnavailable(str(error)) from None
-    connecting = socket.socket(socket.AF_UNIX)
+    except OSError as error:  # as when this process has too many files open
+        raise PluginUnavailable(f"plugin {path.name} cannot be reached: {os.strerror(error.errno).lower()}") from None
     connecting.setblocking(False)
     try:
         while (outcome := connecting.connect_ex(os.fspath(path))) == errno.EAGAIN:  # noqa: ASYNC110, no event tells

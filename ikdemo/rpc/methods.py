@@ -25,8 +25,8 @@ A = TypeVar("A")
 R = TypeVar("R")
 """What is replied: the type of its result."""
 
-QUICK, SLOW = 30.0, 300.0
-"""Seconds a client waits: for what only looks, and for what makes, destroys or drains."""
+QUICK, NESTED, SLOW = 30.0, 120.0, 300.0
+"""Seconds a client waits: for what only looks; for what makes other plugins look; for what makes, destroys or drains."""
 
 
 @dataclass(frozen=True)
@@ -180,13 +180,13 @@ HEALTHY = Method("Flavor.Healthy", m.FlavorInstance, m.Healthy, QUICK, _healthy,
 DRAIN = Method("Flavor.Drain", m.FlavorInstance, m.Ok, SLOW, _drain)
 
 COMMIT = Method("Group.CommitGroup", m.CommitGroup, m.Details, SLOW, _commit)
-FREE = Method("Group.FreeGroup", m.GroupID, m.Ok, QUICK, _free)
+FREE = Method("Group.FreeGroup", m.GroupID, m.Ok, SLOW, _free)
 DESTROY_GROUP = Method("Group.DestroyGroup", m.GroupID, m.Ok, SLOW, _destroy_group)
-DESCRIBE_GROUP = Method("Group.DescribeGroup", m.GroupID, m.Described, QUICK, _describe_group, reads=True)
+DESCRIBE_GROUP = Method("Group.DescribeGroup", m.GroupID, m.Described, NESTED, _describe_group, reads=True)
 INSPECT = Method("Group.InspectGroups", m.Nothing, m.Inspected, QUICK, _inspect, reads=True)
 
-PLAN = Method("Reconcile.Plan", m.GroupID, Step, QUICK, _plan, reads=True)
-WHY = Method("Reconcile.Why", m.GroupID, m.Reasons, QUICK, _why, reads=True)
+PLAN = Method("Reconcile.Plan", m.GroupID, Step, NESTED, _plan, reads=True)
+WHY = Method("Reconcile.Why", m.GroupID, m.Reasons, NESTED, _why, reads=True)
 PAUSE = Method("Reconcile.Pause", m.GroupID, m.Ok, QUICK, _pause)
 RESUME = Method("Reconcile.Resume", m.GroupID, m.Ok, QUICK, _resume)
 STEP = Method("Reconcile.Step", m.GroupID, Step, SLOW, _step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -206,6 +207,19 @@ def test_a_plugin_that_is_not_there_was_not_sent_anything(short_dir: Path, bound
             await provision(Client(short_dir / "none"))
         with pytest.raises(PluginUnavailable, match="may have 107"):
             await provision(Client(short_dir / ("x" * 120)))
+
+    bounded(story())
+
+
+def test_a_process_out_of_files_has_not_sent_anything(short_dir: Path, bounded: Any) -> None:
+    async def story() -> None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            with pytest.raises(PluginUnavailable, match="too many open files"):
+                await provision(Client(short_dir / "fake"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
     bounded(story())
 
