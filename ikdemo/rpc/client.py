@@ -144,7 +144,7 @@ async def _connect(path: Path) -> socket.socket:
     except SpecError as error:
         raise PluginUnavailable(str(error)) from None
     except OSError as error:  # as when this process has too many files open
-        raise PluginUnavailable(f"plugin {path.name} cannot be reached: {os.strerror(error.errno).lower()}") from None
+        raise PluginUnavailable(f"plugin {path.name} cannot be reached: {str(error.strerror).lower()}") from None
     connecting.setblocking(False)
     try:
         while (outcome := connecting.connect_ex(os.fspath(path))) == errno.EAGAIN:  # noqa: ASYNC110, no event tells
