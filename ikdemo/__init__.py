@@ -11,9 +11,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .assembly import Group as Group
     from .assembly import connect as connect
     from .assembly import serve as serve
+    from .embedding import Group as Group
     from .lab import Lab as Lab
     from .reconcile.plan import plan as plan
     from .spi.config_sha import config_sha as config_sha
@@ -22,7 +22,7 @@ __version__ = "0.1.0"
 __all__ = ["Group", "Lab", "config_sha", "connect", "plan", "serve"]
 
 _HOMES = {
-    "Group": "assembly",
+    "Group": "embedding",
     "Lab": "lab",
     "config_sha": "spi.config_sha",
     "connect": "assembly",

@@ -27,6 +27,8 @@ from .store import Record
 
 log = logging.getLogger(__name__)
 
+STOP_WAIT = 8.0
+"""Seconds that a pass under way may take to end."""
 PAUSED = Reason("paused", "the group is paused: nothing is done until it is resumed or stepped", awaits="resume or step")
 
 
@@ -61,11 +63,12 @@ class Supervisor:
         self._task = asyncio.create_task(self._run(when_gone), name=f"supervisor of {self.record.id}")
 
     async def stop(self) -> None:
-        """Finish what was begun, begin nothing more, and end."""
+        """Finish what was begun, begin nothing more, and end; what hangs is left to itself after ``STOP_WAIT``."""
         self._stopping = True
         self._wake.set()
         if self._task is not None:
-            await asyncio.wait([self._task])
+            await asyncio.wait([self._task], timeout=STOP_WAIT)
+            self._task.cancel()
         for waiting in self._steps:
             waiting.cancel()
 
