@@ -6,6 +6,8 @@ Called by ``Groups.commit_group``.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from msgspec import Raw
 
 from ..spi.config_sha import sha_of
@@ -13,7 +15,7 @@ from ..spi.contracts import Lookup
 from ..spi.decode import decode
 from ..spi.documents import GroupProperties, GroupSpec, PluginSpec
 from ..spi.durations import parse_duration
-from ..spi.errors import PluginNotFound, SpecError
+from ..spi.errors import PluginNotFound, RemoteFailure, SpecError
 from ..spi.text import compact
 
 
@@ -39,17 +41,17 @@ def read(spec: GroupSpec) -> GroupProperties:
 
 
 async def ask_plugins(properties: GroupProperties, lookup: Lookup) -> None:
-    """Have both plugins of a group validate their parts, the flavor first; raises what they raise, word for word."""
+    """Have both plugins of a group validate their parts, the flavor first; raises what they say, paths from the spec's root."""
     try:
         flavor = await lookup.flavor(properties.flavor.plugin)
     except PluginNotFound as error:
         raise SpecError(f"Failed to find Flavor plugin '{error.name}':{error}", path="$.Properties.Flavor.Plugin") from None
-    await flavor.plugin.validate(properties.flavor.properties, properties.allocation)
+    await _rooted("Flavor", flavor.plugin.validate(properties.flavor.properties, properties.allocation))
     try:
         instance = await lookup.instance(properties.instance.plugin)
     except PluginNotFound as error:
         raise SpecError(f"Failed to find Instance plugin '{error.name}':{error}", path="$.Properties.Instance.Plugin") from None
-    await instance.plugin.validate(properties.instance.properties)
+    await _rooted("Instance", instance.plugin.validate(properties.instance.properties))
 
 
 def _check_updating(properties: GroupProperties) -> None:
@@ -65,6 +67,17 @@ def _check_updating(properties: GroupProperties) -> None:
         raise SpecError(f"{path}.Duration: expected a duration such as 10s", path=f"{path}.Duration", expected="a duration")
     if properties.updating.surge and properties.allocation.logical_ids:
         raise SpecError(f"{path}.Surge: expected 0, as LogicalIDs leave no room for more", path=f"{path}.Surge", expected="0")
+
+
+async def _rooted(section: str, validation: Awaitable[None]) -> None:
+    """Let a plugin validate; a JSON path in its sentence, which begins at its own properties, is made to begin at the spec."""
+    try:
+        await validation
+    except (SpecError, RemoteFailure) as error:
+        text = str(error)
+        if text.startswith("$.Properties"):
+            text = f"$.Properties.{section}{text.removeprefix('$')}"
+        raise SpecError(text, path=text.partition(":")[0] if text.startswith("$") else "") from None
 
 
 def _compacted(section: PluginSpec) -> PluginSpec:

@@ -31,6 +31,12 @@ def spec(size: int = 5, note: str = "v1", **allocation: Any) -> dict[str, Any]:
     }
 
 
+def section(name: str, properties: Any) -> dict[str, Any]:
+    """Return the properties of a spec with other properties of one plugin."""
+    inside = spec(2)["Properties"]
+    return {**inside, name: {**inside[name], "Properties": properties}}
+
+
 @asynccontextmanager
 async def group(directory: Path, wanted: dict[str, Any], flavor: Any = None) -> AsyncIterator[ikdemo.Group]:
     plugins = {"instance-file": FileInstances(directory), "flavor-vanilla": flavor or Vanilla()}
@@ -277,6 +283,8 @@ def test_a_flavors_tags_cannot_take_an_instance_out_of_its_group(tmp_path: Path)
         ({"ID": ""}, "Group ID must not be blank"),
         ({"Properties": None}, "Invalid properties: $.Properties: missing"),
         ({"Properties": []}, "Invalid properties: $.Properties: expected an object, got a list"),
+        ({"Properties": section("Flavor", {"Init": "x"})}, "$.Properties.Flavor.Properties.Init: expected a list"),
+        ({"Properties": section("Instance", [])}, "$.Properties.Instance.Properties: expected an object, got a list"),
     ],
 )
 def test_a_bad_spec_is_refused_in_one_sentence_and_changes_nothing(tmp_path: Path, change: dict[str, Any], words: str) -> None:
