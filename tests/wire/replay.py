@@ -39,6 +39,9 @@ KNOWN_BUGS = {
 }
 """Cases in which the recorded answer is a known bug of v0.1.0."""
 
+MEANWHILE = {"describe-after-directory-removed": {"remove_instances_dir": True}}
+"""What the recorded program did by a bug and ours does not: a Destroy without an ID removed the empty directory itself."""
+
 GO_WORDS = ("json:", "unexpected end", 'Post "http', "no such file", "directory not empty")
 DEADLINE = 15.0
 
@@ -186,6 +189,7 @@ class World:
 
 def difference(world: World, line: dict[str, Any]) -> str:
     """Send one line and return how the answer differs from the recorded one, or nothing."""
+    world.prepare(MEANWHILE.get(line["case"], {}))
     how, got = verdict(line), world.send(line)
     if how == "free":
         return ""
