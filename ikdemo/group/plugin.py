@@ -139,8 +139,11 @@ class Groups:
                 raise PluginFailure(view.observed.error)
             details = explain(before, (seen.sha for seen in view.observed.instances), properties)
         if not pretend:
-            paused = known.record.paused if known else False
-            record = Record(group, properties, rolls=known is not None, paused=paused)
+            record = Record(group, properties, rolls=known is not None)
+            if known is not None:
+                same = properties == known.record.properties
+                troubled = known.record.troubled if same else {}
+                record = msgspec.structs.replace(record, paused=known.record.paused, troubled=troubled)
             await self._save(record)
             aim = self._supervisors[group].aim
             self._emit(Event("committed", group=group, size=len(aim.slots), text=details, tags={SHA_TAG: aim.sha}))
@@ -159,8 +162,15 @@ class Groups:
                 held.want(record)
                 self._listeners.follow(held)
 
+    async def _keep(self, record: Record) -> None:
+        """Make what a loop remembers durable, unless something else is wanted meanwhile."""
+        async with self._saving:
+            held = self._supervisors.get(record.id)
+            if held is not None and held.record is record:
+                await asyncio.to_thread(self._store.save, record)
+
     def _supervise(self, record: Record, *, resumed: bool) -> None:
-        supervisor = Supervisor(record, self._lookup, self._emit, self._poll, resumed=resumed)
+        supervisor = Supervisor(record, self._lookup, self._emit, self._poll, self._keep, resumed=resumed)
         self._supervisors[record.id] = supervisor
         self._listeners.follow(supervisor)
         supervisor.start(lambda: self._end(record.id))

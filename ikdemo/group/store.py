@@ -6,12 +6,14 @@ Files are written atomically and read once, at the start. One process owns the d
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from .. import disk
+from ..reconcile.world import Trouble
 from ..spi.decode import decode, encode
 from ..spi.documents import GroupProperties
 from ..spi.errors import CorruptState, SpecError
@@ -23,7 +25,7 @@ FORMAT = 1
 class Record(Struct, frozen=True):
     """A committed group. ``rolls``: outdated instances are replaced (not after a first commit, which adopts).
 
-    ``destroying`` and ``paused`` are marks that outlive the process.
+    ``destroying`` and ``paused`` are marks that outlive the process, and so do ``troubled`` slots with their back-off.
     """
 
     id: str
@@ -31,6 +33,7 @@ class Record(Struct, frozen=True):
     rolls: bool = False
     destroying: bool = False
     paused: bool = False
+    troubled: Mapping[str, Trouble] = {}
     format: Annotated[int, Meta(ge=1)] = FORMAT
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from ..reconcile.plan import plan
 from ..reconcile.settle import settle
-from ..reconcile.world import Desired, Memory, desired
+from ..reconcile.world import Death, Desired, Memory, desired
 from ..spi.config_sha import sha_of
 from ..spi.contracts import Lookup
 from ..spi.events import Emit, Event
@@ -35,10 +35,20 @@ PAUSED = Reason("paused", "the group is paused: nothing is done until it is resu
 class Supervisor:
     """Keeps one group as its record wants it, from ``start`` until ``stop`` or, when destroying, until none is left."""
 
-    def __init__(self, record: Record, lookup: Lookup, emit: Emit, poll_interval: float, *, resumed: bool) -> None:
-        self._lookup, self._poll = lookup, poll_interval
+    def __init__(
+        self,
+        record: Record,
+        lookup: Lookup,
+        emit: Emit,
+        poll_interval: float,
+        keep: Callable[[Record], Awaitable[None]],
+        *,
+        resumed: bool,
+    ) -> None:
+        self._lookup, self._poll, self._keep = lookup, poll_interval, keep
         self._facts = Facts(record.id, emit, converged=True if resumed else None)
-        self._memory = Memory()
+        self._memory = Memory(troubled=record.troubled)
+        self._died: list[Death] = []
         self._wake = asyncio.Event()
         self._doubt = asyncio.Event()
         self._steps: list[asyncio.Future[Step]] = []
@@ -73,9 +83,8 @@ class Supervisor:
             waiting.cancel()
 
     def want(self, record: Record) -> None:
-        """Take another record as what is wanted, from now on; trouble with another spec is forgotten."""
-        if record.properties != self.record.properties:
-            self._memory = msgspec.structs.replace(self._memory, troubled={})
+        """Take another record as what is wanted, from now on; its trouble is what is remembered (none with another spec)."""
+        self._memory = msgspec.structs.replace(self._memory, troubled=record.troubled)
         self._set(record)
         self._health_due = 0.0
         self._facts.start_over()
@@ -84,6 +93,8 @@ class Supervisor:
     def hear(self, event: Event) -> None:
         """Wake for a plugin's event, unless it is the echo of what this loop did."""
         echo = event.kind in ("provisioned", "destroyed") and event.instance in self._own
+        if event.group == self.record.id and event.kind == "lost" and event.code == "died":
+            self._died.append(Death(event.slot, event.instance, event.text))
         if event.group in ("", self.record.id) and not echo:
             if event.kind == "health":
                 self._health_due = 0.0
@@ -147,7 +158,12 @@ class Supervisor:
         self._facts.planned(todo, len(aim.slots), aim.destroying)
         outcomes = await self._act(todo, view) if act and todo.actions else ()
         settled = outcomes if aim is self.aim else [outcome for outcome in outcomes if not outcome.error]
-        self._memory = settle(self._judging(view), view.observed, self._memory, todo, settled, time.time())
+        died, self._died = tuple(self._died), []
+        observed = msgspec.structs.replace(view.observed, died=died)
+        self._memory = settle(self._judging(view), observed, self._memory, todo, settled, time.time())
+        if self._memory.troubled != self.record.troubled:
+            self.record = msgspec.structs.replace(self.record, troubled=self._memory.troubled)
+            await self._keep(self.record)
         if view.observed.error:
             self._doubt.set()
         return Step(view.observed.instances, todo, outcomes)

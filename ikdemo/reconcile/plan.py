@@ -175,7 +175,7 @@ class Draft:
 
 
 def _times(trouble: Trouble) -> str:
-    return "once" if trouble.attempts == 1 else f"{trouble.attempts} times in a row"
+    return "once" if trouble.attempts == 1 else f"{trouble.attempts} times"
 
 
 def _since(memory: Memory, code: str, slot: str, instance: str, now: float) -> float:

@@ -17,10 +17,10 @@ from .world import Desired, Memory, Observation, Trouble
 
 EXPECTED_FOR = 30.0
 """Seconds for which an instance asked of a plugin without slots is awaited before it is asked for again."""
-
-
 UNREACHABLE_WAIT = 1.0
 """Seconds until a plugin that could not be reached is asked again; its coming back usually wakes the loop before."""
+YOUNG = 300.0
+"""Seconds of age up to which the end of an instance counts against its slot, and after which its slot's trouble is over."""
 
 
 def settle(
@@ -28,7 +28,8 @@ def settle(
 ) -> Memory:
     """Return the memory after a pass.
 
-    A doubtful observation changes nothing but since when. Trouble is forgotten with the first success.
+    A doubtful observation changes nothing but since when. A slot's trouble ends when its instance has grown old; what deletes
+    an instance from outside never makes trouble.
 
     >>> from ikdemo.reconcile.world import Slot
     >>> from ikdemo.spi.plans import Action
@@ -40,29 +41,59 @@ def settle(
     since: dict[tuple[str, str, str], float] = {(r.code, r.slot, r.instance): r.since for r in plan.reasons}
     if observed.error:
         return structs.replace(memory, since=since)
-    desired = with_surge(desired, observed)
-    present = {seen.id for seen in observed.instances}
-    keys = present | {slot.name for slot in desired.slots}
-    troubled = {key: trouble for key, trouble in memory.troubled.items() if key in keys}
-    expected = {key: until for key, until in memory.expected.items() if until > now and key not in present}
+    ledger = _Ledger(with_surge(desired, observed), observed, memory, now)
+    for death in observed.died:
+        ledger.ended(death.slot, f"instance {death.instance} died: {death.cause}")
     for outcome in outcomes:
-        key = outcome.action.slot if outcome.action.verb == "provision" else outcome.action.instance
-        if outcome.error:
-            troubled[key] = _trouble(desired.group, key, troubled.get(key), outcome, now)
+        ledger.enter(outcome)
+    sick, proofs = _sick(observed, memory), proven(desired, observed, memory, now)
+    return Memory(ledger.troubled, ledger.made, sick, proofs, ledger.expected, since)
+
+
+class _Ledger:
+    """Troubles, births and expectations while outcomes are entered; what is over is left out from the start."""
+
+    def __init__(self, desired: Desired, observed: Observation, memory: Memory, now: float) -> None:
+        self._desired, self._now = desired, now
+        slots = {slot.name for slot in desired.slots}
+        present = {seen.id for seen in observed.instances}
+        filled = {seen.slot for seen in observed.instances}
+        on_probation = {slot: now for slot in memory.troubled if slot in filled}  # also after a restart
+        self.made = {k: at for k, at in {**on_probation, **memory.made}.items() if now - at < YOUNG and k in slots}
+        grown = filled - self.made.keys()
+        self.troubled = {k: t for k, t in memory.troubled.items() if k in present or (k in slots and k not in grown)}
+        self.expected = {k: until for k, until in memory.expected.items() if until > now and k not in present}
+
+    def enter(self, outcome: Outcome) -> None:
+        """Enter one outcome; a replaced sick instance counts like one that died."""
+        action = outcome.action
+        key = action.slot if action.verb == "provision" else action.instance
+        if outcome.unreachable:
+            attempts = self.troubled[key].attempts if key in self.troubled else 0
+            self.troubled[key] = Trouble(attempts, self._now + UNREACHABLE_WAIT, outcome.error, unreachable=True)
+        elif outcome.error:
+            self._count(key, outcome.error, outcome.terminal)
+        elif action.verb == "destroy":
+            self.troubled.pop(key, None)
+            if action.code == "unhealthy":
+                self.ended(action.slot, f"instance {action.instance} was unhealthy")
         else:
-            troubled.pop(key, None)
-        if outcome.action.verb == "provision" and not desired.idempotent and (outcome.unknown or not outcome.error):
-            expected[outcome.instance or key] = now + EXPECTED_FOR
-    return Memory(troubled, _sick(observed, memory), proven(desired, observed, memory, now), expected, since)
+            self.made[key] = self._now
+            if key in self.troubled:
+                self.troubled[key] = structs.replace(self.troubled[key], not_before=0.0, terminal=False, unreachable=False)
+        if action.verb == "provision" and not self._desired.idempotent and (outcome.unknown or not outcome.error):
+            self.expected[outcome.instance or key] = self._now + EXPECTED_FOR
 
+    def ended(self, slot: str, cause: str) -> None:
+        """Enter the end of a slot's instance; only that of a young one counts."""
+        if slot in self.made:
+            del self.made[slot]
+            self._count(slot, cause)
 
-def _trouble(group: str, key: str, before: Trouble | None, outcome: Outcome, now: float) -> Trouble:
-    """Count the attempt and say when the next one may be; a plugin that was away is simply asked again soon."""
-    attempts = before.attempts if before else 0
-    if outcome.unreachable:
-        return Trouble(attempts, now + UNREACHABLE_WAIT, outcome.error, unreachable=True)
-    wait = backoff(group, key, attempts + 1)
-    return Trouble(attempts + 1, now + wait, outcome.error, outcome.terminal)
+    def _count(self, key: str, error: str, terminal: bool = False) -> None:
+        """Count an attempt and say when the next one may be."""
+        attempts = self.troubled[key].attempts + 1 if key in self.troubled else 1
+        self.troubled[key] = Trouble(attempts, self._now + backoff(self._desired.group, key, attempts), error, terminal)
 
 
 def _sick(observed: Observation, memory: Memory) -> dict[str, int]:

@@ -77,11 +77,20 @@ def desired(group: str, properties: GroupProperties, sha: str, *, rolls: bool = 
     return Desired(group, sha, slots_of(allocation), pets=bool(allocation.logical_ids), rolls=rolls, pace=pace)
 
 
+class Death(NamedTuple):
+    """An instance that ended by itself, as its plugin reported; a deletion by somebody is none."""
+
+    slot: str
+    instance: str
+    cause: str
+
+
 class Observation(Struct, frozen=True):
     """What was seen in one pass; with an ``error`` it is doubt, not emptiness, and nothing may be concluded."""
 
     instances: tuple[Seen, ...] = ()
     error: str = ""
+    died: tuple[Death, ...] = ()
 
 
 class Proof(Struct, frozen=True):
@@ -107,13 +116,15 @@ class Trouble(Struct, frozen=True):
 class Memory(Struct, frozen=True):
     """What must be remembered between passes.
 
-    ``troubled``: slot name or instance ID to its trouble. ``sick``: instance ID to consecutive unhealthy answers.
+    ``troubled``: slot name or instance ID to its trouble. ``made``: slot name to when its instance was made, as long as it is
+    young. ``sick``: instance ID to consecutive unhealthy answers.
     ``proven``: while an update is under way, instance ID to the proof that it is well.
     ``expected``: with plugins that are not idempotent, what was provisioned and not yet seen (an ID, or a slot name when
     no answer came) to the time until which it is awaited. ``since``: when each present reason was first given.
     """
 
     troubled: Mapping[str, Trouble] = {}
+    made: Mapping[str, float] = {}
     sick: Mapping[str, int] = {}
     proven: Mapping[str, Proof] = {}
     expected: Mapping[str, float] = {}
