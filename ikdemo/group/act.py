@@ -16,7 +16,7 @@ from msgspec import UNSET
 from ..reconcile.world import Desired
 from ..spi.contracts import FlavorPlugin, Found, InstancePlugin, Lookup
 from ..spi.documents import GROUP_TAG, SHA_TAG, Description, GroupProperties, InstanceSpec
-from ..spi.errors import IkdemoError, OutcomeUnknown, PluginUnavailable, SpecError
+from ..spi.errors import IkdemoError, OutcomeUnknown, PluginUnavailable, RemoteFailure, SpecError
 from ..spi.plans import Action, Outcome
 
 PARALLEL_ACTIONS = 64
@@ -101,6 +101,6 @@ def _failed(action: Action, error: IkdemoError) -> Outcome:
         action.instance,
         str(error),
         unknown=isinstance(error, OutcomeUnknown),
-        terminal=isinstance(error, SpecError),
+        terminal=isinstance(error, SpecError) or (isinstance(error, RemoteFailure) and error.final),
         unreachable=isinstance(error, PluginUnavailable),
     )

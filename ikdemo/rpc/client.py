@@ -22,7 +22,7 @@ from ..spi.documents import NULL, Document
 from ..spi.errors import OutcomeUnknown, PluginUnavailable, ProtocolError, RemoteFailure, SpecError
 from ..spi.text import compact, quote
 from .discovery import check_length
-from .methods import holds_text
+from .methods import FINAL, holds_text
 from .outbound import Answer, Broken, OutboundConnection
 
 R = TypeVar("R")
@@ -183,6 +183,6 @@ def _remote(error: Raw) -> RemoteFailure:
     """Turn an error object into the error it stands for; one of another shape is its own message."""
     try:
         said = decode(error, RemoteError)
-        return RemoteFailure(said.message, remote_code=said.code)
+        return RemoteFailure(said.message, remote_code=said.code, final=said.data == FINAL)
     except SpecError:
         return RemoteFailure(bytes(error).decode("utf-8", "replace"))

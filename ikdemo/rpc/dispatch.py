@@ -17,8 +17,9 @@ from ..spi.decode import decode, encode
 from ..spi.documents import NULL
 from ..spi.errors import IkdemoError, SpecError
 from ..spi.text import compact, quote
-from .methods import METHODS, Method, holds_text
+from .methods import FINAL, METHODS, PREPARE, PROVISION, Method, holds_text
 from .ring import Ring
+from .strict import check_nesting, check_once
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +55,11 @@ class Dispatcher:
         """Do what a body asks and return the reply, one line of JSON; empty when nothing wants one."""
         try:
             body.decode()  # opaque members are copied unseen, and a reply must be UTF-8
+            check_nesting(body)
             if body.lstrip(b" \t\r\n")[:1] == b"[":
                 return await self._batch(decode(body, list[Raw]))
             call = decode(body, Call)
+            check_once(body)
         except UnicodeDecodeError as error:
             return _error(PARSE, f"not JSON: not UTF-8 at byte {error.start}", NULL) + b"\n"
         except SpecError as error:
@@ -75,6 +78,7 @@ class Dispatcher:
     async def _element(self, raw: Raw) -> bytes:
         try:
             call = decode(raw, Call)
+            check_once(bytes(raw))
         except SpecError:
             return _error(INVALID, "a request is a JSON object", NULL)
         return await self._one(call)
@@ -90,7 +94,7 @@ class Dispatcher:
         try:
             reply = b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (await self._result(name, call.params), compact(bytes(call.id)))
         except _Refused as refused:
-            reply = _error(refused.code, str(refused), call.id)
+            reply = _error(refused.code, str(refused), call.id, refused.data)
         return b"" if call.id == NULL else reply
 
     async def _result(self, name: str, params: Raw) -> bytes:
@@ -105,7 +109,8 @@ class Dispatcher:
             async with self._at_work:
                 return encode(await method.call(target, ask))
         except IkdemoError as error:
-            raise _Refused(PLUGIN, str(error)) from None
+            final = isinstance(error, SpecError) and method in (PREPARE, PROVISION)
+            raise _Refused(PLUGIN, str(error), FINAL if final else NULL) from None
         except Exception as error:
             log.exception("%s failed", name)
             raise _Refused(INTERNAL, f"{name} failed inside the plugin ({type(error).__name__}); its log says where") from None
@@ -123,9 +128,9 @@ class Dispatcher:
 class _Refused(Exception):
     """A call that ends in an error object."""
 
-    def __init__(self, code: int, message: str) -> None:
+    def __init__(self, code: int, message: str, data: Raw = NULL) -> None:
         super().__init__(message)
-        self.code = code
+        self.code, self.data = code, data
 
 
 _VERSION = Raw(b'"2.0"')
@@ -139,10 +144,11 @@ def _params(params: Raw, method: Method[Any, Any], opaque: bool) -> Any:
     return method.params() if text == b"null" else decode(text, method.params)
 
 
-def _error(code: int, message: str, id: Raw) -> bytes:
-    return b'{"jsonrpc":"2.0","error":{"code":%d,"message":%b,"data":null},"id":%b}' % (
+def _error(code: int, message: str, id: Raw, data: Raw = NULL) -> bytes:
+    return b'{"jsonrpc":"2.0","error":{"code":%d,"message":%b,"data":%b},"id":%b}' % (
         code,
         quote(message).encode(),
+        bytes(data),
         compact(bytes(id)),
     )
 

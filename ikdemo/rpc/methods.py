@@ -29,6 +29,10 @@ QUICK, NESTED, SLOW = 30.0, 120.0, 300.0
 """Seconds a client waits: for what only looks; for what makes other plugins look; for what makes, destroys or drains."""
 
 
+FINAL = Raw(b'{"Retry":"no"}')
+"""What an error of Prepare or Provision carries as data when only another spec helps; InfraKit's clients do not look at it."""
+
+
 @dataclass(frozen=True)
 class Method(Generic[A, R]):
     """One method. ``call`` is given the plugin (or the ring) and the parameters; ``reads``: asking twice changes nothing."""

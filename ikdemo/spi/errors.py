@@ -65,12 +65,15 @@ class UnknownGroup(PluginFailure):
 
 
 class RemoteFailure(PluginFailure):
-    """A plugin behind a socket answered with a JSON-RPC error; the message is that error's message, word for word."""
+    """A plugin behind a socket answered with a JSON-RPC error; the message is that error's message, word for word.
 
-    def __init__(self, message: str, *, remote_code: int = -32000, data: object = None) -> None:
+    ``final``: the plugin said that the same request can never succeed.
+    """
+
+    def __init__(self, message: str, *, remote_code: int = -32000, final: bool = False) -> None:
         super().__init__(message)
         self.remote_code = remote_code
-        self.data = data
+        self.final = final
 
 
 class PluginUnavailable(IkdemoError):
