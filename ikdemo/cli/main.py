@@ -78,8 +78,8 @@ def guarded(run: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
         return status
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # whoever read our output has enough: say nothing, now or at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read our output has enough: say nothing
+        _drop_output()
         return 1
     except UnicodeEncodeError:
         log.critical("an argument is not UTF-8 text")
@@ -87,7 +87,16 @@ def guarded(run: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
         log.critical("%s", error)
     except OSError as error:
         log.error("%s", _go_words(error))
+        try:
+            sys.stdout.flush()
+        except OSError:  # it was the output itself that could not be written
+            _drop_output()
     return 1
+
+
+def _drop_output() -> None:
+    """Forget what could not be written, or the interpreter would try again at its end and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _go_words(error: OSError) -> str:
