@@ -26,9 +26,10 @@ def test_the_schema_names_every_member_and_leaves_properties_open(desk) -> None:
     members = {name: sorted(part["properties"]) for name, part in schema["$defs"].items()}
     assert members == {
         "GroupSpec": ["ID", "Properties"],
-        "GroupProperties": ["Allocation", "Flavor", "Instance"],
+        "GroupProperties": ["Allocation", "Flavor", "Instance", "Updating"],
         "PluginSpec": ["Plugin", "Properties"],
         "Allocation": ["LogicalIDs", "Size"],
+        "Updating": ["BatchSize", "Count", "Duration", "Surge"],
     }
     assert schema["$defs"]["GroupSpec"]["required"] == ["ID", "Properties"]
     assert "type" not in schema["$defs"]["PluginSpec"]["properties"]["Properties"]
