@@ -21,7 +21,7 @@ from ..spi.decode import decode, encode
 from ..spi.documents import NULL, Document
 from ..spi.errors import OutcomeUnknown, PluginUnavailable, ProtocolError, RemoteFailure, SpecError
 from ..spi.text import compact, quote
-from .discovery import check_length
+from .discovery import SocketIdentity, check_length, identity
 from .methods import FINAL, holds_text
 from .outbound import Answer, Broken, OutboundConnection
 
@@ -56,6 +56,8 @@ class Client:
         self._limit = asyncio.Semaphore(limit)
         self._idle: list[OutboundConnection] = []
         self._open: set[OutboundConnection] = set()
+        self._left: set[OutboundConnection] = set()
+        self._socket: SocketIdentity | None = None
         self._ids = itertools.count(1)
         self._closed = False
 
@@ -89,6 +91,17 @@ class Client:
         for connection in list(self._open):
             connection.close()
 
+    def look(self) -> None:
+        """Leave a plugin whose socket has been replaced by another one's, even if it still holds our connections."""
+        if self._socket is None or identity(self.path) == self._socket:
+            return
+        self._socket = None
+        self.lost += 1
+        self._left = set(self._open)  # calls under way may end
+        for connection in self._idle[:]:
+            self._idle.remove(connection)
+            connection.close()
+
     async def _exchange(self, body: bytes, reads: bool, sent: list[OutboundConnection]) -> Answer:
         """Send a body and return the answer; once more on a new connection when that is surely harmless."""
         while True:
@@ -116,6 +129,7 @@ class Client:
                 return connection
             connection.close()
         loop = asyncio.get_running_loop()
+        self._socket = identity(self.path)
         connected = await _connect(self.path)
         _, connection = await loop.create_unix_connection(lambda: OutboundConnection(self._on_lost), sock=connected)
         self._open.add(connection)
@@ -123,13 +137,14 @@ class Client:
 
     def _release(self, connection: OutboundConnection) -> None:
         """Keep a connection whose answer is complete; drop any other."""
-        if connection.reusable and not self._closed:
+        if connection.reusable and not self._closed and connection not in self._left:
             self._idle.append(connection)
         else:
             connection.close()
 
     def _on_lost(self, connection: OutboundConnection, ours: bool) -> None:
         self._open.discard(connection)
+        self._left.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
         if not ours:

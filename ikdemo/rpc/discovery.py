@@ -100,3 +100,15 @@ def check_length(path: Path) -> None:
             f"the socket path {path} has {length} bytes and may have {LONGEST_PATH}: "
             f"set {ENVIRONMENT} to a shorter directory, or give the plugin a shorter name"
         )
+
+
+SocketIdentity = tuple[int, int, int]
+
+
+def identity(path: Path) -> SocketIdentity | None:
+    """Tell one socket from the one that replaces it when its plugin is started again; None when there is none."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_ctime_ns

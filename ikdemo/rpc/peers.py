@@ -19,7 +19,7 @@ from ..spi.contracts import FlavorPlugin, Found, GroupPlugin, InstancePlugin
 from ..spi.errors import IkdemoError, ProtocolError
 from ..spi.events import Cursor, EventBatch
 from .client import Client
-from .discovery import find
+from .discovery import find, identity
 from .methods import WATCH
 from .proxies import FlavorClient, GroupClient, InstanceClient, ask_apis, extensions
 
@@ -112,6 +112,7 @@ class Peers:
         path = find(self._directory, name)
         if name not in self._clients:
             self._clients[name] = Client(path)
+        self._clients[name].look()
         return self._clients[name]
 
     def _proxy(self, name: str, kind: type[P]) -> P:
@@ -123,11 +124,11 @@ class Peers:
 
 async def _stream(client: Client, cursor: Cursor) -> AsyncGenerator[EventBatch, None]:
     """Yield one plugin process's batches until the connection ends; the first one has ``gap``."""
-    served = _identity(client.path)
+    served = identity(client.path)
     if "Events" not in extensions(await ask_apis(client)):
         yield EventBatch(stream="", next=0, events=[], gap=True)
         client.close()  # a connection held open could keep a simple plugin from serving anybody else
-        while _identity(client.path) == served:  # noqa: ASYNC110, no event tells
+        while identity(client.path) == served:  # noqa: ASYNC110, no event tells
             await asyncio.sleep(LOOK_SECONDS)
         return
     first = True
@@ -138,12 +139,3 @@ async def _stream(client: Client, cursor: Cursor) -> AsyncGenerator[EventBatch, 
         if first or batch.events or batch.gap:
             yield replace(batch, gap=True) if first else batch
         first = False
-
-
-def _identity(path: Path) -> tuple[int, int, int] | None:
-    """Tell one socket from the one that replaces it when its plugin is started again."""
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino, found.st_ctime_ns

@@ -1,7 +1,8 @@
 """The three contracts, carried out by a plugin behind a socket.
 
-The handshake (what the plugin is, and which extensions it has) is made here, before the first call and again after a
-connection was lost: another program may answer now. Extensions are used only where they are offered. Made by ``peers``.
+The handshake (what the plugin is, and which extensions it has) is made here: before the first call, and again after a
+connection was lost and at every commit, since another program may answer by then. Extensions are used only where they are
+offered. Made by ``peers``.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class _Proxy:
         self._client = client
         self._offers: frozenset[str] | None = None
         self._lost = 0
+        self._validated = False
 
     @property
     def offers(self) -> frozenset[str]:
@@ -71,6 +73,13 @@ class _Proxy:
         """Close the connections."""
         self._client.close()
 
+    async def _validate(self, method: Method[A, R], params: A) -> None:
+        """Validate, which begins a commit; as in InfraKit, every commit begins with a handshake."""
+        if self._validated:
+            self._offers = None
+        self._validated = True
+        await self._ask(method, params)
+
     async def _ask(self, method: Method[A, R], params: A) -> R:
         offers = await self.handshake()
         if method.service != self.interface and method.service not in offers:
@@ -84,7 +93,7 @@ class InstanceClient(_Proxy):
     interface: Interface = "Instance"
 
     async def validate(self, properties: Raw) -> None:
-        await self._ask(methods.VALIDATE_INSTANCE, m.ValidateInstance(properties))
+        await self._validate(methods.VALIDATE_INSTANCE, m.ValidateInstance(properties))
 
     async def provision(self, spec: InstanceSpec, slot: str | None = None) -> str | None:
         known = slot is not None and "Slots" in await self.handshake()
@@ -105,7 +114,7 @@ class FlavorClient(_Proxy):
     interface: Interface = "Flavor"
 
     async def validate(self, properties: Raw, allocation: Allocation) -> None:
-        await self._ask(methods.VALIDATE_FLAVOR, m.ValidateFlavor(properties, allocation))
+        await self._validate(methods.VALIDATE_FLAVOR, m.ValidateFlavor(properties, allocation))
 
     async def prepare(self, properties: Raw, spec: InstanceSpec, allocation: Allocation) -> InstanceSpec:
         return (await self._ask(methods.PREPARE, m.Prepare(properties, spec, allocation))).spec
