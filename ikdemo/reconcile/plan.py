@@ -11,9 +11,10 @@ from collections.abc import Iterable
 
 from ..spi.documents import Health
 from ..spi.plans import Action, Code, Plan, Reason, Seen
+from .backoff import CAP
 from .places import Places, assign
 from .rolling import is_rolling, roll, with_surge
-from .world import Desired, Memory, Observation, Slot, Trouble
+from .world import EXPECTED_FOR, Desired, Memory, Observation, Slot, Trouble
 
 SICK_AFTER = 3
 """Consecutive unhealthy answers after which an instance is replaced."""
@@ -136,7 +137,11 @@ class Draft:
         if self.desired.idempotent:
             return 0
         seen = {s.id for s in self.observed.instances}
-        awaited = [until for key, until in self.memory.expected.items() if key not in seen and until > self.now]
+        awaited = [
+            until
+            for key, until in self.memory.expected.items()
+            if key not in seen and self.now < until <= self.now + EXPECTED_FOR
+        ]
         self.wakes.extend(awaited)
         return len(awaited)
 
@@ -163,7 +168,7 @@ class Draft:
             text = f"{what} was refused: {trouble.error}"
             self.because("spec-refused", text, slot=slot, instance=instance, awaits="another spec", error=trouble.error)
             return False
-        if trouble.not_before > self.now:
+        if self.now < trouble.not_before <= self.now + CAP:  # later than that, the clock was put back
             self.wakes.append(trouble.not_before)
             if trouble.unreachable:
                 self.because("plugin-unreachable", trouble.error, slot=slot, instance=instance, awaits="the plugin to answer")

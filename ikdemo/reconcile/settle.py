@@ -13,10 +13,8 @@ from ..spi.documents import Health
 from ..spi.plans import Outcome, Plan
 from .backoff import backoff
 from .rolling import proven, with_surge
-from .world import Desired, Memory, Observation, Trouble
+from .world import EXPECTED_FOR, Desired, Memory, Observation, Trouble
 
-EXPECTED_FOR = 30.0
-"""Seconds for which an instance asked of a plugin without slots is awaited before it is asked for again."""
 UNREACHABLE_WAIT = 1.0
 """Seconds until a plugin that could not be reached is asked again; its coming back usually wakes the loop before."""
 YOUNG = 300.0
@@ -59,7 +57,7 @@ class _Ledger:
         present = {seen.id for seen in observed.instances}
         filled = {seen.slot for seen in observed.instances}
         on_probation = {slot: now for slot in memory.troubled if slot in filled}  # also after a restart
-        self.made = {k: at for k, at in {**on_probation, **memory.made}.items() if now - at < YOUNG and k in slots}
+        self.made = {k: at for k, at in {**on_probation, **memory.made}.items() if 0 <= now - at < YOUNG and k in slots}
         grown = filled - self.made.keys()
         self.troubled = {k: t for k, t in memory.troubled.items() if k in present or (k in slots and k not in grown)}
         self.expected = {k: until for k, until in memory.expected.items() if until > now and k not in present}

@@ -15,6 +15,9 @@ from ..spi.documents import Allocation, GroupProperties
 from ..spi.durations import parse_duration
 from ..spi.plans import Seen
 
+EXPECTED_FOR = 30.0
+"""Seconds for which an instance asked of a plugin without slots is awaited before it is asked for again."""
+
 
 class Slot(NamedTuple):
     """One place in a group. ``name`` is unique in the group and is what travels; pets also have a logical ID."""

@@ -1,0 +1,179 @@
+"""A simulated world on a virtual clock, kept by the same planner: for proofs, for soaks and for figures.
+
+Every call to the simulated plugin may go wrong in the ways real ones do, as often as ``Faults`` says; each fault that really
+happened is counted. The dice are an argument, so a run with the same dice is the same run. Called by tests and the lab.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from msgspec import Struct, structs
+
+from ..spi.documents import Health
+from ..spi.plans import Action, Outcome, Seen, Step
+from .plan import plan
+from .settle import settle
+from .world import Desired, Memory, Observation
+
+Dice = Callable[[], float]
+"""Returns numbers from 0 up to, but not including, 1; such as ``random.Random(seed).random``."""
+
+
+class Faults(Struct, frozen=True):
+    """How often (0 to 1) a call goes wrong, and how.
+
+    Provision and Destroy: ``refused`` (nothing done), ``lost`` (done, no answer), ``doubled`` (delivered twice), ``late`` (no
+    answer, done only after the next pass). Describe: ``blind`` (no answer), ``stale`` (an earlier answer), ``partial`` (one
+    instance missing). Health: ``flapping`` (a healthy instance is called unhealthy).
+    """
+
+    refused: float = 0.0
+    lost: float = 0.0
+    doubled: float = 0.0
+    late: float = 0.0
+    blind: float = 0.0
+    stale: float = 0.0
+    partial: float = 0.0
+    flapping: float = 0.0
+
+
+class Simulation:
+    """One group in a simulated world. ``living`` is the truth; ``peak`` and ``harmed`` are what the promises are about.
+
+    ``peak``: most instances of the group alive at any moment, counted from ``begin_count``. ``harmed``: healthy instances of the
+    wanted configuration that were destroyed although their slot was wanted. ``now``: virtual seconds.
+    """
+
+    def __init__(self, desired: Desired, dice: Dice, faults: Faults | None = None, *, poll: float = 10.0) -> None:
+        self.desired, self.faults, self.poll = desired, faults or Faults(), poll
+        self.memory, self.now = Memory(), 0.0
+        self.living: dict[str, Seen] = {}
+        self.counts: Counter[str] = Counter()
+        self.peak, self.harmed = 0, 0
+        self._dice, self._serial = dice, 0
+        self._past: list[tuple[Seen, ...]] = []
+        self._late: list[Action] = []
+
+    def want(self, desired: Desired) -> None:
+        """Want something else from now on."""
+        self.memory = structs.replace(self.memory, troubled={})
+        self.desired = desired
+
+    def restart(self) -> None:
+        """Lose what a killed process loses: all memory but the troubled slots."""
+        self.memory = Memory(troubled=self.memory.troubled)
+        self.counts["restart"] += 1
+
+    def begin_count(self) -> None:
+        """Take the peak from here on."""
+        self.peak = len(self.living)
+
+    def put(self, seen: Seen) -> None:
+        """Put an instance into the world from outside."""
+        self.living[seen.id] = seen
+        self.peak = max(self.peak, len(self.living))
+
+    def kill(self, pick: float) -> str:
+        """Delete one instance from outside, chosen by ``pick`` (0 to 1); return its ID, empty if there is none."""
+        if not self.living:
+            return ""
+        victim = sorted(self.living)[int(pick * len(self.living))]
+        del self.living[victim]
+        self.counts["kill"] += 1
+        return victim
+
+    def sicken(self, pick: float) -> None:
+        """Make one instance unhealthy for good."""
+        if self.living:
+            patient = sorted(self.living)[int(pick * len(self.living))]
+            self.living[patient] = structs.replace(self.living[patient], health=Health.UNHEALTHY)
+            self.counts["sicken"] += 1
+
+    def look(self) -> Step:
+        """Plan on the true world, with nothing done."""
+        truth = Observation(tuple(self.living.values()))
+        return Step(truth.instances, plan(self.desired, truth, self.memory, self.now))
+
+    def step(self, *, advance: bool = True) -> Step:
+        """Make one pass, then (unless told not to) let the clock run to the next."""
+        self.counts["pass"] += 1
+        overdue, self._late = self._late, []
+        observed = self._observe()
+        for action in overdue:
+            self._carry_out(action)
+        todo = plan(self.desired, observed, self.memory, self.now)
+        outcomes = tuple(self._call(action) for action in todo.actions)
+        self.memory = settle(self.desired, observed, self.memory, todo, outcomes, self.now)
+        if advance:
+            self.now += 0.001 if outcomes else min(self.poll, self.poll if todo.wake_after is None else todo.wake_after + 0.001)
+        return Step(observed.instances, todo, outcomes)
+
+    def settle_down(self, passes: int) -> bool:
+        """Make passes without faults until one finds everything as wanted; say whether that came to be."""
+        self.faults = Faults()
+        return any(self.step().plan.converged for _ in range(passes))
+
+    def _happens(self, fault: str) -> bool:
+        rate: float = getattr(self.faults, fault)
+        happens = self._dice() < rate
+        self.counts[fault] += happens
+        return happens
+
+    def _observe(self) -> Observation:
+        truth = tuple(self.living.values())
+        self._past = [*self._past[-3:], truth]
+        if self._happens("blind"):
+            return Observation(error="no answer")
+        seen = truth
+        if self._happens("stale"):
+            seen = self._past[int(self._dice() * len(self._past))]
+        if self._happens("partial") and seen:
+            missing = int(self._dice() * len(seen))
+            seen = seen[:missing] + seen[missing + 1 :]
+        return Observation(tuple(self._judged(one) for one in seen))
+
+    def _judged(self, seen: Seen) -> Seen:
+        if seen.health is Health.HEALTHY and self.faults.flapping and self._happens("flapping"):
+            return structs.replace(seen, health=Health.UNHEALTHY)
+        return seen
+
+    def _call(self, action: Action) -> Outcome:
+        if self._happens("refused"):
+            return Outcome(action, action.instance, error="refused")
+        if self._happens("late"):
+            self._late.append(action)
+            return Outcome(action, action.instance, error="no answer yet", unknown=True)
+        instance = self._carry_out(action)
+        if self._happens("doubled"):
+            instance = self._carry_out(action)
+        if self._happens("lost"):
+            return Outcome(action, action.instance, error="the answer was lost", unknown=True)
+        return Outcome(action, instance)
+
+    def _carry_out(self, action: Action) -> str:
+        """Do to the world what the plugin would; with slots, provisioning returns who lives in the slot already."""
+        if action.verb == "destroy":
+            self._note_harm(action)
+            self.living.pop(action.instance, None)
+            return action.instance
+        if self.desired.idempotent:
+            for seen in self.living.values():
+                if seen.slot == action.slot:
+                    return seen.id
+        self._serial += 1
+        slot = action.slot if self.desired.idempotent else None
+        made = Seen(f"instance-{self._serial:08}", action.logical_id, slot, self.desired.sha, Health.HEALTHY)
+        self.put(made)
+        self.counts["made"] += 1
+        return made.id
+
+    def _note_harm(self, action: Action) -> None:
+        victim = self.living.get(action.instance)
+        if victim is None or self.desired.destroying or action.code == "unhealthy":
+            return
+        wanted = victim.slot in {slot.name for slot in self.desired.slots}
+        alone = sum(seen.slot == victim.slot for seen in self.living.values()) == 1
+        if wanted and alone and victim.sha == self.desired.sha and victim.health is not Health.UNHEALTHY:
+            self.harmed += 1

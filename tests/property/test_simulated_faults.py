@@ -1,0 +1,172 @@
+"""Seeded runs of the simulator under every kind of fault: never one too many, nobody healthy harmed, whole in the end.
+
+A fault that was never injected proves nothing, so every test counts its own.
+"""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from ikdemo.reconcile.backoff import backoff
+from ikdemo.reconcile.plan import plan
+from ikdemo.reconcile.settle import YOUNG, settle
+from ikdemo.reconcile.simulator import Faults, Simulation
+from ikdemo.reconcile.world import Death, Desired, Memory, Observation, Pace, Slot, slots_of
+from ikdemo.spi.documents import Allocation, Health
+from ikdemo.spi.plans import Outcome, Seen
+
+RUNS, PASSES, SIZE = 60, 80, 5
+KINDS = ["refused", "lost", "doubled", "late", "blind", "stale", "partial"]
+ALL = Faults(refused=0.1, lost=0.1, doubled=0.1, late=0.1, blind=0.1, stale=0.1, partial=0.1)
+
+
+def group(sha: str = "v1", size: int = SIZE, *, idempotent: bool = True, pace: Pace | None = None) -> Desired:
+    return Desired("g", sha, slots_of(Allocation(size)), idempotent=idempotent, pace=pace or Pace())
+
+
+def storm(seed: int, faults: Faults, desired: Desired) -> Simulation:
+    """Run a group through faults and random kills."""
+    dice = random.Random(seed)
+    simulation = Simulation(desired, dice.random, faults)
+    for _ in range(PASSES):
+        if dice.random() < 0.1:
+            simulation.kill(dice.random())
+        simulation.step()
+    return simulation
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "all at once"])
+def test_with_slots_there_is_never_one_too_many_and_no_healthy_one_is_harmed(kind: str) -> None:
+    faults = ALL if kind == "all at once" else Faults(**{kind: 0.2})
+    injected = 0
+    for seed in range(RUNS):
+        simulation = storm(seed, faults, group())
+        assert simulation.peak <= SIZE, seed
+        assert simulation.harmed == 0, seed
+        assert simulation.settle_down(60), simulation.look().plan.reasons
+        assert len(simulation.living) == SIZE
+        injected += sum(simulation.counts[name] for name in KINDS)
+        made = simulation.counts["made"]
+        assert simulation.look().plan.actions == ()
+        simulation.step()
+        assert simulation.counts["made"] == made
+    assert injected > RUNS
+
+
+@pytest.mark.parametrize("kind", ["lost", "late", "refused", "blind"])
+def test_without_slots_none_is_made_while_one_is_expected(kind: str) -> None:
+    injected = 0
+    for seed in range(RUNS):
+        simulation = storm(seed, Faults(**{kind: 0.2}), group(idempotent=False))
+        assert simulation.peak <= SIZE, seed
+        assert simulation.settle_down(80)
+        injected += simulation.counts[kind]
+    assert injected > RUNS
+
+
+@pytest.mark.parametrize("pace", [Pace(), Pace(batch=2), Pace(surge=2), Pace(batch=2, count=2, surge=1)])
+def test_an_update_under_faults_stays_within_size_and_surge_and_ends(pace: Pace) -> None:
+    for seed in range(RUNS):
+        simulation = storm(seed, Faults(), group(pace=pace))
+        assert simulation.settle_down(10)
+        simulation.want(group("v2", pace=pace))
+        simulation.begin_count()
+        simulation.faults = ALL
+        for _ in range(PASSES):
+            simulation.step()
+        assert simulation.peak <= SIZE + pace.surge, seed
+        assert simulation.settle_down(200), simulation.look().plan.reasons
+        assert {seen.sha for seen in simulation.living.values()} == {"v2"}
+        assert len(simulation.living) == SIZE
+
+
+def test_the_sick_are_replaced_one_or_two_at_a_time_and_not_when_most_are_sick() -> None:
+    simulation = Simulation(group(), random.Random(1).random)
+    assert simulation.settle_down(5)
+    simulation.sicken(0.0)
+    for _ in range(3):
+        assert len(simulation.living) == SIZE
+        simulation.step()
+    assert simulation.settle_down(20)
+    for pick in (0.0, 0.2, 0.4, 0.6):
+        simulation.sicken(pick)
+    for _ in range(30):
+        simulation.step()
+    assert len([s for s in simulation.living.values() if s.health is Health.UNHEALTHY]) == 4
+    assert {reason.code for reason in simulation.look().plan.reasons} == {"too-many-sick"}
+    for seen in list(simulation.living.values())[:4]:
+        simulation.put(Seen(seen.id, None, seen.slot, seen.sha, Health.HEALTHY))
+    assert simulation.settle_down(200)
+
+
+def test_attempts_in_a_slot_stay_below_25_in_ten_minutes_however_they_fail() -> None:
+    for seed in range(20):
+        simulation = Simulation(group(size=1), random.Random(seed).random, Faults(refused=1.0))
+        while simulation.now < 600:
+            simulation.step()
+        assert 5 < simulation.counts["refused"] <= 25
+
+
+def test_what_dies_young_again_and_again_is_backed_off_and_forgiven_when_it_has_grown_old() -> None:
+    desired, memory, now, made = group(size=1), Memory(), 0.0, 0
+    while now < 600:
+        todo = plan(desired, Observation(), memory, now)
+        outcomes = [Outcome(action, f"i-{made}") for action in todo.actions]
+        made += len(outcomes)
+        memory = settle(desired, Observation(), memory, todo, outcomes, now)
+        if outcomes:
+            died = Observation(died=(Death("0", f"i-{made}", "exit status 1"),))
+            memory = settle(desired, died, memory, plan(desired, died, memory, now), (), now)
+        now += 0.5
+    assert 5 < made <= 25
+    living = Observation((Seen("i-x", slot="0", sha="v1", health=Health.HEALTHY),))
+    for later in (now, now + YOUNG + 1):
+        memory = settle(desired, living, memory, plan(desired, living, memory, later), (), later)
+    assert memory.troubled == {}
+
+
+def test_a_deletion_never_causes_a_wait() -> None:
+    simulation = Simulation(group(), random.Random(1).random)
+    assert simulation.settle_down(5)
+    for _ in range(50):
+        simulation.kill(0.5)
+        simulation.step()
+        assert len(simulation.living) == SIZE
+
+
+def test_a_clock_that_jumps_an_hour_either_way_makes_no_burst() -> None:
+    for jump in (3600.0, -3600.0):
+        simulation = storm(3, ALL, group())
+        made = simulation.counts["made"]
+        simulation.now += jump
+        for _ in range(10):
+            simulation.step()
+        assert simulation.counts["made"] - made <= SIZE
+        assert simulation.settle_down(60)
+        assert simulation.peak <= SIZE
+
+
+def test_the_wait_doubles_is_capped_and_differs_between_slots() -> None:
+    waits = [backoff("g", "0", attempt) for attempt in range(1, 30)]
+    assert all(0.25 * 2**n <= wait <= 0.5 * 2**n for n, wait in enumerate(waits[:8]))
+    assert max(waits) <= 120.0
+    assert len({backoff("g", str(slot), 5) for slot in range(100)}) > 90
+
+
+def test_pets_survive_the_same_storm() -> None:
+    allocation = Allocation(logical_ids=["a", "b", "c"])
+    desired = Desired("g", "v1", slots_of(allocation), pets=True)
+    for seed in range(RUNS):
+        simulation = storm(seed, ALL, desired)
+        assert simulation.peak <= 3
+        assert simulation.settle_down(60)
+        assert sorted(seen.logical_id or "" for seen in simulation.living.values()) == ["a", "b", "c"]
+
+
+def test_a_run_with_the_same_dice_is_the_same_run() -> None:
+    first, second = (storm(7, ALL, group()) for _ in range(2))
+    assert first.living == second.living
+    assert first.counts == second.counts
+    assert Slot("0") in first.desired.slots
