@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from .judge import Judge
 from .lab import Lab
 from .recovery import Recovery, compare
+from .rollout import Rollout, paces
 from .specs import collabnix
 from .table import Table
 
-__all__ = ["Lab", "Recovery", "Table", "collabnix", "compare"]
+__all__ = ["Judge", "Lab", "Recovery", "Rollout", "Table", "collabnix", "compare", "paces"]

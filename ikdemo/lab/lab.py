@@ -25,6 +25,7 @@ from .check import Check, Point
 from .live import LiveView
 from .passes import Pass, reasons
 from .recovery import Recovery
+from .rollout import Rollout
 from .shell import run
 from .specs import text_of
 from .table import Table
@@ -148,6 +149,11 @@ class Lab(Bench):
         """Return a live view of a group; in a notebook, it is shown when it is the last thing in a cell, or by ``display``."""
         return LiveView(group, self._record, lambda: self._background is not None)
 
+    def rollout(self, group: str) -> Rollout:
+        """Return the record of a group's latest rolling update, from its commit to its end or to now."""
+        self._catch_up(group, self._described(group))
+        return Rollout(group, self._record.events(group), time.time())
+
     def recovery(self, group: str, since: float = 0.0) -> Recovery:
         """Return the record of a group's falls and recoveries up to now; with ``since``, of the falls after that time."""
         try:
@@ -169,7 +175,7 @@ class Lab(Bench):
         """Check that plugins run, that a group is as wanted, of this size, and fell and came back; say what to do if not."""
         points = [
             Point(
-                name in self._kinds and self._state(name) == "running",
+                name in self._programs and self._state(name) == "running",
                 f"{name} is running",
                 f"start it: lab.start_plugin(..., name={name!r})",
             )
@@ -200,7 +206,7 @@ class Lab(Bench):
         return Words(run(command, self.root, self.plugin_dir))
 
     def __repr__(self) -> str:
-        running = [name for name in self._kinds if self._state(name) == "running"]
+        running = [name for name in self._programs if self._state(name) == "running"]
         return f"Lab with {', '.join(sorted(running)) or 'no plugin running'}" if self._background else "Lab, closed"
 
     async def _with(self, plugin: str, question: Callable[[GroupPlugin], Awaitable[T]]) -> T:
@@ -252,7 +258,7 @@ class Lab(Bench):
         living = {one.id for one in described.instances or []}
         if not self._record.wait_for(lambda: self._record.living(group=group).keys() == living, LAG):
             plugin = self._instance_plugin(group)
-            plugin = self._mutes[plugin][1] if plugin in self._mutes else plugin
+            plugin = self._files.get(plugin, plugin)  # a mute plugin tells nothing: the one behind it does
             self._record.agree(plugin, described.instances or [], time.time(), group)
         if described.converged:
             self._record.wait_for(lambda: self._last_said(group) in ("converged", ""), LAG)

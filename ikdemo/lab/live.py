@@ -23,35 +23,40 @@ REDRAW = 0.1
 FRESH = 1.5
 """Seconds for which a replacement is marked as new."""
 MOST_TILES = 60
-FILLED, NEW, EMPTY = ("#56B4E9", "filled"), ("#009E73", "new"), ("#FFFFFF", "EMPTY")
+FILLED, NEW, OLD, EMPTY = ("#56B4E9", "filled"), ("#009E73", "new"), ("#E69F00", "old"), ("#FFFFFF", "EMPTY")
+"""Old is what was made from another configuration than the committed one."""
 
 
 def tiles(recovery: Recovery) -> str:
     """Return the group as SVG text at the time ``recovery.until``: colour, word and border all say the same."""
-    lanes: dict[str, list[Life]] = {str(n): [] for n in range(min(recovery.size, MOST_TILES))}
+    lanes: dict[str, list[Life]] = {}
+    if not any(life.slot and not life.slot.isdecimal() for life in recovery.lives):
+        lanes = {str(n): [] for n in range(min(recovery.size, MOST_TILES))}
     for life in recovery.lives:
         if life.slot in lanes or not life.slot.isdecimal():
             lanes.setdefault(life.slot, []).append(life)
     shown = list(lanes.items())[:MOST_TILES]
-    filled = sum(_state(lived, recovery.until) is not EMPTY for _, lived in shown)
+    filled = sum(_state(lived, recovery) is not EMPTY for _, lived in shown)
     words = f"Group {recovery.group}: {filled} of {len(shown)} slots are filled."
     across = 10
     height = 34 + 74 * ((len(shown) + across - 1) // across)
     parts = [f'<text x="4" y="20" font-size="15" font-weight="bold">{escape(words)}</text>']
-    parts += [_tile(slot, lived, index, across, recovery.until) for index, (slot, lived) in enumerate(shown)]
+    parts += [_tile(slot, lived, index, across, recovery) for index, (slot, lived) in enumerate(shown)]
     head = f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(words)}" width="800" height="{height}"'
     return f'{head} viewBox="0 0 800 {height}" font-family="sans-serif">{"".join(parts)}</svg>'
 
 
-def _state(lived: list[Life], now: float) -> tuple[str, str]:
+def _state(lived: list[Life], recovery: Recovery) -> tuple[str, str]:
     alive = [life for life in lived if life.died is None]
     if not alive:
         return EMPTY
-    return NEW if len(lived) > 1 and now - alive[-1].born < FRESH else FILLED
+    if recovery.sha and alive[-1].sha not in ("", recovery.sha):
+        return OLD
+    return NEW if len(lived) > 1 and recovery.until - alive[-1].born < FRESH else FILLED
 
 
-def _tile(slot: str, lived: list[Life], index: int, across: int, now: float) -> str:
-    colour, word = _state(lived, now)
+def _tile(slot: str, lived: list[Life], index: int, across: int, recovery: Recovery) -> str:
+    colour, word = _state(lived, recovery)
     x, y = 4 + 79 * (index % across), 32 + 74 * (index // across)
     dash = ' stroke-dasharray="5 4"' if word == "EMPTY" else ""
     replaced = f"{len(lived) - 1} replaced" if len(lived) > 1 else "&#160;"

@@ -1,7 +1,7 @@
 """One plugin process, started as a person would start it in a terminal, and never outliving the lab.
 
-The process is told to exit when its standard input ends; the lab holds the other end of that pipe, so that even a ``kill -9``
-of the kernel leaves no plugin behind. Called by ``Lab``.
+The process is to exit when its standard input ends; the lab holds the other end of that pipe, so that even a ``kill -9`` of the
+kernel leaves no plugin behind. Called by ``Bench``.
 """
 
 from __future__ import annotations
@@ -17,15 +17,14 @@ STOP_WITHIN = 15.0
 
 
 class PluginProcess:
-    """A running ``infrakit-...`` program; its log goes to a file that ``complaint`` reads."""
+    """A running plugin: what the arguments tell this Python to run; its log goes to a file that ``complaint`` reads."""
 
-    def __init__(self, program: str, name: str, flags: Sequence[str], *, plugin_dir: Path, log: Path) -> None:
-        self.program, self.name, self.log = program, name, log
+    def __init__(self, name: str, arguments: Sequence[str], *, plugin_dir: Path, log: Path) -> None:
+        self.name, self.log = name, log
         self._log_from = log.stat().st_size if log.exists() else 0
-        command = [sys.executable, "-m", "ikdemo", program, "--name", name, *flags, "--exit-with-stdin"]
         with log.open("ab") as stream:
             self._process = subprocess.Popen(
-                command,
+                [sys.executable, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=stream,
                 stderr=stream,

@@ -5,16 +5,16 @@ The arithmetic is ``reconcile.recovery``, the drawing is ``figure``; this only p
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Iterable, Mapping
-from html import escape
 from pathlib import Path
 from statistics import mean, median
 from typing import TYPE_CHECKING
 
 from ..reconcile.recovery import Episode, Level, Life, curve, episodes, expected_recovery, lives
+from ..spi.documents import SHA_TAG
 from ..spi.errors import IkdemoError
 from ..spi.events import Event
+from .picture import faces, svg_text
 from .table import Table, say_seconds
 
 if TYPE_CHECKING:
@@ -38,6 +38,12 @@ class Recovery:
         """The number of slots wanted last."""
         sizes = [event.size for event in self.events if event.kind == "committed" and isinstance(event.size, int)]
         return sizes[-1] if sizes else 0
+
+    @property
+    def sha(self) -> str:
+        """The fingerprint of the configuration wanted last."""
+        tags = [event.tags or {} for event in self.events if event.kind == "committed"]
+        return tags[-1].get(SHA_TAG, "") if tags else ""
 
     @property
     def last(self) -> Episode:
@@ -82,6 +88,11 @@ class Recovery:
         return Table(["measure", "value", "meaning"], rows)
 
     @property
+    def title(self) -> str:
+        """What stands above the picture."""
+        return f"Group {self.group} heals"
+
+    @property
     def words(self) -> str:
         """The picture of the last fall, told in words."""
         fall = self.last
@@ -106,8 +117,6 @@ class Recovery:
 
     def svg(self) -> str:
         """Return the figure as SVG text with title and description; the same record gives the same text."""
-        from .figure import svg_text
-
         return svg_text(self)
 
     def save(self, path: str) -> None:
@@ -123,14 +132,7 @@ class Recovery:
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         if not self.falls:
             return {"text/plain": repr(self)}
-        words = escape(self.words)
-        try:
-            from .figure import png_bytes
-        except IkdemoError as missing:
-            return {"text/plain": f"{self!r}\n{missing}"}
-        data = b64encode(png_bytes(self)).decode()
-        image = f'<img alt="{words}" src="data:image/png;base64,{data}" style="max-width:100%"/>'
-        return {"text/plain": repr(self), "text/html": f"<figure>{image}<figcaption>{words}</figcaption></figure>"}
+        return faces(self)
 
 
 def compare(measured: Mapping[str, Recovery], *, poll: float) -> Table:

@@ -35,7 +35,7 @@ def test_the_svg_is_xml_with_title_description_and_role_and_no_date() -> None:
     text = Recovery("collabnix", story(), 1010.0).svg()
     root = ElementTree.fromstring(text)
     assert root.get("role") == "img"
-    assert root.findtext(f"{SVG}title") == "Recovery of group collabnix"
+    assert root.findtext(f"{SVG}title") == "Group collabnix heals"
     assert "only 3 of 5 slots" in (root.findtext(f"{SVG}desc") or "")
     assert not re.search(r"dc:date|20\d\d-\d\d-\d\d", text)
     assert text == Recovery("collabnix", story(), 1010.0).svg()

@@ -1,0 +1,104 @@
+"""The lower half of every figure: one lane per slot, in which each instance is a bar and its replacement continues the lane.
+
+Colours are those of Okabe and Ito, and each goes with a hatch: nothing is said by colour alone. Called by ``figure`` and
+``rollout_figure``, which say how a bar looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from ..reconcile.recovery import Life
+from ..spi.errors import IkdemoError
+
+try:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+except ModuleNotFoundError as missing:  # the plot extra is not installed
+    raise IkdemoError("The figure needs matplotlib: pip install 'ikdemo[plot]'") from missing
+
+BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#666666"
+FILLS = (("#56B4E9", ""), ("#E69F00", "///"), ("#009E73", "..."), ("#CC79A7", "xxx"))
+MOST_LANES = 12
+
+
+class Window(NamedTuple):
+    """The stretch of time that is drawn, in seconds since the epoch, and how its axis counts: ``per`` of ``unit`` a second."""
+
+    zero: float
+    start: float
+    end: float
+    per: float
+    unit: str
+
+    def at(self, time: float) -> float:
+        """Return where on the axis a time is, kept inside the window."""
+        return (min(max(time, self.start), self.end) - self.zero) * self.per
+
+
+def window(zero: float, end: float, before: float, after: float) -> Window:
+    """Choose what to draw: all from ``zero`` to ``end``, with margins that are shares of it."""
+    span = max(end - zero, 0.001)
+    per, unit = (1000.0, "milliseconds") if span < 0.5 else (1.0, "seconds")
+    return Window(zero, zero - before * span, zero + (1 + after) * span, per, unit)
+
+
+class Look(NamedTuple):
+    """How one instance's bar looks: its fill, the words inside, and the words at the cross that ends it."""
+
+    fill: tuple[str, str]
+    inside: str
+    ending: str
+
+
+def lanes(lives: Sequence[Life], size: int, view: Window) -> list[tuple[str, list[Life]]]:
+    """Return the lanes to draw: every slot while they are few, else those where something happened in the window."""
+    slots: dict[str, list[Life]] = {}
+    if not any(life.slot and not life.slot.isdecimal() for life in lives):
+        slots = {str(n): [] for n in range(size)}
+    for life in lives:
+        if life.slot in slots or life.died is None or life.died > view.start:
+            slots.setdefault(life.slot, []).append(life)
+    seen = {
+        slot: lived
+        for slot, lived in slots.items()
+        if len(slots) <= MOST_LANES or any(life.died is not None and view.start <= life.died <= view.end for life in lived)
+    }
+    named = sorted(seen.items(), key=lambda lane: (not lane[0].isdecimal(), int(lane[0]) if lane[0].isdecimal() else 0, lane[0]))
+    return [(f"slot {slot}" if slot else "no slot", lived) for slot, lived in named[:MOST_LANES]]
+
+
+def two_rooms(lower: int) -> tuple[Figure, Axes, Axes]:
+    """Return a figure with room for a curve above and ``lower`` lanes below, on one axis of time."""
+    figure = Figure(figsize=(8.4, 3.4 + 0.32 * max(lower, 3)), layout="constrained")
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[2.3, 0.3 + 0.36 * max(lower, 3)])
+    return figure, top, bottom
+
+
+def draw_lanes(axes: Axes, drawn: Iterable[tuple[str, list[Life]]], view: Window, look: Callable[[int, Life], Look]) -> None:
+    """Draw the bars; ``look`` is asked about each instance with its ordinal in its lane."""
+    rows = list(drawn)
+    width = view.at(view.end) - view.at(view.start)
+    for row, (_, lived) in enumerate(rows):
+        axes.axhline(row, color="0.75", linewidth=0.8, linestyle=":", zorder=0)
+        for generation, life in enumerate(lived):
+            if life.born < view.end and (life.died is None or life.died > view.start):
+                _draw_life(axes, row, life, look(generation, life), view, width)
+    axes.set_yticks(range(len(rows)), [name for name, _ in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+
+
+def _draw_life(axes: Axes, row: int, life: Life, look: Look, view: Window, width: float) -> None:
+    """Draw one instance as a bar with words inside if they fit, and a cross where it ended."""
+    left, right = view.at(life.born), view.at(view.end if life.died is None else life.died)
+    colour, hatch = look.fill
+    axes.barh(row, right - left, left=left, height=0.56, color=colour, hatch=hatch, edgecolor="white", linewidth=0.5)
+    if right - left > 0.0105 * len(look.inside) * width:
+        box = {"facecolor": "white", "alpha": 0.8, "pad": 1.2, "edgecolor": "none"}
+        axes.text((left + right) / 2, row, look.inside, ha="center", va="center", fontsize=8, bbox=box)
+    if life.died is not None:
+        axes.plot([right], [row], marker="x", color="black", markersize=7, markeredgewidth=2, zorder=4)
+        axes.text(right + 0.012 * width, row, look.ending, ha="left", va="center", fontsize=8, color="black")

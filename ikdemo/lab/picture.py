@@ -1,0 +1,56 @@
+"""Turns a drawn figure into bytes, text and HTML, each with its words: the same record gives the same picture.
+
+Nothing goes through pyplot (no global state, no window, safe in any thread). Called by ``Recovery`` and ``Rollout``.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from base64 import b64encode
+from html import escape
+from typing import TYPE_CHECKING, Protocol
+
+from ..spi.errors import IkdemoError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Drawable(Protocol):
+    """What can be shown: a figure, what it is called, and the same in words."""
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def words(self) -> str: ...
+    def figure(self) -> Figure: ...
+
+
+def svg_text(drawable: Drawable) -> str:
+    """Return the figure as SVG: text stays text, identifiers are the same every time, and no date is inside."""
+    figure = drawable.figure()
+    import matplotlib as mpl
+
+    stream = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": "ikdemo", "svg.fonttype": "none"}):
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    told = 'role="img" aria-labelledby="ikdemo-title ikdemo-desc">'
+    told += f'\n <title id="ikdemo-title">{escape(drawable.title, quote=False)}</title>'
+    told += f'\n <desc id="ikdemo-desc">{escape(drawable.words, quote=False)}</desc>'
+    text = stream.getvalue()
+    text = text[text.index("<svg") :]
+    return re.sub(r"(<svg [^>]*?)>", lambda match: f"{match[1]} {told}", text, count=1, flags=re.DOTALL)
+
+
+def faces(drawable: Drawable) -> dict[str, str]:
+    """Return what a notebook shows: the picture with its words below it, or the words alone where nothing can be drawn."""
+    try:
+        figure = drawable.figure()
+    except IkdemoError as missing:
+        return {"text/plain": f"{drawable!r}\n{missing}"}
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=100, metadata={"Software": None})
+    data, words = b64encode(stream.getvalue()).decode(), escape(drawable.words)
+    image = f'<img alt="{words}" src="data:image/png;base64,{data}" style="max-width:100%"/>'
+    return {"text/plain": repr(drawable), "text/html": f"<figure>{image}<figcaption>{words}</figcaption></figure>"}

@@ -1,0 +1,62 @@
+"""Draws a rolling update: how many live and how many of them are new, above a swim-lane per slot filled by configuration.
+
+Nothing is said by colour alone: configurations differ in hatch and in their fingerprint, the curves in their dash.
+Called by ``Rollout``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..reconcile.recovery import Life
+from .lanes import BLUE, FILLS, GREY, VERMILION, Look, Window, draw_lanes, lanes, two_rooms, window
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from .rollout import Rollout
+
+NEW, OLD = FILLS[1], (FILLS[0], *FILLS[2:])
+
+
+def draw(rollout: Rollout) -> Figure:
+    """Return the figure of the update from its commit to its end, or to now."""
+    view = window(rollout.began, rollout.until, before=0.1, after=0.15)
+    there = [life for life in rollout.lives if life.died is None or life.died > rollout.began]
+    old = [sha for sha in dict.fromkeys(life.sha for life in there) if sha != rollout.sha]
+
+    def look(_: int, life: Life) -> Look:
+        """Fill a bar by its configuration, the new one always alike."""
+        if life.sha == rollout.sha:
+            return Look(NEW, f"new: {life.sha[:7]}", "")
+        return Look(OLD[old.index(life.sha) % len(OLD)], f"old: {life.sha[:7]}", "")
+
+    drawn = lanes(there, rollout.size, view)
+    figure, top, bottom = two_rooms(len(drawn))
+    _draw_counts(top, rollout, view)
+    draw_lanes(bottom, drawn, view, look)
+    bottom.set_xlabel(f"{view.unit} after the commit")
+    bottom.set_xlim(view.at(view.start), view.at(view.end))
+    top.set_title(rollout.title, loc="left", fontweight="bold")
+    return figure
+
+
+def _draw_counts(axes: Axes, rollout: Rollout, view: Window) -> None:
+    counts = rollout.counts
+    times = [view.at(view.start), *(view.at(count.time) for count in counts), view.at(view.end)]
+    living = [counts[0].living, *(count.living for count in counts), counts[-1].living]
+    new = [counts[0].new, *(count.new for count in counts), counts[-1].new]
+    low = [min(n, rollout.size) for n in living]
+    axes.fill_between(
+        times, low, rollout.size, step="post", label="missing", facecolor=VERMILION, alpha=0.3, hatch="//", edgecolor=VERMILION
+    )
+    axes.step(times, living, where="post", color=BLUE, linewidth=2.2, label="alive")
+    axes.step(times, new, where="post", color="#A66A00", linewidth=2.0, linestyle="--", label="of the new configuration")
+    axes.axhline(rollout.size, color=GREY, linewidth=0.9, linestyle=":", label="wanted")
+    top = max(rollout.most, rollout.size)
+    axes.set_ylim(-0.2, top + 0.6)
+    axes.set_yticks(range(0, top + 1, max(1, top // 6)))
+    axes.set_ylabel("instances")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="lower right", fontsize=8.5, frameon=True, framealpha=0.9)
