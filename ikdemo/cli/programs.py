@@ -74,8 +74,17 @@ def _group(values: Mapping[str, Any], directory: Path, lookup: Lookup) -> Plugin
 
     if values["poll-interval"] <= 0:
         raise IkdemoError("the poll interval must be longer than 0")
-    state = Path(values["state-dir"]) if values["state-dir"] else directory / f"{values['name']}.state"
-    return Groups(lookup, state_dir=state, poll_interval=values["poll-interval"])
+    keeps = values["store"] == "file"
+    if values["state-dir"] and not keeps:
+        raise IkdemoError("--store none keeps nothing, so there is no use for a --state-dir")
+    state = Path(values["state-dir"] or directory / f"{values['name']}.state")
+    return Groups(lookup, state_dir=state if keeps else None, poll_interval=values["poll-interval"])
+
+
+def _store(text: str) -> str:
+    if text not in ("file", "none"):
+        raise ValueError("expected file or none")
+    return text
 
 
 def _file(values: Mapping[str, Any], directory: Path, lookup: Lookup) -> Plugin:
@@ -90,13 +99,30 @@ def _vanilla(values: Mapping[str, Any], directory: Path, lookup: Lookup) -> Plug
     return Vanilla()
 
 
+def _combo(values: Mapping[str, Any], directory: Path, lookup: Lookup) -> Plugin:
+    from ..flavor.combo import Combo
+
+    return Combo(lookup)
+
+
+def _zookeeper(values: Mapping[str, Any], directory: Path, lookup: Lookup) -> Plugin:
+    from ..flavor.zookeeper import Zookeeper
+
+    return Zookeeper()
+
+
 _POLL = Flag("poll-interval", "how often to look although nothing was reported", duration, 10.0, placeholder="duration")
 _STATE = Flag("state-dir", "folder of the committed specs (default: NAME.state beside the socket)", placeholder="folder")
+_STORE = Flag("store", "keep committed specs in a file each, or none across restarts", _store, "file", placeholder="file|none")
 _DIR = Flag("dir", "folder of the instance files (default: NAME.instances beside the socket)", placeholder="folder")
 _PROGRAMS = (
-    PluginProgram("infrakit-group-default", "Keeps groups of instances as they were committed", "group", _group, (_POLL, _STATE)),
+    PluginProgram(
+        "infrakit-group-default", "Keeps groups of instances as they were committed", "group", _group, (_POLL, _STORE, _STATE)
+    ),
     PluginProgram("infrakit-instance-file", "Instances that are files in a folder", "instance-file", _file, (_DIR,)),
     PluginProgram("infrakit-flavor-vanilla", "The flavor that adds what its Properties say", "flavor-vanilla", _vanilla),
+    PluginProgram("infrakit-flavor-combo", "The flavor that is several flavors at once", "flavor-combo", _combo),
+    PluginProgram("infrakit-flavor-zookeeper", "The flavor of a ZooKeeper ensemble's members", "flavor-zookeeper", _zookeeper),
 )
 
 
@@ -121,6 +147,16 @@ def instance_file() -> int:
 def flavor_vanilla() -> int:
     """Run ``infrakit-flavor-vanilla`` with the arguments of this process."""
     return _main("infrakit-flavor-vanilla")
+
+
+def flavor_combo() -> int:
+    """Run ``infrakit-flavor-combo`` with the arguments of this process."""
+    return _main("infrakit-flavor-combo")
+
+
+def flavor_zookeeper() -> int:
+    """Run ``infrakit-flavor-zookeeper`` with the arguments of this process."""
+    return _main("infrakit-flavor-zookeeper")
 
 
 def _main(program: str) -> int:

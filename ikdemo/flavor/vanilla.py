@@ -9,9 +9,8 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from ..spi.contracts import Interface
-from ..spi.decode import decode
 from ..spi.documents import Allocation, Description, Document, Health, InstanceSpec
-from ..spi.errors import SpecError
+from .properties import read, require
 
 
 class VanillaProperties(Document, frozen=True):
@@ -29,30 +28,20 @@ class Vanilla:
 
     async def validate(self, properties: Raw, allocation: Allocation) -> None:
         """Accept properties of the right types; raises SpecError."""
-        _read(properties)
+        read(properties, VanillaProperties)
 
     async def prepare(self, properties: Raw, spec: InstanceSpec, allocation: Allocation) -> InstanceSpec:
         """Return the spec with Init lines appended and tags added; the flavor's tag wins over the spec's."""
-        added = _read(properties)
+        added = read(properties, VanillaProperties)
         init = "\n".join(([spec.init] if spec.init else []) + (added.init or []))
         tags = {**(spec.tags or {}), **added.tags} if added.tags else spec.tags
         return replace(spec, init=init, tags=tags)
 
     async def healthy(self, properties: Raw, instance: Description) -> Health:
         """Say that the instance is healthy."""
-        _require(properties)
+        require(properties)
         return Health.HEALTHY
 
     async def drain(self, properties: Raw, instance: Description) -> None:
         """Let the instance go: there is nothing to take out of service."""
-        _require(properties)
-
-
-def _read(properties: Raw) -> VanillaProperties:
-    _require(properties)
-    return decode(properties, VanillaProperties, path="$.Properties")
-
-
-def _require(properties: Raw) -> None:
-    if bytes(properties) == b"null":
-        raise SpecError("Properties must be set", path="$.Properties", expected="an object")
+        require(properties)

@@ -27,7 +27,8 @@ def test_the_core_installs_without_the_lab(tmp_path: Path) -> None:
     run(*pip, "--python", python, "install", "--constraint", ROOT / "constraints.txt", wheel, cwd=tmp_path)
 
     assert run(tmp_path / "fresh/bin/infrakit", "version", cwd=tmp_path).startswith("Version: ")
-    for program in ("infrakit-group-default", "infrakit-instance-file", "infrakit-flavor-vanilla"):
+    flavors = ("infrakit-flavor-vanilla", "infrakit-flavor-combo", "infrakit-flavor-zookeeper")
+    for program in ("infrakit-group-default", "infrakit-instance-file", *flavors):
         assert "Version: 0.1.0" in run(tmp_path / "fresh/bin" / program, "version", cwd=tmp_path)
     assert run(python, "-c", "import ikdemo; print(ikdemo.Group.__name__, ikdemo.Lab.__name__)", cwd=tmp_path) == "Group Lab\n"
 
