@@ -27,21 +27,8 @@ def pytest_on(name: str, folder: Path, **environment: str) -> tuple[int, str]:
         shutil.copy(ROOT / "tests" / ours, folder)
     (folder / name).write_text(PROBES[name])
     clean = {key: value for key, value in os.environ.items() if key not in ("CI", "IKDEMO_CI", "IKDEMO_TEST_SESSION")}
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:nbval",
-        "--rootdir",
-        ".",
-        "-c",
-        os.devnull,
-        name,
-    ]
+    options = "-q -p no:cacheprovider -p no:nbval --rootdir . -c /dev/null"
+    command = [sys.executable, "-m", "pytest", *options.split(), name]
     done = subprocess.run(command, cwd=folder, env=clean | environment, capture_output=True, text=True)
     return done.returncode, done.stdout
 
