@@ -26,8 +26,13 @@ class Desk:
     def command(self, line: str) -> list[str]:
         """Turn ``infrakit ...`` or ``ikdemo ...`` into a command that runs here, whether or not it is installed."""
         program, *words = line.split()
-        entry = f"import sys; from ikdemo.cli.main import {program}; sys.exit({program}())"
-        return [sys.executable, "-c", entry, *words] if program == "infrakit" else [sys.executable, "-m", "ikdemo", *words]
+        return [*self.program(program), *words]
+
+    def program(self, name: str) -> list[str]:
+        """Say how a program is started; a desk with other executables replaces this."""
+        if name == "infrakit":
+            return [sys.executable, "-c", "import sys; from ikdemo.cli.main import infrakit; sys.exit(infrakit())"]
+        return [sys.executable, "-m", "ikdemo", *([] if name == "ikdemo" else [name])]
 
     def run(self, line: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command line to its end."""
@@ -44,7 +49,7 @@ class Desk:
 
     def start(self, program: str, name: str, *flags: str) -> subprocess.Popen[str]:
         """Start a plugin program and wait until it answers the door."""
-        command = [sys.executable, "-m", "ikdemo", program, "--name", name, *flags]
+        command = [*self.program(program), "--name", name, *flags]
         with (self.root / f"{name}.log").open("w") as log:
             process = self.processes[name] = subprocess.Popen(command, env=self.environment, cwd=self.cwd, stderr=log, text=True)
         deadline = time.monotonic() + 15
