@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -149,6 +150,11 @@ def test_links_and_make_targets_exist(page: str) -> None:
         assert (ROOT / path).exists(), path
     for target in set(re.findall(r"(?:^    |`)make ([a-z]+)", text, re.MULTILINE)):
         subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, check=True)
+
+
+def test_every_program_that_is_installed_is_told_of() -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert [name for name in scripts if f"`{name}`" not in (ROOT / "README.md").read_text()] == ["ikdemo"]  # the page is its page
 
 
 def test_the_address_of_the_repository_is_kept_in_one_place() -> None:
