@@ -102,6 +102,8 @@ def test_never_destroys_a_healthy_wanted_instance_nor_one_it_did_not_see(case: t
         good = victim.slot in wanted and victim.sha == group.sha and victim.health is not Health.UNHEALTHY
         assert not good or any(r.sha == group.sha for r in rivals), action
     assert len([a for a in ended if a.code == "outdated"]) <= group.pace.batch
+    if any(action.code == "outdated" for action in ended):  # an update goes on only from a full house
+        assert len(observed.instances) >= len(wanted)
     assert group.rolls or not [a for a in ended if a.code == "outdated"]
 
 
