@@ -156,6 +156,27 @@ def test_a_freed_group_stays_freed_after_a_restart(desk: Desk) -> None:
     assert set(before[1:]) < set(desk.until(3))
 
 
+def test_without_a_store_nothing_is_kept_across_restarts(desk: Desk) -> None:
+    """As v0.1.0's group plugin does; the instances stay, and the next commit takes them over."""
+    flags = ("infrakit-group-default", "group", "--poll-interval", "1h", "--store", "none")
+    desk.start("infrakit-instance-file", "instance-file", "--dir", str(desk.instances))
+    desk.start("infrakit-flavor-vanilla", "flavor-vanilla")
+    desk.start(*flags)
+    commit(desk, 3)
+    before = desk.until(3)
+    wait(desk)
+    assert desk.stop("group") == 0
+    assert sorted(path.name for path in desk.plugins.iterdir()) == ["flavor-vanilla", "instance-file"]
+    desk.start(*flags)
+    assert desk.run("infrakit group ls -q").stdout == ""
+    assert desk.run(f"infrakit group commit {spec(desk, 3)}").stdout == "Committed collabnix: Managing 3 instances\n"
+    wait(desk)
+    assert desk.living() == before
+    contradiction = desk.run("ikdemo infrakit-group-default --name other --store none --state-dir x")
+    assert contradiction.returncode == 1
+    assert "--store none keeps nothing" in contradiction.stderr
+
+
 def test_two_owners_of_one_directory_are_refused_by_pid(desk: Desk) -> None:
     desk.start_three()
     owner = desk.processes["instance-file"].pid

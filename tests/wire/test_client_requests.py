@@ -27,7 +27,7 @@ for _text in Path(__file__).with_name("client-requests.jsonl").read_text().split
     elif _line["kind"] == "request":
         SCENARIOS[_line["scenario"]][1].append(request(_line["plugin"], _line["body"]))
 
-LEFT_OUT = {"combo": "its client is asked through the flavor's own tests", "manager": "there is no infrakit-manager here"}
+LEFT_OUT = {"manager": "there is no infrakit-manager here"}
 """Clients of which there is no program of ours."""
 FREE = ("Plugin.Implements", "Instance.DescribeInstances", "Flavor.Healthy", "Events.Watch")
 COMMAND_LINE = [name for name, (trigger, _) in SCENARIOS.items() if trigger["client"] == "cli"]
@@ -221,6 +221,38 @@ def test_extensions_reach_those_who_offer_them(table: Table) -> None:
     described = [one.params for one in table.recorder.requests if one.method == "Instance.DescribeInstances"]
     assert all(params["Slots"] is True for params in described)
     assert table.recorder.count("Flavor.Healthy") == 0
+
+
+def test_a_combo_asks_each_of_its_flavors(desk: Desk) -> None:
+    desk.plugins.mkdir()
+    recorder = Recorder()
+    flavors = {name: FakeFlavor() for name in ("fa", "fb")}
+    fakes = [Fake(recorder, desk.plugins / name, flavor) for name, flavor in flavors.items()]
+    desk.start("infrakit-flavor-combo", "flavor-combo")
+    listed = [{"Plugin": "fa", "Properties": {"x": 1}}, {"Plugin": "fb"}, {"Plugin": "fa", "Properties": {"x": 2}}]
+
+    def called(scenario: str, method: str, **params: Any) -> tuple[list[str], list[str]]:
+        """Call the combo, compare its reply, and return what was asked and what is recorded, handshakes aside."""
+        mark = len(recorder.requests)
+        reply = ask(desk.plugins / "flavor-combo", f"Flavor.{method}", Properties={"Flavors": listed}, **params)
+        assert reply == SCENARIOS[scenario][0]["observed"], scenario
+        requests = recorder.requests[mark:], SCENARIOS[scenario][1]
+        ours, recorded = ([one.text for one in some if one.method != "Plugin.Implements"] for some in requests)
+        return ours, recorded
+
+    ours, recorded = called("combo-validate", "Validate")
+    assert ours == recorded == []  # with an allocation, ours has each flavor validate its part; v0.1.0 never does
+    ours, recorded = called("combo-healthy", "Healthy", Instance={"ID": "i-1"})
+    assert sorted(ours) == sorted(recorded)  # ours asks them side by side
+    ours, recorded = called("combo-drain", "Drain", Instance={"ID": "i-1", "Tags": {"a": "b"}})
+    assert ours == recorded
+    flavors["fb"].health = 0
+    ours, recorded = called("combo-healthy-short-circuits", "Healthy", Instance={"ID": "i-1"})
+    assert set(ours) >= set(recorded)
+    assert [recorder.methods(name)[0] for name in flavors] == ["Plugin.Implements"] * 2
+    desk.close()
+    for fake in fakes:
+        fake.stop()
 
 
 FILES = {
