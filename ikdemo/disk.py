@@ -169,6 +169,22 @@ def _path_of(directory: int) -> Path:
     return Path(f"/proc/self/fd/{directory}").readlink()
 
 
+def keep_last(directory: Path, name: str, copy: str) -> None:
+    """Keep the file as it is now under the name ``copy`` as well, before it is replaced; a missing one is no error.
+
+    The copy is the file itself until a new one takes its name, so this costs nothing and is whole at every moment.
+    """
+    temporary = directory / f".ikdemo-{os.getpid()}-{next(_serial)}.tmp"
+    try:
+        os.link(directory / name, temporary, follow_symlinks=False)
+        temporary.rename(directory / copy)
+        temporary.unlink(missing_ok=True)  # a rename onto itself leaves both names
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise refusal("link", directory / name, error) from None
+
+
 def sync_directory(directory: Path) -> None:
     """Make earlier renames and deletions in a directory survive a power cut."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -57,14 +57,19 @@ class Store:
         return [self._read(path) for path in sorted(self._directory.glob("*.json"))]
 
     def save(self, record: Record) -> None:
-        """Write a record; on return it survives a power cut, and a kill half-way leaves the one before."""
+        """Write a record; on return it survives a power cut, and a kill half-way leaves the one before.
+
+        The one before is kept beside it, for a person to go back to.
+        """
         if self._directory is not None:
+            disk.keep_last(self._directory, _file_name(record.id), _file_name(record.id) + ".last")
             disk.write_atomic(self._directory, _file_name(record.id), encode(record), durable=True, mode=0o600)
 
     def remove(self, group: str) -> None:
         """Forget a group, durably; forgetting an unknown one is no error."""
         if self._directory is not None:
-            (self._directory / _file_name(group)).unlink(missing_ok=True)
+            for name in (_file_name(group), _file_name(group) + ".last"):
+                (self._directory / name).unlink(missing_ok=True)
             disk.sync_directory(self._directory)
 
     def close(self) -> None:
@@ -74,7 +79,9 @@ class Store:
             self._lease = None
 
     def _read(self, path: Path) -> Record:
-        advice = f"the stored group {path} cannot be used; look at it, or move it away to go on without that group"
+        last = path.with_name(path.name + ".last")
+        back = f", or put {last} in its place" if last.exists() else ""
+        advice = f"the stored group {path} cannot be used; look at it, or move it away to go on without that group{back}"
         try:
             record = decode(path.read_bytes(), Record)
         except SpecError as error:

@@ -72,6 +72,17 @@ def test_a_corrupt_file_is_refused_by_name_and_left_alone(tmp_path: Path, damage
     assert path.read_bytes() == damage
 
 
+def test_the_last_good_copy_is_kept_and_named_and_can_take_the_place(tmp_path: Path) -> None:
+    saved(tmp_path, RECORD, Record("collabnix", PROPERTIES, paused=True))
+    (path,) = tmp_path.glob("*.json")
+    path.write_bytes(b"{")
+    last = Path(f"{path}.last")
+    with pytest.raises(CorruptState, match=f"or put {last} in its place"):
+        reopened(tmp_path)
+    last.rename(path)
+    assert reopened(tmp_path) == [RECORD]
+
+
 def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     saved(tmp_path, Record("collabnix", PROPERTIES, format=99))
     with pytest.raises(CorruptState, match="newer version"):
