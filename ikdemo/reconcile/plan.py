@@ -34,9 +34,8 @@ def plan(desired: Desired, observed: Observation, memory: Memory, now: float) ->
     ([('provision', '1', 'missing')], False)
     """
     if observed.error:
-        return Plan(
-            reasons=(Reason("plugin-unreachable", observed.error, since=_since(memory, "plugin-unreachable", "", "", now)),)
-        )
+        since = _since(memory, "plugin-unreachable", "", "", now)
+        return Plan(reasons=(Reason("plugin-unreachable", observed.error, since=since, awaits="the plugin to answer"),))
     desired = with_surge(desired, observed)
     draft = Draft(desired, observed, memory, now)
     if desired.destroying:
@@ -55,12 +54,6 @@ def plan(desired: Desired, observed: Observation, memory: Memory, now: float) ->
     else:
         draft.name_outdated(places)
     return draft.finish(converged=not draft.reasons)
-
-
-def _in_doubt(observed: Observation, memory: Memory, now: float) -> Plan:
-    """Return the plan for an observation that failed: nothing, and why."""
-    since = _since(memory, "plugin-unreachable", "", "", now)
-    return Plan(reasons=(Reason("plugin-unreachable", observed.error, since=since, awaits="the plugin to answer"),))
 
 
 class Draft:
