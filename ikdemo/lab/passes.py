@@ -51,8 +51,12 @@ class Pass:
 
 def reasons(given: Iterable[Reason]) -> Table:
     """Lay reasons out as a table."""
-    rows = [(reason.code, reason.slot or "-", reason.text, reason.awaits or "-") for reason in given]
+    rows = [(reason.code, reason.slot or "-", _in_words(reason), reason.awaits or "-") for reason in given]
     return Table(["reason", "slot", "in words", "waits for"], rows, empty="Nothing: the group is as wanted.")
+
+
+def _in_words(reason: Reason) -> str:
+    return f"{reason.text}: {reason.error}" if reason.error and reason.error not in reason.text else reason.text
 
 
 def _by_slot(row: tuple[str, str, str]) -> tuple[int, str, str]:

@@ -93,9 +93,10 @@ class Rollout:
     def words(self) -> str:
         """The picture, told in words."""
         left = sum(life.died is None and life.sha != self.sha for life in self.lives)
-        ending = f"It took {self._took}." if self.finished else f"It has not ended: {left} of the old configuration are left."
+        ending = f"It took {self._took}." if self.finished else f"It has not ended: {left} of the old configuration still there."
         alive = f"Never fewer than {self.fewest} and never more than {self.most} were alive; {self.size} are wanted."
-        return f"Group {self.group}: {self.replaced} instances of the old configuration left. {alive} {ending}"
+        gone = f"{self.replaced} {'instance' if self.replaced == 1 else 'instances'} of the old configuration left."
+        return f"Group {self.group}: {gone} {alive} {ending}"
 
     def figure(self) -> Figure:
         """Draw the numbers of the living above one lane per slot, each bar filled by its configuration."""

@@ -53,7 +53,7 @@ def test_the_picture_is_told_in_words_and_names_both_configurations() -> None:
 
 def test_an_update_that_has_not_ended_says_how_many_are_left() -> None:
     rollout = Rollout("web", story()[:-3], 120.0)
-    assert "It has not ended: 1 of the old configuration are left." in rollout.words
+    assert "It has not ended: 1 of the old configuration still there." in rollout.words
     assert rollout.measures().column("value")[0] == "not yet"
     rollout.figure()
 
