@@ -1,21 +1,15 @@
 """The two command line programs: ``infrakit`` with InfraKit's verbs, ``ikdemo`` with the same and the test-drive's own.
 
-Decides which verbs each program has and how it ends: 0, or 1 after one line on stderr. Called by the console scripts and by
-``python -m ikdemo``, which also runs the plugin programs under their own names.
+Decides which verbs each program has. Called by the console scripts and by ``python -m ikdemo``, which also runs the plugin programs under their own names.
 """
 
 from __future__ import annotations
 
-import errno
-import logging
-import os
 import sys
-from collections.abc import Callable, Sequence
 
-from ..spi.errors import IkdemoError
 from .commands import Command, Program
+from .ending import guarded
 from .flags import Flag
-from .logs import set_up
 
 _GROUP_NAME = Flag("name", "name of the group plugin", default="group")
 _NAME = Flag("name", "name of the plugin")
@@ -65,42 +59,3 @@ def ikdemo() -> int:
 
         return guarded(programs.run, argv)
     return guarded(IKDEMO.run, argv)
-
-
-def guarded(run: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
-    """Run a program and turn whatever it ends with into an exit status and at most one line on stderr."""
-    set_up()
-    log = logging.getLogger(__name__)
-    try:
-        "\0".join(argv).encode()  # an argument that is no text cannot travel in JSON
-        status = run(argv)
-        print(end="", flush=True)
-        return status
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:  # whoever read our output has enough: say nothing
-        _drop_output()
-        return 1
-    except UnicodeEncodeError:
-        log.critical("an argument is not UTF-8 text")
-    except IkdemoError as error:
-        log.critical("%s", error)
-    except OSError as error:
-        log.error("%s", _go_words(error))
-        try:
-            sys.stdout.flush()
-        except OSError:  # it was the output itself that could not be written
-            _drop_output()
-    return 1
-
-
-def _drop_output() -> None:
-    """Forget what could not be written, or the interpreter would try again at its end and complain."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _go_words(error: OSError) -> str:
-    """Say an operating system's no as InfraKit does: what was done, to which file, why."""
-    why = os.strerror(error.errno).lower() if error.errno else str(error)
-    verb = "read" if error.errno == errno.EISDIR else "open"
-    return f"{verb} {error.filename}: {why}" if error.filename is not None else why

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..spi.errors import IkdemoError
+from .ending import guarded
 from .flags import Flag, duration, parse, switch
 from .pages import HELP, LOG, flag_table, unknown
 
@@ -160,6 +161,4 @@ def flavor_zookeeper() -> int:
 
 
 def _main(program: str) -> int:
-    from .main import guarded
-
     return guarded(run, [program, *sys.argv[1:]])

@@ -7,17 +7,13 @@ looked at. Called by ``plan`` and ``settle``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from msgspec import structs
 
 from ..spi.documents import Health
 from ..spi.plans import Seen
+from .draft import Draft
 from .places import Places
 from .world import Desired, Memory, Observation, Proof, Slot
-
-if TYPE_CHECKING:
-    from .plan import Draft
 
 
 def is_rolling(desired: Desired, observed: Observation) -> bool:

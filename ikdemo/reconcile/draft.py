@@ -1,0 +1,84 @@
+"""A plan in the making: actions are added here, each with its reason, and only where past trouble allows a try.
+
+The rules that decide what to add are in ``plan`` and ``rolling``.
+"""
+
+from __future__ import annotations
+
+from ..spi.plans import Action, Code, Plan, Reason, Seen
+from .backoff import CAP
+from .world import EXPECTED_FOR, Desired, Memory, Observation, Slot, Trouble
+
+
+class Draft:
+    """What was asked (``desired``, ``observed``, ``memory``, ``now``) and what has been decided so far.
+
+    ``wakes`` are the times at which, without any event, the plan would change.
+    """
+
+    def __init__(self, desired: Desired, observed: Observation, memory: Memory, now: float) -> None:
+        self.desired, self.observed, self.memory, self.now = desired, observed, memory, now
+        self.actions: list[Action] = []
+        self.reasons: list[Reason] = []
+        self.wakes: list[float] = []
+
+    def finish(self, *, converged: bool) -> Plan:
+        """Return the plan."""
+        wake_after = max(0.0, min(self.wakes) - self.now) if self.wakes else None
+        return Plan(tuple(self.actions), tuple(self.reasons), converged, wake_after)
+
+    def because(self, code: Code, text: str, *, slot: str = "", instance: str = "", awaits: str = "", error: str = "") -> None:
+        """Give a reason; since when is remembered."""
+        since = self.memory.since.get((code, slot, instance), self.now)
+        self.reasons.append(Reason(code, text, slot, instance, since, awaits, error))
+
+    def provision(self, slot: Slot, *, has_room: bool) -> bool:
+        """Fill an empty slot if it may be tried and there is room; say whether room was taken (or is waited for)."""
+        if not self._may_try(slot.name, slot=slot.name):
+            return False
+        awaits = "its provisioning" if has_room else "surplus instances to be gone"
+        self.because("missing", "no instance in this slot", slot=slot.name, awaits=awaits)
+        if has_room:
+            self.actions.append(Action("provision", "missing", slot.name, logical_id=slot.logical_id))
+        return True
+
+    def destroy(self, seen: Seen, code: Code, cause: str, *, slot: str = "") -> None:
+        """Destroy an instance, for a cause, if it may be tried."""
+        slot = slot or seen.slot or ""
+        if self._may_try(seen.id, slot=slot, instance=seen.id):
+            self.because(code, f"instance {seen.id}: {cause}", slot=slot, instance=seen.id, awaits="its destruction")
+            self.actions.append(Action("destroy", code, slot, seen.id, seen.logical_id))
+
+    def expected(self) -> int:
+        """Count what a plugin without slots was asked to make and has not shown yet."""
+        if self.desired.idempotent:
+            return 0
+        seen = {s.id for s in self.observed.instances}
+        latest = self.now + EXPECTED_FOR  # later than that, the clock was put back
+        awaited = [until for key, until in self.memory.expected.items() if key not in seen and self.now < until <= latest]
+        self.wakes.extend(awaited)
+        return len(awaited)
+
+    def _may_try(self, key: str, *, slot: str, instance: str = "") -> bool:
+        """Say whether a slot or victim that was in trouble may be tried (again), and give the reason if not."""
+        trouble = self.memory.troubled.get(key)
+        if trouble is None:
+            return True
+        what = "destroying it" if instance else "making an instance"
+        if trouble.terminal:
+            text = f"{what} was refused: {trouble.error}"
+            self.because("spec-refused", text, slot=slot, instance=instance, awaits="another spec", error=trouble.error)
+            return False
+        if not self.now < trouble.not_before <= self.now + CAP:  # later than that, the clock was put back
+            return True
+        self.wakes.append(trouble.not_before)
+        if trouble.unreachable:
+            self.because("plugin-unreachable", trouble.error, slot=slot, instance=instance, awaits="the plugin to answer")
+            return False
+        text = f"{what} failed {_times(trouble)}"
+        self.because("backing-off", text, slot=slot, instance=instance, awaits="the next attempt", error=trouble.error)
+        return False
+
+
+def _times(trouble: Trouble) -> str:
+    return "once" if trouble.attempts == 1 else f"{trouble.attempts} times"
