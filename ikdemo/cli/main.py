@@ -1,6 +1,7 @@
 """The two command line programs: ``infrakit`` with InfraKit's verbs, ``ikdemo`` with the same and the test-drive's own.
 
-Decides which verbs each program has. Called by the console scripts and by ``python -m ikdemo``, which also runs the plugin programs under their own names.
+Decides which verbs each program has. Called by the console scripts and by ``python -m ikdemo``, which also
+runs the plugin programs under their own names.
 """
 
 from __future__ import annotations
