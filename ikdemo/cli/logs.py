@@ -44,6 +44,8 @@ class GoForm(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         level = _WORDS.get(record.levelname, "info")
         message = record.getMessage()
+        if record.exc_info:  # a bug of ours, never a person's slip: say where
+            message += "\n" + self.formatException(record.exc_info)
         if self.terminal:
             seconds = int(time.monotonic() - self.began)
             message = "".join(c if c.isprintable() or c in "\n\t" else _escape(ord(c)) for c in message)

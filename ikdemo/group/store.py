@@ -16,7 +16,7 @@ from .. import disk
 from ..reconcile.world import Trouble
 from ..spi.decode import decode, encode
 from ..spi.documents import GroupProperties
-from ..spi.errors import CorruptState, SpecError
+from ..spi.errors import CorruptState, LeaseLost, SpecError
 
 FORMAT = 1
 """Version of the files; a newer one is refused rather than misread."""
@@ -59,24 +59,37 @@ class Store:
     def save(self, record: Record) -> None:
         """Write a record; on return it survives a power cut, and a kill half-way leaves the one before.
 
-        The one before is kept beside it, for a person to go back to.
+        The one before is kept beside it, for a person to go back to. Raises PluginFailure when the system refuses, LeaseLost
+        when the directory is not the one that was taken; the record before is what counts then.
         """
         if self._directory is not None:
+            self._check_owned()
             disk.keep_last(self._directory, _file_name(record.id), _file_name(record.id) + ".last")
             disk.write_atomic(self._directory, _file_name(record.id), encode(record), durable=True, mode=0o600)
 
     def remove(self, group: str) -> None:
-        """Forget a group, durably; forgetting an unknown one is no error."""
-        if self._directory is not None:
-            for name in (_file_name(group), _file_name(group) + ".last"):
-                (self._directory / name).unlink(missing_ok=True)
+        """Forget a group, durably; forgetting an unknown one is no error. Raises as ``save`` does."""
+        if self._directory is None:
+            return
+        self._check_owned()
+        name = _file_name(group)
+        try:
+            for path in (self._directory / name, self._directory / f"{name}.last"):
+                path.unlink(missing_ok=True)
             disk.sync_directory(self._directory)
+        except OSError as error:
+            raise disk.refusal("remove", self._directory / name, error) from None
 
     def close(self) -> None:
         """Give the directory back."""
         if self._lease is not None:
             self._lease.release()
             self._lease = None
+
+    def _check_owned(self) -> None:
+        """Store nothing where somebody else may be the owner, or where it would be lost."""
+        if self._lease is None or not self._lease.holds():
+            raise LeaseLost(f"{self._directory} is gone or is another folder than it was; nothing can be stored until it is back")
 
     def _read(self, path: Path) -> Record:
         last = path.with_name(path.name + ".last")

@@ -18,6 +18,7 @@ from ..reconcile.settle import settle
 from ..reconcile.world import Death, Desired, Memory, desired
 from ..spi.config_sha import sha_of
 from ..spi.contracts import Lookup
+from ..spi.errors import IkdemoError
 from ..spi.events import Emit, Event
 from ..spi.plans import Outcome, Plan, Reason, Step
 from .act import Actor
@@ -101,7 +102,8 @@ class Supervisor:
             self._wake.set()
 
     def wake(self) -> None:
-        """Make a pass soon."""
+        """Make a pass soon, and a whole one: events may have been missed, of health too."""
+        self._health_due = 0.0
         self._wake.set()
 
     async def look(self, *, ask_health: bool = True) -> tuple[View, Plan]:
@@ -141,12 +143,28 @@ class Supervisor:
             for future in waiting:
                 if not future.done():
                     future.set_result(step)
-            if record.destroying and step.plan.converged:
-                await when_gone()
+            if record.destroying and step.plan.converged and await self._end(when_gone):
                 return
             if not step.outcomes:  # after acting, look again at once: was it enough, and when is the next attempt?
                 wake_after = step.plan.wake_after
                 await self._sleep(self._poll if wake_after is None else min(self._poll, wake_after))
+
+    async def _end(self, when_gone: Callable[[], Awaitable[None]]) -> bool:
+        """Nothing is left: say so; false when that could not be made durable, to be tried again."""
+        try:
+            await when_gone()
+        except IkdemoError as error:
+            log.warning("Nothing is left of group %s, but it cannot be forgotten yet: %s", self.record.id, error)
+            return False
+        return True
+
+    async def _remember(self) -> None:
+        """Make the slots' trouble durable; where that cannot be, a restart would only try again sooner."""
+        self.record = msgspec.structs.replace(self.record, troubled=self._memory.troubled)
+        try:
+            await self._keep(self.record)
+        except IkdemoError as error:
+            log.warning("The waits of group %s cannot be stored: %s", self.record.id, error)
 
     async def _pass(self, *, act: bool) -> Step:
         """Make one pass; nothing is changed anywhere else."""
@@ -162,9 +180,9 @@ class Supervisor:
         observed = msgspec.structs.replace(view.observed, died=died)
         self._memory = settle(self._judging(view), observed, self._memory, todo, settled, time.time())
         if self._memory.troubled != self.record.troubled:
-            self.record = msgspec.structs.replace(self.record, troubled=self._memory.troubled)
-            await self._keep(self.record)
+            await self._remember()
         if view.observed.error:
+            self._health_due = 0.0  # nobody was asked for health
             self._doubt.set()
         return Step(view.observed.instances, todo, outcomes)
 
@@ -181,7 +199,7 @@ class Supervisor:
 
     def _health_is_due(self) -> bool:
         """Say whether to ask for health in this pass: at every poll, and at once after something new was made or wanted."""
-        now = time.time()
+        now = time.monotonic()
         due = now >= self._health_due
         if due:
             self._health_due = now + self._poll

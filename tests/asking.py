@@ -1,0 +1,51 @@
+"""Plain JSON-RPC over a plugin's socket, for tests that must not lean on our own client, and what its process holds."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class Refused(Exception):
+    """The plugin answered with an error; the text is its message."""
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__("a", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+def ask(path: Path, method: str, params: dict[str, Any], timeout: float = 20.0) -> Any:
+    """Call one method on a connection of its own; raises Refused, and OSError or HTTPException when no answer comes."""
+    connection = _Connection(path, timeout)
+    try:
+        body = json.dumps({"jsonrpc": "2.0", "method": method, "params": params, "id": 1})
+        connection.request("POST", "/", body, {"Content-Type": "application/json"})
+        reply = json.loads(connection.getresponse().read())
+    finally:
+        connection.close()
+    if reply.get("error"):
+        raise Refused(reply["error"]["message"])
+    return reply["result"]
+
+
+class Held(NamedTuple):
+    """What a process holds: memory in KiB, open descriptors, threads."""
+
+    memory: int
+    descriptors: int
+    threads: int
+
+
+def held(pid: int) -> Held:
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return Held(int(status["VmRSS"].split()[0]), len(list(Path(f"/proc/{pid}/fd").iterdir())), int(status["Threads"]))
