@@ -127,6 +127,7 @@ class Client:
             connection = self._idle.pop()
             if connection.alive():
                 return connection
+            self.lost += 1
             connection.close()
         loop = asyncio.get_running_loop()
         self._socket = identity(self.path)

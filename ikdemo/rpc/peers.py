@@ -43,7 +43,7 @@ class Peers:
         self._closed = False
 
     async def instance(self, name: str) -> Found[InstancePlugin]:
-        """Find an instance plugin; raises PluginNotFound, PluginUnavailable, ProtocolError, OutcomeUnknown."""
+        """Find an instance plugin; raises PluginNotFound, PluginUnavailable, ProtocolError, RemoteFailure."""
         proxy = self._proxy(name, InstanceClient)
         return Found(proxy, await proxy.handshake())
 

@@ -15,7 +15,7 @@ from msgspec import UNSET, Raw
 from ..spi import messages as m
 from ..spi.contracts import VERSION, Interface
 from ..spi.documents import Allocation, Api, Description, GroupDescription, GroupSpec, Health, InstanceSpec
-from ..spi.errors import ProtocolError
+from ..spi.errors import OutcomeUnknown, PluginUnavailable, ProtocolError
 from ..spi.plans import Reason, Step
 from . import methods
 from .client import Client
@@ -26,9 +26,12 @@ R = TypeVar("R")
 
 
 async def ask_apis(client: Client) -> list[Api]:
-    """Ask a plugin what it implements."""
+    """Ask a plugin what it implements; raises PluginUnavailable when it does not answer, as nothing was begun then."""
     asked = methods.IMPLEMENTS
-    return (await client.call(asked.wire, m.Nothing(), asked.result, asked.deadline, reads=True)).apis or []
+    try:
+        return (await client.call(asked.wire, m.Nothing(), asked.result, asked.deadline, reads=True)).apis or []
+    except OutcomeUnknown as error:
+        raise PluginUnavailable(str(error).removesuffix("; it may have happened")) from None
 
 
 def verdict(apis: list[Api], interface: Interface) -> frozenset[str]:
