@@ -16,7 +16,7 @@ from msgspec import UNSET
 from ..reconcile.world import Desired
 from ..spi.contracts import FlavorPlugin, Found, InstancePlugin, Lookup
 from ..spi.documents import GROUP_TAG, SHA_TAG, Description, GroupProperties, InstanceSpec
-from ..spi.errors import IkdemoError, OutcomeUnknown, PluginUnavailable, RemoteFailure, SpecError
+from ..spi.errors import IkdemoError, OutcomeUnknown, PluginFailure, PluginUnavailable, RemoteFailure, SpecError
 from ..spi.plans import Action, Outcome
 
 PARALLEL_ACTIONS = 64
@@ -74,7 +74,10 @@ class Actor:
             raise self._flavor
         ours = {GROUP_TAG: self._desired.group, SHA_TAG: self._desired.sha}
         spec = InstanceSpec(self._properties.instance.properties, ours, "", action.logical_id)
-        prepared = await self._flavor.plugin.prepare(self._properties.flavor.properties, spec, self._properties.allocation)
+        try:
+            prepared = await self._flavor.plugin.prepare(self._properties.flavor.properties, spec, self._properties.allocation)
+        except OutcomeUnknown as error:  # that of Prepare: no instance was asked for, so none need be waited for
+            raise PluginFailure(str(error)) from None
         # A flavor's tags must not take an instance out of its group, or it would be made again and again.
         prepared = msgspec.structs.replace(prepared, tags={**(prepared.tags or {}), **ours})
         slot = action.slot if "Slots" in self._instance.offers else None

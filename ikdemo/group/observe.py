@@ -36,9 +36,11 @@ async def observe(group: str, properties: GroupProperties, lookup: Lookup, *, as
     try:
         instance = await lookup.instance(properties.instance.plugin)
         slots = "Slots" in instance.offers
-        described = await instance.plugin.describe_instances({GROUP_TAG: group}, slots=slots)
+        found = await instance.plugin.describe_instances({GROUP_TAG: group}, slots=slots)
     except IkdemoError as error:
         return View(Observation(error=str(error)), [], True)
+    # a plugin that does not filter must not get another group's instances destroyed
+    described = [d for d in found if (d.tags or {}).get(GROUP_TAG, group) == group]
     health = await _health(properties, lookup, described, ask_health)
     seen = (
         Seen(d.id, d.logical_id, d.slot or None, (d.tags or {}).get(SHA_TAG), h) for d, h in zip(described, health, strict=True)
