@@ -150,7 +150,7 @@ class Lab(Bench):
         return LiveView(group, self._record, lambda: self._background is not None)
 
     def rollout(self, group: str) -> Rollout:
-        """Return the record of a group's latest rolling update, from its commit to its end or to now."""
+        """Return the record of a group's latest rolling update, to its end or to now."""
         self._catch_up(group, self._described(group))
         return Rollout(group, self._record.events(group), time.time())
 

@@ -30,7 +30,10 @@ class Count(NamedTuple):
 
 
 class Rollout:
-    """What happened since the latest commit of another configuration. In a notebook it shows itself as a figure."""
+    """What happened since the latest commit of another configuration. In a notebook it shows itself as a figure.
+
+    It begins with the first deed after the commit, which a paused loop may do much later.
+    """
 
     def __init__(self, group: str, events: Iterable[Event], until: float) -> None:
         self.group = group
@@ -40,14 +43,16 @@ class Rollout:
         changes = [at for before, at in pairwise(commits) if _sha(before) != _sha(at)]
         if not changes:
             raise IkdemoError(f"Group {group!r} was not committed with another configuration yet, so nothing was rolled out")
-        self.began, self.sha, self.size = changes[-1].time, _sha(changes[-1]), int(str(commits[-1].size))
+        self.sha, self.size = _sha(changes[-1]), int(str(commits[-1].size))
+        deeds = [event.time for event in story if event.kind == "planned" and event.time >= changes[-1].time]
+        self.began = deeds[0] if deeds else changes[-1].time
         done = [event.time for event in story if event.kind == "converged" and event.time > self.began]
         self.finished = bool(done)
         self.until = done[0] if done else until
 
     @property
     def counts(self) -> list[Count]:
-        """How many lived, from the commit to the end, a line for each moment at which it changed."""
+        """How many lived, from the first deed to the end, a line for each moment at which it changed."""
         moments = {life.born for life in self.lives} | {life.died for life in self.lives if life.died is not None}
         times = [self.began, *sorted(time for time in moments if self.began < time <= self.until)]
         return [self._count(time) for time in times]
@@ -73,7 +78,7 @@ class Rollout:
     def measures(self) -> Table:
         """Return the measures of the update: time, replaced, fewest and most alive."""
         rows = [
-            ("time", self._took, "from the commit until the group was as wanted"),
+            ("time", self._took, "from the first deed until the group was as wanted"),
             ("replaced", self.replaced, "instances of the old configuration that left"),
             ("fewest alive", f"{self.fewest} of {self.size}", "how far the group shrank on the way"),
             ("most alive", f"{self.most} of {self.size}", "how far it grew"),

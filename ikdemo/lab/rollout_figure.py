@@ -21,7 +21,7 @@ NEW, OLD = FILLS[1], (FILLS[0], *FILLS[2:])
 
 
 def draw(rollout: Rollout) -> Figure:
-    """Return the figure of the update from its commit to its end, or to now."""
+    """Return the figure of the update from its first deed to its end, or to now."""
     view = window(rollout.began, rollout.until, before=0.1, after=0.15)
     there = [life for life in rollout.lives if life.died is None or life.died > rollout.began]
     old = [sha for sha in dict.fromkeys(life.sha for life in there) if sha != rollout.sha]
@@ -36,7 +36,7 @@ def draw(rollout: Rollout) -> Figure:
     figure, top, bottom = two_rooms(len(drawn))
     _draw_counts(top, rollout, view)
     draw_lanes(bottom, drawn, view, look)
-    bottom.set_xlabel(f"{view.unit} after the commit")
+    bottom.set_xlabel(f"{view.unit} after it began")
     bottom.set_xlim(view.at(view.start), view.at(view.end))
     top.set_title(rollout.title, loc="left", fontweight="bold")
     return figure

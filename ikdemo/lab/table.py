@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
-from itertools import repeat
+
+LONGEST_WORD = 32
+"""Letters of what is never broken into lines: an instance's ID and everything shorter."""
 
 
 class Table:
@@ -47,11 +49,13 @@ class Table:
         if not self.rows:
             return f"<p>{escape(self.empty)}</p>"
         head = "".join(f'<th scope="col" style="text-align:left">{escape(column)}</th>' for column in self.columns)
-        body = "".join("<tr>" + "".join(map(_cell, row[:-1], repeat("nowrap"))) + _cell(row[-1]) + "</tr>" for row in self.rows)
+        body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in self.rows)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _cell(value: str, wrap: str = "normal") -> str:
+def _cell(value: str) -> str:
+    """Keep names and numbers on one line; sentences may take more, so that the table fits the page."""
+    wrap = "nowrap" if len(value) <= LONGEST_WORD else "normal"
     return f'<td style="text-align:left;white-space:{wrap}">{escape(value)}</td>'
 
 

@@ -34,5 +34,6 @@ def test_the_core_installs_without_the_lab(tmp_path: Path) -> None:
 
     site = next((tmp_path / "fresh/lib").glob("python3*/site-packages"))
     assert (site / "ikdemo/py.typed").is_file()
+    assert (tmp_path / "fresh/share/jupyter/lab/settings/overrides.d/ikdemo.json").is_file()
     names = {path.name.split("-")[0].lower() for path in site.glob("*.dist-info")}
     assert names == {"ikdemo", "msgspec", "httptools", "inotify_simple"}

@@ -24,7 +24,8 @@ def told(kind: str, time: float, name: str = "", slot: str = "", sha: str = "old
 def story() -> list[Event]:
     """Return the events of a group of two that is rolled with a gap of a second each."""
     first = [told("committed", 0), told("provisioned", 1, "a", "0"), told("provisioned", 1, "b", "1"), told("converged", 2)]
-    roll = [told("committed", 10, sha="new"), told("destroyed", 11, "b", "1"), told("provisioned", 12, "c", "1", "new")]
+    roll = [told("committed", 5, sha="new"), told("planned", 10)]
+    roll += [told("destroyed", 11, "b", "1"), told("provisioned", 12, "c", "1", "new")]
     roll += [told("destroyed", 13, "a", "0"), told("provisioned", 14, "d", "0", "new"), told("converged", 15)]
     return first + roll
 
@@ -49,6 +50,11 @@ def test_the_picture_is_told_in_words_and_names_both_configurations() -> None:
     for words in ("Group web rolls", "old: old", "new: new", "slot 1", "wanted", "Never fewer than 1"):
         assert words in said, words
     assert '<img alt="Group web: 2 instances' in rollout._repr_mimebundle_()["text/html"]
+
+
+def test_an_update_that_waited_begins_with_its_first_deed() -> None:
+    assert Rollout("web", story()[:5], 120.0).began == 105.0
+    assert Rollout("web", story(), 120.0).began == 110.0
 
 
 def test_an_update_that_has_not_ended_says_how_many_are_left() -> None:
