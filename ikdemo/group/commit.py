@@ -10,13 +10,17 @@ from collections.abc import Awaitable
 
 from msgspec import Raw
 
+from ..reconcile.explain import count
 from ..spi.config_sha import sha_of
 from ..spi.contracts import Lookup
 from ..spi.decode import decode
-from ..spi.documents import GroupProperties, GroupSpec, PluginSpec
+from ..spi.documents import Allocation, GroupProperties, GroupSpec, PluginSpec
 from ..spi.durations import parse_duration
 from ..spi.errors import PluginNotFound, RemoteFailure, SpecError
 from ..spi.text import compact
+
+LARGEST = 100_000
+"""Instances that a group may have: what one description of it can hold."""
 
 
 def read(spec: GroupSpec) -> GroupProperties:
@@ -34,6 +38,7 @@ def read(spec: GroupSpec) -> GroupProperties:
         raise SpecError("Only one Allocation method may be used", path="$.Properties.Allocation")
     if not allocation.logical_ids and not allocation.size:
         raise SpecError("Allocation must not be blank", path="$.Properties.Allocation")
+    check_size(allocation)
     sha_of(properties)
     _check_updating(properties)
     sections = _compacted(properties.instance), _compacted(properties.flavor)
@@ -54,6 +59,14 @@ async def ask_plugins(properties: GroupProperties, lookup: Lookup) -> None:
     await _rooted("Instance", instance.plugin.validate(properties.instance.properties))
 
 
+def check_size(allocation: Allocation) -> None:
+    """Refuse a group so large that looking at it would keep every other group waiting; raises SpecError."""
+    asked = count(allocation)
+    if asked > LARGEST:
+        path = "$.Properties.Allocation." + ("LogicalIDs" if allocation.logical_ids else "Size")
+        raise SpecError(f"{path}: a group may have {LARGEST} instances, this one asks for {asked}", path=path)
+
+
 def _check_updating(properties: GroupProperties) -> None:
     """Refuse a pace that cannot be kept; raises SpecError."""
     if not properties.updating:
@@ -65,6 +78,8 @@ def _check_updating(properties: GroupProperties) -> None:
         sane = False
     if not sane:
         raise SpecError(f"{path}.Duration: expected a duration such as 10s", path=f"{path}.Duration", expected="a duration")
+    if properties.updating.surge > LARGEST:
+        raise SpecError(f"{path}.Surge: a group may have {LARGEST} instances", path=f"{path}.Surge")
     if properties.updating.surge and properties.allocation.logical_ids:
         raise SpecError(f"{path}.Surge: expected 0, as LogicalIDs leave no room for more", path=f"{path}.Surge", expected="0")
 

@@ -18,7 +18,7 @@ from ..spi.documents import SHA_TAG, Allocation, GroupDescription, GroupProperti
 from ..spi.errors import PluginFailure, PluginUnavailable, SpecError, UnknownGroup
 from ..spi.events import Emit, Event
 from ..spi.plans import Reason, Step
-from .commit import ask_plugins, read
+from .commit import ask_plugins, check_size, read
 from .listen import Listeners
 from .observe import observe
 from .store import Record, Store
@@ -67,6 +67,7 @@ class Groups:
             raise SpecError(f"Group '{group}' has LogicalIDs; only a group with a Size can be scaled")
         if size < 0:
             raise SpecError("$.Size: expected a whole number >= 0", path="$.Size", expected="a whole number >= 0")
+        check_size(Allocation(size))
         return await self._commit(group, msgspec.structs.replace(before, allocation=Allocation(size)), pretend=False)
 
     async def free_group(self, group: str) -> None:
