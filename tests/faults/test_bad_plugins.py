@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from desk import Desk
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "wire"))
 from recorder import Answer, Fake, FakeFlavor, FakeInstances, Recorder, ask, failure, implements
 
 

@@ -7,7 +7,6 @@ the recording is either played here or left out by name.
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,8 +14,6 @@ from typing import Any
 
 import pytest
 from desk import Desk
-
-sys.path.insert(0, str(Path(__file__).parent))
 from recorder import Answer, Fake, FakeFlavor, FakeInstances, Recorder, Request, ask, implements, request
 
 SCENARIOS: dict[str, tuple[dict[str, Any], list[Request]]] = {}

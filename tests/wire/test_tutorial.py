@@ -17,8 +17,6 @@ from typing import Any
 
 import pytest
 from desk import Desk
-
-sys.path.insert(0, str(Path(__file__).parent))
 from recorder import ask
 
 THEIRS = os.environ.get("INFRAKIT_BIN", "")
