@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,3 +51,12 @@ class Held(NamedTuple):
 def held(pid: int) -> Held:
     status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     return Held(int(status["VmRSS"].split()[0]), len(list(Path(f"/proc/{pid}/fd").iterdir())), int(status["Threads"]))
+
+
+def until(condition: Callable[[], Any], patience: float = 20.0, say: Callable[[], object] = lambda: "") -> Any:
+    """Wait until a condition is true and return what it gave; what no event tells is asked again every few milliseconds."""
+    end = time.monotonic() + patience
+    while not (found := condition()):
+        assert time.monotonic() < end, say()
+        time.sleep(0.01)
+    return found

@@ -21,10 +21,9 @@ from ..spi.errors import InUse, SpecError
 from .discovery import check_length, ensure_dir
 from .dispatch import Dispatcher
 from .inbound import InboundConnection
+from .listener import Listener
 from .ring import Ring
 
-BACKLOG = 4096
-"""Connections the kernel keeps for us; InfraKit's group opens one for every parallel call."""
 LOCK_WAIT = 5.0
 
 
@@ -36,7 +35,7 @@ class Server:
         self._ring = ring
         self._dispatcher = Dispatcher(plugin, ring)
         self._connections: set[InboundConnection] = set()
-        self._listener: asyncio.Server | None = None
+        self._listener: Listener | None = None
         self._identity: tuple[int, int] | None = None
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -53,8 +52,7 @@ class Server:
             listening = _bind(self.path)
             found = self.path.lstat()
             self._identity = found.st_dev, found.st_ino
-            # not create_unix_server, which from Python 3.13 on would remove the path in its own way
-            self._listener = await loop.create_server(self._accept, sock=listening, backlog=BACKLOG)
+            self._listener = Listener(listening, self._accept)
         self._sweeper = loop.create_task(self._sweep(), name=f"deadlines of {self.path.name}")
 
     async def stop(self, grace: float = 10.0) -> None:
@@ -66,10 +64,9 @@ class Server:
             return
         listener, self._listener = self._listener, None
         self._remove_socket()  # while we still listen, nobody can take the path as stale
-        await asyncio.sleep(0)  # accept who has connected already
-        listener.close()
+        await listener.close()
         self._ring.close()
-        await asyncio.sleep(0)  # and read what they have sent
+        await asyncio.sleep(0)  # read what those accepted last have sent
         await self._drain(grace)
         await self._end_connections()
         if self._sweeper:
