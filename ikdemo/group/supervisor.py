@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from ..reconcile.plan import plan
-from ..reconcile.settle import settle
+from ..reconcile.settle import bury, settle
 from ..reconcile.world import Death, Desired, Memory, desired
 from ..spi.config_sha import sha_of
 from ..spi.contracts import Lookup
@@ -95,7 +95,7 @@ class Supervisor:
         """Wake for a plugin's event, unless it is the echo of what this loop did."""
         echo = event.kind in ("provisioned", "destroyed") and event.instance in self._own
         if event.group == self.record.id and event.kind == "lost" and event.code == "died":
-            self._died.append(Death(event.slot, event.instance, event.text))
+            self._died.append(Death(event.slot, event.instance, f"died: {event.text}"))
         if event.group in ("", self.record.id) and not echo:
             if event.kind == "health":
                 self._health_due = 0.0
@@ -172,13 +172,13 @@ class Supervisor:
         view = await self._observe(self._health_is_due())
         if aim is not self.aim:
             return Step()  # something else is wanted meanwhile: look again with that in mind
+        died, self._died = self._died, []
+        self._memory = bury(aim, self._memory, died, time.time())
         todo = self._plan(view)
         self._facts.planned(todo, len(aim.slots), aim.destroying)
         outcomes = await self._act(todo, view) if act and todo.actions else ()
         settled = outcomes if aim is self.aim else [outcome for outcome in outcomes if not outcome.error]
-        died, self._died = tuple(self._died), []
-        observed = msgspec.structs.replace(view.observed, died=died)
-        self._memory = settle(self._judging(view), observed, self._memory, todo, settled, time.time())
+        self._memory = settle(self._judging(view), view.observed, self._memory, todo, settled, time.time())
         if self._memory.troubled != self.record.troubled:
             await self._remember()
         if view.observed.error:

@@ -13,7 +13,7 @@ from ..spi.documents import Health
 from ..spi.plans import Outcome, Plan
 from .backoff import backoff
 from .rolling import proven, with_surge
-from .world import EXPECTED_FOR, Desired, Memory, Observation, Trouble
+from .world import EXPECTED_FOR, Death, Desired, Memory, Observation, Trouble
 
 UNREACHABLE_WAIT = 1.0
 """Seconds until a plugin that could not be reached is asked again; its coming back usually wakes the loop before."""
@@ -40,12 +40,32 @@ def settle(
     if observed.error:
         return structs.replace(memory, since=since)
     ledger = _Ledger(with_surge(desired, observed), observed, memory, now)
-    for death in observed.died:
-        ledger.ended(death.slot, f"instance {death.instance} died: {death.cause}")
     for outcome in outcomes:
         ledger.enter(outcome)
     sick, proofs = _sick(observed, memory), proven(desired, observed, memory, now)
     return Memory(ledger.troubled, ledger.made, sick, proofs, ledger.expected, since)
+
+
+def bury(desired: Desired, memory: Memory, deaths: Iterable[Death], now: float) -> Memory:
+    """Return the memory with reported deaths entered; called before the plan, so that it counts for the very next attempt.
+
+    >>> born = Memory(made={"0": 100.0})
+    >>> once = bury(Desired("g", "sha", ()), born, [Death("0", "i-1", "exit status 1")], now=101.0)
+    >>> once.troubled["0"].attempts, once.troubled["0"].not_before <= 101.0
+    (1, True)
+    """
+    troubled, made = dict(memory.troubled), dict(memory.made)
+    for death in deaths:
+        if 0 <= now - made.pop(death.slot, -YOUNG) < YOUNG:
+            troubled[death.slot] = _short_life(desired.group, death, troubled.get(death.slot), now)
+    return structs.replace(memory, troubled=troubled, made=made)
+
+
+def _short_life(group: str, death: Death, before: Trouble | None, now: float) -> Trouble:
+    """Count an instance that did not grow old. The first is replaced at once: it may have been anything."""
+    attempts = before.attempts if before else 0
+    wait = backoff(group, death.slot, attempts) if attempts else 0.0
+    return Trouble(attempts + 1, now + wait, f"instance {death.instance} {death.cause}")
 
 
 class _Ledger:
@@ -74,7 +94,7 @@ class _Ledger:
         elif action.verb == "destroy":
             self.troubled.pop(key, None)
             if action.code == "unhealthy":
-                self.ended(action.slot, f"instance {action.instance} was unhealthy")
+                self._replaced(Death(action.slot, action.instance, "was unhealthy"))
         else:
             self.made[key] = self._now
             if key in self.troubled:
@@ -82,11 +102,10 @@ class _Ledger:
         if action.verb == "provision" and not self._desired.idempotent and (outcome.unknown or not outcome.error):
             self.expected[outcome.instance or key] = self._now + EXPECTED_FOR
 
-    def ended(self, slot: str, cause: str) -> None:
-        """Enter the end of a slot's instance; only that of a young one counts."""
-        if slot in self.made:
-            del self.made[slot]
-            self._count(slot, cause)
+    def _replaced(self, death: Death) -> None:
+        """Enter that a sick instance was ended; if it was young, like one that died."""
+        if self.made.pop(death.slot, None) is not None:
+            self.troubled[death.slot] = _short_life(self._desired.group, death, self.troubled.get(death.slot), self._now)
 
     def _count(self, key: str, error: str, terminal: bool = False) -> None:
         """Count an attempt and say when the next one may be."""

@@ -93,7 +93,6 @@ class Observation(Struct, frozen=True):
 
     instances: tuple[Seen, ...] = ()
     error: str = ""
-    died: tuple[Death, ...] = ()
 
 
 class Proof(Struct, frozen=True):

@@ -11,7 +11,7 @@ import pytest
 
 from ikdemo.reconcile.backoff import backoff
 from ikdemo.reconcile.plan import plan
-from ikdemo.reconcile.settle import YOUNG, settle
+from ikdemo.reconcile.settle import YOUNG, bury, settle
 from ikdemo.reconcile.simulator import Faults, Simulation
 from ikdemo.reconcile.world import Death, Desired, Memory, Observation, Pace, Slot, slots_of
 from ikdemo.spi.documents import Allocation, Health
@@ -117,8 +117,7 @@ def test_what_dies_young_again_and_again_is_backed_off_and_forgiven_when_it_has_
         made += len(outcomes)
         memory = settle(desired, Observation(), memory, todo, outcomes, now)
         if outcomes:
-            died = Observation(died=(Death("0", f"i-{made}", "exit status 1"),))
-            memory = settle(desired, died, memory, plan(desired, died, memory, now), (), now)
+            memory = bury(desired, memory, [Death("0", f"i-{made}", "exit status 1")], now)
         now += 0.5
     assert 5 < made <= 25
     living = Observation((Seen("i-x", slot="0", sha="v1", health=Health.HEALTHY),))
