@@ -39,7 +39,10 @@ IKDEMO = Program(
             ("groups", "reconciling", "waiting"),
             (_GROUP_NAME,),
         ),
-        *_INFRAKIT[1:],
+        Command(
+            "instance", "Make, list and destroy single instances, and see what they print", ("instances", "printed"), (_NAME,)
+        ),
+        *_INFRAKIT[2:],
         Command("events", "Print what the plugins say, as it happens", ("stream",)),
         Command("schema", "Print the JSON schema of a group's spec", ("schema",)),
         Command("version", "Print the version", ("about",)),
@@ -55,7 +58,7 @@ def infrakit() -> int:
 def ikdemo() -> int:
     """Run ``ikdemo``, or a plugin program named as its first argument, with the arguments of this process."""
     argv = sys.argv[1:]
-    if argv and argv[0].startswith("infrakit-"):
+    if argv and argv[0].startswith(("infrakit-", "ikdemo-")):
         from . import programs
 
         return guarded(programs.run, argv)

@@ -1,7 +1,7 @@
-"""The plugin programs, under InfraKit's names: read their flags, set up the log, and serve one plugin until told to stop.
+"""The plugin programs: read their flags, set up the log, and serve one plugin until told to stop.
 
 Decides names, flags and defaults of the programs; the plugins themselves and how they are served are below. Called by the
-console scripts, and by ``ikdemo infrakit-...`` (which is how the lab starts them).
+console scripts, and by ``ikdemo infrakit-...`` or ``ikdemo ikdemo-...`` (which is how the lab starts them).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..spi.errors import IkdemoError
 from .ending import guarded
-from .flags import Flag, duration, parse, switch
+from .flags import Flag, duration, parse, switch, whole_number
 from .pages import HELP, LOG, flag_table, unknown
 
 if TYPE_CHECKING:
@@ -94,6 +94,15 @@ def _file(values: Mapping[str, Any], directory: Path, lookup: Lookup) -> Plugin:
     return FileInstances(Path(values["dir"]) if values["dir"] else directory / f"{values['name']}.instances")
 
 
+def _process(values: Mapping[str, Any], directory: Path, lookup: Lookup) -> Plugin:
+    from ..instance.process import ProcessInstances
+
+    if values["grace"] < 0:
+        raise IkdemoError("the grace time must not be shorter than 0")
+    folder = Path(values["dir"]) if values["dir"] else directory / f"{values['name']}.instances"
+    return ProcessInstances(folder, grace=values["grace"], most=values["most"], takes_along=values["exit-with-stdin"])
+
+
 def _vanilla(values: Mapping[str, Any], directory: Path, lookup: Lookup) -> Plugin:
     from ..flavor.vanilla import Vanilla
 
@@ -116,11 +125,21 @@ _POLL = Flag("poll-interval", "how often to look although nothing was reported",
 _STATE = Flag("state-dir", "folder of the committed specs (default: NAME.state beside the socket)", placeholder="folder")
 _STORE = Flag("store", "keep committed specs in a file each, or none across restarts", _store, "file", placeholder="file|none")
 _DIR = Flag("dir", "folder of the instance files (default: NAME.instances beside the socket)", placeholder="folder")
+_REGISTER = Flag("dir", "folder of the register and the output (default: NAME.instances beside the socket)", placeholder="folder")
+_GRACE = Flag("grace", "time between asking an instance to end and killing it", duration, 5.0, placeholder="duration")
+_MOST = Flag("most", "how many instances may live at a time", whole_number, 100, placeholder="number")
 _PROGRAMS = (
     PluginProgram(
         "infrakit-group-default", "Keeps groups of instances as they were committed", "group", _group, (_POLL, _STORE, _STATE)
     ),
     PluginProgram("infrakit-instance-file", "Instances that are files in a folder", "instance-file", _file, (_DIR,)),
+    PluginProgram(
+        "ikdemo-instance-process",
+        "Instances that are processes of this machine; with --exit-with-stdin it ends them when it ends",
+        "instance-process",
+        _process,
+        (_REGISTER, _GRACE, _MOST),
+    ),
     PluginProgram("infrakit-flavor-vanilla", "The flavor that adds what its Properties say", "flavor-vanilla", _vanilla),
     PluginProgram("infrakit-flavor-combo", "The flavor that is several flavors at once", "flavor-combo", _combo),
     PluginProgram("infrakit-flavor-zookeeper", "The flavor of a ZooKeeper ensemble's members", "flavor-zookeeper", _zookeeper),
@@ -143,6 +162,11 @@ def group_default() -> int:
 def instance_file() -> int:
     """Run ``infrakit-instance-file`` with the arguments of this process."""
     return _main("infrakit-instance-file")
+
+
+def instance_process() -> int:
+    """Run ``ikdemo-instance-process`` with the arguments of this process."""
+    return _main("ikdemo-instance-process")
 
 
 def flavor_vanilla() -> int:

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar, get_args
 from msgspec import UNSET, Raw, Struct, structs
 
 from ..spi import messages as m
-from ..spi.contracts import VERSION, FlavorPlugin, GroupPlugin, InstancePlugin, Plugin
+from ..spi.contracts import VERSION, FlavorPlugin, GroupPlugin, InstancePlugin, Logging, Plugin
 from ..spi.documents import NULL, Api
 from ..spi.errors import SpecError
 from ..spi.events import EventBatch
@@ -35,7 +35,10 @@ FINAL = Raw(b'{"Retry":"no"}')
 
 @dataclass(frozen=True)
 class Method(Generic[A, R]):
-    """One method. ``call`` is given the plugin (or the ring) and the parameters; ``reads``: asking twice changes nothing."""
+    """One method. ``call`` is given the plugin (or the ring) and the parameters; ``reads``: asking twice changes nothing.
+
+    ``extension``: the one it belongs to, where that is not the part before the dot.
+    """
 
     wire: str
     params: type[A]
@@ -43,11 +46,17 @@ class Method(Generic[A, R]):
     deadline: float
     call: Callable[[Any, A], Awaitable[R]]
     reads: bool = False
+    extension: str = ""
 
     @property
     def service(self) -> str:
         """The part before the dot: an interface, or an extension."""
         return self.wire.partition(".")[0]
+
+    @property
+    def needs(self) -> str:
+        """What a plugin has to offer, or to be, to have this method."""
+        return self.extension or self.service
 
 
 _holds_text: dict[Any, bool] = {}
@@ -100,6 +109,10 @@ async def _describe_instances(plugin: InstancePlugin, ask: m.DescribeInstances) 
     if ask.slots is True and "Slots" in plugin.offers:
         return m.Descriptions(await plugin.describe_instances(ask.tags or {}, slots=True))
     return m.Descriptions(await plugin.describe_instances(ask.tags or {}))
+
+
+async def _logs(plugin: Logging, ask: m.InstanceLogs) -> m.Lines:
+    return m.Lines(await plugin.logs(ask.instance, ask.tail))
 
 
 async def _validate_flavor(plugin: FlavorPlugin, ask: m.ValidateFlavor) -> m.Ok:
@@ -177,6 +190,7 @@ DESTROY = Method("Instance.Destroy", m.DestroyInstance, m.Ok, SLOW, _destroy)
 DESCRIBE_INSTANCES = Method(
     "Instance.DescribeInstances", m.DescribeInstances, m.Descriptions, QUICK, _describe_instances, reads=True
 )
+LOGS = Method("Instance.Logs", m.InstanceLogs, m.Lines, QUICK, _logs, reads=True, extension="Logs")
 
 VALIDATE_FLAVOR = Method("Flavor.Validate", m.ValidateFlavor, m.Ok, QUICK, _validate_flavor, reads=True)
 PREPARE = Method("Flavor.Prepare", m.Prepare, m.Prepared, QUICK, _prepare)
@@ -199,7 +213,7 @@ SCALE = Method("Reconcile.Scale", m.ScaleGroup, m.Details, SLOW, _scale)
 # fmt: off
 METHODS: tuple[Method[Any, Any], ...] = (
     IMPLEMENTS, WATCH,
-    VALIDATE_INSTANCE, PROVISION, DESTROY, DESCRIBE_INSTANCES,
+    VALIDATE_INSTANCE, PROVISION, DESTROY, DESCRIBE_INSTANCES, LOGS,
     VALIDATE_FLAVOR, PREPARE, HEALTHY, DRAIN,
     COMMIT, FREE, DESTROY_GROUP, DESCRIBE_GROUP, INSPECT,
     PLAN, WHY, PAUSE, RESUME, STEP, SCALE,

@@ -85,8 +85,8 @@ class _Proxy:
 
     async def _ask(self, method: Method[A, R], params: A) -> R:
         offers = await self.handshake()
-        if method.service != self.interface and method.service not in offers:
-            raise ProtocolError(f"plugin {self._client.name} does not offer the {method.service} extension")
+        if method.needs != self.interface and method.needs not in offers:
+            raise ProtocolError(f"plugin {self._client.name} does not offer the {method.needs} extension")
         return await self._client.call(method.wire, params, method.result, method.deadline, reads=method.reads)
 
 
@@ -109,6 +109,9 @@ class InstanceClient(_Proxy):
         known = slots and "Slots" in await self.handshake()
         asked = m.DescribeInstances(dict(tags), True if known else UNSET)
         return (await self._ask(methods.DESCRIBE_INSTANCES, asked)).descriptions or []
+
+    async def logs(self, instance: str, lines: int = 0) -> list[str]:
+        return (await self._ask(methods.LOGS, m.InstanceLogs(instance, lines))).lines or []
 
 
 class FlavorClient(_Proxy):

@@ -2,8 +2,9 @@
 
 A plugin is any object with these methods; nothing is inherited. It says what it is in ``interface`` and which extensions
 it has in ``offers`` ("Slots": provision is idempotent on (group, slot); "ConstantHealth": health never changes, do not ask;
-"HealthEvents": health changes are emitted). One that needs a beginning and an end also has ``start(emit)`` and ``stop()``.
-Errors are those of ``errors``: ``SpecError`` for a document, ``PluginFailure`` for everything else a plugin refuses.
+"HealthEvents": health changes are emitted; "Logs": what instances print is kept, see ``Logging``). One that needs a beginning
+and an end also has ``start(emit)`` and ``stop()``. Errors are those of ``errors``: ``SpecError`` for a document,
+``PluginFailure`` for everything else a plugin refuses.
 """
 
 from __future__ import annotations
@@ -57,6 +58,14 @@ class InstancePlugin(Plugin, Protocol):
 
     async def describe_instances(self, tags: Mapping[str, str], slots: bool = False) -> list[Description]:
         """Return every living instance that carries all ``tags``; with ``slots``, name each one's slot."""
+
+
+@runtime_checkable
+class Logging(Protocol):
+    """What an instance plugin with the extension Logs has besides."""
+
+    async def logs(self, instance: str, lines: int = 0) -> list[str]:
+        """Return the last ``lines`` that an instance printed, oldest first; all that is kept for 0."""
 
 
 class FlavorPlugin(Plugin, Protocol):

@@ -5,7 +5,9 @@ A client always sends every member (as InfraKit's do), except those of extension
 
 from __future__ import annotations
 
-from msgspec import UNSET, Raw, UnsetType
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Raw, UnsetType
 
 from .documents import NULL, Allocation, Api, Description, Document, GroupDescription, GroupSpec, Health, InstanceSpec
 from .events import Cursor
@@ -79,6 +81,19 @@ class DescribeInstances(Document, frozen=True):
 
 class Descriptions(Document, frozen=True):
     descriptions: list[Description] | None = None
+
+
+class InstanceLogs(Document, frozen=True):
+    """Parameters of the Logs extension; ``tail`` is how many lines, 0 for all that is kept."""
+
+    instance: str = ""
+    tail: Annotated[int, Meta(ge=0, le=10**6)] = 0
+
+
+class Lines(Document, frozen=True):
+    """What an instance printed, oldest line first."""
+
+    lines: list[str] | None = None
 
 
 class ValidateFlavor(Document, frozen=True):

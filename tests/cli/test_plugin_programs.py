@@ -14,6 +14,7 @@ import pytest
 NAMES = {
     "infrakit-group-default": "group",
     "infrakit-instance-file": "instance-file",
+    "ikdemo-instance-process": "instance-process",
     "infrakit-flavor-vanilla": "flavor-vanilla",
     "infrakit-flavor-combo": "flavor-combo",
     "infrakit-flavor-zookeeper": "flavor-zookeeper",

@@ -1,0 +1,22 @@
+"""The verb ``ikdemo instance logs``: what an instance printed. Loaded by ``commands``."""
+
+from __future__ import annotations
+
+from ..spi.contracts import Logging
+from ..spi.errors import PluginFailure
+from .commands import Call, Verb, show
+from .flags import Flag, whole_number
+from .reach import peers
+
+_TAIL = Flag("tail", "how many lines, from the end; 0 for all that is kept", whole_number, 0, placeholder="number")
+
+
+async def logs(call: Call) -> None:
+    async with peers(call.directory) as found:
+        instances = await found.instance(call["name"])
+        if "Logs" not in instances.offers or not isinstance(instances.plugin, Logging):
+            raise PluginFailure(f"the instance plugin {call['name']} keeps nothing that instances print")
+        show("\n".join(await instances.plugin.logs(call.arguments[0], call["tail"])))
+
+
+VERBS = (Verb("logs", "ID", "Print the last output of an instance, also shortly after its end", logs, (_TAIL,)),)

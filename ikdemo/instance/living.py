@@ -1,0 +1,135 @@
+"""The instances of a process plugin that live: taken up from the register at the start, added, ended, lost.
+
+Keeps memory and register equal, and tells what happens as events. Called by ``process``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Iterator
+
+from ..spi.documents import GROUP_TAG
+from ..spi.errors import PluginFailure
+from ..spi.events import Emit, Event
+from . import procfs
+from .output import Outputs, cut
+from .register import Record, Register
+from .running import Ending, Running
+from .spawn import MARK
+
+CUT_EVERY = 1.0
+"""Seconds between two looks at the length of the outputs."""
+
+log = logging.getLogger(__name__)
+
+
+class Living:
+    """Instances by ID, from ``take_up`` to ``leave``."""
+
+    def __init__(self, register: Register, emit: Emit) -> None:
+        self.register, self.outputs = register, Outputs()
+        self._emit = emit
+        self._running: dict[str, Running] = {}
+        self._endings: dict[str, asyncio.Task[None]] = {}
+        self._cutting: asyncio.Task[None] | None = None
+
+    def __iter__(self) -> Iterator[Running]:
+        """Yield every living instance, in the order of the IDs."""
+        return iter([self._running[instance] for instance in sorted(self._running)])
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def __contains__(self, instance: str) -> bool:
+        return instance in self._running
+
+    def take_up(self) -> None:
+        """Take up what lives, tell as lost what does not, and end every process of ours that no record knows."""
+        found = self.register.read()
+        for text in found.complaints:
+            log.warning("%s: %s", self.register.path, text)
+            self._emit(Event("reported", text=f"{self.register.path}: {text}"))
+        for record in found.records:
+            try:
+                self._running[record.id] = Running(record, self._lost)
+            except OSError:
+                self._bury(record, Ending("died", "it ended while its plugin was away"))
+        for instance in self.register.orphaned_logs(set(self._running)):
+            self.register.remove(instance)
+        for pid, variables in procfs.marked(MARK, str(self.register.path)):
+            if os.fsdecode(variables.get(b"INSTANCE_ID", b"")) not in self._running and pid != os.getpid():
+                _end_stray(pid)
+        self._cutting = asyncio.create_task(self._cut(), name="cutting of outputs")
+
+    async def leave(self) -> None:
+        """Finish the endings that were begun, and hold nothing any longer; what lives goes on."""
+        if self._cutting is not None:
+            self._cutting.cancel()
+            await asyncio.gather(self._cutting, return_exceptions=True)
+        await asyncio.gather(*self._endings.values(), return_exceptions=True)
+        for running in self._running.values():
+            running.let_go()
+        self._running.clear()
+
+    async def add(self, record: Record) -> None:
+        """Take up a process just started, in memory and in the register; without a record it does not stay.
+
+        Raises PluginFailure when it cannot be registered.
+        """
+        self._running[record.id] = Running(record, self._lost)
+        try:
+            self.register.write(record)
+        except PluginFailure:
+            await self.end(record.id, 0.0)  # a restarted plugin would not know it
+            raise
+        self._tell("provisioned", record, f"pid {record.pid} on port {record.port}")
+
+    async def end(self, instance: str, grace: float) -> None:
+        """End an instance; goes on if the caller goes away, and a second caller waits for the same end."""
+        if instance not in self._endings:
+            self._endings[instance] = asyncio.create_task(self._end(instance, grace), name=f"end of {instance}")
+            self._endings[instance].add_done_callback(lambda _: self._endings.pop(instance, None))
+        await asyncio.shield(self._endings[instance])
+
+    async def _end(self, instance: str, grace: float) -> None:
+        running = self._running.get(instance)
+        if running is None:
+            return  # it ended by itself just now
+        await running.end(grace)
+        del self._running[instance]
+        self._forget(running.record)
+        self._tell("destroyed", running.record, f"pid {running.record.pid} was ended")
+
+    def _lost(self, running: Running, ending: Ending) -> None:
+        """An instance ended by itself, or by somebody who did not ask this plugin."""
+        del self._running[running.record.id]
+        self._bury(running.record, ending)
+
+    def _bury(self, record: Record, ending: Ending) -> None:
+        last = self._forget(record)
+        said = f"; it said last: {last}" if last else ""
+        self._tell("lost", record, ending.text + said, ending.code)
+
+    def _forget(self, record: Record) -> str:
+        """Remove what was kept of an instance, but the end of its output; return its last line."""
+        last = self.outputs.bury(record.id, self.register.log(record.id))
+        self.register.remove(record.id)
+        return last
+
+    def _tell(self, kind: str, record: Record, text: str, code: str = "") -> None:
+        group, slot = (record.tags or {}).get(GROUP_TAG, ""), record.slot or ""
+        self._emit(Event(kind, group=group, instance=record.id, slot=slot, code=code, text=text, tags=record.tags))
+
+    async def _cut(self) -> None:
+        while True:
+            await asyncio.sleep(CUT_EVERY)
+            for running in self:
+                cut(self.register.log(running.record.id))
+
+
+def _end_stray(pid: int) -> None:
+    if (now := procfs.stat(pid)) is not None:
+        log.warning("Process %d belongs to no living instance and is killed", pid)
+        procfs.kill(pid, now.start)

@@ -1,0 +1,72 @@
+"""What instances print: kept in a file each, cut to its end when it grows, and a little of it after an instance has died.
+
+The instances write their files themselves, so they print on while the plugin is away. Called by ``living`` and ``process``.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+KEPT = 256 * 1024
+"""Bytes of one instance's output that are kept."""
+DEAD = 20
+"""Instances whose last output is remembered after their death."""
+LAST_LINE = 200
+"""Characters of the last line that a death is told with."""
+
+
+class Outputs:
+    """The last output of instances that are no more, the latest ``DEAD`` of them."""
+
+    def __init__(self) -> None:
+        self._dead: dict[str, bytes] = {}
+
+    def bury(self, instance: str, log: Path) -> str:
+        """Remember the end of a dead instance's output; return its last line."""
+        self._dead[instance] = text = tail(log, KEPT // 4)
+        while len(self._dead) > DEAD:
+            del self._dead[next(iter(self._dead))]
+        return next((line[-LAST_LINE:] for line in reversed(lines_of(text, 0)) if line.strip()), "")
+
+    def of(self, instance: str) -> bytes | None:
+        """Return what a dead instance printed last."""
+        return self._dead.get(instance)
+
+
+def tail(log: Path, size: int = KEPT) -> bytes:
+    """Return the last bytes of a file, from the beginning of a line where that is possible; nothing if it cannot be read."""
+    try:
+        with log.open("rb") as file:
+            length = os.fstat(file.fileno()).st_size
+            file.seek(max(0, length - size))
+            text = file.read(size)
+    except OSError:
+        return b""
+    return text.partition(b"\n")[2] or text if length > size else text
+
+
+def cut(log: Path) -> None:
+    """Keep only the end of a file that grew beyond ``KEPT``; what is printed in this very moment may be lost."""
+    try:
+        if log.stat().st_size <= KEPT:
+            return
+        text = tail(log, KEPT // 2)
+        with log.open("r+b", buffering=0) as file:
+            file.truncate(0)
+        with log.open("ab", buffering=0) as file:  # its writer appends as well, so neither overwrites the other
+            file.write(text)
+    except OSError:
+        pass  # gone, or no room: tried again at the next look
+
+
+def lines_of(text: bytes, number: int) -> list[str]:
+    r"""Return the last lines of an output, all of them for 0; what is not UTF-8 is replaced.
+
+    >>> lines_of(b"one\ntwo\nthree\n", 2)
+    ['two', 'three']
+    """
+    lines = text.decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    return lines[-number:] if number else lines

@@ -1,0 +1,144 @@
+"""How an instance's process begins: its properties, its command, its environment, its port, and the spawning itself.
+
+Nothing here remembers anything. Called by ``process``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from ..spi.decode import decode
+from ..spi.documents import GROUP_TAG, NULL, Document, InstanceSpec
+from ..spi.errors import PluginFailure, SpecError
+
+MARK = "IKDEMO_INSTANCES"
+"""Environment variable of every instance: the directory of its plugin. With INSTANCE_ID it tells whose a process is."""
+PORTS = range(20000, 30000)
+"""Ports given to instances; below those that the kernel lends to outgoing connections."""
+_MEMORY = re.compile(r"([1-9]\d{0,11})([KMG]?)")
+_FACTORS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
+
+
+class ProcessProperties(Document, frozen=True):
+    """Properties of a process instance.
+
+    ``command``: program and arguments; without it the flavor's Init runs, as a shell script. ``env``: variables over those of
+    the plugin. ``cwd``: where it runs. ``memory``: how much data each of its processes may hold, such as "64M".
+    """
+
+    command: list[str] | None = None
+    env: dict[str, str] | None = None
+    cwd: str = ""
+    memory: str = ""
+
+
+def read_properties(spec_properties: bytes, path: str) -> ProcessProperties:
+    """Decode properties and look at what types cannot say; raises SpecError. Absent ones are empty."""
+    if spec_properties == bytes(NULL):
+        return ProcessProperties()
+    read = decode(spec_properties, ProcessProperties, path=path)
+    if read.command is not None and not (read.command and read.command[0]):
+        raise SpecError(f"{path}.Command: expected a program and its arguments", path=f"{path}.Command", expected="a program")
+    for name in read.env or {}:
+        if not name or "=" in name:
+            raise SpecError(f"{path}.Env: {name!a} cannot be a variable's name", path=f"{path}.Env", expected="names without =")
+    texts = [*(read.command or ()), *(read.env or {}), *(read.env or {}).values(), read.cwd]
+    if any("\0" in text for text in texts):
+        raise SpecError(f"{path}: no text here can hold a NUL", path=path, expected="texts without NUL")
+    memory_of(read.memory, f"{path}.Memory")
+    return read
+
+
+def memory_of(text: str, path: str = "$.Memory") -> int:
+    """Return the bytes of an amount of memory, 0 for no limit; raises SpecError.
+
+    >>> memory_of("64M"), memory_of("")
+    (67108864, 0)
+    """
+    if not text:
+        return 0
+    found = _MEMORY.fullmatch(text)
+    if found is None:
+        raise SpecError(
+            f"{path}: expected an amount such as 64M or 1G, got {text!a}", path=path, expected="an amount such as 64M"
+        )
+    return int(found[1]) * _FACTORS[found[2]]
+
+
+def command_of(properties: ProcessProperties, init: str) -> list[str]:
+    """Return what to execute, wrapped by a shell where it has to set a limit or a directory first; raises SpecError."""
+    command = list(properties.command or (["sh", "-c", init] if init else []))
+    if not command:
+        raise SpecError("neither Properties.Command nor an Init says what to run", path="$.Spec", expected="Command or Init")
+    if "\0" in init:
+        raise SpecError("$.Spec.Init: no script can hold a NUL", path="$.Spec.Init", expected="a script without NUL")
+    first = []
+    if properties.cwd:
+        first.append('cd -- "$0"')
+    if properties.memory:
+        first.append(f"ulimit -d {max(1, memory_of(properties.memory) // 1024)}")
+    if not first:
+        return command
+    return ["sh", "-c", " && ".join([*first, 'exec "$@"']), properties.cwd or "sh", *command]
+
+
+def environment_of(
+    properties: ProcessProperties, spec: InstanceSpec, instance: str, slot: str | None, port: int, directory: Path
+) -> dict[str, str]:
+    """Return an instance's environment: the plugin's own, that of the properties, and what it may want to know of itself."""
+    own = {
+        "INSTANCE_ID": instance,
+        "SLOT": slot or "",
+        "GROUP": (spec.tags or {}).get(GROUP_TAG, ""),
+        "LOGICAL_ID": spec.logical_id or "",
+        "PORT": str(port),
+        MARK: str(directory),
+    }
+    return {**os.environ, **(properties.env or {}), **{name: text.replace("\0", "") for name, text in own.items()}}
+
+
+def free_port(taken: Collection[int]) -> int:
+    """Return a TCP port of this machine on which nobody listens and that is nobody's yet; raises PluginFailure."""
+    begin = secrets.randbelow(len(PORTS))
+    for port in itertools.chain(PORTS[begin:], PORTS[:begin]):
+        if port in taken:
+            continue
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
+    raise PluginFailure(f"no port is free between {PORTS[0]} and {PORTS[-1]}")
+
+
+def spawn(command: list[str], environment: Mapping[str, str], cwd: str, log: Path) -> int:
+    """Start a process as the leader of a session and group of its own, its output added to ``log``; return its pid.
+
+    Raises PluginFailure when the system refuses, as it does where there is no such program.
+    """
+    if cwd and not Path(cwd).is_dir():
+        raise PluginFailure(f"cannot run in {cwd}: no such directory")
+    program = shutil.which(command[0], path=environment.get("PATH"))
+    if program is None:
+        raise PluginFailure(f"cannot run {command[0]}: there is no such program")
+    wiring = [
+        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    ours = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # as if a login shell had started it
+    try:
+        pid: int = os.posix_spawn(program, command, environment, file_actions=wiring, setsid=True, setsigdef=ours)
+        return pid
+    except (OSError, ValueError) as error:
+        reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
+        raise PluginFailure(f"cannot run {command[0]}: {reason}") from None
