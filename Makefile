@@ -1,4 +1,4 @@
-# One command each; every target first sets up what it needs.   make lab | test | check | bench | install | constraints | clean
+# One command each; every target first sets up what it needs.   make lab | test | check | bench | soak | install | constraints | clean
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -10,13 +10,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: help install lab test check bench constraints clean
+.PHONY: help install lab test check bench soak constraints clean
 
 help:
 	@echo "make lab          open the first notebook in JupyterLab (LAB_ARGS=--no-browser for a machine without a screen)"
 	@echo "make test         run the checks and every test (TEST_ARGS='-k heal' for some of them)"
 	@echo "make check        style, types and import floors only"
 	@echo "make bench        measure how long healing takes on this machine"
+	@echo "make soak         kill instances and plugins for an hour (SOAK_ARGS='--minutes 5'), then run the long forms of the tests"
 	@echo "make install      create $(VENV) and install everything there; the others do it themselves"
 	@echo "make constraints  renew the pinned versions"
 	@echo "make clean        remove $(VENV) and every cache"
@@ -46,6 +47,10 @@ check: install
 
 bench: install
 	$(BIN)/python -m benchmarks.heal $(BENCH_ARGS)
+
+soak: install
+	$(BIN)/python -m benchmarks.soak $(SOAK_ARGS)
+	IKDEMO_SOAK=1 $(BIN)/python -m pytest tests/property tests/faults $(TEST_ARGS)
 
 # The closure of pyproject.toml in a fresh environment, resolved with the oldest Python that is supported, so that the pins hold
 # for all: make constraints PYTHON=python3.11

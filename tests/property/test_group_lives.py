@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from profiles import PATIENCE, lived
 
 from ikdemo.reconcile.simulator import Faults, Simulation
 from ikdemo.reconcile.world import Desired, Pace, slots_of
 from ikdemo.spi.documents import Allocation, Health
 from ikdemo.spi.plans import Seen
+
+pytestmark = pytest.mark.timeout(PATIENCE)
 
 rates = st.sampled_from([0.0, 0.0, 0.3])
 
@@ -124,5 +128,5 @@ class GroupLife(RuleBasedStateMachine):
         assert len(sim.living) == (0 if sim.desired.destroying else len(sim.desired.slots))
 
 
-GroupLife.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+GroupLife.TestCase.settings = settings(lived, stateful_step_count=30)
 TestGroupLife = GroupLife.TestCase

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import PATIENCE, lived, searched
 
 from ikdemo.reconcile.plan import plan, sentences
 from ikdemo.reconcile.rolling import with_surge
@@ -11,6 +13,8 @@ from ikdemo.reconcile.settle import settle
 from ikdemo.reconcile.world import Desired, Memory, Observation, Pace, Proof, Slot, Trouble, slots_of
 from ikdemo.spi.documents import Allocation, Health
 from ikdemo.spi.plans import Outcome, Plan, Seen
+
+pytestmark = pytest.mark.timeout(PATIENCE)
 
 SHAS = ("new", "old", None)
 NOW = 1_000_000.0
@@ -67,7 +71,7 @@ def memories(draw: st.DrawFn, group: Desired, observed: Observation) -> Memory:
 cases = groups().flatmap(lambda g: worlds(g).flatmap(lambda o: memories(g, o).map(lambda m: (g, o, m))))
 
 
-@settings(max_examples=600, deadline=None)
+@searched
 @given(cases)
 def test_never_more_than_wanted_and_one_action_per_slot(case: tuple[Desired, Observation, Memory]) -> None:
     group, observed, memory = case
@@ -85,7 +89,7 @@ def test_never_more_than_wanted_and_one_action_per_slot(case: tuple[Desired, Obs
     assert not group.destroying or not made
 
 
-@settings(max_examples=600, deadline=None)
+@searched
 @given(cases)
 def test_never_destroys_a_healthy_wanted_instance_nor_one_it_did_not_see(case: tuple[Desired, Observation, Memory]) -> None:
     group, observed, memory = case
@@ -107,7 +111,7 @@ def test_never_destroys_a_healthy_wanted_instance_nor_one_it_did_not_see(case: t
     assert group.rolls or not [a for a in ended if a.code == "outdated"]
 
 
-@settings(max_examples=600, deadline=None)
+@searched
 @given(cases)
 def test_everything_not_as_wanted_has_a_reason_and_a_converged_world_is_left_alone(
     case: tuple[Desired, Observation, Memory],
@@ -128,7 +132,7 @@ def test_everything_not_as_wanted_has_a_reason_and_a_converged_world_is_left_alo
         assert todo.wake_after >= 0
 
 
-@settings(max_examples=200, deadline=None)
+@searched
 @given(cases)
 def test_asking_twice_gives_the_same_plan_and_changes_nothing(case: tuple[Desired, Observation, Memory]) -> None:
     group, observed, memory = case
@@ -137,6 +141,7 @@ def test_asking_twice_gives_the_same_plan_and_changes_nothing(case: tuple[Desire
     assert repr((group, observed, memory)) == before
 
 
+@searched
 @given(cases)
 def test_a_failed_observation_leads_to_no_action(case: tuple[Desired, Observation, Memory]) -> None:
     group, observed, memory = case
@@ -165,7 +170,7 @@ def carry_out(group: Desired, world: dict[str, Seen], todo: Plan, serial: int) -
     return outcomes, serial
 
 
-@settings(max_examples=300, deadline=None)
+@lived
 @given(groups().flatmap(lambda g: worlds(g).map(lambda o: (g, o))))
 def test_every_world_converges_when_nothing_fails_and_stays_so(case: tuple[Desired, Observation]) -> None:
     group, observed = case
@@ -185,7 +190,7 @@ def test_every_world_converges_when_nothing_fails_and_stays_so(case: tuple[Desir
     assert final.converged or stuck == {"adopted-outdated"}
 
 
-@settings(max_examples=300, deadline=None)
+@lived
 @given(
     st.integers(1, 5),
     st.lists(st.tuples(st.sampled_from(["stale", "partial", "lost", "kill", "none"]), st.integers(0, 99)), max_size=25),
