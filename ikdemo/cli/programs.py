@@ -109,6 +109,12 @@ def _vanilla(values: Mapping[str, Any], directory: Path, lookup: Lookup) -> Plug
     return Vanilla()
 
 
+def _probe(values: Mapping[str, Any], directory: Path, lookup: Lookup) -> Plugin:
+    from ..flavor.probe import Probe
+
+    return Probe()
+
+
 def _combo(values: Mapping[str, Any], directory: Path, lookup: Lookup) -> Plugin:
     from ..flavor.combo import Combo
 
@@ -141,6 +147,7 @@ _PROGRAMS = (
         (_REGISTER, _GRACE, _MOST),
     ),
     PluginProgram("infrakit-flavor-vanilla", "The flavor that adds what its Properties say", "flavor-vanilla", _vanilla),
+    PluginProgram("ikdemo-flavor-probe", "The flavor that checks the health of its instances", "flavor-probe", _probe),
     PluginProgram("infrakit-flavor-combo", "The flavor that is several flavors at once", "flavor-combo", _combo),
     PluginProgram("infrakit-flavor-zookeeper", "The flavor of a ZooKeeper ensemble's members", "flavor-zookeeper", _zookeeper),
 )
@@ -172,6 +179,11 @@ def instance_process() -> int:
 def flavor_vanilla() -> int:
     """Run ``infrakit-flavor-vanilla`` with the arguments of this process."""
     return _main("infrakit-flavor-vanilla")
+
+
+def flavor_probe() -> int:
+    """Run ``ikdemo-flavor-probe`` with the arguments of this process."""
+    return _main("ikdemo-flavor-probe")
 
 
 def flavor_combo() -> int:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..reconcile.world import Observation
+from ..reconcile.world import SICK_AFTER, Observation
 from ..spi.contracts import FlavorPlugin, Lookup
 from ..spi.documents import GROUP_TAG, SHA_TAG, Description, GroupProperties, Health
 from ..spi.errors import IkdemoError
@@ -20,11 +20,15 @@ PARALLEL_CHECKS = 32
 
 
 class View(NamedTuple):
-    """One look at a group: the observation, the descriptions it was made from, and whether slots keep provisioning idempotent."""
+    """One look at a group: the observation, the descriptions it was made from, and what the plugins' extensions promise.
+
+    ``idempotent``: slots keep provisioning so. ``sick_after``: as many unhealthy answers in a row make an instance sick.
+    """
 
     observed: Observation
     described: Sequence[Description]
     idempotent: bool
+    sick_after: int = SICK_AFTER
 
 
 async def observe(group: str, properties: GroupProperties, lookup: Lookup, *, ask_health: bool) -> View:
@@ -41,15 +45,21 @@ async def observe(group: str, properties: GroupProperties, lookup: Lookup, *, as
         return View(Observation(error=str(error)), [], True)
     # a plugin that does not filter must not get another group's instances destroyed
     described = [d for d in found if (d.tags or {}).get(GROUP_TAG, group) == group]
-    health = await _health(properties, lookup, described, ask_health)
+    health, sick_after = await _health(properties, lookup, described, ask_health)
     seen = (
         Seen(d.id, d.logical_id, d.slot or None, (d.tags or {}).get(SHA_TAG), h) for d, h in zip(described, health, strict=True)
     )
-    return View(Observation(tuple(seen)), described, slots)
+    return View(Observation(tuple(seen)), described, slots, sick_after)
 
 
-async def _health(properties: GroupProperties, lookup: Lookup, described: Sequence[Description], ask: bool) -> list[Health]:
-    unknown = [Health.UNKNOWN] * len(described)
+async def _health(
+    properties: GroupProperties, lookup: Lookup, described: Sequence[Description], ask: bool
+) -> tuple[list[Health], int]:
+    """Return the health of each instance, in order, and how many unhealthy answers in a row count.
+
+    A flavor that tells changes of health has looked more than once before it tells one, so its word is enough.
+    """
+    unknown = [Health.UNKNOWN] * len(described), SICK_AFTER
     if not ask or not described:
         return unknown
     try:
@@ -57,8 +67,8 @@ async def _health(properties: GroupProperties, lookup: Lookup, described: Sequen
     except IkdemoError:
         return unknown
     if "ConstantHealth" in flavor.offers:
-        return [Health.HEALTHY] * len(described)
-    return await _judge(flavor.plugin, properties, described)
+        return [Health.HEALTHY] * len(described), SICK_AFTER
+    return await _judge(flavor.plugin, properties, described), 1 if "HealthEvents" in flavor.offers else SICK_AFTER
 
 
 async def _judge(flavor: FlavorPlugin, properties: GroupProperties, described: Sequence[Description]) -> list[Health]:

@@ -209,7 +209,7 @@ class Supervisor:
         return await observe(self.record.id, self.record.properties, self._lookup, ask_health=ask_health)
 
     def _judging(self, view: View) -> Desired:
-        return msgspec.structs.replace(self.aim, idempotent=view.idempotent)
+        return msgspec.structs.replace(self.aim, idempotent=view.idempotent, sick_after=view.sick_after)
 
     def _plan(self, view: View) -> Plan:
         return plan(self._judging(view), view.observed, self._memory, time.time())

@@ -55,7 +55,7 @@ class Living:
             try:
                 self._running[record.id] = Running(record, self._lost)
             except OSError:
-                self._bury(record, Ending("died", "it ended while its plugin was away"))
+                self._bury(record, Ending("died", "ended while its plugin was away"))
         for instance in self.register.orphaned_logs(set(self._running)):
             self.register.remove(instance)
         for pid, variables in procfs.marked(MARK, str(self.register.path)):
@@ -109,7 +109,7 @@ class Living:
 
     def _bury(self, record: Record, ending: Ending) -> None:
         last = self._forget(record)
-        said = f"; it said last: {last}" if last else ""
+        said = f"; it said last: {last}" if last and ending.code == "died" else ""
         self._tell("lost", record, ending.text + said, ending.code)
 
     def _forget(self, record: Record) -> str:

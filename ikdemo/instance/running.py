@@ -125,12 +125,12 @@ class Running:
         try:
             result = os.waitid(os.P_PIDFD, self._held, os.WEXITED | os.WNOHANG)
         except ChildProcessError:
-            return Ending("died", f"it ended after {age:.1f} s; how is not known, its plugin was restarted meanwhile")
+            return Ending("died", f"ended after {age:.1f} s; how is not known, its plugin was restarted meanwhile")
         if result is None or result.si_code == os.CLD_EXITED:
-            return Ending("died", f"it exited with status {result.si_status if result else 0} after {age:.1f} s")
+            return Ending("died", f"exited with status {result.si_status if result else 0} after {age:.1f} s")
         name = signal.Signals(result.si_status).name if result.si_status in set(signal.Signals) else str(result.si_status)
         by_somebody = result.si_status in FROM_OUTSIDE and age >= BEGINNING
-        return Ending("killed" if by_somebody else "died", f"it was ended by {name} after {age:.1f} s")
+        return Ending("killed" if by_somebody else "died", f"was ended by {name} after {age:.1f} s")
 
     def _rest(self) -> list[int]:
         """Return who is left of the group after its leader; the kernel is asked the short question first."""

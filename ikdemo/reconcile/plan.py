@@ -16,8 +16,6 @@ from .places import Places, assign
 from .rolling import is_rolling, roll, with_surge
 from .world import Desired, Memory, Observation
 
-SICK_AFTER = 3
-"""Consecutive unhealthy answers after which an instance is replaced."""
 SICK_SHARE = 0.4
 """Above this share of the group (and above one instance) being sick, the cause is not the instances: stop replacing them."""
 
@@ -60,8 +58,8 @@ def plan(desired: Desired, observed: Observation, memory: Memory, now: float) ->
 
 def _sick(draft: Draft) -> set[str]:
     """Return the IDs of instances that were unhealthy often enough in a row, this answer included."""
-    before = draft.memory.sick
-    return {s.id for s in draft.observed.instances if s.health is Health.UNHEALTHY and before.get(s.id, 0) + 1 >= SICK_AFTER}
+    before, enough = draft.memory.sick, draft.desired.sick_after
+    return {s.id for s in draft.observed.instances if s.health is Health.UNHEALTHY and before.get(s.id, 0) + 1 >= enough}
 
 
 def _remove_surplus(draft: Draft, places: Places) -> None:
@@ -82,8 +80,10 @@ def _heal_sick(draft: Draft, places: Places, sick: set[str]) -> None:
         for slot, seen in patients:
             draft.because("too-many-sick", text, slot=slot, instance=seen.id, awaits="fewer sick instances")
         return
+    enough = draft.desired.sick_after
+    cause = f"it was unhealthy {enough} times in a row" if enough > 1 else "it is unhealthy"
     for slot, seen in patients:
-        draft.destroy(seen, "unhealthy", f"it was unhealthy {SICK_AFTER} times in a row", slot=slot)
+        draft.destroy(seen, "unhealthy", cause, slot=slot)
 
 
 def _fill_missing(draft: Draft, places: Places) -> None:

@@ -17,6 +17,8 @@ from ..spi.plans import Seen
 
 EXPECTED_FOR = 30.0
 """Seconds for which an instance asked of a plugin without slots is awaited before it is asked for again."""
+SICK_AFTER = 3
+"""Consecutive unhealthy answers after which an instance is replaced, unless its flavor has counted already."""
 
 
 class Slot(NamedTuple):
@@ -59,6 +61,7 @@ class Desired(Struct, frozen=True):
 
     ``rolls``: outdated instances are replaced at ``pace`` (false after a first commit, which only adopts).
     ``destroying``: nothing is wanted any more. ``idempotent``: the instance plugin provisions a slot at most once.
+    ``sick_after``: consecutive unhealthy answers that make an instance sick.
     """
 
     group: str
@@ -68,6 +71,7 @@ class Desired(Struct, frozen=True):
     rolls: bool = True
     destroying: bool = False
     idempotent: bool = True
+    sick_after: int = SICK_AFTER
     pace: Pace = Pace()
 
 

@@ -18,7 +18,15 @@ SHA_TAG = "infrakit.config_sha"
 
 NULL = Raw(b"null")
 
-_WIRE = {"id": "ID", "logical_id": "LogicalID", "logical_ids": "LogicalIDs", "apis": "APIs", "ok": "OK"}
+_WIRE = {
+    "id": "ID",
+    "logical_id": "LogicalID",
+    "logical_ids": "LogicalIDs",
+    "apis": "APIs",
+    "ok": "OK",
+    "http": "HTTP",
+    "tcp": "TCP",
+}
 
 
 def wire_name(attribute: str) -> str:

@@ -16,6 +16,7 @@ NAMES = {
     "infrakit-instance-file": "instance-file",
     "ikdemo-instance-process": "instance-process",
     "infrakit-flavor-vanilla": "flavor-vanilla",
+    "ikdemo-flavor-probe": "flavor-probe",
     "infrakit-flavor-combo": "flavor-combo",
     "infrakit-flavor-zookeeper": "flavor-zookeeper",
 }

@@ -1,0 +1,152 @@
+"""One health check of one instance: a page asked for, a connection made, or a command run; yes or no, and why not.
+
+Remembers nothing and never raises for what an instance does. Called by ``watched``; what it reads, by ``probe``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Annotated, NamedTuple
+
+from msgspec import Meta
+
+from ..spi.documents import Description, Document
+from ..spi.durations import parse_duration
+from ..spi.errors import PluginFailure, SpecError
+
+PORT_TAG, ADDRESS_TAG = "port", "Address"
+"""Tags that say where an instance answers: a TCP port of this machine, or a host (with a port of its own, or not)."""
+LONGEST = 3600.0
+_BODY = 64 * 1024
+
+
+class Check(Document, frozen=True):
+    """What is looked at; exactly one. ``http``: the path of a page. ``tcp``: a connection. ``command``: its exit status."""
+
+    http: str | None = None
+    tcp: bool | None = None
+    command: list[str] | None = None
+
+
+class Pulse(Document, frozen=True):
+    """A check and its rhythm; durations as Go writes them. ``threshold``: failures in a row that make an instance unhealthy."""
+
+    check: Check = Check()
+    interval: str = "1s"
+    timeout: str = "1s"
+    threshold: Annotated[int, Meta(ge=1, le=1000)] = 3
+
+
+class Place(NamedTuple):
+    """Where an instance answers."""
+
+    host: str
+    port: int
+
+
+def look_over(pulse: Pulse) -> None:
+    """Refuse what types cannot refuse; raises SpecError."""
+    check = pulse.check
+    if sum((check.http is not None, check.tcp is True, check.command is not None)) != 1:
+        raise SpecError(
+            "$.Properties.Check: expected one of HTTP, TCP and Command", path="$.Properties.Check", expected="one check"
+        )
+    if check.http is not None and not (check.http.startswith("/") and check.http.isascii() and check.http.isprintable()):
+        raise SpecError('$.Properties.Check.HTTP: expected a path such as "/"', path="$.Properties.Check.HTTP", expected="a path")
+    if check.http is not None and " " in check.http:
+        raise SpecError("$.Properties.Check.HTTP: a path has no blanks", path="$.Properties.Check.HTTP", expected="a path")
+    if check.command is not None and not (check.command and check.command[0] and "\0" not in "".join(check.command)):
+        where = "$.Properties.Check.Command"
+        raise SpecError(f"{where}: expected a program and its arguments", path=where, expected="a program")
+    for name, text in (("Interval", pulse.interval), ("Timeout", pulse.timeout)):
+        seconds_of(text, f"$.Properties.{name}")
+
+
+def seconds_of(text: str, path: str) -> float:
+    """Return a duration in seconds; raises SpecError.
+
+    >>> seconds_of("250ms", "$")
+    0.25
+    """
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise SpecError(f"{path}: {error}", path=path, expected="a duration") from None
+    if not 0.01 <= seconds <= LONGEST:
+        raise SpecError(f"{path}: expected a duration between 10ms and 1h, got {text!a}", path=path, expected="10ms to 1h")
+    return seconds
+
+
+def place_of(instance: Description) -> Place:
+    """Return where an instance answers, by its tags; raises PluginFailure when they do not say.
+
+    >>> place_of(Description("i", None, {"port": "8080"}))
+    Place(host='127.0.0.1', port=8080)
+    >>> place_of(Description("i", None, {"Address": "[::1]:80", "port": "8080"}))
+    Place(host='::1', port=80)
+    """
+    tags = instance.tags or {}
+    host, port = tags.get(ADDRESS_TAG) or "127.0.0.1", tags.get(PORT_TAG, "")
+    if host.startswith("[") or host.count(":") == 1:
+        host, _, own = host.removeprefix("[").replace("]", "").rpartition(":")
+        port = own or port
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 2**16 and host):
+        raise PluginFailure(f"{instance.id} has no tag {PORT_TAG!r} that says where it can be checked")
+    return Place(host, int(port))
+
+
+async def passes(check: Check, place: Place | None, variables: Mapping[str, str], timeout: float) -> str:
+    """Check once, within ``timeout`` seconds; return nothing when all is well, else what is not."""
+    try:
+        async with asyncio.timeout(timeout):
+            if check.command is not None:
+                return await _command(check.command, variables)
+            assert place is not None, "only a command goes without"
+            return await _connects(place) if check.http is None else await _answers(place, check.http)
+    except TimeoutError:
+        return f"no answer within {timeout:g} s"
+    except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+        number = error.errno if isinstance(error, OSError) else None
+        return (os.strerror(number) if number else str(error) or type(error).__name__).lower()
+
+
+async def _connects(place: Place) -> str:
+    _, writer = await asyncio.open_connection(*place)
+    writer.transport.abort()
+    return ""
+
+
+async def _answers(place: Place, path: str) -> str:
+    """Ask for a page; a status from 200 to 399 is well."""
+    reader, writer = await asyncio.open_connection(*place, limit=_BODY)
+    try:
+        host = f"[{place.host}]" if ":" in place.host else place.host
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}:{place.port}\r\nConnection: close\r\n\r\n".encode())
+        line = (await reader.readuntil(b"\n")).split()
+        if len(line) < 2 or not line[0].startswith(b"HTTP/") or not line[1].isdigit():
+            return "what answers does not speak HTTP"
+        with suppress(OSError, TimeoutError):
+            await asyncio.wait_for(reader.read(_BODY), 0.1)  # a server that is read from has nothing to complain about
+        status = int(line[1])
+        return "" if 200 <= status < 400 else f"HTTP status {status}"
+    finally:
+        writer.transport.abort()
+
+
+async def _command(command: list[str], variables: Mapping[str, str]) -> str:
+    """Run a command; status 0 is well. Its whole group is killed when time is up."""
+    nothing = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=nothing, stdout=nothing, stderr=nothing, env={**os.environ, **variables}, start_new_session=True
+    )
+    try:
+        status = await process.wait()
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    return "" if status == 0 else f"{command[0]} ended with status {status}"

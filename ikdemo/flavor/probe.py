@@ -1,0 +1,136 @@
+"""The flavor ``probe``: what vanilla does, and an opinion on each instance's health, which it looks after by itself.
+
+An instance is known from the first question about its health on, and forgotten when nobody has asked for some minutes.
+A change of health is told as an event, so that nobody has to ask for it. How a check is made is in ``check``, when an
+instance is called unhealthy in ``watched``. Made by the command line and by whoever embeds a group.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from msgspec import Raw
+
+from ..spi.contracts import Interface
+from ..spi.documents import GROUP_TAG, Allocation, Description, Health, InstanceSpec
+from ..spi.errors import PluginFailure
+from ..spi.events import Emit, Event
+from .check import Place, Pulse, look_over, place_of, seconds_of
+from .properties import read
+from .vanilla import Vanilla
+from .watched import Orders, Watched
+
+AT_ONCE = 64
+"""Checks in flight at a time."""
+MOST = 2000
+"""Instances under watch."""
+START_UP = 30.0
+"""Seconds that an instance may take to answer for the first time."""
+FORGET_AFTER = 600.0
+"""Seconds after the last question until an instance is forgotten; its group is reminded after half of them."""
+
+
+class Probe:
+    """A flavor that checks its instances; ``start_up`` and ``forget_after`` are in seconds."""
+
+    interface: Interface = "Flavor"
+    offers = frozenset({"HealthEvents"})
+
+    def __init__(self, *, start_up: float = START_UP, forget_after: float = FORGET_AFTER) -> None:
+        self._start_up, self._forget_after = start_up, forget_after
+        self._vanilla = Vanilla()
+        self._watched: dict[str, Watched] = {}
+        self._forgetting: asyncio.Task[None] | None = None
+        self._gate = asyncio.Semaphore(AT_ONCE)
+        self._emit: Emit = lambda event: None
+
+    async def start(self, emit: Emit) -> None:
+        """Begin to watch what will be asked about."""
+        self._emit = emit
+        self._forgetting = asyncio.create_task(self._forget(), name="forgetting of instances")
+
+    async def stop(self) -> None:
+        """Watch nothing any longer."""
+        tasks = [watched.stop() for watched in self._watched.values()]
+        self._watched.clear()
+        if self._forgetting is not None:
+            self._forgetting.cancel()
+            tasks.append(self._forgetting)
+            self._forgetting = None
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def validate(self, properties: Raw, allocation: Allocation) -> None:
+        """Accept vanilla's properties with a check; raises SpecError."""
+        await self._vanilla.validate(properties, allocation)
+        look_over(read(properties, Pulse))
+
+    async def prepare(self, properties: Raw, spec: InstanceSpec, allocation: Allocation) -> InstanceSpec:
+        """Return the spec with Init lines appended and tags added, as vanilla does."""
+        return await self._vanilla.prepare(properties, spec, allocation)
+
+    async def healthy(self, properties: Raw, instance: Description) -> Health:
+        """Return what the checks so far say of an instance, unknown for one that was not watched until now.
+
+        Raises PluginFailure when its tags do not say where to check it, or too many are watched.
+        """
+        if self._forgetting is None:
+            raise PluginFailure("the flavor is not running")
+        orders = _orders(properties, instance)
+        watched = self._watched.get(instance.id)
+        if watched is None or watched.orders != orders:
+            watched = self._watch(instance, orders)
+        watched.asked = time.monotonic()
+        return watched.health
+
+    async def drain(self, properties: Raw, instance: Description) -> None:
+        """Let the instance go, and check it no more."""
+        await self._vanilla.drain(properties, instance)
+        self._drop(instance.id)
+
+    def _watch(self, instance: Description, orders: Orders) -> Watched:
+        self._drop(instance.id)
+        if len(self._watched) >= MOST:
+            raise PluginFailure(f"no more than {MOST} instances can be watched")
+        watched = self._watched[instance.id] = Watched(instance, orders, self._gate, self._start_up, self._changed)
+        return watched
+
+    def _drop(self, instance: str) -> None:
+        if (watched := self._watched.pop(instance, None)) is not None:
+            watched.stop()
+
+    async def _forget(self) -> None:
+        """Remind of what nobody has asked about lately, and then forget it: it may be long gone."""
+        reminded: set[str] = set()
+        while True:
+            await asyncio.sleep(self._forget_after / 4)
+            now = time.monotonic()
+            silent = {name: w for name, w in self._watched.items() if now - w.asked > self._forget_after / 2}
+            for name, watched in silent.items():
+                if now - watched.asked > self._forget_after:
+                    self._drop(name)
+                elif name not in reminded:
+                    self._tell(watched.instance, "unasked", f"{name}: nobody asks for its health any longer")
+            reminded = set(silent)
+
+    def _changed(self, instance: Description, health: Health, wrong: str) -> None:
+        self._tell(instance, health.name.lower(), f"{instance.id}: {wrong or 'it answers'}")
+
+    def _tell(self, instance: Description, code: str, text: str) -> None:
+        group = (instance.tags or {}).get(GROUP_TAG, "")
+        self._emit(Event("health", group=group, instance=instance.id, code=code, text=text, tags=instance.tags))
+
+
+def _orders(properties: Raw, instance: Description) -> Orders:
+    """Return how an instance is to be checked; raises SpecError or PluginFailure."""
+    pulse = read(properties, Pulse)
+    look_over(pulse)
+    place: Place | None = None
+    try:
+        place = place_of(instance)
+    except PluginFailure:
+        if pulse.check.command is None:
+            raise
+    variables = (("INSTANCE_ID", instance.id), *((("ADDRESS", place.host), ("PORT", str(place.port))) if place else ()))
+    interval, timeout = seconds_of(pulse.interval, "$.Properties.Interval"), seconds_of(pulse.timeout, "$.Properties.Timeout")
+    return Orders(pulse.check, place, variables, interval, timeout, pulse.threshold)

@@ -1,0 +1,88 @@
+"""How many unhealthy answers it takes: one of a flavor that tells changes of health, three in a row of any other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+import ikdemo
+from ikdemo.flavor.vanilla import Vanilla
+from ikdemo.instance.file import FileInstances
+from ikdemo.reconcile.plan import plan
+from ikdemo.reconcile.settle import settle
+from ikdemo.reconcile.world import Desired, Memory, Observation, Slot
+from ikdemo.spi.documents import Description, Health
+from ikdemo.spi.events import Emit, Event
+from ikdemo.spi.plans import Seen
+
+SPEC: dict[str, Any] = {
+    "ID": "web",
+    "Properties": {
+        "Allocation": {"Size": 3},
+        "Instance": {"Plugin": "instance-file", "Properties": {}},
+        "Flavor": {"Plugin": "flavor", "Properties": {}},
+    },
+}
+
+
+class Telling(Vanilla):
+    """A flavor that can be told which instance is sick; with health events it says so, without it has to be asked."""
+
+    def __init__(self, offers: frozenset[str]) -> None:
+        self.offers = offers  # type: ignore[misc]
+        self.sick, self.questions = "", 0
+
+    async def start(self, emit: Emit) -> None:
+        self._emit = emit
+
+    async def stop(self) -> None:
+        pass
+
+    async def healthy(self, properties: Raw, instance: Description) -> Health:
+        self.questions += instance.id == self.sick
+        return Health.UNHEALTHY if instance.id == self.sick else Health.HEALTHY
+
+    def fall_sick(self, instance: str) -> None:
+        self.sick = instance
+        self._emit(Event("health", group="web", instance=instance, code="unhealthy"))
+
+
+def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(asyncio.wait_for(story(), 20))
+
+
+@pytest.mark.parametrize(("offers", "poll", "questions"), [({"HealthEvents"}, 3600.0, 1), (set(), 0.05, 3)])
+def test_a_sick_instance_is_replaced_after_enough_answers(tmp_path: Path, offers: set[str], poll: float, questions: int) -> None:
+    async def story() -> None:
+        flavor = Telling(frozenset(offers))
+        plugins = {"instance-file": FileInstances(tmp_path), "flavor": flavor}
+        async with ikdemo.Group(SPEC, plugins, poll_interval=poll) as group:
+            await group.wait(5)
+            victim = (await group.instances())[0].id
+            flavor.fall_sick(victim)
+            async for event in group.events():
+                if event.kind == "acted" and event.code == "unhealthy":
+                    break
+            assert (event.instance, flavor.questions) == (victim, questions)
+            await group.wait(5)
+            ids = {one.id for one in await group.instances()}
+            assert len(ids) == 3
+            assert victim not in ids
+
+    run(story)
+
+
+@pytest.mark.parametrize("enough", [1, 2, 3])
+def test_the_planner_counts_as_far_as_it_is_told(enough: int) -> None:
+    group = Desired("g", "sha", (Slot("0"),), sick_after=enough)
+    sick = Observation((Seen("i", slot="0", sha="sha", health=Health.UNHEALTHY),))
+    memory = Memory()
+    for passes in range(1, enough + 1):
+        todo = plan(group, sick, memory, 0.0)
+        assert [action.code for action in todo.actions] == (["unhealthy"] if passes == enough else [])
+        memory = settle(group, sick, memory, todo, [], 0.0)
