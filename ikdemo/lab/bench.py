@@ -27,7 +27,9 @@ T = TypeVar("T")
 PROGRAMS = {
     "group": "infrakit-group-default",
     "instance-file": "infrakit-instance-file",
+    "instance-process": "ikdemo-instance-process",
     "flavor-vanilla": "infrakit-flavor-vanilla",
+    "flavor-probe": "ikdemo-flavor-probe",
     "flavor-combo": "infrakit-flavor-combo",
     "flavor-zookeeper": "infrakit-flavor-zookeeper",
 }

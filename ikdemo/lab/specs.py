@@ -9,6 +9,20 @@ from typing import Any
 
 from ..spi.errors import IkdemoError
 
+_WEB_SERVER = (
+    "exec python3 -c '",
+    "import os",
+    "from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer",
+    "class Page(BaseHTTPRequestHandler):",
+    "    def do_GET(self):",
+    "        self.send_response(200)",
+    "        self.end_headers()",
+    '        self.wfile.write("{INSTANCE_ID} in slot {SLOT} of {GROUP}\\n".format_map(os.environ).encode())',
+    'ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Page).serve_forever()',
+    "'",
+)
+"""A shell script: a web server that says which instance it is."""
+
 
 def collabnix(plugin: str = "instance-file", size: int = 5, *, group: str = "collabnix") -> dict[str, Any]:
     """Return the collabnix group spec as plain Python values, ready to be changed and committed.
@@ -26,6 +40,32 @@ def collabnix(plugin: str = "instance-file", size: int = 5, *, group: str = "col
                 "Properties": {
                     "Init": ["docker pull dockercloud/hello-world", "docker run -d -p 8080:80 dockercloud/hello-world"],
                     "Tags": {"tier": "web", "project": "infrakit"},
+                },
+            },
+        },
+    }
+
+
+def collabnix_processes(plugin: str = "instance-process", size: int = 5, *, group: str = "collabnix") -> dict[str, Any]:
+    """Return the collabnix group as real web servers: small Python programs, and a flavor that asks each for its page.
+
+    >>> collabnix_processes(size=3)["Properties"]["Flavor"]["Plugin"]
+    'flavor-probe'
+    """
+    return {
+        "ID": group,
+        "Properties": {
+            "Allocation": {"Size": size},
+            "Instance": {"Plugin": plugin, "Properties": {"Memory": "256M"}},
+            "Flavor": {
+                "Plugin": "flavor-probe",
+                "Properties": {
+                    "Init": list(_WEB_SERVER),
+                    "Tags": {"tier": "web", "project": "infrakit"},
+                    "Check": {"HTTP": "/"},
+                    "Interval": "500ms",
+                    "Timeout": "400ms",
+                    "Threshold": 3,
                 },
             },
         },
