@@ -28,7 +28,10 @@ FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Ending(NamedTuple):
-    """How a leader ended. ``code``: "died" by itself, or "killed" by somebody, which says nothing against its command."""
+    """How a leader ended. ``code``: "died" by itself, or "killed" by somebody, which says nothing against its command.
+
+    "unknown" where somebody else reaped it; it lived on through a restart of the plugin, so its command can live.
+    """
 
     code: str
     text: str
@@ -125,7 +128,10 @@ class Running:
         try:
             result = os.waitid(os.P_PIDFD, self._held, os.WEXITED | os.WNOHANG)
         except ChildProcessError:
-            return Ending("died", f"ended after {age:.1f} s; how is not known, its plugin was restarted meanwhile")
+            return Ending(
+                "died" if age < BEGINNING else "unknown",
+                f"ended after {age:.1f} s; how is not known, its plugin was restarted meanwhile",
+            )
         if result is None or result.si_code == os.CLD_EXITED:
             return Ending("died", f"exited with status {result.si_status if result else 0} after {age:.1f} s")
         name = signal.Signals(result.si_status).name if result.si_status in set(signal.Signals) else str(result.si_status)

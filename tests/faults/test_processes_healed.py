@@ -1,0 +1,287 @@
+"""Groups of real web servers: killed, stopped, crashing, their plugins killed; what is left at the end is what was wanted."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asking import ask
+from desk import Desk
+
+from ikdemo.instance import procfs
+from ikdemo.instance.spawn import MARK
+from ikdemo.lab.specs import collabnix_processes
+
+KILL, STOP = signal.SIGKILL, signal.SIGSTOP
+PLUGINS = {
+    "instance-process": ("ikdemo-instance-process", "--grace", "2s"),
+    "flavor-probe": ("ikdemo-flavor-probe",),
+    "group": ("infrakit-group-default", "--poll-interval", "1h"),
+}
+
+
+@pytest.fixture
+def web(desk: Desk) -> Iterator[Desk]:
+    """Give a desk with the three plugins of a group of web servers; at the end no process of it is left."""
+    desk.environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    for name in PLUGINS:
+        start(desk, name)
+    yield desk
+    for name in list(desk.processes):
+        desk.stop(name, KILL)
+    for pid in ours(desk):
+        os.kill(pid, KILL)
+
+
+def start(desk: Desk, name: str) -> None:
+    program, *flags = PLUGINS[name]
+    desk.start(program, name, *flags)
+
+
+def register(desk: Desk) -> Path:
+    return desk.plugins / "instance-process.instances"
+
+
+def ours(desk: Desk) -> list[int]:
+    """Return every process that was started for an instance, by what is in its environment."""
+    return [pid for pid, _ in procfs.marked(MARK, str(register(desk).resolve()))]
+
+
+def until(holds: Callable[[], Any], seconds: float = 15.0) -> Any:
+    """Wait until something holds, and return it."""
+    deadline = time.monotonic() + seconds
+    while not (found := holds()):
+        assert time.monotonic() < deadline, "it did not come to hold in time"
+        time.sleep(0.01)
+    return found
+
+
+def commit(desk: Desk, spec: dict[str, Any]) -> None:
+    (desk.cwd / "spec.json").write_text(json.dumps(spec))
+    done = desk.run("infrakit group commit spec.json")
+    assert done.returncode == 0, done.stderr
+
+
+def wait(desk: Desk) -> None:
+    done = desk.run("ikdemo group wait collabnix --timeout 20s")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def pids(desk: Desk) -> dict[str, int]:
+    """Return the process of each instance that is registered."""
+    found = {}
+    for path in register(desk).glob("*.json"):
+        try:
+            found[path.stem] = int(json.loads(path.read_text())["Pid"])
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def pages(desk: Desk) -> set[str]:
+    """Ask every instance for its page; return the IDs of those that answered."""
+    answered = set()
+    described = ask(desk.plugins / "instance-process", "Instance.DescribeInstances", {"Tags": {}})["Descriptions"] or []
+    for one in described:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{one['Tags']['port']}/", timeout=0.3) as page:
+                answered.add(page.read().decode().split()[0])
+        except OSError:
+            continue
+    return answered
+
+
+def all_answer(desk: Desk, number: int = 5) -> dict[str, int]:
+    """Wait until so many instances answer, and return the process of each."""
+    until(lambda: len(pages(desk)) == number)
+    found = pids(desk)
+    assert set(found) == pages(desk)
+    return found
+
+
+def test_the_example_is_the_lab_s_own_spec() -> None:
+    assert json.loads((Path(__file__).parents[2] / "examples" / "collabnix-processes.json").read_text()) == collabnix_processes()
+
+
+def test_a_killed_server_is_replaced_and_the_others_are_left_alone(web: Desk) -> None:
+    commit(web, collabnix_processes())
+    before = all_answer(web)
+    victim = sorted(before)[0]
+    os.kill(before[victim], KILL)
+    until(lambda: victim not in pids(web) and len(pids(web)) == 5)
+    after = all_answer(web)
+    assert {name: pid for name, pid in before.items() if name != victim}.items() <= after.items()
+    wait(web)
+    assert len(ours(web)) == 5
+
+
+def test_a_stopped_server_is_called_unhealthy_and_replaced(web: Desk) -> None:
+    commit(web, collabnix_processes())
+    before = all_answer(web)
+    until(lambda: healthy(web) == set(before))
+    victim = sorted(before)[0]
+    began = time.monotonic()
+    os.kill(before[victim], STOP)
+    until(lambda: victim not in pids(web) and len(pids(web)) == 5)
+    assert time.monotonic() - began < 3 * 0.5 + 1 + 1.5  # threshold times interval, and a second; the rest is for a busy machine
+    after = all_answer(web)
+    assert len(set(before) & set(after)) == 4
+    assert procfs.stat(before[victim]) is None
+
+
+def healthy(desk: Desk) -> set[str]:
+    """Return the instances that the probe has called healthy so far."""
+    since = {"Since": {"Stream": "", "Next": 0}, "Timeout": 0}
+    events = ask(desk.plugins / "flavor-probe", "Events.Watch", since)["Events"]
+    return {event["Instance"] for event in events if event["Code"] == "healthy"}
+
+
+def test_a_server_that_answers_slowly_once_stays(web: Desk) -> None:
+    commit(web, collabnix_processes(size=2))
+    before = all_answer(web, 2)
+    until(lambda: healthy(web) == set(before))
+    victim = sorted(before.values())[0]
+    os.kill(victim, STOP)
+    time.sleep(0.7)  # more than one check, less than three
+    os.kill(victim, signal.SIGCONT)
+    time.sleep(1.0)  # as long as a wrong verdict would need
+    assert all_answer(web, 2) == before
+
+
+def test_a_killed_plugin_knows_all_its_processes_again_and_misses_those_that_died(web: Desk) -> None:
+    commit(web, collabnix_processes())
+    before = all_answer(web)
+    wait(web)
+    web.stop("instance-process", KILL)
+    assert sorted(ours(web)) == sorted(before.values())
+    start(web, "instance-process")
+    assert all_answer(web) == before
+    wait(web)
+    assert pids(web) == before
+    web.stop("instance-process", KILL)
+    victim = sorted(before)[0]
+    os.kill(before[victim], KILL)
+    start(web, "instance-process")
+    until(lambda: len(pids(web)) == 5)
+    after = all_answer(web)
+    assert len(after.items() & before.items()) == 4
+    assert sorted(ours(web)) == sorted(after.values())
+
+
+def test_a_command_that_crashes_at_once_is_tried_less_and_less_and_why_says_so(web: Desk) -> None:
+    spec = collabnix_processes(size=1)
+    spec["Properties"]["Flavor"]["Properties"]["Init"] = [
+        f"echo x >> {web.cwd}/starts",
+        "echo cannot open the shop >&2",
+        "exit 7",
+    ]
+    commit(web, spec)
+    starts = web.cwd / "starts"
+    until(lambda: starts.exists() and len(starts.read_text().split()) >= 4)
+    time.sleep(3.0)  # the span in which a hot loop would start hundreds
+    assert len(starts.read_text().split()) <= 8
+    why = web.run("ikdemo group why collabnix").stdout
+    assert "exited with status 7" in why
+    assert "cannot open the shop" in why
+    assert "backing-off" in why
+    commit(web, collabnix_processes(size=1))
+    all_answer(web, 1)
+
+
+def test_a_program_that_does_not_exist_is_a_reason_and_no_hot_loop(web: Desk) -> None:
+    spec = collabnix_processes(size=2)
+    spec["Properties"]["Instance"]["Properties"] = {"Command": ["no-such-program"]}
+    commit(web, spec)
+    why = until(lambda: (said := web.run("ikdemo group why collabnix").stdout) and "backing-off" in said and said)
+    assert "cannot run no-such-program: there is no such program" in why
+    assert list(register(web).iterdir()) == []
+
+
+def test_nothing_is_left_after_a_group_was_destroyed(web: Desk) -> None:
+    spec = collabnix_processes()
+    init = spec["Properties"]["Flavor"]["Properties"]["Init"]
+    spec["Properties"]["Flavor"]["Properties"]["Init"] = ["sleep 1000 & (trap '' TERM; sleep 1000; sleep 1000) &", *init]
+    commit(web, spec)
+    all_answer(web)
+    assert len(ours(web)) > 10
+    done = web.run("infrakit group destroy collabnix")
+    assert done.returncode == 0, done.stderr
+    assert ours(web) == []
+    assert list(register(web).iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", ["its standard input ends", "it is asked to end"])
+def test_a_plugin_that_ends_with_its_parent_takes_its_instances_along(web: Desk, ending: str) -> None:
+    web.stop("instance-process")
+    command = [*web.program("ikdemo-instance-process"), "--exit-with-stdin", "--grace", "2s"]
+    with (web.root / "log").open("w") as log:
+        process = subprocess.Popen(command, env=web.environment, cwd=web.cwd, stdin=subprocess.PIPE, stderr=log)
+    until(lambda: served(web.plugins / "instance-process"))
+    commit(web, collabnix_processes())
+    all_answer(web)
+    web.stop("group", KILL)
+    assert process.stdin is not None
+    if ending == "it is asked to end":
+        process.terminate()
+    else:
+        process.stdin.close()
+    assert process.wait(15) == 0
+    assert ours(web) == []
+    assert list(register(web).iterdir()) == []
+    process.stdin.close()
+
+
+def served(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
+def test_plugins_that_just_stop_leave_the_instances_running(web: Desk) -> None:
+    commit(web, collabnix_processes(size=2))
+    before = all_answer(web, 2)
+    for name in ("group", "instance-process"):
+        assert web.stop(name) == 0
+    assert sorted(ours(web)) == sorted(before.values())
+    for name in ("instance-process", "group"):
+        start(web, name)
+    wait(web)
+    assert all_answer(web, 2) == before
+
+
+@pytest.mark.timeout(120)
+def test_after_many_kills_of_anything_there_are_exactly_the_wanted_ones(web: Desk) -> None:
+    commit(web, collabnix_processes())
+    dice = random.Random(5)
+    killed = 0
+    while killed < 30:
+        living = sorted(pids(web).values())
+        if dice.random() < 0.15:
+            name = dice.choice(sorted(PLUGINS))
+            web.stop(name, KILL)
+            start(web, name)
+        elif living:
+            try:
+                os.kill(dice.choice(living), dice.choice((KILL,) * 6 + (signal.SIGTERM, STOP)))
+            except ProcessLookupError:
+                continue
+        killed += 1
+        time.sleep(dice.random() * 0.3)
+    until(lambda: len(pages(web)) == 5, 60)
+    wait(web)
+    after = all_answer(web)
+    assert sorted(ours(web)) == sorted(after.values())
+    slots = [json.loads((register(web) / f"{name}.json").read_text())["Slot"] for name in after]
+    assert sorted(slots) == ["0", "1", "2", "3", "4"]
+    assert {path.suffix for path in register(web).iterdir()} == {".json", ".log"}
+    assert len(list(register(web).iterdir())) == 10
