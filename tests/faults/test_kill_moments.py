@@ -69,16 +69,17 @@ class Life:
         self.hits += work_left() > 0
         self.logs += self.desk.log(self.victim)
         self.restart()
-        if not came_through(asked) and not self.is_remembered(method):
+        if not came_through(asked) and not self.is_remembered(method, params):
             self.ask(method, **params)
 
     def restart(self) -> None:
         flags = list(PROGRAMS[self.victim])
         self.desk.start(flags[0], self.victim, *flags[1:], *([str(self.desk.instances)] if flags[-1] == "--dir" else []))
 
-    def is_remembered(self, method: str) -> bool:
-        known = bool(self.ask("Group.InspectGroups")["Groups"])
-        return not known if method == "Group.DestroyGroup" else known
+    def is_remembered(self, method: str, params: dict[str, Any]) -> bool:
+        """Say whether the group plugin has taken in what was asked for, although the answer was lost."""
+        kept = [group["Properties"]["Instance"] for group in self.ask("Group.InspectGroups")["Groups"] or []]
+        return not kept if method == "Group.DestroyGroup" else params["Spec"]["Properties"]["Instance"] in kept
 
     def notes(self) -> dict[str, tuple[str, str]]:
         """Return slot and configuration of every instance file, by name."""
