@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Iterator
 
 from ..spi.documents import GROUP_TAG
 from ..spi.errors import PluginFailure
 from ..spi.events import Emit, Event
-from . import procfs
 from .output import Outputs, cut
 from .register import Record, Register
 from .running import Ending, Running
-from .spawn import MARK
+from .strays import end_strays
 
 CUT_EVERY = 1.0
 """Seconds between two looks at the length of the outputs."""
@@ -58,9 +56,7 @@ class Living:
                 self._bury(record, Ending("died", "ended while its plugin was away"))
         for instance in self.register.orphaned_logs(set(self._running)):
             self.register.remove(instance)
-        for pid, variables in procfs.marked(MARK, str(self.register.path)):
-            if os.fsdecode(variables.get(b"INSTANCE_ID", b"")) not in self._running and pid != os.getpid():
-                _end_stray(pid)
+        end_strays(self.register.path, below=False, but=self._running)
         self._cutting = asyncio.create_task(self._cut(), name="cutting of outputs")
 
     async def leave(self) -> None:
@@ -127,9 +123,3 @@ class Living:
             await asyncio.sleep(CUT_EVERY)
             for running in self:
                 cut(self.register.log(running.record.id))
-
-
-def _end_stray(pid: int) -> None:
-    if (now := procfs.stat(pid)) is not None:
-        log.warning("Process %d belongs to no living instance and is killed", pid)
-        procfs.kill(pid, now.start)

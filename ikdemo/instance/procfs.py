@@ -1,7 +1,7 @@
-"""What the kernel says of processes: who is in a process group, who carries a mark in its environment, who is still the same.
+"""What the kernel says of processes: who is in a process group, what is in its environment, who is still the same.
 
 The only reader of ``/proc``. A pid alone is nobody's name, it is given away again; a pid and its start time in one boot are.
-Called by ``running``, ``living`` and ``process``.
+Called by ``running``, ``strays`` and ``process``.
 """
 
 from __future__ import annotations
@@ -77,15 +77,15 @@ def members(leader: int, start: int) -> list[int]:
     return [pid for pid, one in found if one is not None and one.lives and one.group == one.session == leader]
 
 
-def marked(name: str, value: str) -> Iterator[tuple[int, dict[bytes, bytes]]]:
-    """Yield every living process that was started with an environment variable of this value, and its environment."""
-    wanted = os.fsencode(f"{name}={value}")
+def with_variable(name: str) -> Iterator[tuple[int, dict[bytes, bytes]]]:
+    """Yield every living process that was started with this environment variable, and its environment."""
+    wanted = os.fsencode(f"{name}=")
     for pid in pids():
         try:
             variables = Path(_PROC, str(pid), "environ").read_bytes().split(b"\0")
         except OSError:
             continue  # somebody else's, or gone meanwhile
-        if wanted in variables:
+        if any(row.startswith(wanted) for row in variables):
             yield pid, dict(row.partition(b"=")[::2] for row in variables if row)
 
 

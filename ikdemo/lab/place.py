@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from ..disk import Lease
+from ..instance.strays import end_strays
 from ..spi.errors import IkdemoError
 
 PREFIX = "ikdemo-lab-"
@@ -41,7 +42,8 @@ class Place:
         return directory
 
     def remove(self) -> None:
-        """Give the directory back, with everything in it."""
+        """Give the directory back, with everything in it, and end what a killed plugin left running from it."""
+        end_strays(self.root)
         shutil.rmtree(self.root, ignore_errors=True)
         self._lease.release()
 
@@ -63,5 +65,6 @@ def sweep(parent: Path) -> None:
             lease = Lease(left)
         except (OSError, IkdemoError):
             continue
+        end_strays(left)
         shutil.rmtree(left, ignore_errors=True)
         lease.release()

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from asking import ask
 from desk import Desk
+from marked import marked
 
 from ikdemo.instance import procfs
-from ikdemo.instance.spawn import MARK
 from ikdemo.lab.specs import collabnix_processes
 
 KILL, STOP = signal.SIGKILL, signal.SIGSTOP
@@ -55,7 +55,7 @@ def register(desk: Desk) -> Path:
 
 def ours(desk: Desk) -> list[int]:
     """Return every process that was started for an instance, by what is in its environment."""
-    return [pid for pid, _ in procfs.marked(MARK, str(register(desk).resolve()))]
+    return marked(register(desk))
 
 
 def until(holds: Callable[[], Any], seconds: float = 15.0) -> Any:

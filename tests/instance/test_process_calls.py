@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from marked import marked
 from msgspec import Raw
 
 from ikdemo.instance import output, procfs, running
 from ikdemo.instance.process import ProcessInstances
-from ikdemo.instance.spawn import MARK
 from ikdemo.spi.documents import Description, InstanceSpec
 from ikdemo.spi.errors import PluginFailure, SpecError
 from ikdemo.spi.events import Event
@@ -51,7 +51,7 @@ def pid_of(directory: Path, instance: str) -> int:
 
 
 def left(directory: Path) -> list[int]:
-    return [pid for pid, _ in procfs.marked(MARK, str(directory.resolve()))]
+    return marked(directory)
 
 
 @asynccontextmanager

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from marked import marked
 from msgspec import Raw
 
 from ikdemo.instance import procfs
 from ikdemo.instance.process import ProcessInstances
-from ikdemo.instance.spawn import MARK
 from ikdemo.spi.documents import InstanceSpec
 from ikdemo.spi.errors import InUse, PluginFailure
 from ikdemo.spi.events import Event
@@ -30,7 +30,7 @@ SLEEPER = InstanceSpec(Raw(b'{"Command": ["sleep", "1000"]}'), {"infrakit.group"
 def directory(tmp_path: Path) -> Iterator[Path]:
     """Give a register's directory; processes that are left at the end are killed."""
     yield tmp_path / "p"
-    for pid, _ in procfs.marked(MARK, str(tmp_path / "p")):
+    for pid in marked(tmp_path / "p"):
         os.kill(pid, signal.SIGKILL)
 
 
@@ -105,7 +105,7 @@ def test_a_forged_record_that_is_right_about_pid_and_start_is_the_same_process(d
         made, told = await begin(directory, takes_along=True)
         assert told == []
         await made.stop()
-        assert list(procfs.marked(MARK, str(directory))) == []
+        assert marked(directory) == []
 
     run(story)
 
@@ -125,7 +125,7 @@ async def story():
 asyncio.run(story())
 """
     assert subprocess.run([sys.executable, "-c", code], timeout=30).returncode == -signal.SIGKILL
-    [(orphan, _)] = procfs.marked(MARK, str(directory))
+    [orphan] = marked(directory)
     assert list(directory.glob("*.json")) == []
 
     async def story() -> None:
@@ -153,9 +153,9 @@ def test_children_that_outlived_their_leader_while_the_plugin_was_away_are_ended
         await made.stop()
         os.kill(leader, signal.SIGKILL)
         os.waitpid(leader, 0)
-        assert len(list(procfs.marked(MARK, str(directory)))) == 1
+        assert len(marked(directory)) == 1
         made, _ = await begin(directory)
-        while list(procfs.marked(MARK, str(directory))):
+        while marked(directory):
             await asyncio.sleep(0.01)
         await made.stop()
 
