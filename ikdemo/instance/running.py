@@ -90,7 +90,8 @@ class Running:
 
     async def _is_gone(self, seconds: float) -> bool:
         try:
-            await asyncio.wait_for(self._gone.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._gone.wait()
         except TimeoutError:
             return False
         return True

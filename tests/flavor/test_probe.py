@@ -238,6 +238,21 @@ def test_what_nobody_asks_about_is_named_once_and_then_forgotten() -> None:
     run(story)
 
 
+def test_what_is_drained_is_checked_no_more_at_whatever_moment_that_was() -> None:
+    async def story() -> None:
+        async with serving() as (server, instance), probing() as (probe, _):
+            for number in range(400):
+                await probe.healthy(properties({"HTTP": "/"}, Interval="10ms"), instance)
+                await asyncio.sleep(number / 400 * 0.004)
+                await probe.drain(properties({"HTTP": "/"}), instance)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            await server.deserted()
+            assert [task for task in asyncio.all_tasks() if "Watched" in repr(task.get_coro())] == []
+
+    run(story)
+
+
 def test_another_check_of_the_same_instance_starts_over() -> None:
     async def story() -> None:
         async with serving() as (_, instance), probing() as (probe, told):

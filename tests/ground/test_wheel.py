@@ -28,7 +28,8 @@ def test_the_core_installs_without_the_lab(tmp_path: Path) -> None:
 
     assert run(tmp_path / "fresh/bin/infrakit", "version", cwd=tmp_path).startswith("Version: ")
     flavors = ("infrakit-flavor-vanilla", "infrakit-flavor-combo", "infrakit-flavor-zookeeper")
-    for program in ("infrakit-group-default", "infrakit-instance-file", *flavors):
+    ours = ("ikdemo-instance-process", "ikdemo-flavor-probe")
+    for program in ("infrakit-group-default", "infrakit-instance-file", *flavors, *ours):
         assert "Version: 0.1.0" in run(tmp_path / "fresh/bin" / program, "version", cwd=tmp_path)
     assert run(python, "-c", "import ikdemo; print(ikdemo.Group.__name__, ikdemo.Lab.__name__)", cwd=tmp_path) == "Group Lab\n"
 
