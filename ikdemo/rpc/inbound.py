@@ -173,7 +173,7 @@ class InboundConnection(asyncio.Protocol):
             self._task = None
             if self._lost:
                 self._connections.discard(self)
-        if not keep_alive:
+        if not keep_alive or self._ended:  # it may have ended while the answer was on its way
             self.close()
         elif not self._lost:
             now = self._loop.time()

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from ikdemo.rpc import http
+from ikdemo.spi.documents import InstanceSpec
 
 BODY = b'{"jsonrpc":"2.0","method":"Instance.DescribeInstances","params":{},"id":1}'
 REPLY = b'{"jsonrpc":"2.0","result":{"Descriptions":[]},"id":1}\n'
@@ -231,5 +232,22 @@ def test_curl_reads_the_refusal_of_a_body_that_is_too_large(serve: Any, plugins:
                 curl = await asyncio.create_subprocess_exec(*args, "http://a/", stdout=subprocess.PIPE, stderr=sys.stderr)
                 said, _ = await curl.communicate()
                 assert said == b"a request body may have 8 MiB413"
+
+    bounded(story())
+
+
+def test_a_client_that_ends_while_a_large_answer_is_on_its_way_gets_all_of_it(serve: Any, plugins: Any, bounded: Any) -> None:
+    async def story() -> None:
+        instances = plugins.instances()
+        instances.made = {f"instance-{n}": (InstanceSpec(tags={"note": "x" * 1000}), None) for n in range(2000)}
+        async with serve(instances) as server:
+            reader, writer = await asyncio.open_unix_connection(str(server.path))
+            writer.write(post(close=False))
+            await reader.readexactly(1)  # the answer has begun, and more of it waits than the kernel takes
+            writer.write_eof()
+            said = await asyncio.wait_for(reader.read(-1), 10)
+            assert len(said) > 2_000_000
+            writer.close()
+            await writer.wait_closed()
 
     bounded(story())
