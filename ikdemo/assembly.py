@@ -23,6 +23,7 @@ from .rpc.proxies import FlavorClient, GroupClient, InstanceClient
 from .rpc.ring import Ring
 from .rpc.server import Server
 from .spi.contracts import Lifecycle, Lookup, Plugin
+from .spi.errors import SpecError
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +90,10 @@ async def _run(make: Callable[[Lookup], Plugin], name: str, directory: Path, exi
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     if exit_with_stdin:
-        loop.add_reader(sys.stdin.fileno(), _watch_stdin, ended)
+        try:
+            loop.add_reader(sys.stdin.fileno(), _watch_stdin, ended)
+        except PermissionError:  # a file, or /dev/null: it has no end that could be waited for
+            raise SpecError("--exit-with-stdin needs a pipe or a terminal as standard input") from None
     peers = Peers(directory)
     try:
         async with await serve(make(peers), name=name, directory=directory) as serving:

@@ -11,8 +11,6 @@ import sys
 import time
 from pathlib import Path
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-
 
 class Desk:
     """One plugin directory, the plugins started in it, and a folder to run commands in."""

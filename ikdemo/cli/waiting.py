@@ -39,7 +39,8 @@ async def wait(call: Call) -> None:
                         print(f"{time.monotonic() - began:7.1f}s  {text}", flush=True)
                 said = set(sentences(reasons))
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(woken.wait(), POLL)
+                    async with asyncio.timeout(POLL):
+                        await woken.wait()
                 woken.clear()
     except TimeoutError:
         raise NotConverged(f"{group} is not as committed after {format_duration(call['timeout'])}", sentences(reasons)) from None

@@ -216,6 +216,7 @@ class Supervisor:
 
     async def _sleep(self, seconds: float) -> None:
         try:
-            await asyncio.wait_for(self._wake.wait(), max(seconds, 0.001))
+            async with asyncio.timeout(max(seconds, 0.001)):
+                await self._wake.wait()
         except TimeoutError:
             pass

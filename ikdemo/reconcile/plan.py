@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from ..spi.documents import Health
 from ..spi.plans import Plan, Reason
 from .draft import Draft
+from .health import unhealthy_in_a_row
 from .places import Places, assign
 from .rolling import is_rolling, roll, with_surge
 from .world import Desired, Memory, Observation
@@ -42,7 +43,7 @@ def plan(desired: Desired, observed: Observation, memory: Memory, now: float) ->
         for seen in observed.instances:
             draft.destroy(seen, "surplus", "the group is being destroyed")
         return draft.finish(converged=not observed.instances)
-    sick = _sick(draft)
+    sick = {one for one, times in unhealthy_in_a_row(observed, memory).items() if times >= desired.sick_after}
     places = assign(desired, observed.instances, sick)
     _remove_surplus(draft, places)
     rolling = is_rolling(desired, observed)
@@ -54,12 +55,6 @@ def plan(desired: Desired, observed: Observation, memory: Memory, now: float) ->
     else:
         _name_outdated(draft, places)
     return draft.finish(converged=not draft.reasons)
-
-
-def _sick(draft: Draft) -> set[str]:
-    """Return the IDs of instances that were unhealthy often enough in a row, this answer included."""
-    before, enough = draft.memory.sick, draft.desired.sick_after
-    return {s.id for s in draft.observed.instances if s.health is Health.UNHEALTHY and before.get(s.id, 0) + 1 >= enough}
 
 
 def _remove_surplus(draft: Draft, places: Places) -> None:
@@ -83,7 +78,10 @@ def _heal_sick(draft: Draft, places: Places, sick: set[str]) -> None:
     enough = draft.desired.sick_after
     cause = f"it was unhealthy {enough} times in a row" if enough > 1 else "it is unhealthy"
     for slot, seen in patients:
-        draft.destroy(seen, "unhealthy", cause, slot=slot)
+        if seen.health is Health.UNHEALTHY:
+            draft.destroy(seen, "unhealthy", cause, slot=slot)
+        else:  # nobody asked this time: it may be well again
+            draft.because("unhealthy", f"instance {seen.id}: {cause}", slot=slot, instance=seen.id, awaits="news of its health")
 
 
 def _fill_missing(draft: Draft, places: Places) -> None:

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 
 from msgspec import structs
 
-from ..spi.documents import Health
 from ..spi.plans import Outcome, Plan
 from .backoff import backoff
+from .health import unhealthy_in_a_row
 from .rolling import proven, with_surge
 from .world import EXPECTED_FOR, Death, Desired, Memory, Observation, Trouble
 
@@ -42,7 +42,7 @@ def settle(
     ledger = _Ledger(with_surge(desired, observed), observed, memory, now)
     for outcome in outcomes:
         ledger.enter(outcome)
-    sick, proofs = _sick(observed, memory), proven(desired, observed, memory, now)
+    sick, proofs = unhealthy_in_a_row(observed, memory), proven(desired, observed, memory, now)
     return Memory(ledger.troubled, ledger.made, sick, proofs, ledger.expected, since)
 
 
@@ -111,14 +111,3 @@ class _Ledger:
         """Count an attempt and say when the next one may be."""
         attempts = self.troubled[key].attempts + 1 if key in self.troubled else 1
         self.troubled[key] = Trouble(attempts, self._now + backoff(self._desired.group, key, attempts), error, terminal)
-
-
-def _sick(observed: Observation, memory: Memory) -> dict[str, int]:
-    """Count unhealthy answers in a row: a healthy one starts again, an unknown one is no evidence."""
-    counts = {}
-    for seen in observed.instances:
-        before = memory.sick.get(seen.id, 0)
-        count = before + 1 if seen.health is Health.UNHEALTHY else 0 if seen.health is Health.HEALTHY else before
-        if count:
-            counts[seen.id] = count
-    return counts

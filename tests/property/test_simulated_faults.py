@@ -101,6 +101,16 @@ def test_the_sick_are_replaced_one_or_two_at_a_time_and_not_when_most_are_sick()
     assert simulation.settle_down(200)
 
 
+def test_the_sick_stay_sick_while_nobody_asks() -> None:
+    """A pass that does not ask for health (unknown) does not make a group whose healing has stopped look whole."""
+    unasked = Observation(tuple(Seen(f"i-{n}", slot=str(n), sha="v1") for n in range(SIZE)))
+    most = Memory(sick={f"i-{n}": 3 for n in range(4)})
+    assert {reason.code for reason in plan(group(), unasked, most, 0.0).reasons} == {"too-many-sick"}
+    one = plan(group(), unasked, Memory(sick={"i-0": 3, "i-1": 2}), 0.0)
+    assert one.actions == ()  # it may be well again
+    assert [(reason.code, reason.instance) for reason in one.reasons] == [("unhealthy", "i-0")]
+
+
 def test_attempts_in_a_slot_stay_below_25_in_ten_minutes_however_they_fail() -> None:
     for seed in range(20):
         simulation = Simulation(group(size=1), random.Random(seed).random, Faults(refused=1.0))
