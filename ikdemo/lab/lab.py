@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..instance.register import Record
 from ..reconcile.plan import sentences
 from ..spi.contracts import GroupPlugin
 from ..spi.decode import decode
@@ -20,7 +21,7 @@ from ..spi.errors import IkdemoError, NotConverged, OutcomeUnknown, PluginUnavai
 from ..spi.events import Event
 from ..spi.plans import Reason
 from ..spi.text import indent
-from .bench import Bench
+from .bench import PROGRAMS, Bench
 from .check import Check, Point
 from .live import LiveView
 from .passes import Pass, reasons
@@ -29,6 +30,7 @@ from .rollout import Rollout
 from .shell import run
 from .specs import text_of
 from .table import Table
+from .victims import choose, number_of, record_of, send
 
 T = TypeVar("T")
 LAG = 1.0
@@ -125,21 +127,42 @@ class Lab(Bench):
         """List all instances of one instance plugin, of whichever group."""
         return self._instance_table(self._call(self._instances(plugin)))
 
+    def processes(self, group: str) -> Table:
+        """List the processes of a group whose instances are processes: where they answer, and who they are."""
+        return _process_table(self._records(group))
+
+    def health(self, group: str) -> Table:
+        """Ask the group's flavor what it thinks of each instance."""
+        rows = self._call(self._opinions(group, decode(self._spec(group).properties, GroupProperties)))
+        return Table(["slot", "instance", "health"], rows, empty="There is no instance.")
+
     def kill(self, group: str, n: int = 1, *, seed: int | None = None) -> Table:
-        """Remove the files of ``n`` instances of a group, as ``rm`` would. The plugins are not told; the moment is recorded."""
+        """End ``n`` instances of a group: remove their files, as ``rm`` would, or ``kill -9`` their processes.
+
+        The plugins are not told; the moment is recorded.
+        """
         plugin = self._instance_plugin(group)
+        if self._programs.get(plugin) == PROGRAMS["instance-process"]:
+            return self.signal(group, "KILL", n, seed=seed)
         directory = self.directory(plugin)
         living = sorted((_slot(one).zfill(9), one.id, _slot(one)) for one in self._call(self._instances(plugin, group)))
-        if n > len(living):
-            raise IkdemoError(f"Group {group!r} has only {len(living)} instances, so {n} of them cannot be removed")
-        chosen = sorted(random.Random(seed).sample(living, n))
-        now = time.time()
-        self._record.add(
-            Event("fault", now, "lab", group, instance, slot, text="removed the file of") for _, instance, slot in chosen
-        )
-        for _, instance, _ in chosen:
+        chosen = [(slot, instance) for _, instance, slot in choose(group, living, n, seed)]
+        self._strike(group, "removed the file of", chosen)
+        for _, instance in chosen:
             (directory / instance).unlink(missing_ok=True)
-        return Table(["slot", "removed"], [(slot or "-", instance) for _, instance, slot in chosen])
+        return Table(["slot", "removed"], [(slot or "-", instance) for slot, instance in chosen])
+
+    def signal(self, group: str, name: str, n: int = 1, *, slot: str = "", seed: int | None = None) -> Table:
+        """Send a signal, such as KILL or STOP, to the processes of ``n`` instances of a group; the moment is recorded.
+
+        With ``slot``, only the instance in that slot is chosen from.
+        """
+        living = [row for row in self._records(group) if slot in ("", row[0])]
+        number, chosen = number_of(name), choose(group, living, n, seed)
+        self._strike(group, f"kill -{name} of", [(slot, record.id) for slot, record in chosen])
+        for _, record in chosen:
+            send(record, number)
+        return _process_table(chosen)
 
     def timeline(self, group: str | None = None, *, last: int | None = None, since_fault: bool = False) -> Table:
         """Tell in words what happened: everything, the ``last`` few lines, or what followed the last recorded fault."""
@@ -239,6 +262,25 @@ class Lab(Bench):
         tags = {GROUP_TAG: group} if group else {}
         return await (await self._peers.instance(plugin)).plugin.describe_instances(tags, slots=True)
 
+    def _records(self, group: str) -> list[tuple[str, Record]]:
+        """Return slot and record of every process of a group, in the order of slots; what has just ended is left out."""
+        plugin = self._instance_plugin(group)
+        register = self.plugin_dir / f"{plugin}.instances"
+        living = self._call(self._instances(plugin, group))
+        found = [(_slot(one), record) for one in living if (record := record_of(register, one.id)) is not None]
+        return sorted(found, key=lambda row: (row[0].zfill(9), row[1].id))
+
+    def _strike(self, group: str, text: str, victims: Sequence[tuple[str, str]]) -> None:
+        """Write down what is about to be done to these instances, each a slot and an ID."""
+        now = time.time()
+        self._record.add(Event("fault", now, "lab", group, instance, slot, text=text) for slot, instance in victims)
+
+    async def _opinions(self, group: str, spec: GroupProperties) -> list[tuple[str, str, str]]:
+        flavor = (await self._peers.flavor(spec.flavor.plugin)).plugin
+        living = await self._instances(spec.instance.plugin, group)
+        said = [(_slot(one) or "-", one.id, await flavor.healthy(spec.flavor.properties, one)) for one in living]
+        return sorted((slot, name, health.name.lower()) for slot, name, health in said)
+
     def _slots(self) -> dict[str, str]:
         return {name: event.slot for name, event in self._record.living().items()}
 
@@ -265,6 +307,11 @@ class Lab(Bench):
 
     def _last_said(self, group: str) -> str:
         return next((event.kind for event in reversed(self._record.events(group)) if event.kind in SAYS_CONVERGED), "")
+
+
+def _process_table(records: Sequence[tuple[str, Record]]) -> Table:
+    rows = [(slot or "-", record.id, record.port, record.pid) for slot, record in records]
+    return Table(["slot", "instance", "port", "pid"], rows, empty="There is no process.")
 
 
 def _slot(described: Description) -> str:

@@ -72,7 +72,7 @@ class LiveView:
 
     def __init__(self, group: str, record: Timeline, is_open: Callable[[], bool]) -> None:
         self.group, self._record, self._is_open = group, record, is_open
-        self._widget = _html_widget()
+        self._widget = html_widget()
         if self._widget is not None:
             self._widget.value = self.html()
             threading.Thread(target=self._refresh, name=f"live view of {group}", daemon=True).start()
@@ -112,7 +112,7 @@ def _line(event: Event, start: float) -> str:
     return f"{event.time - start:8.3f} s  {escape(event.plugin)}: {escape(sentence(event))}"
 
 
-def _html_widget() -> Any:
+def html_widget() -> Any:
     """Return an empty HTML widget, or None where widgets are not installed."""
     try:
         from ipywidgets import HTML

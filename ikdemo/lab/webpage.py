@@ -1,0 +1,126 @@
+"""A small web page about web servers: a tile for each, with its port, its process and what it said, and the same in words.
+
+``Visit`` is one round of questions, ``LivePage`` a picture of it that is kept fresh. Made by ``Servers``, which does the asking.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Any, NamedTuple
+
+from ..spi.errors import IkdemoError
+from .live import html_widget
+from .table import Table, say_seconds
+
+REDRAW = 0.2
+"""Seconds between two visits of a live page."""
+ANSWERS, SILENT, EMPTY = "#56B4E9", "#E69F00", "#FFFFFF"
+ACROSS = 5
+
+
+class Answer(NamedTuple):
+    """What came of one question: the page, or what was wrong; ``seconds`` until that was known."""
+
+    slot: str
+    instance: str
+    port: str
+    pid: str
+    page: str
+    wrong: str
+    seconds: float
+
+
+class Visit:
+    """One round of questions to all servers of a group. In a notebook it shows itself as tiles."""
+
+    def __init__(self, group: str, wanted: int, answers: Sequence[Answer]) -> None:
+        self.group, self.wanted, self.answers = group, wanted, list(answers)
+
+    @property
+    def whole(self) -> bool:
+        """Whether as many servers as are wanted gave their page, and no other is left."""
+        return len(self.answers) == self.wanted and not any(answer.wrong for answer in self.answers)
+
+    @property
+    def table(self) -> Table:
+        """The answers, one line each."""
+        rows = [(a.slot, a.port, a.pid, a.wrong or a.page, say_seconds(a.seconds)) for a in self.answers]
+        return Table(["slot", "port", "pid", "answer", "within"], rows, empty="There is no server to ask.")
+
+    @property
+    def words(self) -> str:
+        """The tiles in words."""
+        good = sum(not answer.wrong for answer in self.answers)
+        others = "".join(f" Slot {a.slot} (pid {a.pid}): {a.wrong}." for a in self.answers if a.wrong)
+        missing = self.wanted - len(self.answers)
+        lost = f" No process: {missing}." if missing > 0 else ""
+        return f"Group {self.group}: {good} of {self.wanted} servers answer.{others}{lost}"
+
+    def svg(self) -> str:
+        """Return the tiles as SVG text: colour, border and words say the same."""
+        seen = {answer.slot: answer for answer in self.answers}
+        slots = sorted({*seen, *map(str, range(self.wanted))} if all(map(str.isdecimal, seen)) else seen, key=_in_order)
+        height = 34 + 90 * ((len(slots) + ACROSS - 1) // ACROSS)
+        headline = self.words.partition(". ")[0].rstrip(".")  # the tiles say the rest
+        parts = [f'<text x="4" y="20" font-size="15" font-weight="bold">{escape(headline)}.</text>']
+        parts += [_tile(slot, seen.get(slot), index) for index, slot in enumerate(slots)]
+        head = f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(self.words)}" width="800"'
+        return f'{head} height="{height}" viewBox="0 0 800 {height}" font-family="sans-serif">{"".join(parts)}</svg>'
+
+    def __repr__(self) -> str:
+        return self.words
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        data, words = b64encode(self.svg().encode()).decode(), escape(self.words)
+        return {"text/plain": self.words, "text/html": f'<img alt="{words}" src="data:image/svg+xml;base64,{data}"/>'}
+
+
+def _tile(slot: str, answer: Answer | None, index: int) -> str:
+    x, y = 4 + 159 * (index % ACROSS), 32 + 90 * (index // ACROSS)
+    if answer is None:
+        colour, dash, rows = EMPTY, "2 5", ("NO PROCESS", "", "")
+    else:
+        colour, dash = (SILENT, "7 4") if answer.wrong else (ANSWERS, "")
+        said = answer.wrong.upper() or f"answers in {say_seconds(answer.seconds)}"
+        rows = (said, f"instance-…{answer.instance[-6:]}", f"port {answer.port}, pid {answer.pid}")
+    lines = ((18, 12, f"slot {slot}"), (37, 14, rows[0]), (56, 12, rows[1]), (73, 12, rows[2]))
+    texts = "".join(
+        f'<text x="{x + 76}" y="{y + dy}" font-size="{size}" text-anchor="middle">{escape(row)}</text>' for dy, size, row in lines
+    )
+    stroke = f'stroke="#333" stroke-width="2" stroke-dasharray="{dash}"'
+    return f'<rect x="{x}" y="{y}" width="152" height="82" rx="6" fill="{colour}" {stroke}/>{texts}'
+
+
+class LivePage:
+    """The tiles of one group's servers, asked anew several times a second until the lab is closed."""
+
+    def __init__(self, visit: Callable[[], Visit]) -> None:
+        self._visit, self._still = visit, visit()
+        self._widget = html_widget()
+        if self._widget is not None:
+            self._widget.value = self._still.svg()
+            threading.Thread(target=self._refresh, name=f"web page of {self._still.group}", daemon=True).start()
+
+    def _refresh(self) -> None:
+        """Visit and redraw; an error, such as that of a closed lab, ends it and leaves the last picture."""
+        while self._widget is not None:
+            time.sleep(REDRAW)
+            try:
+                self._widget.value = self._visit().svg()
+            except (IkdemoError, OSError, RuntimeError):
+                return
+
+    def __repr__(self) -> str:
+        return f"Web page of group {self._still.group}"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        still = {**self._still._repr_mimebundle_(), "text/plain": repr(self)}
+        return still if self._widget is None else {**self._widget._repr_mimebundle_(), **still}
+
+
+def _in_order(slot: str) -> tuple[int, str]:
+    return (int(slot), "") if slot.isdecimal() else (2**31, slot)
