@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..spi.plans import Action, Code, Plan, Reason, Seen
 from .backoff import CAP
-from .world import EXPECTED_FOR, Desired, Memory, Observation, Slot, Trouble
+from .world import EXPECTED_FOR, Desired, Memory, Observation, Slot, Trouble, place_of
 
 
 class Draft:
@@ -28,8 +28,8 @@ class Draft:
         return Plan(tuple(self.actions), tuple(self.reasons), converged, wake_after)
 
     def because(self, code: Code, text: str, *, slot: str = "", instance: str = "", awaits: str = "", error: str = "") -> None:
-        """Give a reason; since when is remembered."""
-        since = self.memory.since.get((code, slot, instance), self.now)
+        """Give a reason; since when something is not as wanted there is remembered."""
+        since = self.memory.since.get(place_of(code, slot, instance), self.now)
         self.reasons.append(Reason(code, text, slot, instance, since, awaits, error))
 
     def provision(self, slot: Slot, *, has_room: bool) -> bool:

@@ -13,7 +13,7 @@ from ..spi.plans import Outcome, Plan
 from .backoff import backoff
 from .health import unhealthy_in_a_row
 from .rolling import proven, with_surge
-from .world import EXPECTED_FOR, Death, Desired, Memory, Observation, Trouble
+from .world import EXPECTED_FOR, Death, Desired, Memory, Observation, Trouble, place_of
 
 UNREACHABLE_WAIT = 1.0
 """Seconds until a plugin that could not be reached is asked again; its coming back usually wakes the loop before."""
@@ -36,7 +36,7 @@ def settle(
     >>> settle(group, Observation(), Memory(), Plan(), [failed], now=100.0).troubled["0"].attempts
     1
     """
-    since: dict[tuple[str, str, str], float] = {(r.code, r.slot, r.instance): r.since for r in plan.reasons}
+    since = {place_of(r.code, r.slot, r.instance): r.since for r in plan.reasons}
     if observed.error:
         return structs.replace(memory, since=since)
     ledger = _Ledger(with_surge(desired, observed), observed, memory, now)

@@ -84,6 +84,15 @@ def desired(group: str, properties: GroupProperties, sha: str, *, rolls: bool = 
     return Desired(group, sha, slots_of(allocation), pets=bool(allocation.logical_ids), rolls=rolls, pace=pace)
 
 
+def place_of(code: str, slot: str, instance: str) -> str:
+    """Return what a reason is about, as the key under which it is remembered since when.
+
+    >>> place_of("missing", "3", ""), place_of("surplus", "", "instance-7"), place_of("plugin-unreachable", "", "")
+    ('slot 3', 'instance-7', 'plugin-unreachable')
+    """
+    return f"slot {slot}" if slot else instance or code
+
+
 class Death(NamedTuple):
     """An instance that ended by itself, as its plugin reported; a deletion by somebody is none."""
 
@@ -126,7 +135,8 @@ class Memory(Struct, frozen=True):
     young. ``sick``: instance ID to consecutive unhealthy answers.
     ``proven``: while an update is under way, instance ID to the proof that it is well.
     ``expected``: with plugins that are not idempotent, what was provisioned and not yet seen (an ID, or a slot name when
-    no answer came) to the time until which it is awaited. ``since``: when each present reason was first given.
+    no answer came) to the time until which it is awaited. ``since``: slot or instance (for the
+    group itself: the code) to when something was first not as wanted there, whatever the reason is by now.
     """
 
     troubled: Mapping[str, Trouble] = {}
@@ -134,4 +144,4 @@ class Memory(Struct, frozen=True):
     sick: Mapping[str, int] = {}
     proven: Mapping[str, Proof] = {}
     expected: Mapping[str, float] = {}
-    since: Mapping[tuple[str, str, str], float] = {}
+    since: Mapping[str, float] = {}

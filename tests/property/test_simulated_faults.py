@@ -136,6 +136,18 @@ def test_what_dies_young_again_and_again_is_backed_off_and_forgiven_when_it_has_
     assert memory.troubled == {}
 
 
+def test_since_when_a_slot_is_not_as_wanted_survives_a_change_of_the_reason() -> None:
+    simulation = Simulation(group(size=1), random.Random(1).random, Faults(refused=1.0))
+    began = simulation.now
+    codes = set()
+    for _ in range(12):
+        (reason,) = simulation.look().plan.reasons
+        codes.add(reason.code)
+        assert reason.since == began
+        simulation.step()
+    assert codes == {"missing", "backing-off"}
+
+
 def test_a_deletion_never_causes_a_wait() -> None:
     simulation = Simulation(group(), random.Random(1).random)
     assert simulation.settle_down(5)
