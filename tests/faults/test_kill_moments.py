@@ -21,7 +21,9 @@ import pytest
 from asking import Refused, ask
 from desk import Desk
 
-SIZE = 40
+SIZE = 150
+EARLY = 110
+"""Kills come before so many instances are done: late enough to matter, early enough to hit on a busy machine as well."""
 LIVES = 112 if os.environ.get("IKDEMO_SOAK") else 4
 PROGRAMS = {
     "group": ("infrakit-group-default", "--poll-interval", "1h"),
@@ -38,7 +40,7 @@ def spec(note: str) -> dict[str, Any]:
             "Allocation": {"Size": SIZE},
             "Instance": {"Plugin": "instance-file", "Properties": {"Note": note}},
             "Flavor": {"Plugin": "flavor-vanilla", "Properties": {"Tags": {"tier": "web"}}},
-            "Updating": {"BatchSize": 4},
+            "Updating": {"BatchSize": 10},
         },
     }
 
@@ -60,7 +62,7 @@ class Life:
 
         What was refused or lost with the plugin that was killed is asked for once more if nobody remembers it.
         """
-        left_at_kill = SIZE - self.dice.randrange(SIZE)
+        left_at_kill = SIZE - self.dice.randrange(EARLY)
         asked = self.asking.submit(self.ask, method, **params)
         until = time.monotonic() + PATIENCE
         while work_left() > left_at_kill:
