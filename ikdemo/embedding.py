@@ -35,14 +35,10 @@ class _Here:
     async def flavor(self, name: str) -> Found[FlavorPlugin]:
         return Found(cast(FlavorPlugin, self._find(name, "Flavor")), self._plugins[name].offers)
 
-    async def events(self, name: str) -> AsyncIterator[EventBatch]:
+    def events(self, name: str) -> AsyncIterator[EventBatch]:
         if name not in self.rings:
             raise PluginNotFound(name)
-        at = Cursor()
-        while True:
-            batch = await self.rings[name].watch(at, 60.0, None)
-            at = Cursor(batch.stream, batch.next)
-            yield batch
+        return self.rings[name].follow()
 
     def _find(self, name: str, interface: str) -> Plugin:
         if name not in self._plugins:
@@ -68,10 +64,10 @@ class Group:
 
     async def __aenter__(self) -> Self:
         await self._groups.start(self._ring.append)
-        for name, plugin in self._plugins.items():
-            if isinstance(plugin, Lifecycle):
-                await plugin.start(self._here.rings[name].append)
         try:
+            for name, plugin in self._plugins.items():
+                if isinstance(plugin, Lifecycle):
+                    await plugin.start(self._here.rings[name].append)
             await self._groups.commit_group(self._spec)
         except BaseException:
             await self.__aexit__(None, None, None)
@@ -118,10 +114,7 @@ class Group:
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield the group's own events from the beginning, for ever."""
-        at = Cursor()
-        while True:
-            batch = await self._ring.watch(at, 60.0, None)
-            at = Cursor(batch.stream, batch.next)
+        async for batch in self._ring.follow():
             for event in batch.events:
                 yield event
 

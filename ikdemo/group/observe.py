@@ -59,16 +59,19 @@ async def _health(
 
     A flavor that tells changes of health has looked more than once before it tells one, so its word is enough.
     """
-    unknown = [Health.UNKNOWN] * len(described), SICK_AFTER
-    if not ask or not described:
-        return unknown
+    unknown = [Health.UNKNOWN] * len(described)
+    if not described:
+        return unknown, SICK_AFTER
     try:
         flavor = await lookup.flavor(properties.flavor.plugin)
     except IkdemoError:
-        return unknown
+        return unknown, SICK_AFTER
+    sick_after = 1 if "HealthEvents" in flavor.offers else SICK_AFTER  # also for what was said before, when nobody asks now
+    if not ask:
+        return unknown, sick_after
     if "ConstantHealth" in flavor.offers:
-        return [Health.HEALTHY] * len(described), SICK_AFTER
-    return await _judge(flavor.plugin, properties, described), 1 if "HealthEvents" in flavor.offers else SICK_AFTER
+        return [Health.HEALTHY] * len(described), sick_after
+    return await _judge(flavor.plugin, properties, described), sick_after
 
 
 async def _judge(flavor: FlavorPlugin, properties: GroupProperties, described: Sequence[Description]) -> list[Health]:

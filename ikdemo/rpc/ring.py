@@ -10,7 +10,7 @@ import asyncio
 import secrets
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 
 from msgspec.structs import replace
 
@@ -59,6 +59,14 @@ class Ring:
             if batch.events or batch.gap or left <= 0 or self._closed or not await self._more(left):
                 return batch
             since = Cursor(batch.stream, batch.next)
+
+    async def follow(self) -> AsyncIterator[EventBatch]:
+        """Yield batches for ever, from the oldest event held; for a reader in this process, which needs no cursor of its own."""
+        at = Cursor()
+        while True:
+            batch = await self.watch(at, LONGEST_WAIT)
+            at = Cursor(batch.stream, batch.next)
+            yield batch
 
     def close(self) -> None:
         """Answer everybody who waits, and let nobody wait from now on; for the end of the process."""
