@@ -1,6 +1,6 @@
 """A thread with an event loop of its own, so that a beginner's synchronous cell can use the asynchronous clients.
 
-A cell that blocks freezes the kernel's own loop; this one goes on, follows the event streams and answers. Used by ``Lab`` only.
+A cell that blocks freezes the kernel's own loop; this one goes on, follows the event streams and answers. Used by ``Line`` only.
 """
 
 from __future__ import annotations

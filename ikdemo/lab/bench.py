@@ -1,12 +1,12 @@
-"""The work bench under a lab: plugins that are started, served, stopped and killed, and a record of all they tell.
+"""The work bench under a lab: plugins that are started, served, stopped and killed.
 
-Owns the lab's directory, its processes, its background thread and its record, and ends them together. ``Lab`` puts the
-verbs of groups on top.
+Owns the lab's directory, its processes and its line to them, and ends them together. ``Groups`` puts the verbs of groups on top.
 """
 
 from __future__ import annotations
 
 import atexit
+import threading
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -14,12 +14,10 @@ from typing import Any, Self, TypeVar
 from ..rpc.peers import Peers
 from ..spi.contracts import Plugin
 from ..spi.errors import IkdemoError, InUse
-from .background import Background
-from .follow import Followers
+from .line import Line
 from .mute import Mute
 from .place import Place
 from .process import PluginProcess
-from .served import Served
 from .table import Table
 from .timeline import Timeline
 
@@ -42,12 +40,9 @@ class Bench:
         self._place = Place()
         self._programs: dict[str, str] = {}
         self._processes: dict[str, PluginProcess] = {}
-        self._ended: dict[str, str] = {}
-        self._served: dict[str, Served] = {}
         self._files: dict[str, str] = {}
-        self._record = Timeline()
-        self._background: Background | None = Background()
-        self._peers, self._followers = self._call(self._open())
+        self._starting = threading.Lock()  # a button and a cell may start the same plugin
+        self._line = Line(self._place.plugins)
         atexit.register(self.close)
 
     @property
@@ -104,29 +99,25 @@ class Bench:
 
     def stop_plugin(self, name: str) -> Table:
         """Stop a plugin gracefully, as Ctrl-C does; its socket goes away."""
-        self._end(name, PluginProcess.stop, "stopped")
+        self._end(name, PluginProcess.stop)
         return self.plugins()
 
     def kill_plugin(self, name: str) -> Table:
         """Kill a plugin as ``kill -9`` does; its socket stays behind and nobody answers there."""
-        self._end(name, PluginProcess.kill, "killed")
+        self._end(name, PluginProcess.kill)
         return self.plugins()
 
     def plugins(self) -> Table:
         """List the plugins of this lab."""
-        rows = [(name, program, self._state(name)) for name, program in self._programs.items()]
+        rows = [(name, program, self._state(name)) for name, program in list(self._programs.items())]
         return Table(["plugin", "program", "state"], sorted(rows), empty="No plugin was started yet.")
 
     def close(self) -> None:
         """Stop every plugin, the group plugins first, and remove the directory; a second call does nothing."""
-        if self._background is None:
+        if not self._line.open:
             return
         atexit.unregister(self.close)
-        for name in sorted(self._processes, key=lambda name: self._programs[name] != PROGRAMS["group"]):
-            self._end(name, PluginProcess.stop, "stopped")
-        self._call(self._shut())
-        self._background.close()
-        self._background = None
+        self._end_all()
         self._place.remove()
 
     def __enter__(self) -> Self:
@@ -135,21 +126,29 @@ class Bench:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def _record(self) -> Timeline:
+        return self._line.record
+
+    @property
+    def _peers(self) -> Peers:
+        return self._line.peers
+
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
-        if self._background is None:
-            work.close()
-            raise IkdemoError("This lab is closed. Make a new one: lab = Lab()")
-        return self._background.call(work)
+        return self._line.call(work)
 
-    async def _open(self) -> tuple[Peers, Followers]:
-        peers = Peers(self.plugin_dir)
-        return peers, Followers(peers, self._record)
+    def _begin_anew(self) -> None:
+        """End every plugin, empty the directory, and forget; the lab can be used again afterwards."""
+        self._end_all()
+        self._place.clear()
+        for known in (self._programs, self._processes, self._files):
+            known.clear()
+        self._line = Line(self._place.plugins)
 
-    async def _shut(self) -> None:
-        await self._followers.close()
-        for served in self._served.values():
-            await served.stop()
-        await self._peers.close()
+    def _end_all(self) -> None:
+        for name in sorted(self._processes, key=lambda name: self._programs[name] != PROGRAMS["group"]):
+            self._processes[name].stop()
+        self._line.close()
 
     def _launch(self, kind: str, name: str, flags: dict[str, str]) -> PluginProcess:
         if kind not in PROGRAMS:
@@ -163,38 +162,33 @@ class Bench:
         return started
 
     def _run(self, name: str, arguments: Sequence[str], program: str) -> PluginProcess:
-        self._must_be_free(name)
-        if name in self._processes:
-            self._processes[name].kill()  # it has ended by itself; this closes what is left of it
-        log = self._place.logs / f"{name}.log"
-        self._processes[name] = PluginProcess(name, arguments, plugin_dir=self.plugin_dir, log=log)
-        self._programs[name] = program
-        self._ended.pop(name, None)
-        return self._processes[name]
+        with self._starting:
+            self._must_be_free(name)
+            if name in self._processes:
+                self._processes[name].kill()  # it has ended by itself; this closes what is left of it
+            log = self._place.logs / f"{name}.log"
+            self._processes[name] = PluginProcess(name, arguments, plugin_dir=self.plugin_dir, log=log)
+            self._programs[name] = program
+            return self._processes[name]
 
     def _serve(self, plugin: Plugin, name: str, program: str) -> None:
         self._must_be_free(name)
-        served = Served(plugin, self.socket(name))
-        self._call(served.start())
-        self._served[name] = served
+        self._line.serve(plugin, name)
         self._programs[name] = program
 
     def _must_be_free(self, name: str) -> None:
-        if name in self._served or (name in self._processes and self._processes[name].running):
+        if self._line.serves(name) or (name in self._processes and self._processes[name].running):
             raise InUse(f"{name!r} is already running in this lab")
 
     def _answered(self, started: Sequence[PluginProcess]) -> Table:
-        self._call(self._followers.begin(started))
+        self._line.follow(started)
         return self.plugins()
 
-    def _end(self, name: str, how: Callable[[PluginProcess], None], state: str) -> None:
+    def _end(self, name: str, how: Callable[[PluginProcess], None]) -> None:
         if name not in self._processes:
             there = ", ".join(self._processes) or "none"
             raise IkdemoError(f"There is no plugin process {name!r} in this lab; there are: {there}")
         how(self._processes[name])
-        self._ended[name] = state
 
     def _state(self, name: str) -> str:
-        if name in self._served or self._processes[name].running:
-            return "running"
-        return self._ended.get(name) or f"ended: {self._processes[name].complaint()}"
+        return "running" if self._line.serves(name) else self._processes[name].state

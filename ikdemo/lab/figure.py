@@ -5,9 +5,9 @@ Nothing is said by colour alone: generations differ in hatch and number, stamps 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from ..reconcile.recovery import Episode, Life
+from ..reconcile.recovery import Episode, Level, Life
 from .lanes import BLUE, FILLS, GREY, VERMILION, Look, Window, draw_lanes, lanes, two_rooms, window
 from .table import say_seconds
 
@@ -15,13 +15,26 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from .recovery import Recovery
-
 STAMPS = ("fault", "detected", "first action", "recovered")
 MARKERS = ("X", "o", "s", "D")
 
 
-def draw(recovery: Recovery) -> Figure:
+class Fallen(Protocol):
+    """What is drawn: the record of a group that fell, up to the time ``until``."""
+
+    until: float
+    levels: list[Level]
+    lives: list[Life]
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def last(self) -> Episode: ...
+
+
+def draw(recovery: Fallen) -> Figure:
     """Return the figure of the last fall; raises IkdemoError when there was none."""
     fall = recovery.last
     view = window(fall.fault, recovery.until if fall.recovered is None else fall.recovered, before=0.25, after=0.5)
@@ -42,7 +55,7 @@ def _look(generation: int, life: Life) -> Look:
     return Look(FILLS[generation % len(FILLS)], inside, life.ended)
 
 
-def _draw_curve(axes: Axes, recovery: Recovery, view: Window) -> None:
+def _draw_curve(axes: Axes, recovery: Fallen, view: Window) -> None:
     before = sum(level.time <= view.start for level in recovery.levels)
     steps = [level for level in recovery.levels[max(0, before - 1) :] if level.time <= view.end]
     times = [view.at(level.time) for level in steps] + [view.at(view.end)]

@@ -1,6 +1,6 @@
 """Waits until plugins answer, and writes down all that they tell, across restarts, for as long as the lab lives.
 
-Only here is a plugin's stream turned into the lab's record. Lives in the lab's background thread; made by ``Bench``.
+Only here is a plugin's stream turned into the lab's record. Lives in the lab's background thread; made by ``Line``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,11 @@ class Followers:
                 self._tasks[process.name].cancel()  # it followed the process before this one
             followed = asyncio.Event()
             self._tasks[process.name] = asyncio.create_task(self._follow(process.name, followed))
-            await asyncio.wait_for(followed.wait(), START_WITHIN)
+            try:
+                async with asyncio.timeout(START_WITHIN):
+                    await followed.wait()
+            except TimeoutError:
+                raise PluginUnavailable(f"{process.name} answers, but tells nothing of what happens in it") from None
 
     async def close(self) -> None:
         """Follow nothing more."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable
 from html import escape
 from typing import Any
 
 from ..reconcile.recovery import Life
 from ..spi.events import Event
+from .line import Line
 from .recovery import Recovery
-from .timeline import Timeline, sentence
+from .timeline import sentence
 
 REDRAW = 0.1
 """Seconds between two pictures at least."""
@@ -70,8 +70,8 @@ def _tile(slot: str, lived: list[Life], index: int, across: int, recovery: Recov
 class LiveView:
     """The tiles and the last few events of one group, until the lab is closed."""
 
-    def __init__(self, group: str, record: Timeline, is_open: Callable[[], bool]) -> None:
-        self.group, self._record, self._is_open = group, record, is_open
+    def __init__(self, group: str, line: Line) -> None:
+        self.group, self._line, self._record = group, line, line.record
         self._widget = html_widget()
         if self._widget is not None:
             self._widget.value = self.html()
@@ -88,7 +88,7 @@ class LiveView:
     def _refresh(self) -> None:
         """Redraw after every change, and once more when what is new has become old."""
         seen, fresh_until = -1, 0.0
-        while self._is_open() and self._widget is not None:
+        while self._line.open and self._widget is not None:
             if len(self._record) != seen:
                 seen, fresh_until = len(self._record), time.monotonic() + FRESH + REDRAW
             elif time.monotonic() > fresh_until:

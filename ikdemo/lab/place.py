@@ -32,8 +32,7 @@ class Place:
         self._lease = Lease(self.root)
         self.plugins = self.root / "plugins"
         self.logs = self.root / "logs"
-        for directory in (self.plugins, self.logs):
-            directory.mkdir(mode=0o700)
+        self._furnish()
 
     def instances(self, name: str) -> Path:
         """Return the directory in which the file plugin of this name keeps its instances; it exists afterwards."""
@@ -41,11 +40,25 @@ class Place:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return directory
 
+    def clear(self) -> None:
+        """Empty the directory, and end what a killed plugin left running from it; it stays ours."""
+        end_strays(self.root)
+        for left in self.root.iterdir():
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
+        self._furnish()
+
     def remove(self) -> None:
         """Give the directory back, with everything in it, and end what a killed plugin left running from it."""
         end_strays(self.root)
         shutil.rmtree(self.root, ignore_errors=True)
         self._lease.release()
+
+    def _furnish(self) -> None:
+        for directory in (self.plugins, self.logs):
+            directory.mkdir(mode=0o700, exist_ok=True)
 
 
 def _parent() -> Path:

@@ -21,6 +21,7 @@ class PluginProcess:
 
     def __init__(self, name: str, arguments: Sequence[str], *, plugin_dir: Path, log: Path) -> None:
         self.name, self.log = name, log
+        self._ended = ""
         self._log_from = log.stat().st_size if log.exists() else 0
         with log.open("ab") as stream:
             self._process = subprocess.Popen(
@@ -41,6 +42,11 @@ class PluginProcess:
     def running(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def state(self) -> str:
+        """Say "running", how it was ended, or what it said when it ended by itself."""
+        return "running" if self.running else self._ended or f"ended: {self.complaint()}"
+
     def complaint(self) -> str:
         """Return the last line that the program wrote to its log since it was started."""
         lines = self.log.read_bytes()[self._log_from :].decode("utf-8", "replace").split("\n")
@@ -54,6 +60,7 @@ class PluginProcess:
         except subprocess.TimeoutExpired:
             pass
         self.kill()
+        self._ended = "stopped"
 
     def kill(self) -> None:
         """End the plugin as ``kill -9`` does: at once, its socket stays behind."""
@@ -61,3 +68,4 @@ class PluginProcess:
         self._process.wait()
         if self._process.stdin is not None:
             self._process.stdin.close()
+        self._ended = "killed"

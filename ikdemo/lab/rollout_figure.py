@@ -6,7 +6,8 @@ Called by ``Rollout``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from ..reconcile.recovery import Life
 from .lanes import BLUE, FILLS, GREY, VERMILION, Look, Window, draw_lanes, lanes, two_rooms, window
@@ -15,12 +16,25 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from .rollout import Rollout
-
 NEW, OLD = FILLS[1], (FILLS[0], *FILLS[2:])
 
 
-def draw(rollout: Rollout) -> Figure:
+class Rolled(Protocol):
+    """What is drawn: an update that brought the configuration ``sha``. ``counts`` are time, living, and how many are new."""
+
+    lives: list[Life]
+    sha: str
+    size: int
+    began: float
+    until: float
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def counts(self) -> Sequence[tuple[float, int, int]]: ...
+
+
+def draw(rollout: Rolled) -> Figure:
     """Return the figure of the update from its first deed to its end, or to now."""
     view = window(rollout.began, rollout.until, before=0.1, after=0.15)
     there = [life for life in rollout.lives if life.died is None or life.died > rollout.began]
@@ -42,11 +56,11 @@ def draw(rollout: Rollout) -> Figure:
     return figure
 
 
-def _draw_counts(axes: Axes, rollout: Rollout, view: Window) -> None:
-    counts = rollout.counts
-    times = [view.at(view.start), *(view.at(count.time) for count in counts), view.at(view.end)]
-    living = [counts[0].living, *(count.living for count in counts), counts[-1].living]
-    new = [counts[0].new, *(count.new for count in counts), counts[-1].new]
+def _draw_counts(axes: Axes, rollout: Rolled, view: Window) -> None:
+    moments, alive, fresh = zip(*rollout.counts, strict=True)
+    times = [view.at(time) for time in (view.start, *moments, view.end)]
+    living = [alive[0], *alive, alive[-1]]
+    new = [fresh[0], *fresh, fresh[-1]]
     low = [min(n, rollout.size) for n in living]
     axes.fill_between(
         times, low, rollout.size, step="post", label="missing", facecolor=VERMILION, alpha=0.3, hatch="//", edgecolor=VERMILION
@@ -54,7 +68,7 @@ def _draw_counts(axes: Axes, rollout: Rollout, view: Window) -> None:
     axes.step(times, living, where="post", color=BLUE, linewidth=2.2, label="alive")
     axes.step(times, new, where="post", color="#A66A00", linewidth=2.0, linestyle="--", label="of the new configuration")
     axes.axhline(rollout.size, color=GREY, linewidth=0.9, linestyle=":", label="wanted")
-    top = max(rollout.most, rollout.size)
+    top = max(*alive, rollout.size)
     axes.set_ylim(-0.2, top + 0.6)
     axes.set_yticks(range(0, top + 1, max(1, top // 6)))
     axes.set_ylabel("instances")

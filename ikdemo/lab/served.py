@@ -1,4 +1,4 @@
-"""A plugin object on a socket, served from the lab's background thread for as long as the lab lives. Made by ``Bench`` only."""
+"""A plugin object on a socket, served from the lab's background thread for as long as the lab lives. Made by ``Line`` only."""
 
 from __future__ import annotations
 

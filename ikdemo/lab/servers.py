@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from ..spi.errors import IkdemoError, NotConverged
-from .lab import Lab, Words
+from .lab import Lab
+from .table import Words
 from .webpage import Answer, LivePage, Visit
 
 PATIENCE = 0.3

@@ -1,4 +1,4 @@
-"""One small table with two faces: aligned text for a terminal, escaped HTML for a notebook. Everything the lab lists is one."""
+"""What a lab answers with: a table with two faces (aligned text for a terminal, escaped HTML for a notebook), or a sentence."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ from html import escape
 
 LONGEST_WORD = 32
 """Letters of what is never broken into lines: an instance's ID and everything shorter."""
+
+
+class Words(str):
+    """A sentence that shows itself without quotes."""
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 class Table:

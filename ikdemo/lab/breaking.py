@@ -1,0 +1,77 @@
+"""Breaking things in a lab: instances are ended behind the backs of all plugins, and the moment is written down.
+
+Only here does a lab lay hands on instances; whom it meets is chosen in ``victims``. ``Lab`` builds on it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from ..instance.register import Record
+from ..spi.events import Event
+from .groups import Groups, slot_of
+from .table import Table
+from .victims import choose, number_of, record_of, send
+
+
+class Breaking(Groups):
+    """Groups, and the means to break them."""
+
+    def kill(self, group: str, n: int = 1, *, seed: int | None = None) -> Table:
+        """End ``n`` instances of a group: remove their files, as ``rm`` would, or ``kill -9`` their processes.
+
+        The plugins are not told; the moment is recorded.
+        """
+        plugin = self._instance_plugin(group)
+        match self._programs.get(plugin):
+            case "ikdemo-instance-process":
+                return self.signal(group, "KILL", n, seed=seed)
+            case _:
+                return self._remove(group, plugin, n, seed)
+
+    def signal(self, group: str, name: str, n: int = 1, *, slot: str = "", seed: int | None = None) -> Table:
+        """Send a signal, such as KILL or STOP, to the processes of ``n`` instances of a group; the moment is recorded.
+
+        With ``slot``, only the instance in that slot is chosen from.
+        """
+        living = [row for row in self._records(group) if slot in ("", row[0])]
+        number, chosen = number_of(name), choose(group, living, n, seed)
+        self._strike(group, f"kill -{name} of", [(slot, record.id) for slot, record in chosen])
+        for _, record in chosen:
+            send(record, number)
+        return _process_table(chosen)
+
+    def processes(self, group: str) -> Table:
+        """List the processes of a group whose instances are processes: where they answer, and who they are."""
+        return _process_table(self._records(group))
+
+    def _remove(self, group: str, plugin: str, n: int, seed: int | None) -> Table:
+        """Remove the files of ``n`` instances of a file plugin."""
+        directory, chosen = self.directory(plugin), choose(group, self._living(group, plugin), n, seed)
+        self._strike(group, "removed the file of", chosen)
+        for _, instance in chosen:
+            (directory / instance).unlink(missing_ok=True)
+        return Table(["slot", "removed"], [(slot or "-", instance) for slot, instance in chosen])
+
+    def _living(self, group: str, plugin: str) -> list[tuple[str, str]]:
+        """Return slot and ID of every instance of a group that lives now, in the order of slots."""
+        found = [(slot_of(one), one.id) for one in self._call(self._instances(plugin, group))]
+        return sorted(found, key=lambda row: (row[0].zfill(9), row[1]))
+
+    def _records(self, group: str) -> list[tuple[str, Record]]:
+        """Return slot and record of every process of a group, in the order of slots; what has just ended is left out."""
+        plugin = self._instance_plugin(group)
+        register = self.plugin_dir / f"{plugin}.instances"
+        living = self._living(group, plugin)
+        return [(slot, record) for slot, instance in living if (record := record_of(register, instance)) is not None]
+
+    def _strike(self, group: str, text: str, victims: Sequence[tuple[str, str]]) -> None:
+        """Write down what is about to be done to these instances, each a slot and an ID."""
+        now = time.time()
+        self._record.add(Event("fault", now, "lab", group, instance, slot, text=text) for slot, instance in victims)
+
+
+def _process_table(records: Sequence[tuple[str, Record]]) -> Table:
+    rows = [(slot or "-", record.id, record.port, record.pid) for slot, record in records]
+    return Table(["slot", "instance", "port", "pid"], rows, empty="There is no process.")
