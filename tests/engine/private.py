@@ -155,7 +155,7 @@ class PrivateEngine:
             client.close()
 
     def _kill_leftovers(self) -> None:
-        """Kill what outlived dockerd: containerd and shims (their commands name our directory) and their children, the containers."""
+        """Kill what outlived dockerd: containerd and shims, known by their commands, and their children, the containers."""
         needle, deadline = f"{self.directory}/exec/".encode(), time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             found = {pid for pid in processes() if needle in command_of(pid)}
