@@ -71,5 +71,5 @@ VERBS = (
     Verb("plan", "ID", "Print what the loop would do now", plan),
     Verb("pause", "ID", "Keep the loop from acting", pause),
     Verb("step", "ID", "Let a paused loop make one pass", step),
-    Verb("resume", "ID", "Let the loop act again", resume),
+    Verb("resume", "ID", "Let the loop act again, and try again what it stopped trying", resume),
 )

@@ -64,12 +64,11 @@ class Actor:
 
     async def _outcome(self, action: Action) -> Outcome:
         try:
-            instance = await (self._provision(action) if action.verb == "provision" else self._destroy(action))
+            return await (self._provision(action) if action.verb == "provision" else self._destroy(action))
         except IkdemoError as error:
             return _failed(action, error)
-        return Outcome(action, instance, "" if instance else "the instance plugin gave no ID")
 
-    async def _provision(self, action: Action) -> str:
+    async def _provision(self, action: Action) -> Outcome:
         if isinstance(self._flavor, IkdemoError):
             raise self._flavor
         ours = {GROUP_TAG: self._desired.group, SHA_TAG: self._desired.sha}
@@ -81,12 +80,17 @@ class Actor:
         # A flavor's tags must not take an instance out of its group, or it would be made again and again.
         prepared = msgspec.structs.replace(prepared, tags={**(prepared.tags or {}), **ours})
         slot = action.slot if "Slots" in self._instance.offers else None
-        return await self._instance.plugin.provision(prepared, slot) or ""
+        try:
+            instance = await self._instance.plugin.provision(prepared, slot) or ""
+        except IkdemoError as error:
+            failed = _failed(action, error)  # not for good at the first word: a machine changes, as when a program is replaced
+            return msgspec.structs.replace(failed, terminal=False, futile=failed.terminal)
+        return Outcome(action, instance, "" if instance else "the instance plugin gave no ID")
 
-    async def _destroy(self, action: Action) -> str:
+    async def _destroy(self, action: Action) -> Outcome:
         await self._drain(action)
         await self._instance.plugin.destroy(action.instance)
-        return action.instance
+        return Outcome(action, action.instance)
 
     async def _drain(self, action: Action) -> None:
         """Drain as well as can be done: like InfraKit's, an instance is destroyed even if its flavor objects."""

@@ -121,8 +121,8 @@ class Groups:
         self._emit(Event("paused", group=group))
 
     async def resume_group(self, group: str) -> None:
-        """Let the loop act again (durable)."""
-        await self._save(msgspec.structs.replace(self._watched(group).record, paused=False))
+        """Let the loop act again, and try at once what it waits with or has stopped trying (durable)."""
+        await self._save(msgspec.structs.replace(self._watched(group).record, paused=False, troubled={}))
         self._emit(Event("resumed", group=group))
 
     async def step_group(self, group: str) -> Step:

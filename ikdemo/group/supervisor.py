@@ -94,8 +94,9 @@ class Supervisor:
     def hear(self, event: Event) -> None:
         """Wake for a plugin's event, unless it is the echo of what this loop did."""
         echo = event.kind in ("provisioned", "destroyed") and event.instance in self._own
-        if event.group == self.record.id and event.kind == "lost" and event.code == "died":
-            self._died.append(Death(event.slot, event.instance, f"died: {event.text}"))
+        if event.group == self.record.id and event.kind == "lost" and event.code in ("died", "early"):
+            own_doing = event.code == "died"
+            self._died.append(Death(event.slot, event.instance, f"died: {event.text}", time.time(), own_doing))
         if event.group in ("", self.record.id) and not echo:
             if event.kind == "health":
                 self._health_due = 0.0

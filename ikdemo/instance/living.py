@@ -53,7 +53,7 @@ class Living:
             try:
                 self._running[record.id] = Running(record, self._lost)
             except OSError:
-                self._bury(record, Ending("died", "ended while its plugin was away"))
+                self._bury(record, Ending("unknown", "ended while its plugin was away"))
         for instance in self.register.orphaned_logs(set(self._running)):
             self.register.remove(instance)
         end_strays(self.register.path, below=False, but=self._running)
@@ -105,7 +105,7 @@ class Living:
 
     def _bury(self, record: Record, ending: Ending) -> None:
         last = self._forget(record)
-        said = f"; it said last: {last}" if last and ending.code == "died" else ""
+        said = f"; it said last: {last}" if last and ending.code in ("died", "early") else ""
         self._tell("lost", record, ending.text + said, ending.code)
 
     def _forget(self, record: Record) -> str:

@@ -23,14 +23,15 @@ AFTER_KILL = 5.0
 STEP = 0.02
 """Seconds between two looks at a group whose leader has ended."""
 BEGINNING = 1.0
-"""Seconds of life after which a signal from outside is somebody's doing, and not a way of failing to start."""
+"""Seconds of life after which a signal from outside is surely somebody's doing, and not a way of failing to start."""
 FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Ending(NamedTuple):
     """How a leader ended. ``code``: "died" by itself, or "killed" by somebody, which says nothing against its command.
 
-    "unknown" where somebody else reaped it; it lived on through a restart of the plugin, so its command can live.
+    "early" where it may be either, as it was ended in its first second. "unknown" where somebody else reaped it, or nobody was
+    there; it lived on through a restart of the plugin, so its command can live.
     """
 
     code: str
@@ -130,14 +131,18 @@ class Running:
             result = os.waitid(os.P_PIDFD, self._held, os.WEXITED | os.WNOHANG)
         except ChildProcessError:
             return Ending(
-                "died" if age < BEGINNING else "unknown",
+                "early" if age < BEGINNING else "unknown",
                 f"ended after {age:.1f} s; how is not known, its plugin was restarted meanwhile",
             )
+        status = result.si_status if result else 0
         if result is None or result.si_code == os.CLD_EXITED:
-            return Ending("died", f"exited with status {result.si_status if result else 0} after {age:.1f} s")
-        name = signal.Signals(result.si_status).name if result.si_status in set(signal.Signals) else str(result.si_status)
-        by_somebody = result.si_status in FROM_OUTSIDE and age >= BEGINNING
-        return Ending("killed" if by_somebody else "died", f"was ended by {name} after {age:.1f} s")
+            number, text = status - 128, f"exited with status {status} after {age:.1f} s"  # so a shell passes a signal on
+        else:
+            name = signal.Signals(status).name if status in set(signal.Signals) else str(status)
+            number, text = status, f"was ended by {name} after {age:.1f} s"
+        if number not in FROM_OUTSIDE:
+            return Ending("died", text)
+        return Ending("early" if age < BEGINNING else "killed", text)
 
     def _rest(self) -> list[int]:
         """Return who is left of the group after its leader; the kernel is asked the short question first."""

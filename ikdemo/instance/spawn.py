@@ -5,6 +5,7 @@ Nothing here remembers anything. Called by ``process``.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import re
@@ -23,6 +24,8 @@ MARK = "IKDEMO_INSTANCES"
 """Environment variable of every instance: the directory of its plugin. With INSTANCE_ID it tells whose a process is."""
 PORTS = range(20000, 30000)
 """Ports given to instances; below those that the kernel lends to outgoing connections."""
+CANNOT_RUN = (errno.ENOEXEC, errno.E2BIG)
+"""What the system says of a command that it will not run as it is."""
 _MEMORY = re.compile(r"([1-9]\d{0,11})([KMG]?)")
 _FACTORS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
@@ -123,13 +126,14 @@ def free_port(taken: Collection[int]) -> int:
 def spawn(command: list[str], environment: Mapping[str, str], cwd: str, log: Path) -> int:
     """Start a process as the leader of a session and group of its own, its output added to ``log``; return its pid.
 
-    Raises PluginFailure when the system refuses, as it does where there is no such program.
+    Raises SpecError for what this machine cannot run, such as a program that is not there, and PluginFailure when the system
+    refuses for now.
     """
     if cwd and not Path(cwd).is_dir():
-        raise PluginFailure(f"cannot run in {cwd}: no such directory")
+        raise SpecError(f"cannot run in {cwd}: no such directory", expected="a directory")
     program = shutil.which(command[0], path=environment.get("PATH"))
     if program is None:
-        raise PluginFailure(f"cannot run {command[0]}: there is no such program")
+        raise SpecError(f"cannot run {command[0]}: there is no such program", expected="a program")
     wiring = [
         (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600),
@@ -141,4 +145,5 @@ def spawn(command: list[str], environment: Mapping[str, str], cwd: str, log: Pat
         return pid
     except (OSError, ValueError) as error:
         reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
-        raise PluginFailure(f"cannot run {command[0]}: {reason}") from None
+        kind = PluginFailure if isinstance(error, OSError) and error.errno not in CANNOT_RUN else SpecError
+        raise kind(f"cannot run {command[0]}: {reason}") from None

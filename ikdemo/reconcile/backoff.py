@@ -1,6 +1,6 @@
 """How long to wait before trying again: doubling, capped, with a jitter that is a hash and not a dice.
 
-Called by ``settle`` only.
+And when to stop trying. Called by ``settle`` and ``draft``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,11 @@ BASE = 0.5
 """Seconds before the second attempt."""
 CAP = 120.0
 """Seconds between attempts at most."""
+GIVE_UP_AFTER = 9
+"""Attempts in a row that come to nothing by the spec's own doing, after which only another spec, or a person, helps.
+
+Of instances that end at once there are so many in 32 to 63 seconds: longer than most restarts of something that they need.
+"""
 
 
 def backoff(group: str, slot: str, attempt: int) -> float:

@@ -6,7 +6,7 @@ The rules that decide what to add are in ``plan`` and ``rolling``.
 from __future__ import annotations
 
 from ..spi.plans import Action, Code, Plan, Reason, Seen
-from .backoff import CAP
+from .backoff import CAP, GIVE_UP_AFTER
 from .world import EXPECTED_FOR, Desired, Memory, Observation, Slot, Trouble, place_of
 
 
@@ -68,6 +68,10 @@ class Draft:
         if trouble.terminal:
             text = f"{what} was refused: {trouble.error}"
             self.because("spec-refused", text, slot=slot, instance=instance, awaits="another spec", error=trouble.error)
+            return False
+        if trouble.futile >= GIVE_UP_AFTER:
+            text = f"stopped trying until the spec changes: {trouble.futile} attempts in a row came to nothing, the last one: "
+            self.because("halted", text + trouble.error, slot=slot, instance=instance, awaits="another spec, or to be resumed")
             return False
         if not self.now < trouble.not_before <= self.now + CAP:  # later than that, the clock was put back
             return True

@@ -73,8 +73,8 @@ class Episode:
 
 
 @dataclass
-class _World:
-    """What is wanted and what lives, while events are read in order."""
+class Standing:
+    """What is wanted and what lives, while events are read in order; ``living`` is slot and fingerprint by instance."""
 
     size: int = 0
     sha: str = ""
@@ -82,6 +82,7 @@ class _World:
     sick: set[str] = field(default_factory=set)
 
     def read(self, event: Event) -> None:
+        """Take in the next event."""
         if event.kind == "committed" and isinstance(event.size, int):
             self.size, self.sha = event.size, (event.tags or {}).get(SHA_TAG, self.sha)
         elif event.kind in UNWANTED:
@@ -104,6 +105,7 @@ class _World:
         return min(1.0, self._held(good) / self.size) if self.size else 1.0
 
     def surplus(self) -> int:
+        """Return how many live beyond one for each wanted slot."""
         return len(self.living) - self._held([slot for slot, _ in self.living.values()])
 
     def _held(self, slots: list[str]) -> int:
@@ -121,7 +123,7 @@ def curve(events: Iterable[Event]) -> list[Level]:
     >>> [(level.time, level.quality, level.surplus) for level in curve(story)]
     [(0.0, 0.0, 0), (1.0, 0.5, 0)]
     """
-    world, levels, now = _World(), list[Level](), float("-inf")
+    world, levels, now = Standing(), list[Level](), float("-inf")
     for event in events:
         now = max(now, event.time)
         world.read(event)

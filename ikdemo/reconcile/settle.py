@@ -13,12 +13,15 @@ from ..spi.plans import Outcome, Plan
 from .backoff import backoff
 from .health import unhealthy_in_a_row
 from .rolling import proven, with_surge
-from .world import EXPECTED_FOR, Death, Desired, Memory, Observation, Trouble, place_of
+from .world import EXPECTED_FOR, Birth, Death, Desired, Memory, Observation, Trouble, place_of
 
 UNREACHABLE_WAIT = 1.0
 """Seconds until a plugin that could not be reached is asked again; its coming back usually wakes the loop before."""
 YOUNG = 300.0
 """Seconds of age up to which the end of an instance counts against its slot, and after which its slot's trouble is over."""
+AT_ONCE = 10.0
+"""Seconds of age up to which an instance that ended by itself never began its work; one that got older shows that it can live."""
+NOTHING_YET = Trouble(0, 0.0, "")
 
 
 def settle(
@@ -49,23 +52,29 @@ def settle(
 def bury(desired: Desired, memory: Memory, deaths: Iterable[Death], now: float) -> Memory:
     """Return the memory with reported deaths entered; called before the plan, so that it counts for the very next attempt.
 
-    >>> born = Memory(made={"0": 100.0})
-    >>> once = bury(Desired("g", "sha", ()), born, [Death("0", "i-1", "exit status 1")], now=101.0)
+    Of an instance that was not made here, or that is not the latest of its slot, nothing is entered: it is old news.
+
+    >>> born = Memory(made={"0": Birth("i-1", 100.0)})
+    >>> once = bury(Desired("g", "sha", ()), born, [Death("0", "i-1", "exit status 1", at=101.0)], now=101.0)
     >>> once.troubled["0"].attempts, once.troubled["0"].not_before <= 101.0
     (1, True)
     """
     troubled, made = dict(memory.troubled), dict(memory.made)
     for death in deaths:
-        if 0 <= now - made.pop(death.slot, -YOUNG) < YOUNG:
-            troubled[death.slot] = _short_life(desired.group, death, troubled.get(death.slot), now)
+        birth = made.get(death.slot)
+        if birth is None or birth.instance != death.instance:
+            continue
+        del made[death.slot]
+        if death.at - birth.at < YOUNG:
+            troubled[death.slot] = _short_life(desired.group, death, birth, troubled.get(death.slot, NOTHING_YET), now)
     return structs.replace(memory, troubled=troubled, made=made)
 
 
-def _short_life(group: str, death: Death, before: Trouble | None, now: float) -> Trouble:
+def _short_life(group: str, death: Death, birth: Birth, before: Trouble, now: float) -> Trouble:
     """Count an instance that did not grow old. The first is replaced at once: it may have been anything."""
-    attempts = before.attempts if before else 0
-    wait = backoff(group, death.slot, attempts) if attempts else 0.0
-    return Trouble(attempts + 1, now + wait, f"instance {death.instance} {death.cause}")
+    wait = backoff(group, death.slot, before.attempts) if before.attempts else 0.0
+    futile = before.futile + death.own_doing if death.at - birth.at < AT_ONCE else 0
+    return Trouble(before.attempts + 1, now + wait, f"instance {death.instance} {death.cause}", futile=futile)
 
 
 class _Ledger:
@@ -76,8 +85,9 @@ class _Ledger:
         slots = {slot.name for slot in desired.slots}
         present = {seen.id for seen in observed.instances}
         filled = {seen.slot for seen in observed.instances}
-        on_probation = {slot: now for slot in memory.troubled if slot in filled}  # also after a restart
-        self.made = {k: at for k, at in {**on_probation, **memory.made}.items() if 0 <= now - at < YOUNG and k in slots}
+        births = {s.slot: Birth(s.id, now) for s in observed.instances if s.slot in memory.troubled}  # also after a restart
+        births.update(memory.made)
+        self.made = {slot: birth for slot, birth in births.items() if 0 <= now - birth.at < YOUNG and slot in slots}
         grown = filled - self.made.keys()
         self.troubled = {k: t for k, t in memory.troubled.items() if k in present or (k in slots and k not in grown)}
         self.expected = {k: until for k, until in memory.expected.items() if until > now and k not in present}
@@ -86,28 +96,27 @@ class _Ledger:
         """Enter one outcome; a replaced sick instance counts like one that died."""
         action = outcome.action
         key = action.slot if action.verb == "provision" else action.instance
+        before = self.troubled.get(key, NOTHING_YET)
         if outcome.unreachable:
-            attempts = self.troubled[key].attempts if key in self.troubled else 0
-            self.troubled[key] = Trouble(attempts, self._now + UNREACHABLE_WAIT, outcome.error, unreachable=True)
+            not_before = self._now + UNREACHABLE_WAIT
+            self.troubled[key] = Trouble(before.attempts, not_before, outcome.error, unreachable=True, futile=before.futile)
         elif outcome.error:
-            self._count(key, outcome.error, outcome.terminal)
+            attempts = before.attempts + 1
+            not_before, futile = self._now + backoff(self._desired.group, key, attempts), before.futile + outcome.futile
+            self.troubled[key] = Trouble(attempts, not_before, outcome.error, outcome.terminal, futile=futile)
         elif action.verb == "destroy":
             self.troubled.pop(key, None)
             if action.code == "unhealthy":
-                self._replaced(Death(action.slot, action.instance, "was unhealthy"))
+                self._replaced(Death(action.slot, action.instance, "was unhealthy", self._now))
         else:
-            self.made[key] = self._now
+            self.made[key] = Birth(outcome.instance, self._now)
             if key in self.troubled:
-                self.troubled[key] = structs.replace(self.troubled[key], not_before=0.0, terminal=False, unreachable=False)
+                self.troubled[key] = structs.replace(before, not_before=0.0, terminal=False, unreachable=False)
         if action.verb == "provision" and not self._desired.idempotent and (outcome.unknown or not outcome.error):
             self.expected[outcome.instance or key] = self._now + EXPECTED_FOR
 
     def _replaced(self, death: Death) -> None:
         """Enter that a sick instance was ended; if it was young, like one that died."""
-        if self.made.pop(death.slot, None) is not None:
-            self.troubled[death.slot] = _short_life(self._desired.group, death, self.troubled.get(death.slot), self._now)
-
-    def _count(self, key: str, error: str, terminal: bool = False) -> None:
-        """Count an attempt and say when the next one may be."""
-        attempts = self.troubled[key].attempts + 1 if key in self.troubled else 1
-        self.troubled[key] = Trouble(attempts, self._now + backoff(self._desired.group, key, attempts), error, terminal)
+        if (birth := self.made.pop(death.slot, None)) is not None:
+            before = self.troubled.get(death.slot, NOTHING_YET)
+            self.troubled[death.slot] = _short_life(self._desired.group, death, birth, before, self._now)

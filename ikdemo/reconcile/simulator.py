@@ -14,8 +14,8 @@ from msgspec import Struct, structs
 from ..spi.documents import Health
 from ..spi.plans import Action, Outcome, Seen, Step
 from .plan import plan
-from .settle import settle
-from .world import Desired, Memory, Observation
+from .settle import bury, settle
+from .world import Death, Desired, Memory, Observation
 
 Dice = Callable[[], float]
 """Returns numbers from 0 up to, but not including, 1; such as ``random.Random(seed).random``."""
@@ -26,7 +26,8 @@ class Faults(Struct, frozen=True):
 
     Provision and Destroy: ``refused`` (nothing done), ``lost`` (done, no answer), ``doubled`` (delivered twice), ``late`` (no
     answer, done only after the next pass). Describe: ``blind`` (no answer), ``stale`` (an earlier answer), ``partial`` (one
-    instance missing). Health: ``flapping`` (a healthy instance is called unhealthy).
+    instance missing). Health: ``flapping`` (a healthy instance is called unhealthy). ``crashing``: an instance ends by itself
+    right after it was made, and its plugin says so.
     """
 
     refused: float = 0.0
@@ -37,6 +38,7 @@ class Faults(Struct, frozen=True):
     stale: float = 0.0
     partial: float = 0.0
     flapping: float = 0.0
+    crashing: float = 0.0
 
 
 class Simulation:
@@ -55,15 +57,16 @@ class Simulation:
         self._dice, self._serial = dice, 0
         self._past: list[tuple[Seen, ...]] = []
         self._late: list[Action] = []
+        self._died: list[Death] = []
 
     def want(self, desired: Desired) -> None:
-        """Want something else from now on."""
+        """Want something else from now on, or the same once more, as after a resume."""
         self.memory = structs.replace(self.memory, troubled={})
         self.desired = desired
 
     def restart(self) -> None:
         """Lose what a killed process loses: all memory but the troubled slots."""
-        self.memory = Memory(troubled=self.memory.troubled)
+        self.memory, self._died = Memory(troubled=self.memory.troubled), []
         self.counts["restart"] += 1
 
     def begin_count(self) -> None:
@@ -103,6 +106,8 @@ class Simulation:
         observed = self._observe()
         for action in overdue:
             self._carry_out(action)
+        died, self._died = self._died, []
+        self.memory = bury(self.desired, self.memory, died, self.now)
         todo = plan(self.desired, observed, self.memory, self.now)
         outcomes = tuple(self._call(action) for action in todo.actions)
         self.memory = settle(self.desired, observed, self.memory, todo, outcomes, self.now)
@@ -167,6 +172,9 @@ class Simulation:
         made = Seen(f"instance-{self._serial:08}", action.logical_id, slot, self.desired.sha, Health.HEALTHY)
         self.put(made)
         self.counts["made"] += 1
+        if self.faults.crashing and self._happens("crashing"):
+            del self.living[made.id]
+            self._died.append(Death(action.slot, made.id, "died: exited with status 1", self.now, own_doing=True))
         return made.id
 
     def _note_harm(self, action: Action) -> None:

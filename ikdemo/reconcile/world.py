@@ -94,11 +94,23 @@ def place_of(code: str, slot: str, instance: str) -> str:
 
 
 class Death(NamedTuple):
-    """An instance that ended by itself, as its plugin reported; a deletion by somebody is none."""
+    """An instance that ended by itself, as its plugin reported; a deletion by somebody is none.
+
+    ``at``: when that was heard (seconds). ``own_doing``: surely so; otherwise it may have been killed just after it began.
+    """
 
     slot: str
     instance: str
     cause: str
+    at: float
+    own_doing: bool = False
+
+
+class Birth(NamedTuple):
+    """Which instance was made in a slot, and when (seconds)."""
+
+    instance: str
+    at: float
 
 
 class Observation(Struct, frozen=True):
@@ -119,6 +131,7 @@ class Trouble(Struct, frozen=True):
     """What went wrong with one slot or one victim: how often, until when to wait (seconds), the last error.
 
     ``terminal``: only another spec helps. ``unreachable``: a plugin could not be asked; attempts are not counted then.
+    ``futile``: how many attempts in a row came to nothing by the spec's own doing.
     """
 
     attempts: int
@@ -126,12 +139,13 @@ class Trouble(Struct, frozen=True):
     error: str
     terminal: bool = False
     unreachable: bool = False
+    futile: int = 0
 
 
 class Memory(Struct, frozen=True):
     """What must be remembered between passes.
 
-    ``troubled``: slot name or instance ID to its trouble. ``made``: slot name to when its instance was made, as long as it is
+    ``troubled``: slot name or instance ID to its trouble. ``made``: slot name to the birth of its instance, as long as it is
     young. ``sick``: instance ID to consecutive unhealthy answers.
     ``proven``: while an update is under way, instance ID to the proof that it is well.
     ``expected``: with plugins that are not idempotent, what was provisioned and not yet seen (an ID, or a slot name when
@@ -140,7 +154,7 @@ class Memory(Struct, frozen=True):
     """
 
     troubled: Mapping[str, Trouble] = {}
-    made: Mapping[str, float] = {}
+    made: Mapping[str, Birth] = {}
     sick: Mapping[str, int] = {}
     proven: Mapping[str, Proof] = {}
     expected: Mapping[str, float] = {}

@@ -112,7 +112,7 @@ class GroupPlugin(Plugin, Protocol):
         """Keep the loop from acting until resumed or stepped."""
 
     async def resume_group(self, group: str) -> None:
-        """Let the loop act again."""
+        """Let the loop act again, and try at once what it waits with or has stopped trying: somebody says "try again"."""
 
     async def step_group(self, group: str) -> Step:
         """Make exactly one pass of a paused loop and say what it did."""

@@ -74,7 +74,8 @@ class Outcome(Document, frozen=True):
     """What came of one action: ``instance`` is the ID made or destroyed, ``error`` empty when it went well.
 
     ``unknown``: the request was sent and no answer came. ``terminal``: the spec itself was refused. ``unreachable``: a plugin
-    could not be asked at all, which is nobody's fault in this group.
+    could not be asked at all, which is nobody's fault in this group. ``futile``: the instance plugin refused the spec, for which
+    this machine lacks something, as it seems: tried again, but not for ever.
     """
 
     action: Action
@@ -83,6 +84,7 @@ class Outcome(Document, frozen=True):
     unknown: bool = False
     terminal: bool = False
     unreachable: bool = False
+    futile: bool = False
 
 
 class Step(Document, frozen=True):

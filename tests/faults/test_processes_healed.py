@@ -19,9 +19,12 @@ import pytest
 from asking import ask
 from desk import Desk
 from marked import marked
+from msgspec.structs import replace
 
+from ikdemo.group.store import Store
 from ikdemo.instance import procfs
 from ikdemo.lab.specs import collabnix_processes
+from ikdemo.reconcile.backoff import GIVE_UP_AFTER
 
 KILL, STOP = signal.SIGKILL, signal.SIGSTOP
 PLUGINS = {
@@ -187,14 +190,13 @@ def test_a_command_that_crashes_at_once_is_tried_less_and_less_and_why_says_so(w
         "exit 7",
     ]
     commit(web, spec)
-    starts = web.cwd / "starts"
-    until(lambda: starts.exists() and len(starts.read_text().split()) >= 4)
+    until(lambda: starts(web) >= 4)
     time.sleep(3.0)  # the span in which a hot loop would start hundreds
-    assert len(starts.read_text().split()) <= 8
-    why = web.run("ikdemo group why collabnix").stdout
-    assert "exited with status 7" in why
-    assert "cannot open the shop" in why
-    assert "backing-off" in why
+    assert starts(web) <= 8
+    said = why(web)
+    assert "exited with status 7" in said
+    assert "cannot open the shop" in said
+    assert "backing-off" in said
     commit(web, collabnix_processes(size=1))
     all_answer(web, 1)
 
@@ -203,9 +205,73 @@ def test_a_program_that_does_not_exist_is_a_reason_and_no_hot_loop(web: Desk) ->
     spec = collabnix_processes(size=2)
     spec["Properties"]["Instance"]["Properties"] = {"Command": ["no-such-program"]}
     commit(web, spec)
-    why = until(lambda: (said := web.run("ikdemo group why collabnix").stdout) and "backing-off" in said and said)
-    assert "cannot run no-such-program: there is no such program" in why
+    said = until(lambda: (text := why(web)) and "backing-off" in text and text)
+    assert "cannot run no-such-program: there is no such program" in said
     assert list(register(web).iterdir()) == []
+
+
+def almost_given_up(desk: Desk) -> None:
+    """Let every troubled slot of the stored group have all its tries but one behind it, as after most of a minute."""
+    store = Store(desk.plugins / "group.state")
+    for record in store.open():
+        spent = {slot: replace(trouble, futile=GIVE_UP_AFTER - 1, not_before=0.0) for slot, trouble in record.troubled.items()}
+        store.save(replace(record, troubled=spent))
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("command", "last"),
+    [
+        (["sh", "-c", 'echo x >> "$STARTS"; echo no such luck; exit 3'], "it said last: no such luck"),
+        (["no-such-program"], "cannot run no-such-program: there is no such program"),
+    ],
+)
+def test_what_ends_at_once_or_is_not_there_is_given_up_until_somebody_says_so(web: Desk, command: list[str], last: str) -> None:
+    spec = collabnix_processes(size=1)
+    spec["Properties"]["Instance"]["Properties"] = {"Command": command, "Env": {"STARTS": str(web.cwd / "starts")}}
+    commit(web, spec)
+    until(lambda: "backing-off" in why(web))
+    assert last in why(web)
+    web.stop("group")
+    almost_given_up(web)
+    start(web, "group")
+    said = given_up(web)
+    assert said.startswith("stopped trying until the spec changes: 9 attempts in a row came to nothing, the last one: ")
+    assert said.endswith(last)
+    assert said in why(web)
+    events = ask(web.plugins / "group", "Events.Watch", {"Since": {"Stream": "", "Next": 0}, "Timeout": 0})["Events"]
+    assert len([event for event in events if event["Kind"] == "halted" and last in event["Text"]]) == 1
+    web.stop("group", KILL)
+    start(web, "group")
+    assert given_up(web) == said
+    tries = starts(web)
+    assert web.run("infrakit group commit spec.json").returncode == 0  # the same spec is no other spec
+    assert web.run("ikdemo group step collabnix").returncode == 0
+    assert (given_up(web), starts(web)) == (said, tries)
+    assert web.run("ikdemo group resume collabnix").returncode == 0
+    until(lambda: "backing-off" in why(web) or starts(web) > tries + 1)
+    assert starts(web) > tries or command == ["no-such-program"]
+    commit(web, collabnix_processes(size=1))
+    all_answer(web, 1)
+
+
+def why(desk: Desk) -> str:
+    return desk.run("ikdemo group why collabnix").stdout
+
+
+def given_up(desk: Desk) -> str:
+    """Wait until the one slot of the group is given up, and return what is said of that."""
+
+    def said() -> str:
+        (reason,) = ask(desk.plugins / "group", "Reconcile.Why", {"ID": "collabnix"})["Reasons"]
+        return str(reason["Text"]) if reason["Code"] == "halted" else ""
+
+    return str(until(said))
+
+
+def starts(desk: Desk) -> int:
+    """Count how often the command has been started."""
+    return len((desk.cwd / "starts").read_text().split()) if (desk.cwd / "starts").exists() else 0
 
 
 def test_nothing_is_left_after_a_group_was_destroyed(web: Desk) -> None:

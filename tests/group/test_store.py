@@ -7,12 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
 from ikdemo.group.store import Record, Store
+from ikdemo.reconcile.world import Trouble
 from ikdemo.spi.documents import Allocation, GroupProperties, PluginSpec
 from ikdemo.spi.errors import CorruptState, InUse
 
@@ -43,6 +45,16 @@ def test_what_was_saved_is_there_after_a_restart(tmp_path: Path) -> None:
     again = {r.id: r for r in reopened(tmp_path / "s")}
     assert again["other"] == marked
     assert bytes(again["collabnix"].properties.instance.properties) == b'{"Note":1.0}'
+
+
+def test_a_record_of_before_slots_were_given_up_can_still_be_read(tmp_path: Path) -> None:
+    directory = saved(tmp_path / "s", msgspec.structs.replace(RECORD, troubled={"0": Trouble(4, 1000.5, "no room")}))
+    (path,) = directory.glob("*.json")
+    text = path.read_text()
+    assert ',"futile":0' in text
+    path.write_text(text.replace(',"futile":0', ""))
+    (record,) = reopened(directory)
+    assert record.troubled == {"0": Trouble(4, 1000.5, "no room", futile=0)}
 
 
 @given(st.text(min_size=1))

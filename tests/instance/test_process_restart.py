@@ -61,7 +61,7 @@ def test_what_lives_is_known_again_and_what_died_meanwhile_is_told(directory: Pa
         os.close(held)
         made, told = await begin(directory)
         assert sorted(one.id for one in await made.describe_instances({})) == sorted([ids[0], ids[2]])
-        assert [(event.kind, event.code, event.instance, event.slot) for event in told] == [("lost", "died", ids[1], "1")]
+        assert [(event.kind, event.code, event.instance, event.slot) for event in told] == [("lost", "unknown", ids[1], "1")]
         assert pids(directory) == {name: pid for name, pid in before.items() if name != ids[1]}
         assert await made.provision(SLEEPER, "0") == ids[0]
         for instance in (ids[0], ids[2]):

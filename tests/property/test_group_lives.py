@@ -68,7 +68,7 @@ class GroupLife(RuleBasedStateMachine):
     def sicken(self, pick: float) -> None:
         self.sim.sicken(pick)
 
-    @rule(faults=st.builds(Faults, rates, rates, rates, rates, rates, rates, rates, rates))
+    @rule(faults=st.builds(Faults, *[rates] * 8, crashing=st.sampled_from([0.0, 0.0, 0.3, 1.0])))
     def weather(self, faults: Faults) -> None:
         self.sim.faults = faults
 
@@ -114,6 +114,7 @@ class GroupLife(RuleBasedStateMachine):
             assert stopped & {"halted", "too-many-sick"}, stopped
             for seen in list(sim.living.values()):  # a person mends what stopped it
                 sim.put(Seen(seen.id, seen.logical_id, seen.slot, seen.sha, Health.HEALTHY))
+            sim.want(sim.desired)
             assert sim.settle_down(120), sim.look().plan.reasons
         sim.now += 600.0  # every wait is over
         while sim.kill(0.5):

@@ -123,11 +123,11 @@ def test_what_dies_young_again_and_again_is_backed_off_and_forgiven_when_it_has_
     desired, memory, now, made = group(size=1), Memory(), 0.0, 0
     while now < 600:
         todo = plan(desired, Observation(), memory, now)
+        made += len(todo.actions)
         outcomes = [Outcome(action, f"i-{made}") for action in todo.actions]
-        made += len(outcomes)
         memory = settle(desired, Observation(), memory, todo, outcomes, now)
         if outcomes:
-            memory = bury(desired, memory, [Death("0", f"i-{made}", "exit status 1")], now)
+            memory = bury(desired, memory, [Death("0", f"i-{made}", "exit status 1", now)], now)
         now += 0.5
     assert 5 < made <= 25
     living = Observation((Seen("i-x", slot="0", sha="v1", health=Health.HEALTHY),))
