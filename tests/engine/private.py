@@ -181,16 +181,19 @@ def lacking() -> str:
 
 
 def mount_cgroups() -> None:
-    """Mount the control groups where nobody did, as on a machine or in a chroot without systemd; they stay mounted."""
+    """Mount the control groups where nobody did, as in a chroot or on a machine without systemd; they stay mounted."""
     root = Path("/sys/fs/cgroup")
-    if root.is_mount() or subprocess.run(["mount", "-t", "cgroup2", "none", root], capture_output=True).returncode == 0:
+    if root.is_mount():
         return
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "cgroup", root], check=True)
-    for line in Path("/proc/cgroups").read_text().splitlines()[1:]:
-        name, *_, enabled = line.split()
+    controllers = [line.split() for line in Path("/proc/cgroups").read_text().splitlines()[1:]]
+    if not any(int(hierarchy) for _, hierarchy, *_ in controllers):  # none is taken by version 1
+        subprocess.run(["mount", "-t", "cgroup2", "none", root], check=True)
+        return
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "none", root], check=True)
+    for name, _, _, enabled in controllers:
         if enabled == "1":
-            (root / name).mkdir(exist_ok=True)
-            subprocess.run(["mount", "-t", "cgroup", "-o", name, "none", root / name], check=False)
+            (root / name).mkdir()
+            subprocess.run(["mount", "-t", "cgroup", "-o", name, "none", root / name], check=True)
 
 
 def processes() -> list[int]:
