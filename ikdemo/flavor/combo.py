@@ -21,7 +21,9 @@ from msgspec.structs import replace
 from ..spi.contracts import FlavorPlugin, Interface, Lookup
 from ..spi.documents import Allocation, Attachment, Description, Document, Health, InstanceSpec, PluginSpec
 from ..spi.errors import IkdemoError, OutcomeUnknown, PluginFailure, RemoteFailure, SpecError
+from ..spi.events import Emit
 from .properties import read
+from .relay import Relay
 
 ANSWER_SECONDS, DRAIN_SECONDS = 25.0, 280.0
 """How long all flavors together have; a little less than callers wait, so that they learn who was late."""
@@ -39,13 +41,28 @@ class ComboProperties(Document, frozen=True):
 
 
 class Combo:
-    """A flavor made of others. Its health is theirs, so it never promises that health is constant."""
+    """A flavor made of others, whose health events it passes on.
+
+    Which ones they are differs from spec to spec, so it promises nothing of health: neither that it is constant, nor that each
+    change of it is told.
+    """
 
     interface: Interface = "Flavor"
     offers: frozenset[str] = frozenset()
 
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
+        self._relay: Relay | None = None
+
+    async def start(self, emit: Emit) -> None:
+        """Begin to pass on what the flavors tell."""
+        self._relay = Relay(self._lookup, emit)
+
+    async def stop(self) -> None:
+        """Pass on nothing any longer."""
+        if self._relay is not None:
+            await self._relay.stop()
+            self._relay = None
 
     async def validate(self, properties: Raw, allocation: Allocation) -> None:
         """Accept properties that every flavor of the list accepts for this allocation; raises the first refusal.
@@ -128,6 +145,8 @@ class Combo:
         async with gate:
             try:
                 found = await self._lookup.flavor(flavor.plugin)
+                if self._relay is not None and "HealthEvents" in found.offers:
+                    self._relay.follow(flavor.plugin)
                 return await ask(found.plugin, flavor.properties)
             except (SpecError, RemoteFailure) as error:
                 raise _placed(error, at) from None

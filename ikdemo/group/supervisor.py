@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from ..reconcile.health import heed
 from ..reconcile.plan import plan
 from ..reconcile.settle import bury, settle
 from ..reconcile.world import Death, Desired, Memory, desired
@@ -50,6 +51,7 @@ class Supervisor:
         self._facts = Facts(record.id, emit, converged=True if resumed else None)
         self._memory = Memory(troubled=record.troubled)
         self._died: list[Death] = []
+        self._told_sick: set[str] = set()
         self._wake = asyncio.Event()
         self._doubt = asyncio.Event()
         self._steps: list[asyncio.Future[Step]] = []
@@ -100,6 +102,7 @@ class Supervisor:
         if event.group in ("", self.record.id) and not echo:
             if event.kind == "health":
                 self._health_due = 0.0
+                (self._told_sick.add if event.code == "unhealthy" else self._told_sick.discard)(event.instance)
             self._wake.set()
 
     def wake(self) -> None:
@@ -169,12 +172,14 @@ class Supervisor:
 
     async def _pass(self, *, act: bool) -> Step:
         """Make one pass; nothing is changed anywhere else."""
-        aim = self.aim
+        aim, (told_sick, self._told_sick) = self.aim, (self._told_sick, set())
         view = await self._observe(self._health_is_due())
+        if aim is not self.aim or view.observed.error:
+            self._told_sick |= told_sick  # nobody was asked about them, or not in this matter
         if aim is not self.aim:
             return Step()  # something else is wanted meanwhile: look again with that in mind
         died, self._died = self._died, []
-        self._memory = bury(aim, self._memory, died, time.time())
+        self._memory = heed(self._judging(view), bury(aim, self._memory, died, time.time()), told_sick)
         todo = self._plan(view)
         self._facts.planned(todo, len(aim.slots), aim.destroying)
         outcomes = await self._act(todo, view) if act and todo.actions else ()

@@ -1,12 +1,28 @@
-"""How sick an instance is: unhealthy answers in a row, and nothing else.
+"""How sick an instance is: unhealthy answers in a row, and what its flavor told of it.
 
 One rule for ``plan``, which acts on it, and ``settle``, which remembers it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from msgspec import structs
+
 from ..spi.documents import Health
-from .world import Memory, Observation
+from .world import Desired, Memory, Observation
+
+
+def heed(desired: Desired, memory: Memory, told: Iterable[str]) -> Memory:
+    """Return the memory after a flavor has told that instances are unhealthy: one answer that says the same is enough now.
+
+    A flavor that tells has looked more than once before it does; what has passed since then, the answer will show.
+
+    >>> heed(Desired("g", "sha", (), sick_after=3), Memory(sick={"a": 1}), ["a", "b"]).sick
+    {'a': 2, 'b': 2}
+    """
+    enough = desired.sick_after - 1
+    return structs.replace(memory, sick={**memory.sick, **{one: max(enough, memory.sick.get(one, 0)) for one in told if enough}})
 
 
 def unhealthy_in_a_row(observed: Observation, memory: Memory) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""How many unhealthy answers it takes: one of a flavor that tells changes of health, three in a row of any other."""
+"""How many unhealthy answers it takes: one after a flavor has told of it, or promises to tell; three in a row of any other."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ SPEC: dict[str, Any] = {
 class Telling(Vanilla):
     """A flavor that can be told which instance is sick; with health events it says so, without it has to be asked."""
 
-    def __init__(self, offers: frozenset[str]) -> None:
-        self.offers = offers  # type: ignore[misc]
+    def __init__(self, offers: frozenset[str], *, tells: bool) -> None:
+        self.offers, self.tells = offers, tells  # type: ignore[misc]
         self.sick, self.questions = "", 0
 
     async def start(self, emit: Emit) -> None:
@@ -49,17 +49,28 @@ class Telling(Vanilla):
 
     def fall_sick(self, instance: str) -> None:
         self.sick = instance
-        self._emit(Event("health", group="web", instance=instance, code="unhealthy"))
+        if self.tells:
+            self._emit(Event("health", group="web", instance=instance, code="unhealthy"))
 
 
 def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(asyncio.wait_for(story(), 20))
 
 
-@pytest.mark.parametrize(("offers", "poll", "questions"), [({"HealthEvents"}, 3600.0, 1), (set(), 0.05, 3)])
-def test_a_sick_instance_is_replaced_after_enough_answers(tmp_path: Path, offers: set[str], poll: float, questions: int) -> None:
+@pytest.mark.parametrize(
+    ("offers", "tells", "poll", "questions"),
+    [
+        ({"HealthEvents"}, True, 3600.0, 1),
+        ({"HealthEvents"}, False, 0.05, 1),
+        (set(), True, 3600.0, 1),
+        (set(), False, 0.05, 3),
+    ],
+)
+def test_a_sick_instance_is_replaced_after_enough_answers(
+    tmp_path: Path, offers: set[str], tells: bool, poll: float, questions: int
+) -> None:
     async def story() -> None:
-        flavor = Telling(frozenset(offers))
+        flavor = Telling(frozenset(offers), tells=tells)
         plugins = {"instance-file": FileInstances(tmp_path), "flavor": flavor}
         async with ikdemo.Group(SPEC, plugins, poll_interval=poll) as group:
             await group.wait(5)
