@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from ..reconcile.recovery import Episode, Level, Life
-from .lanes import BLUE, FILLS, GREY, VERMILION, Look, Window, draw_lanes, lanes, two_rooms, window
+from .lanes import FILLS, Look, Window, draw_lanes, lanes, two_rooms, window
+from .marks import BLUE, GREY, VERMILION
 from .table import say_seconds
 
 if TYPE_CHECKING:

@@ -11,6 +11,10 @@ from typing import NamedTuple
 
 from ..reconcile.recovery import Life
 from ..spi.errors import IkdemoError
+from .marks import BLUE as BLUE
+from .marks import GREEN, ORANGE, PURPLE, SKY
+from .marks import GREY as GREY
+from .marks import VERMILION as VERMILION
 
 try:
     from matplotlib.axes import Axes
@@ -18,8 +22,7 @@ try:
 except ModuleNotFoundError as missing:  # the plot extra is not installed
     raise IkdemoError("The figure needs matplotlib: pip install 'ikdemo[plot]'") from missing
 
-BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#666666"
-FILLS = (("#56B4E9", ""), ("#E69F00", "///"), ("#009E73", "..."), ("#CC79A7", "xxx"))
+FILLS = ((SKY, ""), (ORANGE, "///"), (GREEN, "..."), (PURPLE, "xxx"))
 MOST_LANES = 12
 
 

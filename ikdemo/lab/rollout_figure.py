@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from ..reconcile.recovery import Life
-from .lanes import BLUE, FILLS, GREY, VERMILION, Look, Window, draw_lanes, lanes, two_rooms, window
+from .lanes import FILLS, Look, Window, draw_lanes, lanes, two_rooms, window
+from .marks import BLUE, GREY, VERMILION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -24,6 +24,7 @@ class Timeline:
 
     def __init__(self) -> None:
         self._events: list[Event] = []
+        self._forgotten = 0
         self._changed = threading.Condition()
 
     def add(self, events: Iterable[Event]) -> None:
@@ -32,6 +33,7 @@ class Timeline:
             self._events.extend(events)
             if len(self._events) > FULL:
                 del self._events[: FULL // 2]
+                self._forgotten += FULL // 2
             self._changed.notify_all()
 
     def events(self, group: str | None = None) -> list[Event]:
@@ -39,6 +41,16 @@ class Timeline:
         with self._changed:
             chosen = [event for event in self._events if group is None or event.group == group]
         return sorted(chosen, key=lambda event: event.time)
+
+    def since(self, mark: int) -> tuple[list[Event], int]:
+        """Return what was written down after ``mark``, in the order of arrival, and the mark for the next time; begin with 0."""
+        with self._changed:
+            return self._events[max(0, mark - self._forgotten) :], self._forgotten + len(self._events)
+
+    @property
+    def mark(self) -> int:
+        """How many events were ever written down."""
+        return self._forgotten + len(self._events)
 
     def __len__(self) -> int:
         return len(self._events)

@@ -73,45 +73,81 @@ class Episode:
 
 
 @dataclass
+class _Seats:
+    """How many of the wanted slots are held: each once, however many instances sit in it, and those without a slot beside."""
+
+    size: int = 0
+    _taken: dict[str, int] = field(default_factory=dict)
+    _named: int = 0
+
+    def take(self, slot: str, change: int) -> None:
+        """Count one instance more (1) or less (-1) in a slot."""
+        before = self._taken.get(slot, 0)
+        self._taken[slot] = before + change
+        outside = not slot or (slot.isdecimal() and int(slot) >= self.size)
+        if not outside and (before == 0) != (before + change == 0):
+            self._named += change
+
+    @property
+    def held(self) -> int:
+        return min(self.size, self._named + self._taken.get("", 0))
+
+
+@dataclass
 class Standing:
-    """What is wanted and what lives, while events are read in order; ``living`` is slot and fingerprint by instance."""
+    """What is wanted and what lives, while events are read in order; ``living`` is slot and fingerprint by instance.
+
+    The cost of an event does not grow with the group, unless it changes what is wanted.
+    """
 
     size: int = 0
     sha: str = ""
     living: dict[str, tuple[str, str]] = field(default_factory=dict)
     sick: set[str] = field(default_factory=set)
+    _good: _Seats = field(default_factory=_Seats)
+    _any: _Seats = field(default_factory=_Seats)
 
     def read(self, event: Event) -> None:
         """Take in the next event."""
         if event.kind == "committed" and isinstance(event.size, int):
             self.size, self.sha = event.size, (event.tags or {}).get(SHA_TAG, self.sha)
+            self._count_anew()
         elif event.kind in UNWANTED:
             self.size = 0
+            self._count_anew()
         elif event.kind in APPEARED:
+            self._count(event.instance, -1)
             self.living[event.instance] = event.slot, (event.tags or {}).get(SHA_TAG, "")
+            self._count(event.instance, 1)
         elif event.kind in VANISHED:
+            self._count(event.instance, -1)
             self.living.pop(event.instance, None)
             self.sick.discard(event.instance)
         elif event.kind == "health":
+            self._count(event.instance, -1)
             (self.sick.add if event.code == "unhealthy" else self.sick.discard)(event.instance)
+            self._count(event.instance, 1)
 
     def quality(self) -> float:
         """Return Q. A slot counts once however many instances sit in it; one outside the wanted slots counts nothing."""
-        good = [
-            slot
-            for name, (slot, sha) in self.living.items()
-            if name not in self.sick and (not self.sha or not sha or sha == self.sha)
-        ]
-        return min(1.0, self._held(good) / self.size) if self.size else 1.0
+        return min(1.0, self._good.held / self.size) if self.size else 1.0
 
     def surplus(self) -> int:
         """Return how many live beyond one for each wanted slot."""
-        return len(self.living) - self._held([slot for slot, _ in self.living.values()])
+        return len(self.living) - self._any.held
 
-    def _held(self, slots: list[str]) -> int:
-        """Count the wanted slots that these instances hold; those without a slot may hold any that is left."""
-        held = {slot for slot in slots if slot and not (slot.isdecimal() and int(slot) >= self.size)}
-        return min(self.size, len(held) + slots.count(""))
+    def _count(self, instance: str, change: int) -> None:
+        if instance not in self.living:
+            return
+        slot, sha = self.living[instance]
+        self._any.take(slot, change)
+        if instance not in self.sick and (not self.sha or not sha or sha == self.sha):
+            self._good.take(slot, change)
+
+    def _count_anew(self) -> None:
+        self._good, self._any = _Seats(self.size), _Seats(self.size)
+        for instance in self.living:
+            self._count(instance, 1)
 
 
 def curve(events: Iterable[Event]) -> list[Level]:
