@@ -151,6 +151,7 @@ class Bench:
         self._line.close()
 
     def _launch(self, kind: str, name: str, flags: dict[str, str]) -> PluginProcess:
+        self._line.must_be_open()
         if kind not in PROGRAMS:
             raise IkdemoError(f"There is no plugin {kind!r} to start; there are: {', '.join(PROGRAMS)}")
         words = [word for flag, value in flags.items() for word in (f"--{flag.replace('_', '-')}", value)]

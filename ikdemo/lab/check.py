@@ -1,8 +1,16 @@
-"""Checks a learner's work and says what is still to do, not only that something is. Called by ``Lab.check``."""
+"""Checks a learner's work and says what is still to do, not only that something is. Called by ``Lab.check`` and ``exercises``."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import wraps
+from typing import Any, NamedTuple, ParamSpec
+
+from ..reconcile.plan import sentences
+from ..spi.errors import IkdemoError
+from ..spi.plans import Reason
+
+P = ParamSpec("P")
 
 
 class Point(NamedTuple):
@@ -16,7 +24,7 @@ class Point(NamedTuple):
 class Check:
     """The points of one check as text: every line begins with "ok" or "not yet"."""
 
-    def __init__(self, points: list[Point]) -> None:
+    def __init__(self, points: Sequence[Point]) -> None:
         self.points = points
 
     @property
@@ -38,3 +46,60 @@ class Check:
             f"ok       {p.fact}" if p.good else f"not yet  {p.fact}. {p.advice[:1].upper()}{p.advice[1:]}" for p in self.points
         ]
         return "\n".join([*lines, f"all good: {self.good}"])
+
+
+def refused(fact: str, error: IkdemoError) -> Point:
+    """Return the point that fails because the lab could not be asked; the advice is what the error says, and its notes."""
+    return Point(False, fact, ". ".join([str(error), *getattr(error, "__notes__", ())]))
+
+
+def remedy(group: str, reasons: Sequence[Reason]) -> str:
+    """Say why a group is not as wanted, and the call that helps.
+
+    >>> remedy("web", [Reason("missing", "no instance in this slot", slot="3")])
+    "slot 3: no instance in this slot (missing). Wait for it: lab.wait('web')"
+    """
+    codes = {reason.code for reason in reasons}
+    if "paused" in codes:
+        cure = f"Let the loop act again: lab.resume({group!r})"
+    elif codes & {"halted", "spec-refused"}:
+        cure = "Commit a version that works: lab.commit(...)"
+    elif "plugin-unreachable" in codes:
+        cure = "Start what is not running: lab.plugins() lists it"
+    else:
+        cure = f"Wait for it: lab.wait({group!r})"
+    return f"{'; '.join(sentences(reasons))}. {cure}"
+
+
+def answered(question: str, given: object, right: Sequence[object], hints: Mapping[Any, str], otherwise: str) -> Point:
+    """Compare a learner's answer with the right ones; a typical wrong one has a hint, any other one gets ``otherwise``.
+
+    >>> answered("2 + 2", 5, [4], {5: "that is one more"}, "count on your fingers").advice
+    'your answer is 5: that is one more'
+    >>> answered("2 + 2", "4", [4], {}, "count on your fingers").advice
+    "your answer is the text '4': write it without quotes"
+    """
+    if given is None or given is ...:
+        return Point(False, question, "write your answer into the cell above, in place of the three dots")
+    if given in right:
+        return Point(True, f"{question}: {given}", "")
+    if isinstance(given, str) and given in [str(one) for one in right]:
+        return Point(False, question, f"your answer is the text {given!r}: write it without quotes")
+    hint = next((hint for wrong, hint in hints.items() if wrong == given), otherwise)
+    return Point(False, question, f"your answer is {given!r}: {hint}")
+
+
+def checked(points: Callable[P, Iterator[Point]]) -> Callable[P, Check]:
+    """Make a check of a function that yields its points; a lab that cannot be asked is one point more, and the last."""
+
+    @wraps(points)
+    def check(*args: P.args, **kwargs: P.kwargs) -> Check:
+        found: list[Point] = []
+        try:
+            for point in points(*args, **kwargs):
+                found.append(point)
+        except IkdemoError as error:
+            found.append(refused("the lab can be asked", error))
+        return Check(found)
+
+    return check

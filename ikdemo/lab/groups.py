@@ -7,7 +7,7 @@ plugin decides, as for any client. ``Breaking`` builds on it.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ from ..reconcile.plan import sentences
 from ..spi.contracts import GroupPlugin
 from ..spi.decode import decode
 from ..spi.documents import GROUP_TAG, SHA_TAG, Description, GroupDescription, GroupProperties, GroupSpec
-from ..spi.errors import IkdemoError, NotConverged, OutcomeUnknown, PluginUnavailable
+from ..spi.errors import IkdemoError, NotConverged, OutcomeUnknown, PluginNotFound, PluginUnavailable, UnknownGroup
 from ..spi.plans import Reason
 from ..spi.text import indent
 from .bench import PROGRAMS, Bench
@@ -102,6 +102,8 @@ class Groups(Bench):
                     self._catch_up(group, described)
                     return Words(f"{group} is as wanted: {len(described.instances or [])} instances")
                 why = list(sentences(self._reasons(group)))
+            except PluginNotFound:
+                raise  # nobody starts it while this cell waits
             except (PluginUnavailable, OutcomeUnknown) as error:
                 why = [str(error)]
             self._record.wait_for(lambda: len(self._record) > seen, min(0.25, max(0.0, deadline - time.monotonic())))  # noqa: B023
@@ -127,14 +129,19 @@ class Groups(Bench):
         return self._ask(group, lambda plugin: plugin.describe_group(group))
 
     def _reasons(self, group: str) -> list[Reason]:
-        return self._ask(group, lambda plugin: plugin.why_group(group))
+        return self._call(self._why(group))
+
+    def _why(self, group: str) -> Coroutine[Any, Any, list[Reason]]:
+        return self._with(self._homes.get(group, "group"), lambda plugin: plugin.why_group(group))
 
     def _spec(self, group: str) -> GroupSpec:
-        specs = self._ask(group, lambda plugin: plugin.inspect_groups())
-        found = next((spec for spec in specs if spec.id == group), None)
-        if found is None:
-            raise IkdemoError(f"Group {group!r} is not being watched")
-        return found
+        async def committed(plugin: GroupPlugin) -> GroupSpec:
+            for spec in await plugin.inspect_groups():
+                if spec.id == group:
+                    return spec
+            raise UnknownGroup(group)
+
+        return self._ask(group, committed)
 
     def _instance_plugin(self, group: str) -> str:
         """Return the plugin that makes a group's instances; remembered, so that it is known while the group plugin is away."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
+from typing import ClassVar
 
-from ..reconcile.plan import sentences
 from ..spi.errors import IkdemoError
 from .breaking import Breaking
-from .check import Check, Point
+from .check import Check, Point, refused, remedy
 from .live import LiveView
+from .names import explain_missing_names
 from .recovery import Recovery
 from .rollout import Rollout
 from .shell import run
@@ -23,13 +24,25 @@ from .table import Table, Words
 class Lab(Breaking):
     """A place of your own with real plugin processes. ``with Lab() as lab:`` closes it for you; so does the end of Python."""
 
+    _of_the_notebook: ClassVar[Lab | None] = None
+
+    @classmethod
+    def fresh(cls) -> Lab:
+        """Return the one lab of this notebook, empty: a cell that is run again gets the same lab, after a ``reset``."""
+        explain_missing_names()
+        if Lab._of_the_notebook is None or not Lab._of_the_notebook._line.open:
+            Lab._of_the_notebook = cls()
+        else:
+            Lab._of_the_notebook.reset()
+        return Lab._of_the_notebook
+
     def timeline(self, group: str | None = None, *, last: int | None = None, since_fault: bool = False) -> Table:
         """Tell in words what happened: everything, the ``last`` few lines, or what followed the last recorded fault."""
         return self._record.table(group, last, since_fault=since_fault)
 
     def watch(self, group: str) -> LiveView:
         """Return a live view of a group; in a notebook, it is shown when it is the last thing in a cell, or by ``display``."""
-        return LiveView(group, self._line)
+        return LiveView(group, self._line, lambda: self._why(group)).start()
 
     def rollout(self, group: str) -> Rollout:
         """Return the record of a group's latest rolling update, to its end or to now."""
@@ -69,13 +82,11 @@ class Lab(Breaking):
 
     def _check_group(self, group: str, size: int | None, fell: bool) -> list[Point]:
         try:
-            described, why = self._described(group), sentences(self._reasons(group))
+            described, why = self._described(group), self._reasons(group)
         except IkdemoError as error:
-            return [Point(False, f"group {group} is committed", f"{error}; commit it: lab.commit(...)")]
+            return [refused(f"group {group} is committed", error)]
         count, recovery = len(described.instances or []), self.recovery(group)
-        points = [
-            Point(described.converged, f"group {group} is as wanted", f"{'; '.join(why)}; wait for it: lab.wait({group!r})")
-        ]
+        points = [Point(described.converged, f"group {group} is as wanted", remedy(group, why))]
         if size is not None:
             points.append(Point(count == size, f"it has {size} instances", f"it has {count}; commit another Size"))
         if fell:
@@ -96,6 +107,7 @@ class Lab(Breaking):
 
     def run(self, command: str) -> Words:
         """Run a shell command in the lab's directory, where ``infrakit`` sees this lab's plugins, and return what it printed."""
+        self._line.must_be_open()
         return Words(run(command, self.root, self.plugin_dir))
 
     def __repr__(self) -> str:

@@ -6,7 +6,10 @@ when it is reset; whatever looks at the record ends with its line.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,9 +20,12 @@ from .background import Background
 from .follow import Followers
 from .process import PluginProcess
 from .served import Served
+from .steps import name_the_step
 from .timeline import Timeline
 
 T = TypeVar("T")
+PATIENCE = 2.0
+"""Seconds that a closing line waits for threads that were begun on it."""
 
 
 class Line:
@@ -30,6 +36,7 @@ class Line:
         self.open = True
         self._plugin_dir = plugin_dir
         self._served: dict[str, Served] = {}
+        self._threads: list[threading.Thread] = []
         self._background = Background()
         self.peers, self._followers = self.call(self._begin())
 
@@ -37,8 +44,17 @@ class Line:
         """Run ``work`` in the line's thread and return its result; raises IkdemoError when the line is closed."""
         if not self.open:
             work.close()
-            raise IkdemoError("This lab is closed. Make a new one: lab = Lab()")
-        return self._background.call(work)
+        self.must_be_open()
+        try:
+            return self._background.call(work)
+        except IkdemoError as error:
+            name_the_step(error)
+            raise
+
+    def must_be_open(self) -> None:
+        """Raise IkdemoError when the line is closed."""
+        if not self.open:
+            raise IkdemoError("This lab is closed. Open a fresh one: run the first code cell, or lab = Lab.fresh()")
 
     def follow(self, processes: Iterable[PluginProcess]) -> None:
         """Wait until these plugins answer, and write down what they tell from now on."""
@@ -54,12 +70,26 @@ class Line:
         """Say whether a plugin of this Python is served under this name."""
         return name in self._served
 
+    def begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Begin ``work`` in the line's thread and return at once."""
+        return self._background.begin(work)
+
+    def spawn(self, work: Callable[[], None], name: str) -> None:
+        """Do blocking ``work`` in a thread of its own; it must end soon after ``open`` has become false."""
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        self._threads.append(threading.Thread(target=work, name=name, daemon=True))
+        self._threads[-1].start()
+
     def close(self) -> None:
-        """Serve and follow nothing more, and end the thread; whoever waits for the record is woken."""
-        self.call(self._end())
+        """Serve and follow nothing more, and end every thread; whoever waits for the record is woken."""
+        self.must_be_open()
         self.open = False
-        self._background.close()
         self.record.add([])
+        deadline = time.monotonic() + PATIENCE
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self._background.call(self._end())
+        self._background.close()
 
     async def _begin(self) -> tuple[Peers, Followers]:
         peers = Peers(self._plugin_dir)

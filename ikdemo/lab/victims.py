@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 def choose(group: str, living: Sequence[T], n: int, seed: int | None) -> list[T]:
     """Return ``n`` of the living in their order, the same ones for the same seed; raises IkdemoError when there are too few."""
+    if type(n) is not int or n < 0:
+        raise IkdemoError(f"How many instances? Expected a whole number such as 2, got {n!r}")
     if n > len(living):
         raise IkdemoError(f"Group {group!r} has only {len(living)} instances, so {n} of them cannot be broken")
     return [living[index] for index in sorted(random.Random(seed).sample(range(len(living)), n))]

@@ -32,7 +32,7 @@ class IkdemoError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """Return what a notebook shows (IPython asks the exception for it): the sentence, not twenty frames."""
-        return [f"{type(self).__name__}: {self}"]
+        return [f"{type(self).__name__}: {self}", *getattr(self, "__notes__", ())]
 
 
 class SpecError(IkdemoError):

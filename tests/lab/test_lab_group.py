@@ -156,7 +156,9 @@ def test_every_slip_is_one_sentence(lab: Lab, wrong, says: str) -> None:  # type
     with pytest.raises(IkdemoError, match=says) as caught:
         wrong(lab)
     assert "\n" not in str(caught.value)
-    assert caught.value._render_traceback_() == [f"{type(caught.value).__name__}: {caught.value}"]
+    sentence, *what_to_do = caught.value._render_traceback_()
+    assert sentence == f"{type(caught.value).__name__}: {caught.value}"
+    assert len(what_to_do) <= 1
 
 
 def test_more_than_there_are_cannot_be_removed(lab: Lab) -> None:

@@ -1,0 +1,25 @@
+"""Names the step that was skipped, when a plugin or a group is not there that a call needs. Called by ``Line``."""
+
+from __future__ import annotations
+
+from ..spi.errors import IkdemoError, PluginNotFound
+
+UNKNOWN = "is not being watched"
+"""How the group plugin's sentence about an unknown group ends, whichever side of a socket it comes from."""
+
+
+def name_the_step(error: IkdemoError) -> None:
+    """Add to an error what is to be done first, as a note below its sentence.
+
+    >>> missing = PluginNotFound("group")
+    >>> name_the_step(missing)
+    >>> print(*missing._render_traceback_(), sep="\\n")
+    PluginNotFound: Plugin not found: group
+    Start it first: lab.start(), or lab.start_plugin(..., name='group'). lab.plugins() says what runs.
+    """
+    if isinstance(error, PluginNotFound):
+        error.add_note(
+            f"Start it first: lab.start(), or lab.start_plugin(..., name={error.name!r}). lab.plugins() says what runs."
+        )
+    elif str(error).endswith(UNKNOWN):
+        error.add_note("Commit it first: lab.commit(...)")
