@@ -14,6 +14,7 @@ from pathlib import Path
 from ..disk import Lease
 from ..instance.strays import end_strays
 from ..spi.errors import IkdemoError
+from .caretaker import Caretaker
 
 PREFIX = "ikdemo-lab-"
 LONGEST = 40
@@ -23,7 +24,7 @@ YOUNG = 60.0
 
 
 class Place:
-    """A lab's own directory (mode 0700), held by a lease as long as the lab lives."""
+    """A lab's own directory (mode 0700), held by a lease as long as the lab lives, and gone soon after."""
 
     def __init__(self) -> None:
         parent = _parent()
@@ -33,6 +34,7 @@ class Place:
         self.plugins = self.root / "plugins"
         self.logs = self.root / "logs"
         self._furnish()
+        self._caretaker = Caretaker(self.root)
 
     def instances(self, name: str) -> Path:
         """Return the directory in which the file plugin of this name keeps its instances; it exists afterwards."""
@@ -54,6 +56,7 @@ class Place:
         """Give the directory back, with everything in it, and end what a killed plugin left running from it."""
         end_strays(self.root)
         shutil.rmtree(self.root, ignore_errors=True)
+        self._caretaker.dismiss()
         self._lease.release()
 
     def _furnish(self) -> None:

@@ -1,0 +1,57 @@
+"""Cleans up after a lab whose Python was killed: its plugins end by themselves, and then its directory goes.
+
+Nothing can be done in a process that gets SIGKILL, so a small shell waits outside for the end of a pipe. What even that leaves,
+as after a power cut, is found by ``place.sweep``. Kept by ``Place``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from ..instance import procfs
+from ..instance.spawn import MARK
+from ..instance.strays import end_strays
+from ..rpc.discovery import ENVIRONMENT
+from .process import STOP_WITHIN
+
+_WAIT = 'read -r closed || exec "$@"'
+_CLEAN = "import sys; from ikdemo.lab.caretaker import clean_up; clean_up(sys.argv[1])"
+
+
+class Caretaker:
+    """A shell of a megabyte that becomes a Python, which cleans up, only when this process ends without a word."""
+
+    def __init__(self, root: Path) -> None:
+        self._shell = subprocess.Popen(
+            ["/bin/sh", "-c", _WAIT, "sh", sys.executable, "-c", _CLEAN, str(root)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            start_new_session=True,  # whatever ends the kernel and its group must not end this
+        )
+
+    def dismiss(self) -> None:
+        """Say that there is nothing left to clean up; the shell has ended afterwards."""
+        self._shell.communicate(b"closed\n")
+
+
+def clean_up(directory: str) -> None:
+    """Wait until a lab's plugins have ended, end what they left running, and remove its directory."""
+    root, deadline = Path(directory), time.monotonic() + STOP_WITHIN
+    while _plugins(root / "plugins") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    end_strays(root)
+    shutil.rmtree(root, ignore_errors=True)
+
+
+def _plugins(plugin_dir: Path) -> list[int]:
+    """Return the processes started to see these plugins, but for instances: those end with the plugin that made them."""
+    told = procfs.with_variable(ENVIRONMENT)
+    own, instance = os.fsencode(plugin_dir), os.fsencode(MARK)
+    return [pid for pid, variables in told if variables[os.fsencode(ENVIRONMENT)] == own and instance not in variables]
