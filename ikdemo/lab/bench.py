@@ -107,6 +107,11 @@ class Bench:
         self._end(name, PluginProcess.kill)
         return self.plugins()
 
+    def running_since(self, name: str) -> float:
+        """Return when a plugin process was started last, in seconds since the epoch; 0.0 when it does not run."""
+        process = self._processes.get(name)
+        return process.began if process is not None and process.running else 0.0
+
     def plugins(self) -> Table:
         """List the plugins of this lab."""
         rows = [(name, program, self._state(name)) for name, program in list(self._programs.items())]

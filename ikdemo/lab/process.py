@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +23,7 @@ class PluginProcess:
     def __init__(self, name: str, arguments: Sequence[str], *, plugin_dir: Path, log: Path) -> None:
         self.name, self.log = name, log
         self._ended = ""
+        self.began = time.time()
         self._log_from = log.stat().st_size if log.exists() else 0
         with log.open("ab") as stream:
             self._process = subprocess.Popen(
