@@ -1,15 +1,20 @@
-"""The verb ``ikdemo lab``: open JupyterLab on the first notebook. Loaded by ``commands``."""
+"""The verb ``ikdemo lab``: open JupyterLab with the first notebook beside two terminals. Loaded by ``commands``.
+
+What JupyterLab is given lies in ``ikdemo/desk``; only the installed settings and the launcher's card work without this verb.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 from ..spi.errors import IkdemoError
 from .commands import Call, Verb
+from .jupyter import DESK, WORKSPACE
 
 FIRST = Path("notebooks", "00-welcome.ipynb")
 INSTALL = f"{sys.executable} -m pip install 'ikdemo[lab]'"
@@ -29,28 +34,20 @@ def lab(call: Call) -> None:
     if at is None:
         raise IkdemoError(f"{FIRST} is neither beside the installed package nor here; run this in a clone of the repository")
     os.chdir(at)
-    programs = Path(sys.executable).parent
-    environment = os.environ | {"PATH": f"{programs}:{os.environ.get('PATH', os.defpath)}"}
-    command = [
-        sys.executable,
-        "-m",
-        "jupyterlab",
-        f"--ServerApp.terminado_settings={json.dumps({'shell_command': shell(programs)})}",
-    ]
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"}
+    terminals = json.dumps({"shell_command": shell()})
+    command = [sys.executable, "-m", "ikdemo.cli.jupyter", f"--ServerApp.terminado_settings={terminals}"]
     # not as a file argument: its folder would become the root, and the address that --no-browser prints would lack it
-    command.append(f"--LabApp.default_url=/lab/tree/{FIRST}")
+    command.append(f"--LabApp.default_url=/lab/workspaces/{WORKSPACE}")
     if os.geteuid() == 0:
         command.append("--allow-root")  # Jupyter refuses root otherwise, and in a container there is nobody else
     os.execve(sys.executable, [*command, *call.arguments], environment)
 
 
-def shell(programs: Path) -> list[str]:
-    """Return the shell of the terminals: never a login shell, which would reset the PATH.
-
-    In a virtual environment its activation is the rc file: a person's own may put another Python first.
-    """
-    activate = programs / "activate"
-    return ["bash", "--rcfile", str(activate)] if activate.is_file() else [os.environ.get("SHELL") or "/bin/sh"]
+def shell() -> list[str]:
+    """Return the shell of the terminals: bash with our banner, never a login shell, which would reset the PATH."""
+    bash = shutil.which("bash")
+    return [bash, "--rcfile", str(DESK / "terminal.bash")] if bash else [os.environ.get("SHELL") or "/bin/sh"]
 
 
 VERBS = (Verb("lab", "", "Open the notebooks in JupyterLab; what follows -- is handed to it", lab),)

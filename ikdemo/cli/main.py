@@ -32,6 +32,7 @@ IKDEMO = Program(
     (
         Command("demo", "See a group heal: plugins, five instances, two deleted, a plot", ("demo",)),
         Command("lab", "Open the notebooks in JupyterLab", ("desk",)),
+        Command("labs", "List the labs that notebooks have open", ("labs",)),
         Command("doctor", "Say what this machine can do, and what to do about a no", ("doctor",)),
         Command(
             "group",

@@ -1,6 +1,7 @@
 """Where a lab lives: a directory of its own, near enough for a socket's 107 bytes, and swept away when its owner is dead.
 
-Only here is chosen and removed where a lab keeps its sockets, instances and logs. Called by ``Lab`` when it opens and closes.
+Only here is chosen and removed where a lab keeps its sockets, instances and logs. Called by ``Lab`` when it opens and closes,
+and by ``nearby``.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Place:
     """A lab's own directory (mode 0700), held by a lease as long as the lab lives, and gone soon after."""
 
     def __init__(self) -> None:
-        parent = _parent()
+        parent = home()
         sweep(parent)
         self.root = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
         self._lease = Lease(self.root)
@@ -64,7 +65,7 @@ class Place:
             directory.mkdir(mode=0o700, exist_ok=True)
 
 
-def _parent() -> Path:
+def home() -> Path:
     """Return the runtime or temporary directory: the first that is there, ours to write and near enough."""
     for candidate in (os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), "/tmp", "/var/tmp"):
         if candidate.startswith("/") and len(os.fsencode(candidate)) <= LONGEST and os.access(candidate, os.W_OK | os.X_OK):

@@ -35,6 +35,12 @@ def test_the_core_installs_without_the_lab(tmp_path: Path) -> None:
 
     site = next((tmp_path / "fresh/lib").glob("python3*/site-packages"))
     assert (site / "ikdemo/py.typed").is_file()
-    assert (tmp_path / "fresh/share/jupyter/lab/settings/overrides.d/ikdemo.json").is_file()
+    for shared in (
+        "lab/settings/overrides.d/ikdemo.json",
+        "labextensions/ikdemo/package.json",
+        "labextensions/ikdemo/static/launcher.js",
+    ):
+        assert (tmp_path / "fresh/share/jupyter" / shared).is_file(), shared
+    assert sorted(path.name for path in (site / "ikdemo/desk").iterdir()) == ["terminal.bash", "workspace.json"]
     names = {path.name.split("-")[0].lower() for path in site.glob("*.dist-info")}
     assert names == {"ikdemo", "msgspec", "httptools", "inotify_simple"}

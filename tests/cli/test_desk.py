@@ -1,0 +1,86 @@
+"""The desk without a browser: terminals that find the notebook's plugins, and what JupyterLab is given."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from asking import until
+
+import ikdemo
+from ikdemo.cli.jupyter import DESK
+from ikdemo.lab import Lab, collabnix
+from ikdemo.lab.nearby import NOTEBOOK, open_labs
+
+BANNER = re.findall(r"^  (ikdemo \S+|infrakit \S+|here|ls)", (DESK / "terminal.bash").read_text(), re.MULTILINE)
+
+
+@pytest.fixture
+def apart(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep labs in a place where no other lab of this machine is."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_dir))
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    monkeypatch.delenv("INFRAKIT_PLUGINS_DIR", raising=False)
+    return short_dir
+
+
+def terminal(typed: str) -> str:
+    """Type lines into a terminal of the desk and return all that it shows."""
+    bash = ["bash", "--rcfile", str(DESK / "terminal.bash"), "-i"]
+    done = subprocess.run(bash, input=typed, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30)
+    return done.stdout
+
+
+def test_a_terminal_finds_the_plugins_of_the_notebook_and_breaks_what_they_keep(
+    apart: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(NOTEBOOK, "/somewhere/notebooks/00-welcome.ipynb")
+    with Lab() as lab:
+        lab.start()
+        lab.commit(collabnix(size=3))
+        lab.wait("collabnix")
+        assert [(found.root, found.notebook) for found in open_labs()] == [(lab.root, "00-welcome.ipynb")]
+        said = terminal("here\ninfrakit plugin ls --quiet\nrm $LAB/instances/*/instance-*\nexit\n")
+        assert "This terminal sees the lab of 00-welcome.ipynb, with the plugins flavor-vanilla, group, instance-file" in said
+        assert re.findall(r"^(\S+) +\t/", said, re.MULTILINE) == ["flavor-vanilla", "group", "instance-file"]
+        until(lambda: lab.recovery("collabnix").levels[-1].quality == 1 and len(lab.recovery("collabnix").lives) == 6)
+    assert open_labs() == []
+
+
+def test_the_lab_that_started_a_plugin_last_comes_first(apart: Path, desk) -> None:
+    with Lab() as first, Lab() as second:
+        second.start("flavor-vanilla")
+        first.start("instance-file")
+        assert [found.root for found in open_labs()] == [first.root, second.root]
+        listed = desk.run("ikdemo labs").stdout.splitlines()
+        assert [line.split() for line in listed[1:]] == [[str(first.root), "instance-file"], [str(second.root), "flavor-vanilla"]]
+        assert "1 more open: ikdemo labs" in desk.run("ikdemo labs --export").stderr
+
+
+def test_without_a_lab_a_terminal_says_what_to_do_and_stays_as_it_is(apart: Path) -> None:
+    (apart / "ikdemo-lab-dead").mkdir()
+    (apart / "ikdemo-lab-dead" / "plugins").mkdir()  # left behind by a lab that was killed
+    said = terminal('here\necho "sees: ${INFRAKIT_PLUGINS_DIR:-nothing}"\nexit\n')
+    assert "No lab is open. Run the first code cell of a notebook, then try again" in said
+    assert "sees: nothing" in said
+
+
+def test_the_banner_names_verbs_that_exist_and_fits_a_narrow_terminal(desk) -> None:
+    assert len(BANNER) == 6
+    for words in BANNER:
+        if " " in words:
+            assert desk.run(f"{words} --help").returncode == 0, words
+    banner = (DESK / "terminal.bash").read_text().partition("<<'END'\n")[2]
+    assert max(map(len, banner.splitlines())) <= 42
+
+
+def test_the_card_is_of_this_version_and_opens_the_notebook_of_the_layout() -> None:
+    assert json.loads((DESK / "launcher/package.json").read_text())["version"] == ikdemo.__version__
+    script = (DESK / "launcher/static/launcher.js").read_text()
+    notebook = json.loads((DESK / "workspace.json").read_text())["data"]["notebook:notebooks/00-welcome.ipynb"]["data"]["path"]
+    assert f'NOTEBOOK = "{notebook}"' in script
