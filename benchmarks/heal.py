@@ -13,12 +13,9 @@ import os
 import platform
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -30,11 +27,16 @@ from ikdemo.disk import write_atomic
 from ikdemo.rpc.proxies import GroupClient
 from ikdemo.spi.documents import GroupSpec
 
+from .plugins import PATIENCE, plugins
+
 KILLS = 200
 SIZES = {5: 20, 100: 10, 1000: 5}
 """Sizes to converge to, and how often each."""
-PATIENCE = 60.0
-"""Seconds after which a wait has failed."""
+PROGRAMS = {
+    "instance-file": ["infrakit-instance-file", "--dir", "{root}/i"],
+    "flavor-vanilla": ["infrakit-flavor-vanilla"],
+    "group": ["infrakit-group-default"],
+}
 PROPERTIES = {
     "Instance": {"Plugin": "instance-file", "Properties": {"Note": "Collabnix Infrakit 101"}},
     "Flavor": {
@@ -91,51 +93,6 @@ class Arrivals:
     def close(self) -> None:
         """Stop listening."""
         self._inotify.close()
-
-
-@contextmanager
-def plugins(root: Path) -> Iterator[None]:
-    """Run the three plugin programs on ``root``; afterwards none is left."""
-    started = []
-    programs = {
-        "instance-file": ["infrakit-instance-file", "--dir", str(root / "i")],
-        "flavor-vanilla": ["infrakit-flavor-vanilla"],
-        "group": ["infrakit-group-default"],
-    }
-    with (root / "log").open("wb") as log:
-        try:
-            for name, command in programs.items():
-                process = subprocess.Popen(
-                    [sys.executable, "-m", "ikdemo", *command, "--name", name, "--exit-with-stdin"],
-                    env={**os.environ, "INFRAKIT_PLUGINS_DIR": str(root / "p")},
-                    stdin=subprocess.PIPE,
-                    stdout=log,
-                    stderr=log,
-                )
-                started.append(process)
-            wait_until(lambda: all((root / "p" / name).is_socket() for name in programs), root / "log")
-            yield
-        finally:
-            for process in started:
-                stop(process)
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End the input of a plugin, which ends the plugin; kill it if that does not."""
-    try:
-        process.communicate(timeout=PATIENCE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def wait_until(condition: Callable[[], bool], log: Path) -> None:
-    """Wait for the plugins to listen."""
-    until = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > until:
-            raise SystemExit(f"the plugins did not start: {log.read_text()}")
-        time.sleep(0.01)
 
 
 def spec(size: int) -> GroupSpec:
@@ -228,7 +185,7 @@ def main() -> None:
         stack.callback(shutil.rmtree, root)
         for name in ("p", "i", "floor"):
             (root / name).mkdir(mode=0o700)
-        stack.enter_context(plugins(root))
+        stack.enter_context(plugins(root, PROGRAMS))
         rows = [timing.summary() for timing in asyncio.run(measure(root))]
     machine = f"{platform.system()} {platform.release()} {platform.machine()}, {os.cpu_count()} cores"
     about = {"machine": machine, "python": platform.python_version(), "directory": str(parent)}
