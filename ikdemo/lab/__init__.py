@@ -5,6 +5,11 @@
 
 from __future__ import annotations
 
+from .chaos_availability import availability
+from .chaos_crashes import crash_loops
+from .chaos_overcreation import overcreation
+from .chaos_simulated import Simulated
+from .experiment import Experiment
 from .judge import Judge
 from .lab import Lab
 from .outage import side_by_side
@@ -15,15 +20,20 @@ from .specs import collabnix, collabnix_processes
 from .table import Table
 
 __all__ = [
+    "Experiment",
     "Judge",
     "Lab",
     "Recovery",
     "Rollout",
     "Servers",
+    "Simulated",
     "Table",
+    "availability",
     "collabnix",
     "collabnix_processes",
     "compare",
+    "crash_loops",
+    "overcreation",
     "paces",
     "side_by_side",
 ]

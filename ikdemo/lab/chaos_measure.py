@@ -1,0 +1,89 @@
+"""One measured number with its interval, beside what theory says of it, as data and in words. Used by every result of chaos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from ..reconcile.simulator import Dice
+from ..reconcile.theory import Interval, bootstrap, quantile
+from .table import Table, say_seconds
+
+Statistic = Callable[[Sequence[float]], float]
+
+
+class Measure(NamedTuple):
+    """A number, the interval that should hold the true one, what theory says (None: nothing), and how to say all three."""
+
+    name: str
+    value: float
+    interval: Interval
+    theory: float | None
+    say: Callable[[float], str]
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether theory lies within the interval; None where it says nothing."""
+        return None if self.theory is None else self.interval.holds(self.theory)
+
+    @property
+    def words(self) -> str:
+        """The measure as half a sentence."""
+        low, high = map(self.say, self.interval)
+        theory = "" if self.theory is None else f", theory {self.say(self.theory)}"
+        return f"{self.name} {self.say(self.value)} (between {low} and {high}{theory})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the measure as plain values."""
+        low, high = self.interval
+        return {"name": self.name, "value": self.value, "low": low, "high": high, "theory": self.theory}
+
+
+def measure(
+    name: str,
+    values: Sequence[float],
+    of: Statistic,
+    dice: Dice,
+    theory: float | None = None,
+    say: Callable[[float], str] = say_seconds,
+    confidence: float = 0.95,
+) -> Measure:
+    """Take ``of`` of the values, with its bootstrap interval of this confidence."""
+    return Measure(name, of(values), bootstrap(values, of, dice, confidence=confidence), theory, say)
+
+
+def side_by_side(measures: Iterable[Measure]) -> Table:
+    """Set what was measured beside what theory says."""
+    rows = []
+    for one in measures:
+        low, high = map(one.say, one.interval)
+        theory = "-" if one.theory is None else one.say(one.theory)
+        rows.append((one.name, one.say(one.value), f"{low} to {high}", theory, say_agreement(one.agrees)))
+    return Table(["measure", "measured", "interval", "theory", "agrees"], rows)
+
+
+def say_agreement(agrees: bool | None) -> str:
+    """Say whether theory and measurement agree.
+
+    >>> say_agreement(True), say_agreement(False), say_agreement(None)
+    ('yes', 'no', '-')
+    """
+    return "-" if agrees is None else "yes" if agrees else "no"
+
+
+def say_share(share: float) -> str:
+    """Say a share as a percentage.
+
+    >>> say_share(0.98765)
+    '98.8 %'
+    """
+    return f"{100 * share:.1f} %"
+
+
+def p95(values: Sequence[float]) -> float:
+    """Return the value below which 95 of 100 lie.
+
+    >>> p95([0.0, 100.0])
+    95.0
+    """
+    return quantile(values, 0.95)

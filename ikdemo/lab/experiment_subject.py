@@ -1,0 +1,83 @@
+"""Whom an experiment is made on: a group of a lab, seen and broken through the lab's own verbs.
+
+``Subject`` is all that an experiment asks of a group, so the same experiment runs on files, on processes and on a simulated
+group (``chaos_simulated``). Made by ``Experiment``.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+from ..spi.errors import IkdemoError
+from .check import Check
+from .lab import Lab
+from .recovery import Recovery
+
+PATIENCE = 20.0
+"""Seconds that a group has to be whole again when an experiment ends."""
+
+
+class Subject(Protocol):
+    """A group that can be broken. ``size`` is the number of slots wanted; times are seconds of the subject's own clock."""
+
+    group: str
+    size: int
+
+    def now(self) -> float: ...
+    def wait_until(self, time: float) -> None: ...
+    def steady(self) -> Check:
+        """Check that the group is as wanted now."""
+        ...
+
+    def filled(self) -> int:
+        """Count the instances that live now."""
+        ...
+
+    def kill(self, seed: int) -> None:
+        """End one living instance, chosen by the seed."""
+        ...
+
+    def restore(self) -> str:
+        """Undo what an experiment may have left and wait until the group is as wanted; say what came of it, never raise."""
+        ...
+
+    def recovery(self, since: float) -> Recovery:
+        """Return the record of the group's falls after a time."""
+        ...
+
+
+class LiveGroup:
+    """A group of real instances in a lab; raises IkdemoError when the lab knows of no such group."""
+
+    def __init__(self, lab: Lab, group: str) -> None:
+        self._lab, self.group = lab, group
+        lab.inspect(group)
+        self.size = lab.recovery(group).size
+
+    def now(self) -> float:
+        return time.time()
+
+    def wait_until(self, moment: float) -> None:
+        time.sleep(max(0.0, moment - time.time()))
+
+    def steady(self) -> Check:
+        return self._lab.check(self.group, size=self.size)
+
+    def filled(self) -> int:
+        return len(self._lab.describe(self.group))
+
+    def kill(self, seed: int) -> None:
+        self._lab.kill(self.group, 1, seed=seed)
+
+    def restore(self) -> str:
+        """Let the loop act again, should somebody have paused it, and wait for it."""
+        try:
+            if "paused" in self._lab.why(self.group).column("reason"):
+                self._lab.resume(self.group)
+            return self._lab.wait(self.group, PATIENCE)
+        except IkdemoError as error:
+            return f"not restored: {error}"
+
+    def recovery(self, since: float) -> Recovery:
+        return self._lab.recovery(self.group, since)
