@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
-LONGEST_WORD = 32
-"""Letters of what is never broken into lines: an instance's ID and everything shorter."""
+LONGEST_WORD = 14
+"""Letters of what is never broken into lines: a number with its unit, a short name. In a narrow window an ID takes two lines."""
 
 
 class Words(str):
@@ -61,7 +61,7 @@ class Table:
 
 
 def _cell(value: str) -> str:
-    """Keep names and numbers on one line; sentences may take more, so that the table fits the page."""
+    """Keep what is short on one line; the rest may take more, so that the table fits a narrow page."""
     wrap = "nowrap" if len(value) <= LONGEST_WORD else "normal"
     return f'<td style="text-align:left;white-space:{wrap}">{escape(value)}</td>'
 

@@ -64,19 +64,22 @@ class Visit:
         """Return the tiles as SVG text: colour, border and words say the same."""
         seen = {answer.slot: answer for answer in self.answers}
         slots = sorted({*seen, *map(str, range(self.wanted))} if all(map(str.isdecimal, seen)) else seen, key=_in_order)
-        height = 34 + 90 * ((len(slots) + ACROSS - 1) // ACROSS)
+        height = 40 + 90 * ((len(slots) + ACROSS - 1) // ACROSS)
         headline = self.words.partition(". ")[0].rstrip(".")  # the tiles say the rest
         parts = [f'<text x="4" y="20" font-size="15" font-weight="bold">{escape(headline)}.</text>']
         parts += [_tile(slot, seen.get(slot), index) for index, slot in enumerate(slots)]
         head = f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(self.words)}" width="800"'
-        return f'{head} height="{height}" viewBox="0 0 800 {height}" font-family="sans-serif">{"".join(parts)}</svg>'
+        look = 'font-family="sans-serif" style="max-width:100%;height:auto"'
+        paper = '<rect width="800" height="100%" rx="6" fill="#FFFFFF"/>'  # the words are black, in a dark theme as well
+        return f'{head} height="{height}" viewBox="0 0 800 {height}" {look}>{paper}{"".join(parts)}</svg>'
 
     def __repr__(self) -> str:
         return self.words
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         data, words = b64encode(self.svg().encode()).decode(), escape(self.words)
-        return {"text/plain": self.words, "text/html": f'<img alt="{words}" src="data:image/svg+xml;base64,{data}"/>'}
+        image = f'<img alt="{words}" src="data:image/svg+xml;base64,{data}" style="max-width:100%"/>'
+        return {"text/plain": self.words, "text/html": image}
 
 
 def _tile(slot: str, answer: Answer | None, index: int) -> str:

@@ -114,7 +114,7 @@ def test_tiles_say_in_words_what_they_say_in_colour() -> None:
     assert [word in drawn for word in ("answers in 1.00 ms", "IS SILENT", "NO PROCESS", "&lt;web&gt;", "<web>")] == [True] * 4 + [
         False
     ]
-    assert drawn.count("<rect") == 3
+    assert drawn.count("<rect x=") == 3
     assert visit.table.column("answer") == ["instance-1 in slot 0 of <web>", "is silent"]
 
 
