@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import runpy
 import shlex
 import subprocess
+import sys
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -52,3 +55,53 @@ def test_binder_starts_what_it_is_asked_to_start() -> None:
 def test_binder_has_the_python_of_the_container() -> None:
     assert (ROOT / "binder/runtime.txt").read_text() == "python-3.12\n"
     assert "--no-deps" in (ROOT / "binder/postBuild").read_text()
+
+
+def test_binder_would_build_what_is_here() -> None:
+    """The dry run needs no engine: it prints the Dockerfile that Binder would build."""
+    program = Path(sys.executable).with_name("jupyter-repo2docker")
+    command = [program, "--no-build", "--debug", "."]
+    printed = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=50, check=True)
+    assert "Building conda environment for python=3.12" in printed.stdout
+    assert 'pip install --no-cache-dir -r "binder/requirements.txt"' in printed.stdout
+    assert "RUN ./binder/postBuild" in printed.stdout
+    assert 'ENV R2D_ENTRYPOINT="${REPO_DIR}/binder/start"' in printed.stdout
+
+
+@pytest.mark.timeout(180)  # builds the package, with a download of the build tool when it is not cached
+def test_binder_lays_the_desk_for_its_own_jupyterlab(tmp_path: Path) -> None:
+    """Run postBuild in a home and an environment of its own, which borrows only the dependencies."""
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
+    own = next((tmp_path / "env/lib").glob("python3*/site-packages"))
+    borrowed = next(Path(place) for place in sys.path if place.endswith("site-packages"))
+    (own / "borrowed.pth").write_text(f"{borrowed}\n")
+    path = f"{tmp_path / 'env/bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTER")}
+    done = subprocess.run(
+        ["binder/postBuild"], cwd=ROOT, env=clean | {"PATH": path, "HOME": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "env/share/jupyter/labextensions/ikdemo/package.json").is_file()
+    (layout,) = (tmp_path / ".jupyter/lab/workspaces").iterdir()
+    assert "notebook:notebooks/00-welcome.ipynb" in json.loads(layout.read_text())["data"]
+    settings = json.loads((tmp_path / ".jupyter/jupyter_server_config.json").read_text())
+    assert Path(settings["ServerApp"]["terminado_settings"]["shell_command"][-1]).is_file()
+
+
+def test_every_link_to_binder_is_written_from_the_one_address() -> None:
+    links = runpy.run_path(str(ROOT / "binder/links.py"))
+    assert (ROOT / "docs/binder.md").read_text() == links["page"](), "run: python binder/links.py"
+    assert (ROOT / "README.md").read_text() == links["readme"](), "run: python binder/links.py"
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "notebooks").glob("*.ipynb")]
+    found = [link for page in pages for link in re.findall(r"mybinder\.org/v2/[^)\s\"]+", page.read_text())]
+    assert len(found) == 2 + len(list((ROOT / "notebooks").glob("*.ipynb")))
+    for link in found:
+        address, _, place = link.removeprefix("mybinder.org/v2/gh/").partition("/HEAD?urlpath=")
+        assert address == links["REPOSITORY"]
+        assert place == links["DESK"] or (ROOT / place.removeprefix("lab/tree/")).is_file(), link
+
+
+def test_nothing_else_names_the_repository() -> None:
+    tracked = subprocess.run(["git", "grep", "-lE", "OWNER/REPOSITORY|mybinder.org/v2/"], cwd=ROOT, capture_output=True, text=True)
+    allowed = {"README.md", "docs/binder.md", "binder/links.py", "tests/ground/test_container_and_binder.py"}
+    assert set(tracked.stdout.split()) <= allowed

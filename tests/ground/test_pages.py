@@ -155,7 +155,3 @@ def test_links_and_make_targets_exist(page: str) -> None:
 def test_every_program_that_is_installed_is_told_of() -> None:
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
     assert [name for name in scripts if f"`{name}`" not in (ROOT / "README.md").read_text()] == ["ikdemo"]  # the page is its page
-
-
-def test_the_address_of_the_repository_is_kept_in_one_place() -> None:
-    assert (ROOT / "README.md").read_text().count("OWNER/REPOSITORY") == 1
