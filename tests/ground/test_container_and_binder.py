@@ -61,7 +61,9 @@ def test_binder_would_build_what_is_here() -> None:
     """The dry run needs no engine: it prints the Dockerfile that Binder would build."""
     program = Path(sys.executable).with_name("jupyter-repo2docker")
     command = [program, "--no-build", "--debug", "."]
-    printed = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=50, check=True)
+    printed = subprocess.run(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=50, check=True
+    )
     assert "Building conda environment for python=3.12" in printed.stdout
     assert 'pip install --no-cache-dir -r "binder/requirements.txt"' in printed.stdout
     assert "RUN ./binder/postBuild" in printed.stdout
@@ -102,6 +104,8 @@ def test_every_link_to_binder_is_written_from_the_one_address() -> None:
 
 
 def test_nothing_else_names_the_repository() -> None:
-    tracked = subprocess.run(["git", "grep", "-lE", "OWNER/REPOSITORY|mybinder.org/v2/"], cwd=ROOT, capture_output=True, text=True)
+    tracked = subprocess.run(
+        ["git", "grep", "-lE", "OWNER/REPOSITORY|mybinder.org/v2/"], cwd=ROOT, capture_output=True, text=True
+    )
     allowed = {"README.md", "docs/binder.md", "binder/links.py", "tests/ground/test_container_and_binder.py"}
     assert set(tracked.stdout.split()) <= allowed
