@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import atexit
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -99,13 +99,22 @@ class Bench:
 
     def stop_plugin(self, name: str) -> Table:
         """Stop a plugin gracefully, as Ctrl-C does; its socket goes away."""
-        self._end(name, PluginProcess.stop)
+        self._process(name).stop()
         return self.plugins()
 
     def kill_plugin(self, name: str) -> Table:
         """Kill a plugin as ``kill -9`` does; its socket stays behind and nobody answers there."""
-        self._end(name, PluginProcess.kill)
+        self._process(name).kill()
         return self.plugins()
+
+    def start_again(self, name: str) -> Table:
+        """Start a plugin process that has ended, with the flags it had, and wait until it answers."""
+        ended = self._process(name)
+        return self._answered([self._run(name, ended.arguments, self._programs[name])])
+
+    def is_process(self, name: str) -> bool:
+        """Say whether a plugin of this lab is a process, which can be started, stopped and killed."""
+        return name in self._processes
 
     def running_since(self, name: str) -> float:
         """Return when a plugin process was started last, in seconds since the epoch; 0.0 when it does not run."""
@@ -122,7 +131,7 @@ class Bench:
         if not self._line.open:
             return
         atexit.unregister(self.close)
-        self._end_all()
+        self._end_all("lab closed")
         self._place.remove()
 
     def __enter__(self) -> Self:
@@ -144,16 +153,16 @@ class Bench:
 
     def _begin_anew(self) -> None:
         """End every plugin, empty the directory, and forget; the lab can be used again afterwards."""
-        self._end_all()
+        self._end_all("lab was reset")
         self._place.clear()
         for known in (self._programs, self._processes, self._files):
             known.clear()
         self._line = Line(self._place.plugins)
 
-    def _end_all(self) -> None:
+    def _end_all(self, ended: str) -> None:
         for name in sorted(self._processes, key=lambda name: self._programs[name] != PROGRAMS["group"]):
             self._processes[name].stop()
-        self._line.close()
+        self._line.close(ended)
 
     def _launch(self, kind: str, name: str, flags: dict[str, str]) -> PluginProcess:
         self._line.must_be_open()
@@ -190,11 +199,11 @@ class Bench:
         self._line.follow(started)
         return self.plugins()
 
-    def _end(self, name: str, how: Callable[[PluginProcess], None]) -> None:
+    def _process(self, name: str) -> PluginProcess:
         if name not in self._processes:
             there = ", ".join(self._processes) or "none"
             raise IkdemoError(f"There is no plugin process {name!r} in this lab; there are: {there}")
-        how(self._processes[name])
+        return self._processes[name]
 
     def _state(self, name: str) -> str:
         return "running" if self._line.serves(name) else self._processes[name].state

@@ -13,6 +13,7 @@ from typing import ClassVar
 from ..spi.errors import IkdemoError
 from .breaking import Breaking
 from .check import Check, Point, refused, remedy
+from .dashboard import Dashboard
 from .live import LiveView
 from .names import explain_missing_names
 from .recovery import Recovery
@@ -43,6 +44,10 @@ class Lab(Breaking):
     def watch(self, group: str) -> LiveView:
         """Return a live view of a group; in a notebook, it is shown when it is the last thing in a cell, or by ``display``."""
         return LiveView(group, self._line, lambda: self._why(group)).start()
+
+    def dashboard(self, group: str = "collabnix") -> Dashboard:
+        """Return the dashboard of a group: its plugins, buttons that break and stop things, and the live view."""
+        return Dashboard(self, group, self._line, lambda: self._why(group)).start()
 
     def rollout(self, group: str) -> Rollout:
         """Return the record of a group's latest rolling update, to its end or to now."""

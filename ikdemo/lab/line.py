@@ -29,11 +29,16 @@ PATIENCE = 2.0
 
 
 class Line:
-    """Open from the moment it is made until ``close``."""
+    """Open from the moment it is made until ``close``; ``ended`` says then how it was.
+
+    ``watching`` has, for each group, what ends the view that shows it: a newer one takes its place.
+    """
 
     def __init__(self, plugin_dir: Path) -> None:
         self.record = Timeline()
         self.open = True
+        self.ended = ""
+        self.watching: dict[str, Callable[[], None]] = {}
         self._plugin_dir = plugin_dir
         self._served: dict[str, Served] = {}
         self._threads: list[threading.Thread] = []
@@ -80,10 +85,10 @@ class Line:
         self._threads.append(threading.Thread(target=work, name=name, daemon=True))
         self._threads[-1].start()
 
-    def close(self) -> None:
+    def close(self, ended: str) -> None:
         """Serve and follow nothing more, and end every thread; whoever waits for the record is woken."""
         self.must_be_open()
-        self.open = False
+        self.open, self.ended = False, ended
         self.record.add([])
         deadline = time.monotonic() + PATIENCE
         for thread in self._threads:

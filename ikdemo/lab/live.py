@@ -1,115 +1,115 @@
-"""A live view of one group: a tile for every slot, redrawn whenever a plugin tells something.
+"""A live view of one group: its picture, the reason while it is not as wanted, and the last events in words.
 
-``tiles`` draws (a pure function of the record); ``LiveView`` puts it into a notebook widget and keeps it fresh from a thread.
-Where no widget can be shown, and in a notebook that was only opened, the last picture stands still. Made by ``Lab.watch``.
+Kept fresh by a thread of its own, which redraws when something happened or still moves, and ends with the lab. In a notebook that
+was only opened, and where no widget can be shown, the last picture stands still. Made by ``Lab.watch`` and ``Dashboard``.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from base64 import b64encode
+from collections.abc import Callable
 from html import escape
-from typing import Any
+from typing import Any, Self
 
-from ..reconcile.recovery import Life
-from ..spi.events import Event
 from .line import Line
-from .recovery import Recovery
-from .timeline import sentence
+from .live_doubt import Doubt, Why
+from .live_picture import draw, words
+from .live_scene import WINDOW, Scene, Story
+from .marks import ENDED
 
-REDRAW = 0.1
+REDRAW = 0.15
 """Seconds between two pictures at least."""
-FRESH = 1.5
-"""Seconds for which a replacement is marked as new."""
-MOST_TILES = 60
-FILLED, NEW, OLD, EMPTY = ("#56B4E9", "filled"), ("#009E73", "new"), ("#E69F00", "old"), ("#FFFFFF", "EMPTY")
-"""Old is what was made from another configuration than the committed one."""
-
-
-def tiles(recovery: Recovery) -> str:
-    """Return the group as SVG text at the time ``recovery.until``: colour, word and border all say the same."""
-    lanes: dict[str, list[Life]] = {}
-    if not any(life.slot and not life.slot.isdecimal() for life in recovery.lives):
-        lanes = {str(n): [] for n in range(min(recovery.size, MOST_TILES))}
-    for life in recovery.lives:
-        if life.slot in lanes or not life.slot.isdecimal():
-            lanes.setdefault(life.slot, []).append(life)
-    shown = list(lanes.items())[:MOST_TILES]
-    filled = sum(_state(lived, recovery) is not EMPTY for _, lived in shown)
-    words = f"Group {recovery.group}: {filled} of {len(shown)} slots are filled."
-    across = 10
-    height = 34 + 74 * ((len(shown) + across - 1) // across)
-    parts = [f'<text x="4" y="20" font-size="15" font-weight="bold">{escape(words)}</text>']
-    parts += [_tile(slot, lived, index, across, recovery) for index, (slot, lived) in enumerate(shown)]
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(words)}" width="800" height="{height}"'
-    return f'{head} viewBox="0 0 800 {height}" font-family="sans-serif">{"".join(parts)}</svg>'
-
-
-def _state(lived: list[Life], recovery: Recovery) -> tuple[str, str]:
-    alive = [life for life in lived if life.died is None]
-    if not alive:
-        return EMPTY
-    if recovery.sha and alive[-1].sha not in ("", recovery.sha):
-        return OLD
-    return NEW if len(lived) > 1 and recovery.until - alive[-1].born < FRESH else FILLED
-
-
-def _tile(slot: str, lived: list[Life], index: int, across: int, recovery: Recovery) -> str:
-    colour, word = _state(lived, recovery)
-    x, y = 4 + 79 * (index % across), 32 + 74 * (index // across)
-    dash = ' stroke-dasharray="5 4"' if word == "EMPTY" else ""
-    replaced = f"{len(lived) - 1} replaced" if len(lived) > 1 else "&#160;"
-    rows = ((18, 12, f"slot {escape(slot)}"), (38, 14, word), (56, 11, replaced))
-    texts = "".join(
-        f'<text x="{x + 36}" y="{y + dy}" font-size="{size}" text-anchor="middle">{row}</text>' for dy, size, row in rows
-    )
-    return f'<rect x="{x}" y="{y}" width="72" height="66" rx="6" fill="{colour}" stroke="#333" stroke-width="2"{dash}/>{texts}'
+IDLE = 1.0
+"""Seconds between two looks while nothing happens."""
 
 
 class LiveView:
-    """The tiles and the last few events of one group, until the lab is closed."""
+    """The moving picture of one group. ``also`` is called in the view's thread with each scene, and how it ended at the last."""
 
-    def __init__(self, group: str, line: Line) -> None:
-        self.group, self._line, self._record = group, line, line.record
-        self._widget = html_widget()
-        if self._widget is not None:
-            self._widget.value = self.html()
-            threading.Thread(target=self._refresh, name=f"live view of {group}", daemon=True).start()
+    def __init__(self, group: str, line: Line, why: Why, also: Callable[[Scene, str], None] | None = None) -> None:
+        self.group, self._line, self._also = group, line, also
+        self.doubt = Doubt(line, why)
+        self._story, self._mark = Story(group), 0
+        self._still, self._words = "", ""
+        self._ended, self._woken = "", False
+        self.reason, self.picture, self.log = html_widget(), html_widget(), html_widget()
+        self._box = box(self.reason, self.picture, self.log)
 
-    def html(self) -> str:
-        """Return the picture of this moment as HTML."""
-        recovery = Recovery(self.group, self._record.events(self.group), time.time())
-        told = [event for event in recovery.events if event.kind not in ("acted", "planned")][-5:]
-        start = recovery.events[0].time if recovery.events else 0.0
-        lines = "".join(f"<li>{_line(event, start)}</li>" for event in told)
-        return f'{tiles(recovery)}<ul style="font-family:monospace;list-style:none;padding:0">{lines}</ul>'
+    def start(self) -> Self:
+        """Draw the first picture, and keep it fresh where widgets can be shown."""
+        self._line.watching.pop(self.group, lambda: None)()
+        self._line.watching[self.group] = self._give_way
+        self._frame()
+        if self.picture is not None:
+            self._line.spawn(self._refresh, f"live view of {self.group}")
+        return self
 
-    def _refresh(self) -> None:
-        """Redraw after every change, and once more when what is new has become old."""
-        seen, fresh_until = -1, 0.0
-        while self._line.open and self._widget is not None:
-            if len(self._record) != seen:
-                seen, fresh_until = len(self._record), time.monotonic() + FRESH + REDRAW
-            elif time.monotonic() > fresh_until:
-                self._record.wait_for(lambda: len(self._record) != seen, 0.5)  # noqa: B023
-                continue
-            self._widget.value = self.html()
-            time.sleep(REDRAW)
+    def wake(self) -> None:
+        """Look again at once: something was done that no event need tell."""
+        self._woken = True
+        self.doubt.again()
+        self._line.record.add([])
+
+    def bundle(self, shown: Any, name: str) -> dict[str, Any]:
+        """Return what a notebook shows: the widget ``shown``, and the last picture where there is none."""
+        data, said = b64encode(self._still.encode()).decode(), escape(f"{self._words} Run the cell to see it move.")
+        still = {"text/plain": name, "text/html": f'<img alt="{said}" src="data:image/svg+xml;base64,{data}"/>'}
+        return still if shown is None else {**shown._repr_mimebundle_(), **still}
 
     def __repr__(self) -> str:
         return f"Live view of group {self.group}"
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        recovery = Recovery(self.group, self._record.events(self.group), time.time())
-        data = b64encode(tiles(recovery).encode()).decode()
-        words = f"Live view of group {self.group}, standing still. Run the cell to see it move."
-        still = {"text/plain": repr(self), "text/html": f'<img alt="{escape(words)}" src="data:image/svg+xml;base64,{data}"/>'}
-        return still if self._widget is None else {**self._widget._repr_mimebundle_(), **still}
+        return self.bundle(self._box, repr(self))
+
+    def _give_way(self) -> None:
+        self._ended = "a newer view is open"
+
+    def _refresh(self) -> None:
+        record = self._line.record
+        while self._frame():
+            record.wait_for(lambda: not self._line.open, REDRAW)
+            moving = time.time() - self._story.latest < WINDOW or not self.doubt.settled
+            record.wait_for(self._is_due, 0.0 if moving else IDLE)
+
+    def _is_due(self) -> bool:
+        return self._woken or self._mark != self._line.record.mark or not self._line.open
+
+    def _frame(self) -> bool:
+        """Draw what there is now; false when this was the last picture."""
+        ended, self._woken = self._ended or self._line.ended, False
+        events, self._mark = self._line.record.since(self._mark)
+        self._story.read(events)
+        if not ended:
+            self.doubt.look(bool(events))
+        scene = self._story.scene(time.time())
+        sign = ENDED._replace(word=ended) if ended else self.doubt.sign(scene)
+        self._still, self._words = draw(scene, sign), words(scene, sign)
+        if self.picture is not None:
+            self.picture.value = self._still
+            self.reason.value = _reason("" if ended else self.doubt.sentence())
+            if events:
+                self.log.value = _log(self._story.lines())
+        if self._also is not None:
+            self._also(scene, ended)
+        return not ended
 
 
-def _line(event: Event, start: float) -> str:
-    return f"{event.time - start:8.3f} s  {escape(event.plugin)}: {escape(sentence(event))}"
+def _reason(sentence: str) -> str:
+    """Always one line high, so that the picture stays where it is when a reason comes or goes."""
+    said = f"<b>Why:</b> {escape(sentence)}" if sentence else "&#160;"
+    return f'<div role="status" style="line-height:1.4;min-height:1.4em">{said}</div>'
+
+
+def _log(lines: list[tuple[float, str, str]]) -> str:
+    rows = "".join(
+        f'<tr><td style="text-align:right;padding-right:1em">{seconds:.3f} s</td>'
+        f'<td style="padding-right:1em">{escape(plugin)}</td><td style="overflow-wrap:anywhere">{escape(said)}</td></tr>'
+        for seconds, plugin, said in lines
+    )
+    style = "font-variant-numeric:tabular-nums;line-height:1.4;text-align:left;border-collapse:collapse"
+    return f'<table aria-label="The last events" style="{style}">{rows}</table>'
 
 
 def html_widget() -> Any:
@@ -119,3 +119,12 @@ def html_widget() -> Any:
     except ModuleNotFoundError:
         return None
     return HTML()
+
+
+def box(*inside: Any) -> Any:
+    """Return widgets one below the other, or None where widgets are not installed."""
+    try:
+        from ipywidgets import VBox
+    except ModuleNotFoundError:
+        return None
+    return VBox(inside)

@@ -39,9 +39,15 @@ def draw(scene: Scene, sign: Sign) -> str:
 
 def words(scene: Scene, sign: Sign) -> str:
     """Tell a scene in words."""
-    surplus = f" {scene.surplus} more than wanted." if scene.surplus else ""
-    parts = f"Group {scene.group}: {sign.word}. {_filled(scene)}.{surplus} {in_words(scene)} {_fell(scene.fall)}"
-    return parts.strip()
+    filled, surplus = _filled(scene), f"{scene.surplus} more than wanted." if scene.surplus else ""
+    said = (
+        f"Group {scene.group}: {sign.word}.",
+        f"{filled[0].upper()}{filled[1:]}.",
+        surplus,
+        in_words(scene),
+        _fell(scene.fall),
+    )
+    return " ".join(filter(None, said))
 
 
 def _filled(scene: Scene) -> str:

@@ -52,7 +52,7 @@ DIFFERENT = Sign("not as wanted", ORANGE, TRIANGLE)
 PAUSED = Sign("paused", SKY, BARS)
 AWAY = Sign("nobody answers", VERMILION, CROSS)
 NOTHING = Sign("nothing wanted", SILVER, SQUARE)
-CLOSED = Sign("lab closed", SILVER, SQUARE)
+ENDED = Sign("ended", SILVER, SQUARE)
 """What a group can be."""
 
 

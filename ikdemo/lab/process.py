@@ -21,7 +21,7 @@ class PluginProcess:
     """A running plugin: what the arguments tell this Python to run; its log goes to a file that ``complaint`` reads."""
 
     def __init__(self, name: str, arguments: Sequence[str], *, plugin_dir: Path, log: Path) -> None:
-        self.name, self.log = name, log
+        self.name, self.arguments, self.log = name, arguments, log
         self._ended = ""
         self.began = time.time()
         self._log_from = log.stat().st_size if log.exists() else 0

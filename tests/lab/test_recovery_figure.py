@@ -8,7 +8,6 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ikdemo.lab.live import tiles
 from ikdemo.lab.recovery import Recovery
 from ikdemo.spi.errors import IkdemoError
 from ikdemo.spi.events import Event
@@ -62,7 +61,6 @@ def test_the_svg_says_the_four_stamps_and_every_lane_as_text() -> None:
 def test_a_group_named_in_markup_does_not_break_the_picture() -> None:
     recovery = Recovery("<b>&", story(group="<b>&"), 1010.0)
     ElementTree.fromstring(recovery.svg())
-    ElementTree.fromstring(tiles(recovery))
     assert "<b>" not in recovery._repr_mimebundle_()["text/html"]
 
 
@@ -109,9 +107,3 @@ def test_figures_are_saved_in_the_format_of_their_ending(tmp_path: Path) -> None
     for name, start in (("recovery.png", b"\x89PNG"), ("recovery.svg", b"<svg")):
         recovery.save(str(tmp_path / name))
         assert (tmp_path / name).read_bytes().startswith(start)
-
-
-def test_tiles_say_in_words_which_slot_is_empty() -> None:
-    text = tiles(Recovery("collabnix", story()[:-2], 1010.0))
-    assert 'aria-label="Group collabnix: 3 of 5 slots are filled."' in text
-    assert text.count("EMPTY") == 2

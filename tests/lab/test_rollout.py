@@ -8,8 +8,6 @@ from xml.etree import ElementTree
 import pytest
 
 from ikdemo.lab import Judge, Lab, collabnix, paces
-from ikdemo.lab.live import tiles
-from ikdemo.lab.recovery import Recovery
 from ikdemo.lab.rollout import Rollout
 from ikdemo.spi.documents import SHA_TAG
 from ikdemo.spi.errors import IkdemoError, NotConverged
@@ -67,12 +65,6 @@ def test_an_update_that_has_not_ended_says_how_many_are_left() -> None:
 def test_a_group_that_was_never_changed_has_no_rollout() -> None:
     with pytest.raises(IkdemoError, match="not committed with another configuration"):
         Rollout("web", story()[:4], 120.0)
-
-
-def test_tiles_name_what_is_old_and_pets_by_their_slots() -> None:
-    assert tiles(Recovery("web", story()[:-3], 120.0)).count(">old<") == 1
-    pets = [told("committed", 0), told("provisioned", 1, "a", "rex#0"), told("provisioned", 1, "b", "mia#0")]
-    assert "Group web: 2 of 2 slots are filled." in tiles(Recovery("web", pets, 120.0))
 
 
 def changed(note: str, **pace: Any) -> dict[str, Any]:

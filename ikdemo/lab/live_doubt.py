@@ -1,0 +1,87 @@
+"""What the group plugin says of a group while somebody watches: asked again when something happened, never waited for.
+
+Only here does a live view ask ``why``; the answer becomes a sign and a sentence. Made by ``LiveView``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any
+
+from ..reconcile.plan import sentences
+from ..spi.errors import IkdemoError, OutcomeUnknown, PluginUnavailable
+from ..spi.plans import Reason
+from .line import Line
+from .live_scene import Scene
+from .marks import AS_WANTED, AWAY, DIFFERENT, NOTHING, PAUSED, Sign
+
+APART = 0.5
+"""Seconds between two questions at least."""
+NAMED = 2
+"""Reasons that are said; of more, only the number."""
+
+Why = Callable[[], Coroutine[Any, Any, list[Reason]]]
+
+
+class Doubt:
+    """The reasons known last, and whether they may be old."""
+
+    def __init__(self, line: Line, why: Why) -> None:
+        self._line, self._why = line, why
+        self._asked: Future[list[Reason]] | None = None
+        self._asked_at = float("-inf")
+        self._due = True
+        self._error: IkdemoError | None = None
+        self.reasons: list[Reason] = []
+
+    def again(self) -> None:
+        """Ask again at the next look: something has happened that no event tells."""
+        self._due = True
+
+    def look(self, changed: bool) -> None:
+        """Take in an answer that has come, and ask again if something changed or is still not as wanted."""
+        self._due |= changed
+        if self._asked is not None and self._asked.done():
+            self._take(self._asked)
+            self._asked = None
+        now = time.monotonic()
+        if self._asked is None and now - self._asked_at >= APART and (self._due or self._error or self.reasons):
+            self._due, self._asked_at = False, now
+            try:
+                self._asked = self._line.begin(self._why())
+            except IkdemoError as error:  # the lab is just being closed
+                self._error = error
+
+    @property
+    def settled(self) -> bool:
+        """Whether no answer is awaited and none is to be asked for."""
+        return self._asked is None and not (self._due or self._error or self.reasons)
+
+    def sign(self, scene: Scene) -> Sign:
+        """Say what the group is, by the answer and by what the record shows."""
+        if self._error is not None:
+            away = isinstance(self._error, PluginUnavailable | OutcomeUnknown)
+            return AWAY if away else DIFFERENT if scene.size else NOTHING
+        if any(reason.code == "paused" for reason in self.reasons):
+            return PAUSED
+        if self.reasons or scene.quality < 1 or scene.surplus:
+            return DIFFERENT
+        return AS_WANTED
+
+    def sentence(self) -> str:
+        """Say why the group is not as wanted, or nothing."""
+        if self._error is not None:
+            return f"{self._error}."
+        said = "; ".join(sentences(self.reasons[:NAMED]))
+        left = len(self.reasons) - NAMED
+        more = f"; and {left} more {'reason' if left == 1 else 'reasons'}" if left > 0 else ""
+        return f"{said}{more}." if said else ""
+
+    def _take(self, answer: Future[list[Reason]]) -> None:
+        self._error = None
+        try:
+            self.reasons = answer.result()
+        except IkdemoError as error:
+            self._error, self.reasons = error, []
