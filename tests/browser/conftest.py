@@ -1,0 +1,65 @@
+"""One JupyterLab for all browser tests, a Chromium for each file of them, a fresh tab for each test; all of it ends."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+from screen import Screen
+from served_lab import ServedLab
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = [
+    "--no-sandbox",  # a container's root has none
+    "--disable-gpu",
+    "--disable-dev-shm-usage",  # containers have 64 MB there
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+@pytest.fixture(scope="session")
+def served_lab() -> Iterator[ServedLab]:
+    """Start JupyterLab in a folder of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="ik-", dir="/tmp"))  # kernels make sockets below it: short
+    lab = ServedLab(folder)
+    yield lab
+    lab.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")  # not longer: while it lives, its event loop counts as this thread's running one
+def chromium() -> Iterator[Browser]:
+    """Start the Chromium of this machine without a window."""
+    program = next(filter(None, map(shutil.which, NAMES)), None)
+    if program is None:
+        pytest.skip(f"no Chromium is installed (looked for {', '.join(NAMES)}); on Debian: apt install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS, timeout=60_000)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder where screenshots are kept: IKDEMO_SCREENSHOTS, else one of pytest's own."""
+    folder = Path(os.environ.get("IKDEMO_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def screen(chromium: Browser, served_lab: ServedLab, shots: Path) -> Iterator[Screen]:
+    """Open a tab that nobody used before; afterwards no kernel is left."""
+    context = chromium.new_context(viewport={"width": 1400, "height": 1000})
+    context.set_default_timeout(20_000)
+    yield Screen(context.new_page(), served_lab, shots)
+    context.close()
+    served_lab.end_sessions()

@@ -1,0 +1,110 @@
+"""What a learner sees and does in JupyterLab: a notebook in Chromium, run, resized, darkened, photographed, and judged.
+
+What lives only here: how the parts of JupyterLab's page are found. Used by the browser tests and by ``tour``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from asking import until
+from playwright.sync_api import Page, Request
+from served_lab import ServedLab
+
+IDLE = '.jp-Notebook-ExecutionIndicator[data-status="idle"]'
+BAD = (
+    '[data-mime-type="application/vnd.jupyter.stderr"], [data-mime-type="application/vnd.jupyter.error"], .jp-RenderedText .error'
+)
+RUN = """seconds => Promise.race([
+  window.jupyterapp.commands.execute('notebook:run-all-cells').then(() => true),
+  new Promise(done => setTimeout(() => done(false), 1000 * seconds))])"""
+WIDE = """() => {
+  const told = (box) => `${box.className || box.tagName}: ${box.scrollWidth} px of content in ${box.clientWidth} px`;
+  const boxes = document.querySelectorAll('html, .jp-WindowedPanel-outer, .jp-OutputArea-output, .jp-RenderedMarkdown');
+  return [...boxes].filter((box) => box.scrollWidth > box.clientWidth + 1).map(told);
+}"""
+NAMELESS = """() => {
+  const named = (one) => one.getAttribute('alt') || one.getAttribute('aria-label') || one.getAttribute('aria-labelledby');
+  const inside = (place) => [...document.querySelectorAll(`.jp-Notebook ${place}`)];
+  const shown = [...inside('.jp-OutputArea-output img'), ...inside('.jp-RenderedMarkdown img'), ...inside('svg[role=img]')];
+  return shown.filter((one) => !named(one)).map((one) => one.outerHTML.slice(0, 120));
+}"""
+PICTURES = ".jp-Notebook .jp-OutputArea-output img, .jp-Notebook svg[role=img]"
+TALLEST = 16000
+"""Pixels; Chromium draws nothing below 16384."""
+
+
+class Screen:
+    """One browser tab on one JupyterLab."""
+
+    def __init__(self, page: Page, lab: ServedLab, shots: Path) -> None:
+        self.page, self._lab, self._shots = page, lab, shots
+        self.broken: list[str] = []
+        """Errors that reached nobody, as the browser's console shows them."""
+        self.outside: list[str] = []
+        """What the page asked of any other machine."""
+        page.on("pageerror", lambda error: self.broken.append(str(error)))
+        page.on("request", self._note_outside)
+
+    def _note_outside(self, request: Request) -> None:
+        if not request.url.startswith((self._lab.url, self._lab.url.replace("http", "ws"), "data:", "blob:", "file:")):
+            self.outside.append(request.url)
+
+    def open(self, notebook: str) -> None:
+        """Open a notebook alone and wait until its kernel is ready."""
+        self.page.goto(self._lab.address(notebook))
+        self.wait_for_kernel()
+
+    def wait_for_kernel(self) -> None:
+        """Wait until the page and the server both say that the kernel is idle: the page alone says so too early."""
+        self.page.wait_for_selector(IDLE, state="attached", timeout=60_000)
+        until(lambda: any(self._is_ready(session["kernel"]) for session in self._lab.sessions()), 60)
+
+    @staticmethod
+    def _is_ready(kernel: dict[str, object]) -> bool:
+        return kernel["execution_state"] == "idle" and bool(kernel["connections"])
+
+    def run_all(self, within: float) -> None:
+        """Run every cell, as the menu does; ``within`` is in seconds."""
+        assert self.page.evaluate(RUN, within), f"not every cell ended within {within} s"
+
+    def problems(self) -> list[str]:
+        """Return every error, warning and lost widget that the page shows."""
+        bad = self.page.locator(BAD).all_inner_texts()
+        lost = self.page.get_by_text("Error displaying widget").all_inner_texts()
+        return [*bad, *lost, *self.broken]
+
+    def nameless(self) -> list[str]:
+        """Return the pictures that say nothing to a learner who cannot see them."""
+        found: list[str] = self.page.evaluate(NAMELESS)
+        return found
+
+    def too_wide(self) -> list[str]:
+        """Return what has to be scrolled sideways in the window as wide as it is."""
+        found: list[str] = self.page.evaluate(WIDE)
+        return found
+
+    def unroll(self, width: int) -> None:
+        """Make the window so wide, and so high that every cell is drawn: what is out of sight may not exist otherwise."""
+        self._resize(width, TALLEST)
+        bottom = self.page.locator(".jp-Notebook .jp-Cell").last.bounding_box()
+        assert bottom is not None
+        self._resize(width, min(int(bottom["y"] + bottom["height"]) + 60, TALLEST))
+
+    def _resize(self, width: int, height: int) -> None:
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTop = 0")
+        self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    def theme(self, name: str) -> None:
+        """Change to the Light or the Dark theme."""
+        command = "name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: `JupyterLab ${name}`})"
+        self.page.evaluate(command, name)
+        light = "true" if name == "Light" else "false"
+        self.page.wait_for_selector(f'body[data-jp-theme-light="{light}"]', state="attached", timeout=20_000)
+
+    def shoot(self, name: str) -> Path:
+        """Keep a picture of what the window shows."""
+        path = self._shots / f"{name}.png"
+        self.page.screenshot(path=path, animations="disabled")
+        return path

@@ -1,0 +1,89 @@
+"""JupyterLab as ``make lab`` starts it: on a free port, with a copy of the notebooks and Jupyter's directories in one place.
+
+What lives only here: how the server is started, asked and ended. Used by the fixtures of the browser tests.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from asking import until
+
+ROOT = Path(__file__).parents[2]
+DIRECTORIES = {
+    "JUPYTER_CONFIG_DIR": "config",
+    "JUPYTER_DATA_DIR": "data",
+    "JUPYTER_RUNTIME_DIR": "runtime",
+    "JUPYTERLAB_SETTINGS_DIR": "settings",
+    "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+    "IPYTHONDIR": "ipython",
+}
+OPENED_BY_THE_TEST = ("--no-browser", "--ServerApp.port=0", "--LabApp.expose_app_in_browser=True")
+
+
+class ServedLab:
+    """One running JupyterLab. ``desk`` is the folder it shows; its notebooks may be changed without harm."""
+
+    def __init__(self, folder: Path) -> None:
+        self.desk = folder / "desk"
+        shutil.copytree(ROOT / "notebooks", self.desk / "notebooks", ignore=shutil.ignore_patterns(".*"))
+        shutil.copytree(ROOT / "examples", self.desk / "examples")
+        places = {name: str(folder / place) for name, place in DIRECTORIES.items()}
+        command = [sys.executable, "-m", "ikdemo", "lab", "--", *OPENED_BY_THE_TEST, f"--ServerApp.root_dir={self.desk}"]
+        self._log = folder / "log"
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(command, env=os.environ | places, stdout=log, stderr=log)
+        runtime = folder / "runtime"
+        until(lambda: self._ended() or list(runtime.glob("jpserver-*-open.html")), 60, self._log.read_text)
+        assert not self._ended(), self._log.read_text()
+        told = json.loads((runtime / f"jpserver-{self._process.pid}.json").read_text())
+        self.url, self.token = told["url"], told["token"]
+        self.door = (runtime / f"jpserver-{self._process.pid}-open.html").as_uri()
+        """The address that ``make lab`` hands to the browser."""
+        until(self._answers, 30, self._log.read_text)
+
+    def address(self, notebook: str) -> str:
+        """Say where a notebook is opened alone, without what was open before."""
+        return f"{self.url}lab/tree/{notebook}?reset&token={self.token}"
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """Return what the server says of the notebooks that have a kernel."""
+        found: list[dict[str, Any]] = self._ask("GET", "api/sessions")
+        return found
+
+    def end_sessions(self) -> None:
+        """End every kernel and every terminal."""
+        for session in self.sessions():
+            self._ask("DELETE", f"api/sessions/{session['id']}")
+        for terminal in self._ask("GET", "api/terminals"):
+            self._ask("DELETE", f"api/terminals/{terminal['name']}")
+
+    def close(self) -> None:
+        """End the server as Control-C in its terminal would, with its kernels."""
+        self._process.terminate()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def _answers(self) -> bool:
+        try:
+            return "version" in self._ask("GET", "api")
+        except OSError:
+            return False
+
+    def _ask(self, verb: str, path: str) -> Any:
+        question = urllib.request.Request(self.url + path, method=verb, headers={"Authorization": f"token {self.token}"})
+        with urllib.request.urlopen(question, timeout=30) as reply:
+            return json.loads(reply.read() or "null")

@@ -1,0 +1,27 @@
+"""Notebooks as a learner meets them: opened in a browser and run wholly, with nothing wrong, nothing cut off, nothing unsaid."""
+
+from __future__ import annotations
+
+import pytest
+from screen import PICTURES, Screen
+
+NOTEBOOKS = ("00-welcome", "03-self-healing")
+WITHIN = 100.0
+"""Seconds for all cells of one notebook on a slow, busy machine."""
+
+
+@pytest.mark.timeout(WITHIN + 120)
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_whole_notebook(screen: Screen, name: str) -> None:
+    screen.open(f"notebooks/{name}.ipynb")
+    screen.run_all(WITHIN)
+    for theme in ("Light", "Dark"):
+        screen.theme(theme)
+        for width in (1400, 900):
+            screen.unroll(width)
+            screen.shoot(f"{name}-{width}-{theme.lower()}")
+            assert screen.problems() == []
+            assert screen.nameless() == []
+            assert screen.too_wide() == []
+    assert screen.page.locator(PICTURES).count() >= 2
+    assert screen.outside == []
