@@ -16,9 +16,9 @@ from ..reconcile.theory import Interval, bootstrap
 from ..spi.errors import IkdemoError
 from .chaos_findings import Findings
 from .chaos_measure import say_agreement, say_share
+from .chaos_pictured import Pictured
 from .chaos_simulated import Simulated
 from .experiment import Experiment
-from .picture import faces, svg_text
 from .table import Table
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ class Point(NamedTuple):
         return self.rate * self.poll <= RARE
 
 
-@dataclass(frozen=True)
-class Sweep:
+@dataclass(frozen=True, repr=False)
+class Sweep(Pictured):
     """Availability at every rate and poll that was tried. In a notebook it shows itself as a figure."""
 
     points: tuple[Point, ...]
@@ -88,12 +88,10 @@ class Sweep:
 
     @property
     def title(self) -> str:
-        """What stands above the picture."""
         return "The rarer the failures and the quicker the look, the more is up"
 
     @property
     def words(self) -> str:
-        """The picture, told in words."""
         rare = [point for point in self.points if point.rare]
         said = [f"Availability at {len(self.points)} points: theory lies within the interval of"]
         said.append(f"{sum(point.agrees for point in rare)} of {len(rare)} where kills are rare, and of")
@@ -111,16 +109,6 @@ class Sweep:
         from .chaos_figure import draw_sweep
 
         return draw_sweep(self)
-
-    def svg(self) -> str:
-        """Return the figure as SVG text with title and description."""
-        return svg_text(self)
-
-    def __repr__(self) -> str:
-        return self.words
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        return faces(self)
 
 
 def availability(

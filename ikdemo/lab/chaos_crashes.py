@@ -20,7 +20,7 @@ from ..reconcile.world import Death, Desired, Memory, Observation, slots_of
 from ..spi.documents import Allocation, Health
 from ..spi.errors import IkdemoError
 from ..spi.plans import Outcome, Seen
-from .picture import faces, svg_text
+from .chaos_pictured import Pictured
 from .table import Table
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ WAYS = (
 """Only what ends by its own doing is given up on: a bad program. What is killed from outside may live another time."""
 
 
-@dataclass(frozen=True)
-class CrashLoops:
+@dataclass(frozen=True, repr=False)
+class CrashLoops(Pictured):
     """When each slot was filled (seconds), for each way; in a notebook it shows itself as a figure."""
 
     seconds: float
@@ -71,17 +71,14 @@ class CrashLoops:
         return Table(["the loop answers with", "made in a slot (median)", "all slots", "theory"], rows)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain values, ready for JSON."""
         return asdict(self)
 
     @property
     def title(self) -> str:
-        """What stands above the picture."""
         return f"Instances made in one slot, each of which dies after {self.life:g} s"
 
     @property
     def words(self) -> str:
-        """The picture, told in words."""
         said = [f"{way} {median(self.creations(way)):g}" for way in self.made]
         return f"Instances made in a slot within {self.seconds:g} s, if each dies after {self.life:g} s: {', '.join(said)}."
 
@@ -90,16 +87,6 @@ class CrashLoops:
         from .chaos_ensembles import draw_crashes
 
         return draw_crashes(self)
-
-    def svg(self) -> str:
-        """Return the figure as SVG text with title and description."""
-        return svg_text(self)
-
-    def __repr__(self) -> str:
-        return self.words
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        return faces(self)
 
 
 def crash_loops(seconds: float = 600.0, life: float = 1.0, slots: int = 40) -> CrashLoops:

@@ -15,8 +15,8 @@ from ..reconcile.recovery import expected_availability, expected_recovery
 from ..spi.errors import IkdemoError
 from .chaos_kills import Kill
 from .chaos_measure import Measure, measure, p95, say_share, side_by_side
+from .chaos_pictured import Pictured
 from .check import Check, Point
-from .picture import faces, svg_text
 from .recovery import Recovery
 from .table import Table, say_seconds
 
@@ -28,8 +28,8 @@ EACH = 1 - 0.05 / 4
 BY_CHANCE = "if theory is near, it may be chance (1 experiment in 20): take more kills; if it is far, something else heals"
 
 
-@dataclass(frozen=True)
-class Findings:
+@dataclass(frozen=True, repr=False)
+class Findings(Pictured):
     """One finished experiment. Times are in seconds; ``rate`` is kills per second and instance.
 
     ``poll`` is what was supposed of the loop, None for nothing. ``shares``: for each slot and slice of time, the share of it in
@@ -48,14 +48,11 @@ class Findings:
     spared: int
     whole: bool
     left: str
-    recovery: Recovery = field(repr=False, compare=False)
+    recovery: Recovery = field(compare=False)
 
     def times(self) -> list[float]:
-        """Return the time to recover of every kill that was healed; raises IkdemoError if there are fewer than two."""
-        found = [kill.filled for kill in self.kills if kill.filled is not None]
-        if len(found) < 2:
-            raise IkdemoError(f"{len(found)} of {len(self.kills)} kills were healed, too few to measure. Afterwards: {self.left}")
-        return found
+        """Return the time to recover of every kill that was healed."""
+        return [kill.filled for kill in self.kills if kill.filled is not None]
 
     @property
     def provision(self) -> float:
@@ -72,12 +69,15 @@ class Findings:
         """Mean, median and 95th percentile of the times to recover, and the availability, each beside its theory.
 
         The intervals hold the four true values together with 95 % confidence, so each is a little wider than a single one.
+        Empty when fewer than two kills were healed.
         """
+        times, dice = self.times(), random.Random(self.seed).random
+        if len(times) < 2:
+            return ()
         mean, most, available = None, None, None
         if self.poll is not None:
             mean, most = expected_recovery(self.poll, self.provision)
             available = expected_availability(self.rate, self.poll, self.provision)
-        times, dice = self.times(), random.Random(self.seed).random
         return (
             measure("mean", times, fmean, dice, mean, confidence=EACH),
             measure("median", times, median, dice, mean, confidence=EACH),
@@ -86,7 +86,7 @@ class Findings:
         )
 
     def table(self) -> Table:
-        """Set what was measured beside what theory says."""
+        """Set what was measured beside what theory says; there is no row when fewer than two kills were healed."""
         return side_by_side(self.measures)
 
     def strikes(self) -> Table:
@@ -102,38 +102,30 @@ class Findings:
             Point(healed == done, "each of them was replaced", f"{healed} of {done} were. Afterwards: {self.left}"),
             Point(self.whole, "the group is as wanted afterwards", self.left),
         ]
-        if self.poll is not None and healed > 1:
+        if self.poll is not None:
             points += [Point(bool(one.agrees), f"{one.name}: theory is within the interval", BY_CHANCE) for one in self.measures]
         return Check(points)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain values, ready for JSON."""
         plain = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "recovery"}
         kills, measures = [kill._asdict() for kill in self.kills], [one.to_dict() for one in self.measures]
         return {**plain, "kills": kills, "shares": list(self.shares), "measures": measures}
 
     @property
     def title(self) -> str:
-        """What stands above the picture."""
         return f"Group {self.group}, {len(self.kills)} kills: how long a slot stayed empty"
 
     @property
     def words(self) -> str:
-        """The picture, told in words."""
-        return f"Group {self.group}, {len(self.kills)} kills. Time to recover: {'; '.join(one.words for one in self.measures)}."
+        story = f"Group {self.group}, {len(self.kills)} kills."
+        if not self.measures:
+            return f"{story} {len(self.times())} of them were healed, too few to measure. Afterwards: {self.left}"
+        return f"{story} Time to recover: {'; '.join(one.words for one in self.measures)}."
 
     def figure(self) -> Figure:
         """Draw the distribution of the times to recover, with the line of the theory."""
         from .chaos_figure import draw_times
 
+        if not self.measures:
+            raise IkdemoError("There is no picture of fewer than two recoveries")
         return draw_times(self)
-
-    def svg(self) -> str:
-        """Return the figure as SVG text with title and description."""
-        return svg_text(self)
-
-    def __repr__(self) -> str:
-        return self.words
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        return faces(self)

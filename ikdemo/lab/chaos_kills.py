@@ -49,8 +49,6 @@ def kills_of(recovery: Recovery, began: float, ended: float) -> tuple[Kill, ...]
 def filled_shares(recovery: Recovery, began: float, ended: float) -> tuple[float, ...]:
     """Return the share of time (0 to 1) in which each slot was filled, for each slice of the time from ``began`` to ``ended``."""
     length = (ended - began) / SLICES
-    if length <= 0:
-        return ()
     slices = [(began + n * length, began + (n + 1) * length) for n in range(SLICES)]
     slots: dict[str, list[Life]] = {}
     for life in recovery.lives:

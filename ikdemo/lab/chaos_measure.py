@@ -59,7 +59,7 @@ def side_by_side(measures: Iterable[Measure]) -> Table:
         low, high = map(one.say, one.interval)
         theory = "-" if one.theory is None else one.say(one.theory)
         rows.append((one.name, one.say(one.value), f"{low} to {high}", theory, say_agreement(one.agrees)))
-    return Table(["measure", "measured", "interval", "theory", "agrees"], rows)
+    return Table(["measure", "measured", "interval", "theory", "agrees"], rows, empty="Too few kills were healed to measure.")
 
 
 def say_agreement(agrees: bool | None) -> str:

@@ -16,7 +16,7 @@ from ..reconcile.simulator import Dice, Faults, Simulation
 from ..reconcile.world import Desired, slots_of
 from ..spi.documents import Allocation
 from ..spi.plans import Action, Outcome, Plan, Step
-from .picture import faces, svg_text
+from .chaos_pictured import Pictured
 from .table import Table
 
 if TYPE_CHECKING:
@@ -88,8 +88,8 @@ class Runs(NamedTuple):
         return max(max(trace) for trace in self.traces) - SIZE
 
 
-@dataclass(frozen=True)
-class Overcreation:
+@dataclass(frozen=True, repr=False)
+class Overcreation(Pictured):
     """Three planners under three faults. In a notebook it shows itself as a figure."""
 
     runs: tuple[Runs, ...]
@@ -110,12 +110,10 @@ class Overcreation:
 
     @property
     def title(self) -> str:
-        """What stands above the picture."""
         return f"Instances alive when {SIZE} are wanted: each thin line is one run of {PASSES} looks"
 
     @property
     def words(self) -> str:
-        """The picture, told in words."""
         said = [f"{one.planner}, {one.fault}: {one.exceeding:.0%} of runs, +{max(0, one.most)} at most" for one in self.runs]
         return f"Share of {len(self.runs[0].traces)} runs with more than {SIZE} instances. {'; '.join(said)}."
 
@@ -124,16 +122,6 @@ class Overcreation:
         from .chaos_ensembles import draw_overcreation
 
         return draw_overcreation(self)
-
-    def svg(self) -> str:
-        """Return the figure as SVG text with title and description."""
-        return svg_text(self)
-
-    def __repr__(self) -> str:
-        return self.words
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        return faces(self)
 
 
 def overcreation(runs: int = 40, seed: int = 1) -> Overcreation:

@@ -21,7 +21,7 @@ from .lab import Lab
 from .table import Table
 
 LONGEST = 3.0
-"""Times the expected duration after which an experiment ends, however few kills were made."""
+"""How often the expected duration an experiment may take."""
 
 
 class Experiment:
@@ -59,6 +59,11 @@ class Experiment:
         """How many seconds the kills take on average, if every slot is filled at once."""
         return self.kills / (self.rate * self.size)
 
+    @property
+    def longest(self) -> float:
+        """After how many seconds it ends, however few kills were made."""
+        return LONGEST * self.expected
+
     def plan(self) -> Table:
         """Say what would be done. Nothing is."""
         supposed = "nothing is supposed about the time to recover"
@@ -70,7 +75,7 @@ class Experiment:
                 "method",
                 f"kill instances at random moments; each lives {1 / self.rate:g} s on average",
             ),
-            ("limit", f"{self.kills} kills or {LONGEST * self.expected:g} s; none while {self.least} or fewer live"),
+            ("limit", f"{self.kills} kills or {self.longest:g} s; none while {self.least} or fewer live"),
             ("hypothesis", supposed),
             (
                 "rollback",
@@ -89,8 +94,8 @@ class Experiment:
         However it ends, also by an interrupt, the group is left healing.
         """
         if not (check := self.steady()):
-            unmet = "; ".join(f"not true: {point.fact}. {point.advice}" for point in check.points if not point.good)
-            raise IkdemoError(f"Nothing was done: group {self.group!r} is not in its steady state ({unmet})")
+            unmet = "; ".join(f"{point.fact} ({point.advice})" for point in check.points if not point.good)
+            raise IkdemoError(f"Nothing was done: group {self.group!r} is not in its steady state. Not yet true: {unmet}")
         subject, began, spared = self._subject, self._subject.now(), 0
         try:
             spared = self._strike(began)
@@ -116,9 +121,11 @@ class Experiment:
         """Make the kills; return how many were due and not made, because too few were left."""
         made = spared = 0
         for moment, pick, seed in self._moments():
-            if made == self.kills or moment > LONGEST * self.expected:
+            if made == self.kills:
                 break
-            self._subject.wait_until(began + moment)
+            self._subject.wait_until(began + min(moment, self.longest))
+            if moment > self.longest:
+                break
             filled = self._subject.filled()
             if pick * self.size >= filled:
                 continue  # this one falls on a slot that is empty

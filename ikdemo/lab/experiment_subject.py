@@ -10,7 +10,7 @@ import time
 from typing import Protocol
 
 from ..spi.errors import IkdemoError
-from .check import Check
+from .check import Check, Point
 from .lab import Lab
 from .recovery import Recovery
 
@@ -62,7 +62,10 @@ class LiveGroup:
         time.sleep(max(0.0, moment - time.time()))
 
     def steady(self) -> Check:
-        return self._lab.check(self.group, size=self.size)
+        """Check that the group is as wanted and that its loop acts: a paused one heals nothing."""
+        whole = self._lab.check(self.group, size=self.size)
+        acts = not whole or not self._paused()
+        return Check([*whole.points, Point(acts, "its loop acts", f"it is paused; let it act: lab.resume({self.group!r})")])
 
     def filled(self) -> int:
         return len(self._lab.describe(self.group))
@@ -73,11 +76,14 @@ class LiveGroup:
     def restore(self) -> str:
         """Let the loop act again, should somebody have paused it, and wait for it."""
         try:
-            if "paused" in self._lab.why(self.group).column("reason"):
+            if self._paused():
                 self._lab.resume(self.group)
             return self._lab.wait(self.group, PATIENCE)
         except IkdemoError as error:
             return f"not restored: {error}"
+
+    def _paused(self) -> bool:
+        return "paused" in self._lab.why(self.group).column("reason")
 
     def recovery(self, since: float) -> Recovery:
         return self._lab.recovery(self.group, since)
