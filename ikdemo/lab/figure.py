@@ -71,12 +71,10 @@ def _draw_curve(axes: Axes, recovery: Fallen, view: Window) -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     note = f"shaded: loss = {say_seconds(recovery.last.loss)} of a whole group"
-    axes.text(0.995, 0.04, note, transform=axes.transAxes, ha="right", va="bottom", fontsize=8.5, color="#7A3300")
     if any(surplus):
-        most = max(surplus)
-        axes.text(
-            0.995, 0.14, f"surplus: up to {most}", transform=axes.transAxes, ha="right", va="bottom", fontsize=8.5, color=GREY
-        )
+        note = f"surplus: up to {max(surplus)}\n{note}"
+    paper = {"facecolor": "white", "alpha": 0.85, "pad": 1.5, "edgecolor": "none"}  # stamps may pass behind the words
+    axes.text(0.995, 0.05, note, transform=axes.transAxes, ha="right", va="bottom", fontsize=9, color="#7A3300", bbox=paper)
 
 
 def _draw_stamps(axes: Axes, fall: Episode, view: Window) -> None:

@@ -74,7 +74,7 @@ def lanes(lives: Sequence[Life], size: int, view: Window) -> list[tuple[str, lis
 
 def two_rooms(lower: int) -> tuple[Figure, Axes, Axes]:
     """Return a figure with room for a curve above and ``lower`` lanes below, on one axis of time."""
-    figure = Figure(figsize=(8.4, 3.4 + 0.32 * max(lower, 3)), layout="constrained")
+    figure = Figure(figsize=(7.2, 3.4 + 0.32 * max(lower, 3)), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[2.3, 0.3 + 0.36 * max(lower, 3)])
     return figure, top, bottom
 
@@ -99,7 +99,7 @@ def _draw_life(axes: Axes, row: int, life: Life, look: Look, view: Window, width
     left, right = view.at(life.born), view.at(view.end if life.died is None else life.died)
     colour, hatch = look.fill
     axes.barh(row, right - left, left=left, height=0.56, color=colour, hatch=hatch, edgecolor="white", linewidth=0.5)
-    if right - left > 0.0105 * len(look.inside) * width:
+    if right - left > 0.0115 * len(look.inside) * width:
         box = {"facecolor": "white", "alpha": 0.8, "pad": 1.2, "edgecolor": "none"}
         axes.text((left + right) / 2, row, look.inside, ha="center", va="center", fontsize=8, bbox=box)
     if life.died is not None:

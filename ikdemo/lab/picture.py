@@ -50,7 +50,8 @@ def faces(drawable: Drawable) -> dict[str, str]:
     except IkdemoError as missing:
         return {"text/plain": f"{drawable!r}\n{missing}"}
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=100, metadata={"Software": None})
+    figure.savefig(stream, format="png", dpi=144, metadata={"Software": None})
     data, words = b64encode(stream.getvalue()).decode(), escape(drawable.words)
     image = f'<img alt="{words}" src="data:image/png;base64,{data}" style="max-width:100%"/>'
-    return {"text/plain": repr(drawable), "text/html": f"<figure>{image}<figcaption>{words}</figcaption></figure>"}
+    html = f'<figure style="margin:0">{image}<figcaption>{words}</figcaption></figure>'
+    return {"text/plain": repr(drawable), "text/html": html}
