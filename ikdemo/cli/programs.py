@@ -1,6 +1,6 @@
 """The plugin programs: read their flags, set up the log, and serve one plugin until told to stop.
 
-Decides names, flags and defaults of the programs; the plugins themselves and how they are served are below. Called by the
+Decides names, flags and defaults of the programs; the plugins are made in ``makers``, how they are served is below. Called by the
 console scripts, and by ``ikdemo infrakit-...`` or ``ikdemo ikdemo-...`` (which is how the lab starts them).
 """
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..spi.errors import IkdemoError
+from . import makers
 from .ending import guarded
 from .flags import Flag, duration, parse, switch, whole_number
 from .pages import HELP, LOG, flag_table, unknown
@@ -70,61 +71,10 @@ class PluginProgram:
             raise IkdemoError(f"{values['name']} cannot be served: {(error.strerror or str(error)).lower()}{where}") from None
 
 
-def _group(values: Mapping[str, Any], directory: Path, lookup: Lookup) -> Plugin:
-    from ..group.plugin import Groups
-
-    if values["poll-interval"] <= 0:
-        raise IkdemoError("the poll interval must be longer than 0")
-    keeps = values["store"] == "file"
-    if values["state-dir"] and not keeps:
-        raise IkdemoError("--store none keeps nothing, so there is no use for a --state-dir")
-    state = Path(values["state-dir"] or directory / f"{values['name']}.state")
-    return Groups(lookup, state_dir=state if keeps else None, poll_interval=values["poll-interval"])
-
-
 def _store(text: str) -> str:
     if text not in ("file", "none"):
         raise ValueError("expected file or none")
     return text
-
-
-def _file(values: Mapping[str, Any], directory: Path, lookup: Lookup) -> Plugin:
-    from ..instance.file import FileInstances
-
-    return FileInstances(Path(values["dir"]) if values["dir"] else directory / f"{values['name']}.instances")
-
-
-def _process(values: Mapping[str, Any], directory: Path, lookup: Lookup) -> Plugin:
-    from ..instance.process import ProcessInstances
-
-    if values["grace"] < 0:
-        raise IkdemoError("the grace time must not be shorter than 0")
-    folder = Path(values["dir"]) if values["dir"] else directory / f"{values['name']}.instances"
-    return ProcessInstances(folder, grace=values["grace"], most=values["most"], takes_along=values["exit-with-stdin"])
-
-
-def _vanilla(values: Mapping[str, Any], directory: Path, lookup: Lookup) -> Plugin:
-    from ..flavor.vanilla import Vanilla
-
-    return Vanilla()
-
-
-def _probe(values: Mapping[str, Any], directory: Path, lookup: Lookup) -> Plugin:
-    from ..flavor.probe import Probe
-
-    return Probe()
-
-
-def _combo(values: Mapping[str, Any], directory: Path, lookup: Lookup) -> Plugin:
-    from ..flavor.combo import Combo
-
-    return Combo(lookup)
-
-
-def _zookeeper(values: Mapping[str, Any], directory: Path, lookup: Lookup) -> Plugin:
-    from ..flavor.zookeeper import Zookeeper
-
-    return Zookeeper()
 
 
 _POLL = Flag("poll-interval", "how often to look although nothing was reported", duration, 10.0, placeholder="duration")
@@ -132,24 +82,40 @@ _STATE = Flag("state-dir", "folder of the committed specs (default: NAME.state b
 _STORE = Flag("store", "keep committed specs in a file each, or none across restarts", _store, "file", placeholder="file|none")
 _DIR = Flag("dir", "folder of the instance files (default: NAME.instances beside the socket)", placeholder="folder")
 _REGISTER = Flag("dir", "folder of the register and the output (default: NAME.instances beside the socket)", placeholder="folder")
+_OWNED = Flag(
+    "dir", "folder that says whose the containers are (default: NAME.instances beside the socket)", placeholder="folder"
+)
 _GRACE = Flag("grace", "time between asking an instance to end and killing it", duration, 5.0, placeholder="duration")
 _MOST = Flag("most", "how many instances may live at a time", whole_number, 100, placeholder="number")
 _PROGRAMS = (
     PluginProgram(
-        "infrakit-group-default", "Keeps groups of instances as they were committed", "group", _group, (_POLL, _STORE, _STATE)
+        "infrakit-group-default",
+        "Keeps groups of instances as they were committed",
+        "group",
+        makers.group,
+        (_POLL, _STORE, _STATE),
     ),
-    PluginProgram("infrakit-instance-file", "Instances that are files in a folder", "instance-file", _file, (_DIR,)),
+    PluginProgram("infrakit-instance-file", "Instances that are files in a folder", "instance-file", makers.file, (_DIR,)),
     PluginProgram(
         "ikdemo-instance-process",
         "Instances that are processes of this machine; with --exit-with-stdin it ends them when it ends",
         "instance-process",
-        _process,
+        makers.process,
         (_REGISTER, _GRACE, _MOST),
     ),
-    PluginProgram("infrakit-flavor-vanilla", "The flavor that adds what its Properties say", "flavor-vanilla", _vanilla),
-    PluginProgram("ikdemo-flavor-probe", "The flavor that checks the health of its instances", "flavor-probe", _probe),
-    PluginProgram("infrakit-flavor-combo", "The flavor that is several flavors at once", "flavor-combo", _combo),
-    PluginProgram("infrakit-flavor-zookeeper", "The flavor of a ZooKeeper ensemble's members", "flavor-zookeeper", _zookeeper),
+    PluginProgram(
+        "ikdemo-instance-docker",
+        "Instances that are containers of a Docker engine; with --exit-with-stdin it ends them when it ends",
+        "instance-docker",
+        makers.docker,
+        (_OWNED, _GRACE, _MOST),
+    ),
+    PluginProgram("infrakit-flavor-vanilla", "The flavor that adds what its Properties say", "flavor-vanilla", makers.vanilla),
+    PluginProgram("ikdemo-flavor-probe", "The flavor that checks the health of its instances", "flavor-probe", makers.probe),
+    PluginProgram("infrakit-flavor-combo", "The flavor that is several flavors at once", "flavor-combo", makers.combo),
+    PluginProgram(
+        "infrakit-flavor-zookeeper", "The flavor of a ZooKeeper ensemble's members", "flavor-zookeeper", makers.zookeeper
+    ),
 )
 
 
@@ -174,6 +140,11 @@ def instance_file() -> int:
 def instance_process() -> int:
     """Run ``ikdemo-instance-process`` with the arguments of this process."""
     return _main("ikdemo-instance-process")
+
+
+def instance_docker() -> int:
+    """Run ``ikdemo-instance-docker`` with the arguments of this process."""
+    return _main("ikdemo-instance-docker")
 
 
 def flavor_vanilla() -> int:

@@ -22,6 +22,7 @@ from ..spi.errors import PluginFailure, SpecError
 from ..spi.events import Emit
 from . import format
 from .directory import Directory
+from .tags import carries
 
 
 class FileProperties(Document, frozen=True):
@@ -92,7 +93,7 @@ class FileInstances:
 
     async def describe_instances(self, tags: Mapping[str, str], slots: bool = False) -> list[Description]:
         """Return the instances that carry all ``tags``, in the order of their file names."""
-        entries = [entry for entry in self._attended().index if entry.matches(tags)]
+        entries = [entry for entry in self._attended().index if carries(entry.description.tags, tags)]
         if slots:
             return [entry.description for entry in entries]
         return [replace(entry.description, slot=UNSET) if entry.slot else entry.description for entry in entries]

@@ -5,7 +5,7 @@ Pure bookkeeping: knows neither files nor events. ``directory`` keeps it equal t
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator
 from typing import NamedTuple, TypeVar
 
 from msgspec import UNSET
@@ -33,11 +33,6 @@ class Entry(NamedTuple):
     def slot(self) -> str:
         """The slot it was made for, or nothing."""
         return "" if self.description.slot is UNSET else self.description.slot
-
-    def matches(self, tags: Mapping[str, str]) -> bool:
-        """Say whether it carries all ``tags``; as in InfraKit, an empty wanted value matches a missing tag too."""
-        mine = self.description.tags or {}
-        return all(mine.get(key, "") == value for key, value in tags.items())
 
 
 class Index:

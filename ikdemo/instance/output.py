@@ -1,6 +1,7 @@
 """What instances print: kept in a file each, cut to its end when it grows, and a little of it after an instance has died.
 
-The instances write their files themselves, so they print on while the plugin is away. Called by ``living`` and ``process``.
+The instances write their files themselves, so they print on while the plugin is away. Called by ``living`` and ``process``;
+what of it concerns the dead, and lines, by ``burials`` and ``docker`` too.
 """
 
 from __future__ import annotations
@@ -23,8 +24,12 @@ class Outputs:
         self._dead: dict[str, bytes] = {}
 
     def bury(self, instance: str, log: Path) -> str:
-        """Remember the end of a dead instance's output; return its last line."""
-        self._dead[instance] = text = tail(log, KEPT // 4)
+        """Remember the end of a dead instance's output, which is in a file; return its last line."""
+        return self.keep(instance, tail(log, KEPT // 4))
+
+    def keep(self, instance: str, text: bytes) -> str:
+        """Remember what a dead instance printed last; return its last line."""
+        self._dead[instance] = text
         while len(self._dead) > DEAD:
             del self._dead[next(iter(self._dead))]
         return next((line[-LAST_LINE:] for line in reversed(lines_of(text, 0)) if line.strip()), "")

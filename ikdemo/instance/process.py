@@ -25,6 +25,7 @@ from .living import Living
 from .output import lines_of, tail
 from .register import Record, Register
 from .spawn import command_of, environment_of, free_port, read_properties, spawn
+from .tags import carries
 
 PORT_TAG = "port"
 """Tag that holds the TCP port chosen for an instance."""
@@ -110,7 +111,7 @@ class ProcessInstances:
 
     async def describe_instances(self, tags: Mapping[str, str], slots: bool = False) -> list[Description]:
         """Return the living instances that carry all ``tags``, in the order of their IDs."""
-        described = [running.record.description for running in self._started() if _matches(running.record, tags)]
+        described = [running.record.description for running in self._started() if carries(running.record.tags, tags)]
         return described if slots else [replace(one, slot=UNSET) for one in described]
 
     async def logs(self, instance: str, lines: int = 0) -> list[str]:
@@ -125,12 +126,6 @@ class ProcessInstances:
         if self._living is None:
             raise PluginFailure(f"the plugin of {self._path} is not running")
         return self._living
-
-
-def _matches(record: Record, tags: Mapping[str, str]) -> bool:
-    """Say whether an instance carries all ``tags``; as in InfraKit, an empty wanted value matches a missing tag too."""
-    mine = record.tags or {}
-    return all(mine.get(key, "") == value for key, value in tags.items())
 
 
 def _occupant(living: Living, spec: InstanceSpec, slot: str) -> str | None:

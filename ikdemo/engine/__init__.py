@@ -1,0 +1,7 @@
+"""A Docker engine, wherever it is: how it is reached and what it is asked. The only importer of Docker's SDK."""
+
+from __future__ import annotations
+
+from .calls import Engine, Row, Stream
+
+__all__ = ["Engine", "Row", "Stream"]

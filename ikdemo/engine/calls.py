@@ -1,0 +1,194 @@
+"""What an engine is asked, in a coroutine each. The SDK blocks, so a call has a thread, and there are only so many.
+
+Whose containers they are is not known here. Called by the instance plugin for containers, the lab, and the command line's doctor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
+
+from ..spi.errors import OutcomeUnknown, PluginFailure
+from .client import Client
+
+T = TypeVar("T")
+Row = Mapping[str, Any]
+"""A container as the engine lists it, or an event as it tells it: JSON, in the words of Docker's API."""
+
+TIMEOUT = 20.0
+"""Seconds until a call without an answer is given up; it may have happened all the same."""
+AT_ONCE = 16
+"""Calls in flight at a time, pulls and event streams not counted."""
+TOLD = ("create", "start", "kill", "oom", "die", "destroy")
+"""The events that are asked for."""
+
+
+class Stream(NamedTuple):
+    """Events that are being told. ``over`` is done when no more will come; ``close`` ends it."""
+
+    over: asyncio.Future[None]
+    close: Callable[[], None]
+
+
+class Engine:
+    """One engine, for one event loop. ``timeout``: seconds for a call. Every question can raise what ``Client.ask`` raises."""
+
+    def __init__(self, timeout: float = TIMEOUT) -> None:
+        """Find out where the engine is, without asking it; raises IkdemoError when that cannot be told."""
+        self._client = Client(timeout, AT_ONCE)
+        self._timeout = timeout
+        self._room = asyncio.Semaphore(AT_ONCE)
+        self.host = self._client.host
+        self.forget = self._client.forget
+
+    @property
+    def address(self) -> str:
+        """The address at which ports of the engine's machine are reached from here."""
+        scheme, _, _ = self.host.partition("://")
+        return (urlsplit(self.host).hostname if scheme in ("tcp", "http", "https", "ssh") else None) or "127.0.0.1"
+
+    async def info(self) -> Row:
+        """Return what the engine says of itself."""
+        found: Row = await self._ask(lambda api: api.info())
+        return found
+
+    async def containers(self, labels: Sequence[str] = (), container: str = "") -> list[Row]:
+        """List containers in whatever state: with all of these labels, each ``key=value``, or the one of this ID."""
+        filters = {"label": list(labels), **({"id": container} if container else {})}
+        listed: list[Row] = await self._ask(lambda api: api.containers(all=True, filters=filters))
+        return listed
+
+    async def create(self, name: str, config: Mapping[str, Any]) -> str | None:
+        """Create a container as Docker's API describes one and return its ID, or None when the engine lacks the image."""
+        from docker.errors import ImageNotFound
+
+        def work(api: Any) -> str | None:
+            try:
+                return str(api.create_container_from_config(config, name)["Id"])
+            except ImageNotFound:
+                return None
+
+        return await self._ask(work)
+
+    async def start(self, container: str) -> None:
+        """Start a container."""
+        await self._ask(lambda api: api.start(container))
+
+    async def kill(self, container: str, signal: str = "SIGKILL") -> None:
+        """Send a signal to a container, paused or not; one that does not run any longer is no error."""
+        await self._ask(lambda api: _unless_gone(lambda: api.kill(container, signal)))
+
+    async def remove(self, container: str) -> None:
+        """Kill and remove a container and the volumes that only it has; one that is gone or going is no error."""
+        await self._ask(lambda api: _unless_gone(lambda: api.remove_container(container, force=True, v=True)))
+
+    async def logs(self, container: str, lines: int = 0) -> bytes:
+        """Return the last lines that a container printed, all that is kept for 0; nothing if it is gone."""
+        return await self._ask(lambda api: _unless_gone(lambda: api.logs(container, tail=lines or "all"))) or b""
+
+    async def pull(self, image: str, progress: Callable[[int], None]) -> None:
+        """Pull an image, telling from a thread how many per cent have come of what is known to come."""
+
+        def work(api: Any) -> None:
+            layers: dict[str, tuple[int, int]] = {}
+            for said in api.pull(image, stream=True, decode=True):
+                if "error" in said:
+                    raise PluginFailure(said["error"])
+                come = said.get("progressDetail") or {}
+                if said.get("status") == "Downloading" and come.get("total"):
+                    layers[said["id"]] = (come["current"], come["total"])
+                    progress(100 * sum(now for now, _ in layers.values()) // sum(whole for _, whole in layers.values()))
+
+        await in_thread(lambda: self._client.ask(work))
+
+    async def follow(self, labels: Sequence[str], since: int, hear: Callable[[Row], None]) -> Stream:
+        """Have ``hear`` called in this loop for what happens to containers with these labels, from now on, or after ``since``.
+
+        ``since`` is a time as the engine tells it, in nanoseconds. It remembers some 250 events, and none from before its own
+        start, so whoever follows lists the containers too.
+        """
+        loop = asyncio.get_running_loop()
+        over: asyncio.Future[None] = loop.create_future()
+        after = f"{(since + 1) // 10**9}.{(since + 1) % 10**9:09d}" if since else None
+        filters = {"type": "container", "label": list(labels), "event": list(TOLD)}
+
+        def read(stream: Any) -> None:
+            with suppress(Exception):  # however it ends, it is over; the loop may be so too
+                for event in stream:
+                    loop.call_soon_threadsafe(hear, event)
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(_settle, over, None, None)
+
+        def opened() -> Any:
+            return self._client.ask(lambda api: api.events(since=after, filters=filters, decode=True))
+
+        try:
+            async with asyncio.timeout(self._timeout):  # the SDK has none for this
+                stream = await in_thread(opened, unwanted=_close)
+        except TimeoutError:
+            raise OutcomeUnknown(f"the Docker engine at {self.host} tells no events") from None
+        threading.Thread(target=read, args=(stream,), daemon=True, name="events of the engine").start()
+        return Stream(over, lambda: _close(stream))
+
+    async def _ask(self, question: Callable[[Any], T]) -> T:
+        await self._room.acquire()  # until the thread has ended, whatever becomes of the caller
+        return await in_thread(lambda: self._client.ask(question), ended=self._room.release)
+
+
+async def in_thread(
+    work: Callable[[], T], *, ended: Callable[[], None] = lambda: None, unwanted: Callable[[T], None] = lambda result: None
+) -> T:
+    """Do blocking work in a thread that keeps nobody from ending; ``ended`` is called in the loop when it is done.
+
+    ``unwanted`` is called with a result that nobody waits for any longer.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def tell(result: Any, error: BaseException | None) -> None:
+        ended()
+        if done.done() and error is None:
+            unwanted(result)
+        _settle(done, result, error)
+
+    def run() -> None:
+        result, wrong = None, None
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001  it belongs to whoever waits
+            wrong = error
+        with suppress(RuntimeError):  # the loop is closed: nobody waits
+            loop.call_soon_threadsafe(tell, result, wrong)
+
+    threading.Thread(target=run, daemon=True, name="question to the engine").start()
+    return await done
+
+
+def _settle(future: asyncio.Future[Any], result: object, error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
+
+
+def _unless_gone(question: Callable[[], T]) -> T | None:
+    """Ask about a container that may be gone, or not run any longer."""
+    from docker.errors import APIError
+
+    try:
+        return question()
+    except APIError as error:
+        if error.status_code in (404, 409):
+            return None
+        raise
+
+
+def _close(stream: Any) -> None:
+    with suppress(Exception):  # an SSH connection cannot be interrupted
+        stream.close()
