@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import docker
@@ -49,8 +49,12 @@ class PrivateEngine:
         assert self._daemon is not None, "the engine is not running"
         return self._daemon.pid
 
-    def start(self) -> None:
-        """Start dockerd and wait until it answers; an engine that dies or stays silent is an error that shows its log."""
+    def start(self, online: bool = False) -> None:
+        """Start dockerd and wait until it answers; an engine that dies or stays silent is an error that shows its log.
+
+        ``online``: in the machine's own network, which it neither filters nor adds to. Its containers have that network or none:
+        good for building images, and for nothing else.
+        """
         mount_cgroups()
         for stale in ("docker.sock", "pid", "exec/containerd/containerd.pid"):
             (self.directory / stale).unlink(missing_ok=True)
@@ -62,7 +66,9 @@ class PrivateEngine:
         )
         # Its own few variables: the marks by which tests know their processes must not be inherited by every container's shim.
         environment = {"PATH": os.environ.get("PATH", os.defpath), "DOCKER_SERVICE_PREFER_OFFLINE_IMAGE": "1"}
-        with self.network(), (self.directory / "log").open("ab") as log:
+        if online:
+            command += " --bridge none --iptables=false --ip-forward=false"
+        with nullcontext() if online else self.network(), (self.directory / "log").open("ab") as log:
             self._daemon = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "TERM", *command.split()],  # a killed test run takes its engine along
                 env=environment,
