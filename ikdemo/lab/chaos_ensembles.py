@@ -54,7 +54,8 @@ def draw_crashes(found: CrashLoops) -> Figure:
         last = median(found.creations(way))
         axes.annotate(f"{way}: {last:g}", (times[-1], last), (6, 0), textcoords="offset points", color=colour, va="center")
     for theory in (creations_with_backoff, creations_without_backoff):
-        axes.plot(times, [theory(time, found.life) for time in times], color="black", linewidth=1.2, linestyle="--")
+        made = [theory(time, found.life) for time in times]
+        axes.step(times, made, where="post", color="black", linewidth=1.2, linestyle="--")
     name(axes, "theory: dashed", (times[40], creations_without_backoff(times[40], found.life)), (0.3, 0.9), "black")
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter("{x:g}")
