@@ -52,12 +52,12 @@ class Dashboard:
         self.plugins = PluginPanel(self._lab, self.clicks)
         self.steps = StepPanel(self._lab, self.group, self.clicks)
         self.share = Dropdown(
-            options=[(f"{share:.0%} of the group", share) for share in SHARES],
+            options=[(f"{share:.0%}", share) for share in SHARES],
             value=0.4,
             description="share",
             tooltip="how many are killed by “kill a share”",
-            layout=Layout(width="220px"),
-            style={"description_width": "50px"},
+            layout=Layout(width="120px"),
+            style={"description_width": "44px"},
         )
         press, group = self.clicks.button, self.group
         breaking = (
@@ -77,8 +77,8 @@ class Dashboard:
                 row("Loop", *loop),
                 row("By hand", *self.steps.buttons),
                 self.clicks.said,
-                self.view.reason,
                 self.view.picture,
+                self.view.reason,
                 self.steps.shown,
                 self.view.log,
             ]
@@ -88,10 +88,11 @@ class Dashboard:
         self._living = scene.living
         if self.box is None:
             return
+        if self.plugins.look():
+            self.view.doubt.again()
         if ended:
             self.clicks.end(ended)
-        elif self.plugins.look():
-            self.view.doubt.again()
+            self.share.disabled = True
 
     def _kill_share(self) -> str:
         return self._kill(max(1, round(self.share.value * self._living)))

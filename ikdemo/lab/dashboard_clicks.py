@@ -69,5 +69,5 @@ class Clicks:
 
 def row(title: str, *inside: Any) -> HBox:
     """Put controls into one row under a name of their own; the row breaks where the page is narrow."""
-    name = HTML(f"<b>{escape(title)}</b>", layout=Layout(min_width="90px"))
+    name = HTML(f"<b>{escape(title)}</b>", layout=Layout(min_width="70px"))
     return HBox([name, *inside], layout=Layout(flex_flow="row wrap", align_items="center"))

@@ -7,13 +7,17 @@ from html import escape
 
 from ipywidgets import HTML, Button, HBox, Layout, VBox
 
+from ..spi.errors import IkdemoError
 from .breaking import Breaking
 from .dashboard_clicks import Clicks
 from .marks import sign_of_process
 
 
 class PluginPanel:
-    """A row for every plugin that the lab knows; ``look`` keeps it in step with the processes."""
+    """A row for every plugin that the lab knows; ``look`` keeps it in step with the processes.
+
+    No button is ever switched off: whoever uses the keyboard would lose the place. One that makes no sense now says so.
+    """
 
     def __init__(self, lab: Breaking, clicks: Clicks) -> None:
         self._lab, self._clicks = lab, clicks
@@ -36,9 +40,6 @@ class PluginPanel:
                 self._buttons[name] = self._three(name)
         for name, (program, state) in states.items():
             self._lamps[name].value = _lamp(name, program, state)
-            if name in self._buttons:
-                start, stop, kill = self._buttons[name]
-                start.disabled, stop.disabled, kill.disabled = state == "running", state != "running", state != "running"
         if new:
             self.box.children = [self._row(name) for name in states]
         return True
@@ -63,12 +64,18 @@ class PluginPanel:
         return f"{name} is started, as it was before, and answers."
 
     def _stop(self, name: str) -> str:
+        self._must_run(name)
         self._lab.stop_plugin(name)
         return f"{name} was asked to end, and has ended. Its socket is gone."
 
     def _kill(self, name: str) -> str:
+        self._must_run(name)
         self._lab.kill_plugin(name)
         return f"{name} was killed. Its socket is still there, and nobody answers."
+
+    def _must_run(self, name: str) -> None:
+        if [name, "running"] not in [[row[0], row[2]] for row in self._lab.plugins()]:
+            raise IkdemoError(f"{name} does not run, so it cannot be ended. Start it first.")
 
 
 def _lamp(name: str, program: str, state: str) -> str:
@@ -76,6 +83,6 @@ def _lamp(name: str, program: str, state: str) -> str:
     complaint = state.partition(": ")[2]
     last = f"<br>{escape(complaint)}" if complaint else ""
     return (
-        f'<div style="display:flex;align-items:center;gap:10px;min-width:300px;line-height:1.4" title="{escape(program)}">'
-        f'<span style="min-width:100px">{sign_of_process(state).pill()}</span><span>{escape(name)}{last}</span></div>'
+        f'<div style="display:flex;align-items:center;gap:8px;min-width:235px;line-height:1.4" title="{escape(program)}">'
+        f'<span style="min-width:98px">{sign_of_process(state).pill()}</span><span>{escape(name)}{last}</span></div>'
     )

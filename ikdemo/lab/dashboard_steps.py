@@ -64,7 +64,8 @@ class StepPanel:
 
 
 def _room(inside: str) -> str:
-    return f'<div style="line-height:1.4">{inside}</div>'
+    style = "<style>.ik-steps td,.ik-steps th{padding-right:1em}</style>"
+    return f'{style}<div class="ik-steps" style="line-height:1.4">{inside}</div>'
 
 
 def _observed(done: Pass) -> str:

@@ -34,7 +34,7 @@ class LiveView:
         self._still, self._words = "", ""
         self._ended, self._woken = "", False
         self.reason, self.picture, self.log = html_widget(), html_widget(), html_widget()
-        self._box = box(self.reason, self.picture, self.log)
+        self._box = box(self.picture, self.reason, self.log)
 
     def start(self) -> Self:
         """Draw the first picture, and keep it fresh where widgets can be shown."""
@@ -64,7 +64,7 @@ class LiveView:
         return self.bundle(self._box, repr(self))
 
     def _give_way(self) -> None:
-        self._ended = "a newer view is open"
+        self._ended = "newer view open"
 
     def _refresh(self) -> None:
         record = self._line.record
@@ -97,15 +97,15 @@ class LiveView:
 
 
 def _reason(sentence: str) -> str:
-    """Always one line high, so that the picture stays where it is when a reason comes or goes."""
     said = f"<b>Why:</b> {escape(sentence)}" if sentence else "&#160;"
     return f'<div role="status" style="line-height:1.4;min-height:1.4em">{said}</div>'
 
 
 def _log(lines: list[tuple[float, str, str]]) -> str:
+    cell = "padding-right:1em;white-space:nowrap;vertical-align:top"
     rows = "".join(
-        f'<tr><td style="text-align:right;padding-right:1em">{seconds:.3f} s</td>'
-        f'<td style="padding-right:1em">{escape(plugin)}</td><td style="overflow-wrap:anywhere">{escape(said)}</td></tr>'
+        f'<tr><td style="{cell};text-align:right">{seconds:.3f} s</td><td style="{cell}">{escape(plugin)}</td>'
+        f'<td style="overflow-wrap:anywhere">{escape(said)}</td></tr>'
         for seconds, plugin, said in lines
     )
     style = "font-variant-numeric:tabular-nums;line-height:1.4;text-align:left;border-collapse:collapse"

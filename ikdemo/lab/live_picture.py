@@ -14,13 +14,14 @@ from .table import say_seconds
 
 TOP, HEIGHT = 52, 84
 """Where the room of the curve begins, and its height, in pixels."""
-LETTER = 8.8
+LETTER = 9.4
 """Pixels that a letter of the pill takes at most, about."""
 STYLE = """<style>
-.ik{font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:13px}
+.ik{font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:13.5px}
 .ik .paper{fill:var(--jp-layout-color0,#fff)}
 .ik text{fill:var(--jp-ui-font-color0,#111)}
 .ik .on{fill:#000}
+.ik .halo{stroke:var(--jp-layout-color0,#fff);stroke-width:6;fill:none}
 .ik .line{stroke:var(--jp-ui-font-color0,#111);fill:none}
 .ik .grid{stroke:var(--jp-ui-font-color0,#111);stroke-opacity:.25;fill:none}
 .ik .shape{fill:var(--jp-ui-font-color0,#111)}
@@ -32,7 +33,7 @@ def draw(scene: Scene, sign: Sign) -> str:
     slots, height = draw_slots(scene, TOP + HEIGHT + 34)
     said = escape(words(scene, sign))
     head = f'<svg xmlns="http://www.w3.org/2000/svg" class="ik" role="img" aria-label="{said}" width="{WIDTH}" height="{height}"'
-    look = 'style="display:block;width:100%;height:auto;max-width:1000px"'
+    look = 'style="display:block;width:100%;height:auto;max-width:820px"'
     paper = f'<rect class="paper" width="{WIDTH}" height="{height}" rx="6"/>'
     return f'{head} viewBox="0 0 {WIDTH} {height}" {look}>{STYLE}{paper}{_headline(scene, sign)}{_curve(scene)}{slots}</svg>'
 
@@ -63,7 +64,7 @@ def _fell(fall: Fall | None) -> str:
 
 
 def _headline(scene: Scene, sign: Sign) -> str:
-    name = scene.group if len(scene.group) <= 24 else f"{scene.group[:23]}…"
+    name = scene.group if len(scene.group) <= 16 else f"{scene.group[:15]}…"
     wide = LETTER * len(sign.word) + 36
     left = WIDTH - 8 - wide
     return (

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ..reconcile.recovery import APPEARED, UNWANTED, VANISHED, Life, Standing
 from ..spi.documents import SHA_TAG
 from ..spi.events import Event
-from .marks import EMPTY, FILLED, NEW, OLD, SICK, Sign
+from .marks import EMPTY, FILLED, GONE, NEW, OLD, SICK, Sign
 from .timeline import sentence
 
 WINDOW = 30.0
@@ -165,12 +165,12 @@ class Story:
 
     def _lane(self, name: str, now: float) -> Lane:
         slot = self._slots.get(name) or _Slot([])
-        return Lane(name, slot.lives, slot.ever, self._sign(slot, now))
+        return Lane(name, slot.lives, slot.ever, self._sign(name, slot, now))
 
-    def _sign(self, slot: _Slot, now: float) -> Sign:
+    def _sign(self, name: str, slot: _Slot, now: float) -> Sign:
         newest = next((life for life in reversed(slot.lives) if life.died is None), None)
         if newest is None:
-            return EMPTY
+            return EMPTY if self._wanted(name) else GONE
         if newest.instance in self._standing.sick:
             return SICK
         if self._standing.sha and newest.sha not in ("", self._standing.sha):

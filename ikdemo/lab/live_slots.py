@@ -10,14 +10,14 @@ from html import escape
 
 from ..reconcile.recovery import Life
 from .live_scene import WINDOW, Lane, Scene
-from .marks import EMPTY, GREEN, NEW, OLD, ORANGE, SICK, SKY, SLOTS, Sign
+from .marks import EMPTY, GONE, GREEN, NEW, OLD, ORANGE, SICK, SKY, SLOTS, Sign
 
-WIDTH, LEFT, RIGHT = 760, 100, 104
+WIDTH, LEFT, RIGHT = 620, 96, 92
 PLOT = WIDTH - LEFT - RIGHT
 """Pixels: the whole picture, the margins that hold names and words, and what is between them."""
 MOST_LANES, IN_ONE_COLUMN = 50, 12
 MOST_TILES = 1000
-LONGEST_NAME = 12
+LONGEST_NAME = 11
 """Letters of a slot's name that have room beside its lane."""
 FILLS = (SKY, ORANGE, GREEN)
 """The colours of the instances of one slot, one after the other; each bar that has room says which it is, too."""
@@ -29,9 +29,9 @@ def draw_slots(scene: Scene, top: int) -> tuple[str, int]:
         return _tiles(scene.lanes, top)
     if len(scene.lanes) > IN_ONE_COLUMN:
         half = (len(scene.lanes) + 1) // 2
-        wide = WIDTH // 2 - LEFT - 84
-        left = _lanes(scene.lanes[:half], scene.now, top, 20, LEFT - 16, wide)
-        right = _lanes(scene.lanes[half:], scene.now, top, 20, WIDTH // 2 + LEFT - 16, wide)
+        wide = WIDTH // 2 - LEFT - 74
+        left = _lanes(scene.lanes[:half], scene.now, top, 20, LEFT - 20, wide)
+        right = _lanes(scene.lanes[half:], scene.now, top, 20, WIDTH // 2 + LEFT - 20, wide)
         return left + right, top + 20 * half + 8
     return _lanes(scene.lanes, scene.now, top, 28, LEFT, PLOT), top + 28 * max(1, len(scene.lanes)) + 6
 
@@ -73,7 +73,7 @@ def _bar(life: Life, nth: int, now: float, middle: float, high: int, left: int, 
     place = f'x="{start:.1f}" y="{middle - high / 2}" width="{max(1.0, end - start):.1f}" height="{high}"'
     bar = f'<rect {place} fill="{FILLS[nth % len(FILLS)]}"/>'
     said = f"{'first' if nth == 0 else f'nr {nth + 1}'} …{life.instance[-4:]}"
-    if end - start > 7.5 * len(said) + 10:
+    if end - start > 7.7 * len(said) + 20:
         bar += f'<text class="on" x="{(start + end) / 2:.0f}" y="{middle + 4.5}" text-anchor="middle">{escape(said)}</text>'
     return bar
 
@@ -81,7 +81,7 @@ def _bar(life: Life, nth: int, now: float, middle: float, high: int, left: int, 
 def _end(life: Life, at: float, middle: float) -> str:
     """Draw a cross where an instance was lost, and a stroke where it was destroyed."""
     shape = f"M{at - 5:.1f} {middle - 5}l10 10m0-10l-10 10" if life.ended == "lost" else f"M{at:.1f} {middle - 7}v14"
-    return f'<path class="line" stroke-width="2.5" d="{shape}"/>'
+    return f'<path class="halo" d="{shape}"/><path class="line" stroke-width="2.5" d="{shape}"/>'
 
 
 def _at(time: float, now: float, left: int, wide: int) -> float:
@@ -91,14 +91,14 @@ def _at(time: float, now: float, left: int, wide: int) -> float:
 def _tiles(lanes: Sequence[Lane], top: int) -> tuple[str, int]:
     """Draw a tile for every slot, in rows that begin with their first slot's name, above how many there are of each kind."""
     shown = lanes[:MOST_TILES]
-    across, pitch = (25, 26) if len(shown) <= 200 else (50, 13)
+    across, pitch = (25, 20) if len(shown) <= 200 else (50, 10)
     paths: dict[Sign, list[str]] = {sign: [] for sign in SLOTS}
     for index, lane in enumerate(shown):
         row, column = divmod(index, across)
         paths[lane.sign].append(f"M{LEFT + column * pitch} {top + row * pitch}")
     parts = [_kind(sign, places, pitch) for sign, places in paths.items()]
     rows = (len(shown) + across - 1) // across
-    for row in range(0, rows, 1 if pitch > 13 else 2):
+    for row in range(0, rows, 1 if pitch > 12 else 2):
         name, y = shown[row * across].slot[:10], top + row * pitch + pitch / 2 + 4
         parts.append(f'<text x="{LEFT - 8}" y="{y}" text-anchor="end">{escape(name)}</text>')
     bottom = top + rows * pitch + 22
@@ -112,7 +112,7 @@ def _kind(sign: Sign, places: Sequence[str], pitch: int) -> str:
     """Draw all tiles of one kind: two paths, one for the squares and one for the mark in each."""
     if not places:
         return ""
-    side, half = pitch - 3, (pitch - 3) / 2
+    side, half = pitch - 2, (pitch - 2) / 2
     square = f"h{side}v{side}h-{side}z"
     mark = {
         NEW: f"m{half} 2v{side - 4}m{2 - half} {2 - half}h{side - 4}",
@@ -120,9 +120,8 @@ def _kind(sign: Sign, places: Sequence[str], pitch: int) -> str:
         SICK: f"m2 {half}h{side - 4}",
         EMPTY: f"m2 2l{side - 4} {side - 4}m0 {4 - side}l{4 - side} {side - 4}",
     }.get(sign)
-    drawn = f'<path d="{"".join(place + square for place in places)}" fill="{sign.colour}"/>'
-    if sign is EMPTY:
-        drawn = f'<path class="line" d="{"".join(place + square for place in places)}"/>'
+    ink = {EMPTY: 'class="line"', GONE: 'class="grid"'}.get(sign, f'fill="{sign.colour}"')
+    drawn = f'<path {ink} d="{"".join(place + square for place in places)}"/>'
     if mark:
         ink = 'class="line"' if sign is EMPTY else 'stroke="#000" fill="none"'
         drawn += f'<path {ink} stroke-width="1.6" d="{"".join(place + mark for place in places)}"/>'

@@ -19,6 +19,7 @@ TRIANGLE = "M0-7L7 6H-7z"
 CROSS = "M-6-4L-4-6L0-2L4-6L6-4L2 0L6 4L4 6L0 2L-4 6L-6 4L-2 0z"
 BARS = "M-5-6h4v12h-4zM1-6h4v12h-4z"
 SQUARE = "M-5-5h10v10h-10z"
+DASH = "M-6-2h12v4h-12z"
 RING = "M-6 0a6 6 0 1 0 12 0a6 6 0 1 0-12 0zM-3 0a3 3 0 1 1 6 0a3 3 0 1 1-6 0z"
 """Shapes as SVG paths around the origin, 14 pixels wide at most."""
 
@@ -44,8 +45,9 @@ NEW = Sign("new", GREEN, PLUS)
 OLD = Sign("old", ORANGE, DIAMOND)
 SICK = Sign("sick", PURPLE, TRIANGLE)
 EMPTY = Sign("EMPTY", "none", RING)
-SLOTS = (FILLED, NEW, OLD, SICK, EMPTY)
-"""What a slot can be. Old is what was made from another configuration than the committed one."""
+GONE = Sign("gone", "none", DASH)
+SLOTS = (FILLED, NEW, OLD, SICK, EMPTY, GONE)
+"""What a slot can be. Old is what was made from another configuration than the committed one; gone is empty and not wanted."""
 
 AS_WANTED = Sign("as wanted", GREEN, DISC)
 DIFFERENT = Sign("not as wanted", ORANGE, TRIANGLE)

@@ -130,5 +130,14 @@ def sentence(event: Event) -> str:
             return event.text
         case "converged":
             return f"group {event.group} is as wanted{told}"
+        case "paused":
+            return f"group {event.group} is paused"
+        case "resumed":
+            return f"group {event.group} goes on"
+        case "halted":
+            return f"group {event.group} has stopped{told}"
+        case "freed" | "destroying" | "gone":
+            said = {"freed": "let go", "destroying": "being destroyed", "gone": "gone"}[event.kind]
+            return f"group {event.group} is {said}"
         case _:
             return f"{event.kind} {event.group or event.instance}{told}".replace(" :", ":")

@@ -9,7 +9,7 @@ import pytest
 
 from ikdemo.lab.live_picture import draw, words
 from ikdemo.lab.live_scene import FRESH, WINDOW, Scene, Story
-from ikdemo.lab.marks import AS_WANTED, DIFFERENT, EMPTY, FILLED, NEW, OLD, SICK
+from ikdemo.lab.marks import AS_WANTED, DIFFERENT, EMPTY, FILLED, GONE, NEW, OLD, SICK
 from ikdemo.spi.documents import SHA_TAG
 from ikdemo.spi.events import Event
 
@@ -40,7 +40,7 @@ def test_a_lost_instance_leaves_a_cross_an_empty_lane_and_words() -> None:
     svg = draw(scene, DIFFERENT)
     assert [lane.sign for lane in scene.lanes] == [FILLED, FILLED, FILLED, EMPTY, FILLED]
     assert texts(svg).count("EMPTY") == 1
-    assert svg.count("l10 10m0-10l-10 10") == 1
+    assert svg.count('class="halo"') == 1
     assert words(scene, DIFFERENT) == (
         "Group web: not as wanted. 4 of 5 slots filled. Empty: slot 3. It fell to 80% and is not whole again yet."
     )
@@ -71,6 +71,12 @@ def test_another_wish_is_no_fall() -> None:
     scene = told(*born(2), event("committed", 5.0, size=4), event("provisioned", 5.1, "instance-7", "2"), now=6.0)
     assert (scene.size, scene.quality, scene.fall) == (4, 0.75, None)
     assert "Nothing was lost yet." in words(scene, DIFFERENT)
+
+
+def test_slots_that_are_not_wanted_any_more_are_gone_not_empty() -> None:
+    scene = told(*born(2), event("committed", 5.0, size=1), event("destroyed", 5.1, "instance-1", "1"), now=6.0)
+    assert [lane.sign for lane in scene.lanes] == [FILLED, GONE]
+    assert scene.quality == 1.0
 
 
 def test_what_is_old_and_what_is_sick_is_said() -> None:
