@@ -5,6 +5,7 @@ Each check is a function that returns a ``Finding``; only a missing core part ma
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import socket
@@ -13,8 +14,8 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
 
+from ..engine import Engine
 from ..rpc import discovery
 from ..spi.errors import IkdemoError
 from .commands import Call, Verb
@@ -84,12 +85,17 @@ def engine() -> tuple[Finding, Finding]:
     if find_spec("docker") is None:
         return _no_engine("the docker package is not installed", f"{sys.executable} -m pip install 'ikdemo[docker]'")
     try:
-        info = _engine_info()
-    except Exception as error:  # noqa: BLE001  the SDK raises its own, requests' and urllib3's errors alike
-        where = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
-        if "Permission denied" in str(error):
-            return _no_engine(f"{where} is not yours to use", "sudo usermod -aG docker $USER, then log in again")
-        return _no_engine(f"no engine answers at {where}", "start Docker, or set DOCKER_HOST; only the Docker notebooks need it")
+        asked = Engine(ENGINE_TIMEOUT)
+    except IkdemoError as error:
+        return _no_engine(str(error), "set DOCKER_HOST or DOCKER_CONTEXT right; only the Docker notebooks need it")
+    try:
+        info = asyncio.run(asked.info())
+    except IkdemoError as error:
+        if "permission denied" in str(error):
+            return _no_engine(f"{asked.host} is not yours to use", "sudo usermod -aG docker $USER, then log in again")
+        return _no_engine(
+            f"no engine answers at {asked.host}", "start Docker, or set DOCKER_HOST; only the Docker notebooks need it"
+        )
     swarm = info.get("Swarm", {}).get("LocalNodeState", "inactive")
     return (
         Finding(True, f"version {info.get('ServerVersion', 'unknown')}"),
@@ -99,17 +105,6 @@ def engine() -> tuple[Finding, Finding]:
 
 def _no_engine(words: str, cure: str) -> tuple[Finding, Finding]:
     return Finding(False, words, cure), Finding(False, "needs the engine", "see the line above")
-
-
-def _engine_info() -> dict[str, Any]:
-    import docker
-
-    client = docker.from_env(timeout=ENGINE_TIMEOUT)
-    try:
-        info: dict[str, Any] = client.info()
-        return info
-    finally:
-        client.close()
 
 
 def doctor(call: Call) -> int:

@@ -27,6 +27,7 @@ from .filling import Filling
 from .fleet import Fleet
 from .order import read_properties
 from .output import lines_of
+from .stray_containers import leave_note
 from .tags import carries
 from .watching import Watching
 
@@ -66,6 +67,11 @@ class DockerInstances:
         except OSError as error:
             raise disk.refusal("create", self._path, error) from None
         lease = disk.Lease(self._path)
+        try:
+            leave_note(lease, engine.host)
+        except PluginFailure:
+            lease.release()
+            raise
         fleet = Fleet(engine, str(self._path.resolve()), emit)
         filling = Filling(fleet, self._most)
         self._parts = _Parts(lease, fleet, filling, Watching(fleet, filling, emit))

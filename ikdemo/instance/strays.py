@@ -12,6 +12,7 @@ from pathlib import Path
 
 from . import procfs
 from .spawn import MARK
+from .stray_containers import end_stray_containers
 
 log = logging.getLogger(__name__)
 
@@ -19,9 +20,11 @@ log = logging.getLogger(__name__)
 def end_strays(directory: Path, *, below: bool = True, but: Container[str] = ()) -> None:
     """Kill every process started for an instance whose register is ``directory`` (or below it), but those of some instances.
 
-    They end soon after; this does not wait.
+    They end soon after; this does not wait. Containers of plugins whose directories are below it are removed.
     """
     directory = directory.resolve()
+    if below:
+        end_stray_containers(directory)
     for pid, variables in procfs.with_variable(MARK):
         register = Path(os.fsdecode(variables[os.fsencode(MARK)]))
         instance = os.fsdecode(variables.get(b"INSTANCE_ID", b""))

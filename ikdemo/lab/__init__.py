@@ -16,7 +16,7 @@ from .outage import side_by_side
 from .recovery import Recovery, compare
 from .rollout import Rollout, paces
 from .servers import Servers
-from .specs import collabnix, collabnix_processes
+from .specs import collabnix, collabnix_containers, collabnix_processes
 from .table import Table
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "Table",
     "availability",
     "collabnix",
+    "collabnix_containers",
     "collabnix_processes",
     "compare",
     "crash_loops",

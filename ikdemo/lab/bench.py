@@ -26,6 +26,7 @@ PROGRAMS = {
     "group": "infrakit-group-default",
     "instance-file": "infrakit-instance-file",
     "instance-process": "ikdemo-instance-process",
+    "instance-docker": "ikdemo-instance-docker",
     "flavor-vanilla": "infrakit-flavor-vanilla",
     "flavor-probe": "ikdemo-flavor-probe",
     "flavor-combo": "infrakit-flavor-combo",

@@ -5,9 +5,11 @@ Only here does a lab lay hands on instances; whom it meets is chosen in ``victim
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 
+from ..engine import Engine
 from ..instance.register import Record
 from ..spi.events import Event
 from .groups import Groups, slot_of
@@ -19,7 +21,7 @@ class Breaking(Groups):
     """Groups, and the means to break them."""
 
     def kill(self, group: str, n: int = 1, *, seed: int | None = None) -> Table:
-        """End ``n`` instances of a group: remove their files, as ``rm`` would, or ``kill -9`` their processes.
+        """End ``n`` instances of a group: remove their files, as ``rm`` would, ``kill -9`` their processes, or ``docker kill``.
 
         The plugins are not told; the moment is recorded.
         """
@@ -27,6 +29,8 @@ class Breaking(Groups):
         match self._programs.get(plugin):
             case "ikdemo-instance-process":
                 return self.signal(group, "KILL", n, seed=seed)
+            case "ikdemo-instance-docker":
+                return self._kill_containers(group, plugin, n, seed)
             case _:
                 return self._remove(group, plugin, n, seed)
 
@@ -54,6 +58,13 @@ class Breaking(Groups):
             (directory / instance).unlink(missing_ok=True)
         return Table(["slot", "removed"], [(slot or "-", instance) for slot, instance in chosen])
 
+    def _kill_containers(self, group: str, plugin: str, n: int, seed: int | None) -> Table:
+        """Kill the containers of ``n`` instances, which bear the names of their instances."""
+        chosen = choose(group, self._living(group, plugin), n, seed)
+        self._strike(group, "docker kill of", chosen)
+        self._call(_kill_containers([instance for _, instance in chosen]))
+        return Table(["slot", "killed"], [(slot or "-", instance) for slot, instance in chosen])
+
     def _living(self, group: str, plugin: str) -> list[tuple[str, str]]:
         """Return slot and ID of every instance of a group that lives now, in the order of slots."""
         found = [(slot_of(one), one.id) for one in self._call(self._instances(plugin, group))]
@@ -70,6 +81,11 @@ class Breaking(Groups):
         """Write down what is about to be done to these instances, each a slot and an ID."""
         now = time.time()
         self._record.add(Event("fault", now, "lab", group, instance, slot, text=text) for slot, instance in victims)
+
+
+async def _kill_containers(names: Sequence[str]) -> None:
+    engine = Engine()
+    await asyncio.gather(*(engine.kill(name) for name in names))
 
 
 def _process_table(records: Sequence[tuple[str, Record]]) -> Table:

@@ -23,6 +23,14 @@ _WEB_SERVER = (
 )
 """A shell script: a web server that says which instance it is."""
 
+_PAGE_SERVER = (
+    'echo "$INSTANCE_ID in slot $SLOT of $GROUP" > /tmp/index.html',
+    "httpd -f -p $PORT -h /tmp &",
+    "trap exit TERM",
+    "wait",
+)
+"""A shell script for a container with busybox in it: the same page, and no waiting when asked to end."""
+
 
 def collabnix(plugin: str = "instance-file", size: int = 5, *, group: str = "collabnix") -> dict[str, Any]:
     """Return the collabnix group spec as plain Python values, ready to be changed and committed.
@@ -70,6 +78,20 @@ def collabnix_processes(plugin: str = "instance-process", size: int = 5, *, grou
             },
         },
     }
+
+
+def collabnix_containers(
+    plugin: str = "instance-docker", size: int = 5, *, group: str = "collabnix", image: str = "busybox:1.37"
+) -> dict[str, Any]:
+    """Return the collabnix group as real web servers in containers, of any image with a shell and busybox's web server in it.
+
+    >>> collabnix_containers(image="busybox:musl")["Properties"]["Instance"]["Properties"]["Image"]
+    'busybox:musl'
+    """
+    spec = collabnix_processes(plugin, size, group=group)
+    spec["Properties"]["Instance"]["Properties"] = {"Image": image, "Ports": ["80"], "Memory": "64M"}
+    spec["Properties"]["Flavor"]["Properties"]["Init"] = list(_PAGE_SERVER)
+    return spec
 
 
 def text_of(spec: Mapping[str, Any] | str | Path) -> str:
