@@ -71,10 +71,7 @@ class Experiment:
             supposed = f"time to recover: half a poll, {self.poll / 2:g} s, on average, and the time to make an instance"
         rows = [
             ("steady state", f"{self.size} of {self.size} instances live and the group is as wanted; else it does not begin"),
-            (
-                "method",
-                f"kill instances at random moments; each lives {1 / self.rate:g} s on average",
-            ),
+            ("method", f"kill instances at random moments; each lives {1 / self.rate:g} s on average"),
             ("limit", f"{self.kills} kills or {self.longest:g} s; none while {self.least} or fewer live"),
             ("hypothesis", supposed),
             (
