@@ -18,20 +18,11 @@ from .line import Line
 from .mute import Mute
 from .place import Place
 from .process import PluginProcess
+from .programs import PROGRAMS, arguments
 from .table import Table
 from .timeline import Timeline
 
 T = TypeVar("T")
-PROGRAMS = {
-    "group": "infrakit-group-default",
-    "instance-file": "infrakit-instance-file",
-    "instance-process": "ikdemo-instance-process",
-    "instance-docker": "ikdemo-instance-docker",
-    "flavor-vanilla": "infrakit-flavor-vanilla",
-    "flavor-probe": "ikdemo-flavor-probe",
-    "flavor-combo": "infrakit-flavor-combo",
-    "flavor-zookeeper": "infrakit-flavor-zookeeper",
-}
 
 
 class Bench:
@@ -167,12 +158,8 @@ class Bench:
 
     def _launch(self, kind: str, name: str, flags: dict[str, str]) -> PluginProcess:
         self._line.must_be_open()
-        if kind not in PROGRAMS:
-            raise IkdemoError(f"There is no plugin {kind!r} to start; there are: {', '.join(PROGRAMS)}")
-        words = [word for flag, value in flags.items() for word in (f"--{flag.replace('_', '-')}", value)]
-        if kind == "instance-file":
-            words += ["--dir", str(self._place.instances(name))]
-        started = self._run(name, ["-m", "ikdemo", PROGRAMS[kind], "--name", name, *words, "--exit-with-stdin"], PROGRAMS[kind])
+        words = arguments(kind, name, flags, self._place)
+        started = self._run(name, words, PROGRAMS[kind])
         if kind == "instance-file":
             self._files[name] = name
         return started

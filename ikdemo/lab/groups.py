@@ -15,10 +15,10 @@ from ..reconcile.plan import sentences
 from ..spi.contracts import GroupPlugin
 from ..spi.decode import decode
 from ..spi.documents import GROUP_TAG, SHA_TAG, Description, GroupDescription, GroupProperties, GroupSpec
-from ..spi.errors import IkdemoError, NotConverged, OutcomeUnknown, PluginNotFound, PluginUnavailable, UnknownGroup
+from ..spi.errors import NotConverged, OutcomeUnknown, PluginNotFound, PluginUnavailable, UnknownGroup
 from ..spi.plans import Reason
 from ..spi.text import indent
-from .bench import PROGRAMS, Bench
+from .bench import Bench
 from .passes import Pass, reasons
 from .specs import text_of
 from .table import Table, Words
@@ -148,22 +148,6 @@ class Groups(Bench):
         if group not in self._makers:
             self._makers[group] = decode(self._spec(group).properties, GroupProperties).instance.plugin
         return self._makers[group]
-
-    def _destroy_all(self) -> list[str]:
-        """Destroy every group that a running plugin keeps, and say of each known one what came of it."""
-        said = list[str]()
-        for plugin in [name for name, program in self._programs.items() if program == PROGRAMS["group"]]:
-            kept = [group for group, home in self._homes.items() if home == plugin]
-            try:
-                kept = [spec.id for spec in self._call(self._with(plugin, lambda asked: asked.inspect_groups()))]
-                for group in kept:
-                    self._call(self._with(plugin, lambda asked: asked.destroy_group(group)))  # noqa: B023
-                    said.append(f"destroyed {group}")
-            except IkdemoError as error:
-                said += [f"{group} could not be destroyed ({error})" for group in kept if f"destroyed {group}" not in said]
-        self._homes.clear()
-        self._makers.clear()
-        return said
 
     async def _instances(self, plugin: str, group: str = "") -> list[Description]:
         tags = {GROUP_TAG: group} if group else {}

@@ -16,6 +16,7 @@ from .check import Check, Point, refused, remedy
 from .dashboard import Dashboard
 from .live import LiveView
 from .names import explain_missing_names
+from .programs import PROGRAMS
 from .recovery import Recovery
 from .rollout import Rollout
 from .shell import run
@@ -118,3 +119,19 @@ class Lab(Breaking):
     def __repr__(self) -> str:
         running = [name for name in self._programs if self._state(name) == "running"]
         return f"Lab with {', '.join(sorted(running)) or 'no plugin running'}" if self._line.open else "Lab, closed"
+
+    def _destroy_all(self) -> list[str]:
+        """Destroy every group that a running plugin keeps, and say of each known one what came of it."""
+        said = list[str]()
+        for plugin in [name for name, program in self._programs.items() if program == PROGRAMS["group"]]:
+            kept = [group for group, home in self._homes.items() if home == plugin]
+            try:
+                kept = [spec.id for spec in self._call(self._with(plugin, lambda asked: asked.inspect_groups()))]
+                for group in kept:
+                    self._call(self._with(plugin, lambda asked: asked.destroy_group(group)))  # noqa: B023
+                    said.append(f"destroyed {group}")
+            except IkdemoError as error:
+                said += [f"{group} could not be destroyed ({error})" for group in kept if f"destroyed {group}" not in said]
+        self._homes.clear()
+        self._makers.clear()
+        return said

@@ -11,10 +11,7 @@ from typing import NamedTuple
 
 from ..reconcile.recovery import Life
 from ..spi.errors import IkdemoError
-from .marks import BLUE as BLUE
 from .marks import GREEN, ORANGE, PURPLE, SKY
-from .marks import GREY as GREY
-from .marks import VERMILION as VERMILION
 
 try:
     from matplotlib.axes import Axes

@@ -65,16 +65,21 @@ class LiveView:
 
     def _give_way(self) -> None:
         self._ended = "newer view open"
+        self.wake()
 
     def _refresh(self) -> None:
+        """Draw until the lab or the view has ended; what goes wrong here is said in the view, for nobody would hear it."""
         record = self._line.record
-        while self._frame():
-            record.wait_for(lambda: not self._line.open, REDRAW)
-            moving = time.time() - self._story.latest < WINDOW or not self.doubt.settled
-            record.wait_for(self._is_due, 0.0 if moving else IDLE)
+        try:
+            while self._frame():
+                record.wait_for(lambda: not self._line.open, REDRAW)
+                moving = time.time() - self._story.latest < WINDOW
+                record.wait_for(self._is_due, 0.0 if moving else IDLE)
+        except Exception as error:  # noqa: BLE001
+            self.reason.value = _reason(f"This view has broken down: {type(error).__name__}: {error}")
 
     def _is_due(self) -> bool:
-        return self._woken or self._mark != self._line.record.mark or not self._line.open
+        return self._woken or self._mark != self._line.record.mark or self.doubt.has_news() or not self._line.open
 
     def _frame(self) -> bool:
         """Draw what there is now; false when this was the last picture."""

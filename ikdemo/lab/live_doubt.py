@@ -17,8 +17,8 @@ from .line import Line
 from .live_scene import Scene
 from .marks import AS_WANTED, AWAY, DIFFERENT, NOTHING, PAUSED, Sign
 
-APART = 0.5
-"""Seconds between two questions at least."""
+APART, AGAIN = 0.5, 2.0
+"""Seconds between two questions at least, and until the same question is asked again while nothing happens."""
 NAMED = 2
 """Reasons that are said; of more, only the number."""
 
@@ -46,18 +46,20 @@ class Doubt:
         if self._asked is not None and self._asked.done():
             self._take(self._asked)
             self._asked = None
-        now = time.monotonic()
-        if self._asked is None and now - self._asked_at >= APART and (self._due or self._error or self.reasons):
-            self._due, self._asked_at = False, now
-            try:
-                self._asked = self._line.begin(self._why())
-            except IkdemoError as error:  # the lab is just being closed
-                self._error = error
+        if self._asked is None and time.monotonic() >= self._asked_at + self._pause():
+            self._due, self._asked_at = False, time.monotonic()
+            self._asked = self._line.begin(self._why())
+            self._asked.add_done_callback(lambda _: self._line.record.add([]))  # wakes whoever watches
 
-    @property
-    def settled(self) -> bool:
-        """Whether no answer is awaited and none is to be asked for."""
-        return self._asked is None and not (self._due or self._error or self.reasons)
+    def has_news(self) -> bool:
+        """Say whether an answer has come that was not taken in yet, or a question is overdue."""
+        return self._asked.done() if self._asked else time.monotonic() >= self._asked_at + self._pause()
+
+    def _pause(self) -> float:
+        """Return the seconds between the last question and the next."""
+        if self._due:
+            return APART
+        return AGAIN if self._error or self.reasons else float("inf")
 
     def sign(self, scene: Scene) -> Sign:
         """Say what the group is, by the answer and by what the record shows."""

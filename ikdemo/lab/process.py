@@ -47,7 +47,10 @@ class PluginProcess:
     @property
     def state(self) -> str:
         """Say "running", how it was ended, or what it said when it ended by itself."""
-        return "running" if self.running else self._ended or f"ended: {self.complaint()}"
+        if self.running:
+            return "running"
+        self._ended = self._ended or f"ended: {self.complaint()}"  # the log is read once, however often this is asked
+        return self._ended
 
     def complaint(self) -> str:
         """Return the last line that the program wrote to its log since it was started."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ import pytest
 from ikdemo.flavor.vanilla import Vanilla
 from ikdemo.lab import Lab, collabnix
 from ikdemo.lab.dashboard import Dashboard
+from ikdemo.lab.live import LiveView
+from ikdemo.spi.plans import Reason
 
 
 @pytest.fixture
@@ -189,3 +192,35 @@ def test_every_control_has_a_name_and_a_purpose(lab: Lab) -> None:
     assert len(purposes) == len(set(purposes)) == 8 + 3 * 3
     assert all(button.description for button in dashboard.clicks.buttons)
     assert (dashboard.share.description, bool(dashboard.share.tooltip)) == ("share", True)
+
+
+def test_a_click_that_waits_ends_with_the_lab_and_says_so() -> None:
+    with Lab() as lab:
+        lab.start()
+        dashboard, begun = lab.dashboard(), threading.Event()
+
+        async def for_ever() -> str:
+            begun.set()
+            await asyncio.Event().wait()
+            return "never"
+
+        dashboard.clicks.button("wait", "wait for ever", lambda: lab._call(for_ever())).click()
+        assert begun.wait(10)
+    until(lambda: "not done The lab was closed meanwhile" in words_of(dashboard.clicks.said.value))
+
+
+def test_a_view_that_breaks_down_says_so_instead_of_standing_still(lab: Lab) -> None:
+    async def broken() -> list[Reason]:
+        raise ValueError("nonsense")
+
+    view = LiveView("collabnix", lab._line, broken).start()
+    until(lambda: "This view has broken down: ValueError: nonsense" in words_of(view.reason.value))
+
+
+def test_nothing_is_drawn_while_nothing_happens(lab: Lab) -> None:
+    dashboard = lab.dashboard("nobody")
+    until(lambda: "nothing wanted" in label(dashboard))
+    sent: list[str] = []
+    dashboard.view.picture.observe(lambda change: sent.append(change["new"]), "value")
+    threading.Event().wait(1.5)
+    assert sent == []
