@@ -63,8 +63,9 @@ class Clicks:
         self._then()
 
     def _say(self, sign: Sign | None, said: str) -> None:
-        pill = f"{sign.pill()} " if sign else ""
-        self.said.value = f'<div role="status" style="line-height:1.4;min-height:1.9em">{pill}{escape(said)}</div>'
+        look = "display:flex;align-items:center;gap:8px;line-height:1.4;min-height:1.9em"
+        pill = sign.pill() if sign else ""
+        self.said.value = f'<div role="status" style="{look}">{pill} <span>{escape(said)}</span></div>'
 
 
 def row(title: str, *inside: Any) -> HBox:

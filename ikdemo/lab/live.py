@@ -54,7 +54,10 @@ class LiveView:
     def bundle(self, shown: Any, name: str) -> dict[str, Any]:
         """Return what a notebook shows: the widget ``shown``, and the last picture where there is none."""
         data, said = b64encode(self._still.encode()).decode(), escape(f"{self._words} Run the cell to see it move.")
-        still = {"text/plain": name, "text/html": f'<img alt="{said}" src="data:image/svg+xml;base64,{data}"/>'}
+        still = {
+            "text/plain": name,
+            "text/html": f'<img alt="{said}" src="data:image/svg+xml;base64,{data}" style="max-width:100%"/>',
+        }
         return still if shown is None else {**shown._repr_mimebundle_(), **still}
 
     def __repr__(self) -> str:

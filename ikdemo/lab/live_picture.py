@@ -40,19 +40,17 @@ def draw(scene: Scene, sign: Sign) -> str:
 
 def words(scene: Scene, sign: Sign) -> str:
     """Tell a scene in words."""
-    filled, surplus = _filled(scene), f"{scene.surplus} more than wanted." if scene.surplus else ""
-    said = (
-        f"Group {scene.group}: {sign.word}.",
-        f"{filled[0].upper()}{filled[1:]}.",
-        surplus,
-        in_words(scene),
-        _fell(scene.fall),
-    )
-    return " ".join(filter(None, said))
+    filled = _filled(scene)
+    said = (f"Group {scene.group}: {sign.word}.", f"{filled[0].upper()}{filled[1:]}.", _counts(scene), in_words(scene))
+    return " ".join(filter(None, (*said, _fell(scene.fall))))
 
 
 def _filled(scene: Scene) -> str:
     return f"{round(scene.quality * scene.size)} of {scene.size} slots filled" if scene.size else "no slot is wanted"
+
+
+def _counts(scene: Scene) -> str:
+    return f"Wanted: {scene.size}, alive: {scene.living}."
 
 
 def _fell(fall: Fall | None) -> str:
@@ -69,7 +67,7 @@ def _headline(scene: Scene, sign: Sign) -> str:
     left = WIDTH - 8 - wide
     return (
         f'<text x="8" y="25" font-size="19" font-weight="bold">{escape(name)}: {_filled(scene)}</text>'
-        f'<text x="8" y="43">{escape(_fell(scene.fall))}</text>'
+        f'<text x="8" y="43">{_counts(scene)} {_fell(scene.fall)}</text>'
         f'<rect x="{left:.0f}" y="7" width="{wide:.0f}" height="24" rx="12" fill="{sign.colour}"/>'
         f'<path class="on" d="{sign.shape}" transform="translate({left + 16:.0f} 19)"/>'
         f'<text class="on" x="{left + 28:.0f}" y="24" font-size="14" font-weight="bold">{escape(sign.word)}</text>'

@@ -34,10 +34,9 @@ class Sign(NamedTuple):
     def pill(self) -> str:
         """Return the sign as HTML: shape and word in black on its colour, to be read in light and dark."""
         shape = f'<svg aria-hidden="true" width="14" height="14" viewBox="-7 -7 14 14"><path d="{self.shape}"/></svg>'
-        look = (
-            "display:inline-flex;align-items:center;gap:6px;padding:2px 10px;border-radius:10px;font-weight:600;line-height:1.4"
-        )
-        return f'<span style="{look};background:{self.colour};color:#000">{shape}{escape(self.word)}</span>'
+        room = "display:inline-flex;align-items:center;gap:6px;padding:2px 10px;border-radius:10px"
+        text = f"background:{self.colour};color:#000;font-weight:600;line-height:1.4;white-space:nowrap"
+        return f'<span style="{room};{text}">{shape}{escape(self.word)}</span>'
 
 
 FILLED = Sign("filled", SKY, DISC)

@@ -42,7 +42,7 @@ def test_a_lost_instance_leaves_a_cross_an_empty_lane_and_words() -> None:
     assert texts(svg).count("EMPTY") == 1
     assert svg.count('class="halo"') == 1
     assert words(scene, DIFFERENT) == (
-        "Group web: not as wanted. 4 of 5 slots filled. Empty: slot 3. It fell to 80% and is not whole again yet."
+        "Group web: not as wanted. 4 of 5 slots filled. Wanted: 5, alive: 4. Empty: slot 3. It fell to 80% and is not whole again yet."
     )
     assert ElementTree.fromstring(svg).get("aria-label") == words(scene, DIFFERENT)
     assert ElementTree.fromstring(svg).get("role") == "img"
@@ -85,7 +85,7 @@ def test_what_is_old_and_what_is_sick_is_said() -> None:
     scene = told(*story, now=20.0)
     assert [lane.sign for lane in scene.lanes] == [OLD, OLD, OLD, SICK]
     assert "Sick: slot 3. Old: slot 0, 1, 2." in words(scene, DIFFERENT)
-    assert "1 more than wanted." in words(scene, DIFFERENT)
+    assert "Wanted: 3, alive: 4." in words(scene, DIFFERENT)
 
 
 def test_pets_have_lanes_by_name_and_keep_them_while_they_are_missing() -> None:
