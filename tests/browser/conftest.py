@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from screen import Screen
 from served_lab import ServedLab
 
+PATIENCE = 20_000
+"""Milliseconds to wait for whatever a page should show."""
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
     "--no-sandbox",  # a container's root has none
@@ -41,6 +43,7 @@ def chromium() -> Iterator[Browser]:
     program = next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
         pytest.skip(f"no Chromium is installed (looked for {', '.join(NAMES)}); on Debian: apt install chromium")
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS, timeout=60_000)
         yield browser
@@ -59,7 +62,7 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def screen(chromium: Browser, served_lab: ServedLab, shots: Path) -> Iterator[Screen]:
     """Open a tab that nobody used before; afterwards no kernel is left."""
     context = chromium.new_context(viewport={"width": 1400, "height": 1000})
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE)
     yield Screen(context.new_page(), served_lab, shots)
     context.close()
     served_lab.end_sessions()

@@ -1,0 +1,157 @@
+"""The dashboard under a learner's hands: clicked, driven by keys alone, and met again after a restart of the kernel."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Locator, expect
+from screen import Screen
+from served_lab import ServedLab
+
+NOTEBOOK = "dashboard.ipynb"
+CELLS = (
+    "from ikdemo.lab import Lab, collabnix\nlab = Lab()\nlab.start()\nlab.commit(collabnix())\nlab.wait('collabnix')",
+    "lab.dashboard('collabnix')",
+)
+PLUGINS = ("flavor-vanilla", "group", "instance-file")
+CYCLE = (
+    ("stop", "Enter", "was asked to end", "stopped"),
+    ("start", "Space", "is started", "running"),
+    ("kill -9", "Space", "was killed", "killed"),
+    ("start", "Enter", "is started", "running"),
+)
+"""What is done to each plugin: the button, the key, the answer, the lamp."""
+BUTTONS = ".jp-OutputArea button"
+FOCUSED = "() => document.activeElement.title || document.activeElement.tagName"
+MOST_TABS = 80
+"""Presses of Tab after which the whole page was walked through at least once."""
+
+
+@pytest.fixture
+def dashboard(screen: Screen, served_lab: ServedLab) -> Iterator[Dashboard]:
+    """Open a notebook that shows the dashboard of a group of five, and run it."""
+    metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    empty = {"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": []}
+    cells = [{**empty, "id": f"cell-{number}", "source": source} for number, source in enumerate(CELLS)]
+    notebook = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+    (served_lab.desk / NOTEBOOK).write_text(json.dumps(notebook))
+    screen.open(NOTEBOOK)
+    screen.run_all(60)
+    shown = Dashboard(screen)
+    shown.tells("as wanted. 5 of 5 slots filled.")
+    yield shown
+    assert screen.problems() == []
+    assert screen.outside == []
+
+
+class Dashboard:
+    """The controls of the one dashboard in the notebook, and what it says."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen, self.page = screen, screen.page
+        self._pressed: set[str] = set()
+
+    def button(self, purpose: str) -> Locator:
+        return self.page.locator(f'{BUTTONS}[title^="{purpose}"]')
+
+    def tells(self, words: str) -> None:
+        """Wait until the picture says so to a learner who cannot see it."""
+        self.page.locator(f'.jp-OutputArea svg[role="img"][aria-label*="{words}"]').wait_for(state="attached")
+
+    def answers(self, words: str) -> None:
+        """Wait until the line below the buttons says so."""
+        expect(self.page.get_by_role("status").first).to_contain_text(words)
+
+    def lamp(self, plugin: str, state: str) -> None:
+        """Wait until a plugin's lamp shows a state."""
+        row = self.page.locator(".widget-hbox", has=self.page.get_by_title(f"stop {plugin}"))
+        expect(row).to_contain_text(state)
+
+    def reach(self, purpose: str) -> None:
+        """Press Tab until the control has the focus."""
+        for _ in range(MOST_TABS):
+            if self.page.evaluate(FOCUSED).startswith(purpose):
+                return
+            self.page.keyboard.press("Tab")
+        raise AssertionError(f"{purpose!r} cannot be reached with Tab")
+
+    def press(self, purpose: str, key: str) -> None:
+        """Press a button with a key, as soon as it can be pressed."""
+        expect(self.button(purpose)).to_be_enabled()
+        self.reach(purpose)
+        self._pressed.add(self.page.evaluate(FOCUSED))
+        self.page.keyboard.press(key)
+
+    def never_pressed(self) -> set[str]:
+        """Return the buttons that no key has pressed."""
+        titles = {one.get_attribute("title") or "" for one in self.page.locator(BUTTONS).all()}
+        return titles - self._pressed
+
+
+@pytest.mark.timeout(180)
+def test_one_is_killed_by_a_click_and_comes_back(dashboard: Dashboard) -> None:
+    dashboard.page.get_by_role("button", name="kill one").click()
+    dashboard.answers("Killed 1: slot")
+    dashboard.tells("whole again")
+    dashboard.tells("as wanted. 5 of 5 slots filled.")
+    expect(dashboard.page.get_by_role("table", name="The last events")).to_contain_text("FAULT: removed the file of instance-")
+    for theme in ("Light", "Dark"):
+        dashboard.screen.theme(theme)
+        for width in (1400, 900):
+            dashboard.screen.unroll(width)
+            dashboard.screen.shoot(f"dashboard-{width}-{theme.lower()}")
+            assert dashboard.screen.nameless() == []
+            assert dashboard.screen.too_wide() == []
+
+
+@pytest.mark.timeout(240)
+def test_every_control_is_worked_by_keys_alone(dashboard: Dashboard) -> None:
+    dashboard.press("pause", "Enter")
+    dashboard.answers("Paused collabnix.")
+    dashboard.tells("collabnix: paused.")
+    dashboard.reach("SELECT")
+    dashboard.page.keyboard.press("6")  # 60 %
+    dashboard.press("kill a share", "Space")
+    dashboard.answers("Killed 3: slots")
+    dashboard.tells("2 of 5 slots filled.")
+    expect(dashboard.page.get_by_role("status").nth(1)).to_contain_text("Why: the group is paused")
+    dashboard.press("observe", "Enter")
+    dashboard.answers("Observed: 2 instances. Nothing was changed.")
+    dashboard.press("plan", "Space")
+    dashboard.answers("3 actions. Nothing was changed.")
+    dashboard.press("act", "Enter")
+    dashboard.answers("acted: 3 actions.")
+    dashboard.tells("5 of 5 slots filled.")
+    dashboard.press("step", "Space")
+    dashboard.answers("One pass was made: 0 actions.")
+    dashboard.press("resume", "Enter")
+    dashboard.answers("Resumed collabnix.")
+    for plugin in PLUGINS:
+        for verb, key, said, state in CYCLE:
+            dashboard.press(f"{verb} {plugin}", key)
+            dashboard.answers(f"{plugin} {said}")
+            dashboard.lamp(plugin, state)
+    dashboard.press("kill one", "Space")
+    dashboard.answers("Killed 1: slot")
+    dashboard.tells("as wanted. 5 of 5 slots filled.")
+    assert dashboard.never_pressed() == set()
+
+
+@pytest.mark.timeout(180)
+def test_a_restart_and_a_reload_leave_a_picture(dashboard: Dashboard) -> None:
+    page = dashboard.page
+    page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+    page.get_by_role("menuitem", name="Kernel").click()
+    page.get_by_text("Restart Kernel…", exact=True).click()
+    with page.expect_response(lambda answer: "/restart?" in answer.url):
+        page.get_by_role("button", name="Confirm Kernel Restart").click()
+    page.reload()
+    dashboard.screen.wait_for_kernel()
+    dashboard.tells("5 of 5 slots filled.")
+    assert dashboard.screen.problems() == []
+    dashboard.screen.shoot("dashboard-after-restart")
+    dashboard.screen.run_all(60)
+    dashboard.page.get_by_role("button", name="kill one").click()
+    dashboard.answers("Killed 1: slot")
