@@ -42,7 +42,8 @@ def test_a_lost_instance_leaves_a_cross_an_empty_lane_and_words() -> None:
     assert texts(svg).count("EMPTY") == 1
     assert svg.count('class="halo"') == 1
     assert words(scene, DIFFERENT) == (
-        "Group web: not as wanted. 4 of 5 slots filled. Wanted: 5, alive: 4. Empty: slot 3. It fell to 80% and is not whole again yet."
+        "Group web: not as wanted. 4 of 5 slots filled. Wanted: 5, alive: 4. Empty: slot 3. "
+        "It fell to 80% and is not whole again yet."
     )
     assert ElementTree.fromstring(svg).get("aria-label") == words(scene, DIFFERENT)
     assert ElementTree.fromstring(svg).get("role") == "img"
