@@ -22,6 +22,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PAGES = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
 STAYS = re.compile(
     r"infrakit-(group|instance|flavor)-|python greeter\.py|ikdemo events"
 )  # a terminal of its own; ends with the story
@@ -140,12 +141,16 @@ def test_embedding_runs_as_printed(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == (blocks("README.md", "text")[1], "")
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_links_and_make_targets_exist(page: str) -> None:
     text = (ROOT / page).read_text()
     for link in re.findall(r"\]\(([^)#]+)\)", text):
         if not link.startswith("http"):
-            assert (ROOT / link).exists(), link
+            assert ((ROOT / page).parent / link).exists(), link
+    headings = {
+        re.sub(r"[^\w -]", "", line).strip().lower().replace(" ", "-") for line in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    }
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= headings
     for path in re.findall(r"`((?:ikdemo|tests|docs|examples|notebooks|binder|benchmarks|\.ci)/[\w./-]*)`", text):
         assert (ROOT / path).exists(), path
     for target in set(re.findall(r"(?:^    |`)make ([a-z]+)", text, re.MULTILINE)):
