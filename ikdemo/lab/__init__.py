@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from .chaos_availability import availability
-from .chaos_crashes import crash_loops
-from .chaos_overcreation import overcreation
-from .chaos_simulated import Simulated
-from .experiment import Experiment
+from .chaos.availability import availability
+from .chaos.crashes import crash_loops
+from .chaos.experiment import Experiment
+from .chaos.overcreation import overcreation
+from .chaos.simulated import Simulated
 from .judge import Judge
 from .lab import Lab
 from .outage import side_by_side
@@ -20,6 +20,7 @@ from .specs import collabnix, collabnix_containers, collabnix_processes
 from .table import Table
 
 __all__ = [
+    "Docker",
     "Experiment",
     "Judge",
     "Lab",

@@ -13,8 +13,8 @@ from typing import ClassVar
 from ..spi.errors import IkdemoError
 from .breaking import Breaking
 from .check import Check, Point, refused, remedy
-from .dashboard import Dashboard
-from .live import LiveView
+from .live.dashboard import Dashboard
+from .live.view import LiveView
 from .names import explain_missing_names
 from .programs import PROGRAMS
 from .recovery import Recovery

@@ -13,7 +13,7 @@ from html import escape
 from typing import Any, NamedTuple
 
 from ..spi.errors import IkdemoError
-from .live import html_widget
+from .live.view import html_widget
 from .table import Table, say_seconds
 
 REDRAW = 0.2

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from ikdemo.lab import Experiment, Simulated
-from ikdemo.lab.chaos_exercise import immunology
-from ikdemo.lab.chaos_findings import Findings
+from ikdemo.lab.chaos.exercise import immunology
+from ikdemo.lab.chaos.findings import Findings
 
 
 def tried(poll: float = 1.0, provision: float = 0.5, rate: float = 0.01, kills: int = 1000) -> Findings:

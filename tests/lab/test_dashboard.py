@@ -12,8 +12,8 @@ import pytest
 
 from ikdemo.flavor.vanilla import Vanilla
 from ikdemo.lab import Lab, collabnix
-from ikdemo.lab.dashboard import Dashboard
-from ikdemo.lab.live import LiveView
+from ikdemo.lab.live.dashboard import Dashboard
+from ikdemo.lab.live.view import LiveView
 from ikdemo.spi.plans import Reason
 
 

@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ikdemo.lab.live_picture import draw, words
-from ikdemo.lab.live_scene import FRESH, WINDOW, Scene, Story
+from ikdemo.lab.live.picture import draw, words
+from ikdemo.lab.live.scene import FRESH, WINDOW, Scene, Story
 from ikdemo.lab.marks import AS_WANTED, DIFFERENT, EMPTY, FILLED, GONE, NEW, OLD, SICK
 from ikdemo.spi.documents import SHA_TAG
 from ikdemo.spi.events import Event

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from html import escape
 from typing import Any, Self
 
-from .line import Line
-from .live_doubt import Doubt, Why
-from .live_picture import draw, words
-from .live_scene import WINDOW, Scene, Story
-from .marks import ENDED
+from ..line import Line
+from ..marks import ENDED
+from .doubt import Doubt, Why
+from .picture import draw, words
+from .scene import WINDOW, Scene, Story
 
 REDRAW = 0.15
 """Seconds between two pictures at least."""

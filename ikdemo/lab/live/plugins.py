@@ -7,10 +7,10 @@ from html import escape
 
 from ipywidgets import HTML, Button, HBox, Layout, VBox
 
-from ..spi.errors import IkdemoError
-from .breaking import Breaking
-from .dashboard_clicks import Clicks
-from .marks import sign_of_process
+from ...spi.errors import IkdemoError
+from ..breaking import Breaking
+from ..marks import sign_of_process
+from .clicks import Clicks
 
 
 class PluginPanel:

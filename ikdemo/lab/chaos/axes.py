@@ -1,7 +1,7 @@
 """The common look of the figures of chaos: plain axes, lines that are named where they run, ensembles with their band.
 
-Nothing is said by colour alone: lines differ in dash, and each has its name beside it. Called by ``chaos_figure`` and
-``chaos_ensembles``.
+Nothing is said by colour alone: lines differ in dash, and each has its name beside it. Called by ``figure`` and
+``ensembles``.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..reconcile.theory import quantile
-from ..spi.errors import IkdemoError
+from ...reconcile.theory import quantile
+from ...spi.errors import IkdemoError
 
 try:
     from matplotlib.axes import Axes

@@ -12,9 +12,9 @@ from typing import Any
 
 from ipywidgets import HTML, Button, HBox, Layout
 
-from ..spi.errors import IkdemoError
-from .line import Line
-from .marks import AS_WANTED, DIFFERENT, ENDED, PAUSED, Sign
+from ...spi.errors import IkdemoError
+from ..line import Line
+from ..marks import AS_WANTED, DIFFERENT, ENDED, PAUSED, Sign
 
 BUSY, DONE, REFUSED = PAUSED._replace(word="busy"), AS_WANTED._replace(word="done"), DIFFERENT._replace(word="not done")
 

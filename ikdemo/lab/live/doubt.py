@@ -10,12 +10,12 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any
 
-from ..reconcile.plan import sentences
-from ..spi.errors import IkdemoError, OutcomeUnknown, PluginUnavailable
-from ..spi.plans import Reason
-from .line import Line
-from .live_scene import Scene
-from .marks import AS_WANTED, AWAY, DIFFERENT, NOTHING, PAUSED, Sign
+from ...reconcile.plan import sentences
+from ...spi.errors import IkdemoError, OutcomeUnknown, PluginUnavailable
+from ...spi.plans import Reason
+from ..line import Line
+from ..marks import AS_WANTED, AWAY, DIFFERENT, NOTHING, PAUSED, Sign
+from .scene import Scene
 
 APART, AGAIN = 0.5, 2.0
 """Seconds between two questions at least, and until the same question is asked again while nothing happens."""

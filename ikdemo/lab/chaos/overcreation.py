@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..reconcile.simulator import Dice, Faults, Simulation
-from ..reconcile.world import Desired, slots_of
-from ..spi.documents import Allocation
-from ..spi.plans import Action, Outcome, Plan, Step
-from .chaos_pictured import Pictured
-from .table import Table
+from ...reconcile.simulator import Dice, Faults, Simulation
+from ...reconcile.world import Desired, slots_of
+from ...spi.documents import Allocation
+from ...spi.plans import Action, Outcome, Plan, Step
+from ..table import Table
+from .pictured import Pictured
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -119,7 +119,7 @@ class Overcreation(Pictured):
 
     def figure(self) -> Figure:
         """Draw how many lived, a room for each fault, counting against slots."""
-        from .chaos_ensembles import draw_overcreation
+        from .ensembles import draw_overcreation
 
         return draw_overcreation(self)
 

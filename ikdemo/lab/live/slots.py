@@ -1,6 +1,6 @@
 """Draws the slots of a scene as SVG: a lane for each with its instances as bars, or a small tile for each of very many.
 
-Pure, and one path per kind of tile, so that a thousand cost hardly more than fifty. Called by ``live_picture``.
+Pure, and one path per kind of tile, so that a thousand cost hardly more than fifty. Called by ``picture``.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from ..reconcile.recovery import Life
-from .live_scene import WINDOW, Lane, Scene
-from .marks import EMPTY, GONE, GREEN, NEW, OLD, ORANGE, SICK, SKY, SLOTS, Sign
+from ...reconcile.recovery import Life
+from ..marks import EMPTY, GONE, GREEN, NEW, OLD, ORANGE, SICK, SKY, SLOTS, Sign
+from .scene import WINDOW, Lane, Scene
 
 WIDTH, LEFT, RIGHT = 620, 96, 92
 PLOT = WIDTH - LEFT - RIGHT

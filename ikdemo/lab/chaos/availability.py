@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..reconcile.recovery import expected_availability
-from ..reconcile.theory import Interval, bootstrap
-from ..spi.errors import IkdemoError
-from .chaos_findings import Findings
-from .chaos_measure import say_agreement, say_share
-from .chaos_pictured import Pictured
-from .chaos_simulated import Simulated
+from ...reconcile.recovery import expected_availability
+from ...reconcile.theory import Interval, bootstrap
+from ...spi.errors import IkdemoError
+from ..table import Table
 from .experiment import Experiment
-from .table import Table
+from .findings import Findings
+from .measure import say_agreement, say_share
+from .pictured import Pictured
+from .simulated import Simulated
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -106,7 +106,7 @@ class Sweep(Pictured):
 
     def figure(self) -> Figure:
         """Draw availability against the rate of failures, a line for each poll interval."""
-        from .chaos_figure import draw_sweep
+        from .figure import draw_sweep
 
         return draw_sweep(self)
 

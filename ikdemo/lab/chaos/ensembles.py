@@ -8,16 +8,16 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
-from ..reconcile.theory import creations_with_backoff, creations_without_backoff
-from .chaos_axes import DARK_GREEN, RUST, Ensemble, draw_ensemble, name, plain_axes
-from .chaos_overcreation import FAULTS, PASSES, SIZE
-from .marks import BLUE
+from ...reconcile.theory import creations_with_backoff, creations_without_backoff
+from ..marks import BLUE
+from .axes import DARK_GREEN, RUST, Ensemble, draw_ensemble, name, plain_axes
+from .overcreation import FAULTS, PASSES, SIZE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from .chaos_crashes import CrashLoops
-    from .chaos_overcreation import Overcreation
+    from .crashes import CrashLoops
+    from .overcreation import Overcreation
 
 POINTS = 200
 """Moments at which crash loops are counted for the figure."""

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..reconcile.recovery import expected_availability, expected_recovery
-from ..reconcile.theory import availability_under_load, recovered_within
-from .chaos_axes import DARK_GREEN, MAUVE, OCHRE, RUST, name, plain_axes
-from .marks import BLUE, GREY
+from ...reconcile.recovery import expected_availability, expected_recovery
+from ...reconcile.theory import availability_under_load, recovered_within
+from ..marks import BLUE, GREY
+from .axes import DARK_GREEN, MAUVE, OCHRE, RUST, name, plain_axes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from .chaos_availability import Sweep
-    from .chaos_findings import Findings
+    from .availability import Sweep
+    from .findings import Findings
 
 STYLES = ((BLUE, "o"), (OCHRE, "s"), (DARK_GREEN, "^"), (MAUVE, "v"))
 """A colour and a marker for each poll interval."""

@@ -1,6 +1,6 @@
 """What an experiment found: every kill as data, and the times to recover beside what theory says of them.
 
-The arithmetic is ``reconcile.theory``, the drawing ``chaos_figure``. Made by ``Experiment.run``.
+The arithmetic is ``reconcile.theory``, the drawing ``figure``. Made by ``Experiment.run``.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from functools import cached_property
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
-from ..reconcile.recovery import expected_availability, expected_recovery
-from ..spi.errors import IkdemoError
-from .chaos_kills import Kill
-from .chaos_measure import Measure, measure, p95, say_share, side_by_side
-from .chaos_pictured import Pictured
-from .check import Check, Point
-from .recovery import Recovery
-from .table import Table, say_seconds
+from ...reconcile.recovery import expected_availability, expected_recovery
+from ...spi.errors import IkdemoError
+from ..check import Check, Point
+from ..recovery import Recovery
+from ..table import Table, say_seconds
+from .kills import Kill
+from .measure import Measure, measure, p95, say_share, side_by_side
+from .pictured import Pictured
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -124,7 +124,7 @@ class Findings(Pictured):
 
     def figure(self) -> Figure:
         """Draw the distribution of the times to recover, with the line of the theory."""
-        from .chaos_figure import draw_times
+        from .figure import draw_times
 
         if not self.measures:
             raise IkdemoError("There is no picture of fewer than two recoveries")

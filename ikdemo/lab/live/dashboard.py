@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from ..spi.errors import IkdemoError
-from .breaking import Breaking
-from .line import Line
-from .live import LiveView
-from .live_doubt import Why
-from .live_scene import Scene
-from .table import Table
+from ...spi.errors import IkdemoError
+from ..breaking import Breaking
+from ..line import Line
+from ..table import Table
+from .doubt import Why
+from .scene import Scene
+from .view import LiveView
 
 SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
 
@@ -44,9 +44,9 @@ class Dashboard:
     def _furnish(self, line: Line) -> Any:
         from ipywidgets import Dropdown, Layout, VBox
 
-        from .dashboard_clicks import Clicks, row
-        from .dashboard_plugins import PluginPanel
-        from .dashboard_steps import StepPanel
+        from .clicks import Clicks, row
+        from .plugins import PluginPanel
+        from .steps import StepPanel
 
         self.clicks = Clicks(line, self.view.wake)
         self.plugins = PluginPanel(self._lab, self.clicks)

@@ -12,16 +12,16 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..reconcile.backoff import GIVE_UP_AFTER
-from ..reconcile.plan import plan
-from ..reconcile.settle import bury, settle
-from ..reconcile.theory import creations_with_backoff, creations_without_backoff
-from ..reconcile.world import Death, Desired, Memory, Observation, slots_of
-from ..spi.documents import Allocation, Health
-from ..spi.errors import IkdemoError
-from ..spi.plans import Outcome, Seen
-from .chaos_pictured import Pictured
-from .table import Table
+from ...reconcile.backoff import GIVE_UP_AFTER
+from ...reconcile.plan import plan
+from ...reconcile.settle import bury, settle
+from ...reconcile.theory import creations_with_backoff, creations_without_backoff
+from ...reconcile.world import Death, Desired, Memory, Observation, slots_of
+from ...spi.documents import Allocation, Health
+from ...spi.errors import IkdemoError
+from ...spi.plans import Outcome, Seen
+from ..table import Table
+from .pictured import Pictured
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -84,7 +84,7 @@ class CrashLoops(Pictured):
 
     def figure(self) -> Figure:
         """Draw how many were made as time went on, a thin line for each slot, with theory dashed."""
-        from .chaos_ensembles import draw_crashes
+        from .ensembles import draw_crashes
 
         return draw_crashes(self)
 

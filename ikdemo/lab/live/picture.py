@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from html import escape
 
-from .live_scene import WINDOW, Fall, Scene
-from .live_slots import LEFT, PLOT, RIGHT, WIDTH, draw_slots, in_words
-from .marks import BLUE, VERMILION, Sign
-from .table import say_seconds
+from ..marks import BLUE, VERMILION, Sign
+from ..table import say_seconds
+from .scene import WINDOW, Fall, Scene
+from .slots import LEFT, PLOT, RIGHT, WIDTH, draw_slots, in_words
 
 TOP, HEIGHT = 52, 84
 """Where the room of the curve begins, and its height, in pixels."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import random
 
-from ..reconcile.simulator import Simulation
-from ..reconcile.world import Desired, slots_of
-from ..spi.documents import Allocation
-from ..spi.errors import IkdemoError
-from ..spi.events import Event
-from .check import Check, Point
-from .recovery import Recovery
-from .victims import choose
+from ...reconcile.simulator import Simulation
+from ...reconcile.world import Desired, slots_of
+from ...spi.documents import Allocation
+from ...spi.errors import IkdemoError
+from ...spi.events import Event
+from ..check import Check, Point
+from ..recovery import Recovery
+from ..victims import choose
 
 AT_ONCE = 1e-6
 """Seconds between a pass that acted and the next."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..reconcile.recovery import NOTICED, Life
-from .recovery import Recovery
+from ...reconcile.recovery import NOTICED, Life
+from ..recovery import Recovery
 
 SLICES = 10
 """Parts into which the time is cut for the shares of filled slots, so that there are enough of them to judge by."""

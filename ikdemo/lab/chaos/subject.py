@@ -1,7 +1,7 @@
 """Whom an experiment is made on: a group of a lab, seen and broken through the lab's own verbs.
 
 ``Subject`` is all that an experiment asks of a group, so the same experiment runs on files, on processes and on a simulated
-group (``chaos_simulated``). Made by ``Experiment``.
+group (``simulated``). Made by ``Experiment``.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
-from ..spi.errors import IkdemoError
-from .check import Check, Point
-from .lab import Lab
-from .recovery import Recovery
+from ...spi.errors import IkdemoError
+from ..check import Check, Point
+from ..lab import Lab
+from ..recovery import Recovery
 
 PATIENCE = 20.0
 """Seconds that a group has to be whole again when an experiment ends."""

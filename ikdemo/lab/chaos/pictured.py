@@ -5,8 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from .picture import faces, svg_text
-from .table import Table
+from ..picture import faces, svg_text
+from ..table import Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from ..reconcile.recovery import APPEARED, UNWANTED, VANISHED, Life, Standing
-from ..spi.documents import SHA_TAG
-from ..spi.events import Event
-from .marks import EMPTY, FILLED, GONE, NEW, OLD, SICK, Sign
-from .timeline import sentence
+from ...reconcile.recovery import APPEARED, UNWANTED, VANISHED, Life, Standing
+from ...spi.documents import SHA_TAG
+from ...spi.events import Event
+from ..marks import EMPTY, FILLED, GONE, NEW, OLD, SICK, Sign
+from ..timeline import sentence
 
 WINDOW = 30.0
 """Seconds that a picture shows."""

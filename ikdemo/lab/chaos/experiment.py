@@ -10,15 +10,15 @@ import random
 from collections.abc import Iterator
 from html import escape
 
-from ..reconcile.theory import arrivals
-from ..spi.errors import IkdemoError
-from .chaos_findings import Findings
-from .chaos_kills import filled_shares, kills_of
-from .chaos_simulated import Simulated
-from .check import Check
-from .experiment_subject import PATIENCE, LiveGroup, Subject
-from .lab import Lab
-from .table import Table
+from ...reconcile.theory import arrivals
+from ...spi.errors import IkdemoError
+from ..check import Check
+from ..lab import Lab
+from ..table import Table
+from .findings import Findings
+from .kills import filled_shares, kills_of
+from .simulated import Simulated
+from .subject import PATIENCE, LiveGroup, Subject
 
 LONGEST = 3.0
 """How often the expected duration an experiment may take."""

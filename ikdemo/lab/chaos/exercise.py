@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..reconcile.recovery import expected_availability
-from .chaos_findings import Findings
-from .check import Point, answered, checked
+from ...reconcile.recovery import expected_availability
+from ..check import Point, answered, checked
+from .findings import Findings
 
 RATE, PROVISION, WANTED = 0.01, 0.5, 0.99
 ENOUGH = 500

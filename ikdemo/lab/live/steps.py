@@ -9,11 +9,11 @@ from html import escape
 
 from ipywidgets import HTML
 
-from ..spi.plans import Action, Plan, Reason
-from .breaking import Breaking
-from .dashboard_clicks import Clicks
-from .passes import Pass
-from .table import Table
+from ...spi.plans import Action, Plan, Reason
+from ..breaking import Breaking
+from ..passes import Pass
+from ..table import Table
+from .clicks import Clicks
 
 MOST_ROWS = 12
 """Rows of each table that are shown; of more, only the number."""
