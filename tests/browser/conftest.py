@@ -59,10 +59,12 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def screen(chromium: Browser, served_lab: ServedLab, shots: Path) -> Iterator[Screen]:
-    """Open a tab that nobody used before; afterwards no kernel is left."""
+def screen(chromium: Browser, served_lab: ServedLab, shots: Path, request: pytest.FixtureRequest) -> Iterator[Screen]:
+    """Open a tab that nobody used before; afterwards a picture of its end is left, and no kernel."""
     context = chromium.new_context(viewport={"width": 1400, "height": 1000})
     context.set_default_timeout(PATIENCE)
-    yield Screen(context.new_page(), served_lab, shots)
+    screen = Screen(context.new_page(), served_lab, shots)
+    yield screen
+    screen.shoot(f"end-of-{request.node.name}")
     context.close()
     served_lab.end_sessions()
