@@ -35,6 +35,7 @@ def lab(call: Call) -> None:
         raise IkdemoError(f"{FIRST} is neither beside the installed package nor here; run this in a clone of the repository")
     os.chdir(at)
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"}
+    environment.setdefault("PYTHONSTARTUP", str(DESK / "startup.py"))  # a person's own comes first
     terminals = json.dumps({"shell_command": shell()})
     command = [sys.executable, "-m", "ikdemo.cli.jupyter", f"--ServerApp.terminado_settings={terminals}"]
     # not as a file argument: its folder would become the root, and the address that --no-browser prints would lack it
