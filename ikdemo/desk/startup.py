@@ -1,4 +1,4 @@
-# What a kernel of the desk runs first, so that even the first cell of a learner who skipped the first one is answered in a sentence.
+# What a kernel of the desk runs first, so that a name which no cell has made yet is explained in a sentence from the start.
 # Whoever starts JupyterLab names this file in PYTHONSTARTUP (`ikdemo lab`), or lays it among IPython's own (binder/postBuild).
 try:
     from ikdemo.lab.names import explain_missing_names
