@@ -26,7 +26,9 @@ from typing import Any
 
 import docker
 
-from .healers import LABEL, BareLoop, Healer, OurGroup, RestartPolicyAlways, SwarmService, swarm_mode
+from ikdemo.lab.containers.peers import LABEL, RestartPolicyAlways, SwarmService
+
+from .healers import COMMAND, BareLoop, Healer, OurGroup, swarm_mode
 from .plugins import PATIENCE, plugins
 from .report import Timing, arguments, publish
 
@@ -138,11 +140,11 @@ def measure(client: docker.APIClient, root: Path, image: str, dice: random.Rando
     """Make all measurements with one set of plugins."""
     bench, timings = Bench(client, dice), []
     both: list[Healer] = [BareLoop(client, image), OurGroup(root, image)]
-    peers: list[Healer] = [RestartPolicyAlways(client, image)]
+    peers: list[Healer] = [RestartPolicyAlways(client, image, COMMAND)]
     with ExitStack() as stack:
         stack.callback(bench.close)
         if stack.enter_context(swarm_mode(client)):
-            peers += [SwarmService(client, image, None), SwarmService(client, image, 0.0)]
+            peers += [SwarmService(client, image, COMMAND, None), SwarmService(client, image, COMMAND, 0.0)]
         for at_once in ROUNDS:
             for fault in bench.faults if at_once == 1 else list(bench.faults)[:1]:
                 timings += bench.in_turns(both, fault, at_once, ROUNDS[at_once])

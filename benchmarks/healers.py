@@ -1,4 +1,4 @@
-"""The ways of keeping containers alive that are compared: a bare event loop, ours, Docker's restart policy, a Swarm service.
+"""The ways of keeping containers alive that are compared with Docker's own: a bare event loop, and ours.
 
 Each keeps a number of sleeping containers that carry its name in the label ``LABEL``; who is hurt, and how long it takes, is
 decided by ``containers``.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -17,16 +16,13 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 import docker
-from docker.types import ContainerSpec, RestartPolicy, ServiceMode, TaskTemplate
 from msgspec import Raw
 
 import ikdemo
+from ikdemo.lab.containers.peers import LABEL
 from ikdemo.rpc.proxies import GroupClient
 from ikdemo.spi.documents import GroupSpec
 
-from .plugins import PATIENCE
-
-LABEL = "ikdemo-benchmark"
 COMMAND = ["sleep", "1000000"]
 AT_ONCE = 8
 """Calls that the bare loop has under way at a time; on two processors more gain nothing."""
@@ -111,56 +107,6 @@ class OurGroup:
 
     def stop(self) -> None:
         asyncio.run(self._ask("destroy_group", GROUP))
-
-
-class RestartPolicyAlways:
-    """``docker run --restart=always``, begun anew before every blow: hit again and again it waits longer each time."""
-
-    who = "--restart=always"
-
-    def __init__(self, client: docker.APIClient, image: str) -> None:
-        self._client, self._image, self._size = client, image, 0
-
-    def start(self, size: int) -> None:
-        self._size = size
-        policy = self._client.create_host_config(restart_policy={"Name": "always"})
-        for _ in range(size):
-            made = self._client.create_container(self._image, COMMAND, labels={LABEL: self.who}, host_config=policy)
-            self._client.start(made["Id"])
-
-    def renew(self) -> None:
-        self.stop()
-        self.start(self._size)
-
-    def stop(self) -> None:
-        for container in self._client.containers(all=True, quiet=True, filters={"label": f"{LABEL}={self.who}"}):
-            self._client.remove_container(container["Id"], force=True)
-
-
-class SwarmService:
-    """A replicated service; ``delay`` in seconds before a task is restarted, None for Docker's own default of five."""
-
-    def __init__(self, client: docker.APIClient, image: str, delay: float | None) -> None:
-        self.who = "Swarm service, defaults" if delay is None else f"Swarm service, restart delay {delay:g} s"
-        self._client, self._image, self._delay = client, image, delay
-        self._service = ""
-
-    def start(self, size: int) -> None:
-        container = ContainerSpec(self._image, COMMAND, labels={LABEL: self.who}, stop_grace_period=0)  # for a quick ``stop``
-        policy = None if self._delay is None else RestartPolicy("any", delay=int(self._delay * 1e9))
-        task = TaskTemplate(container, restart_policy=policy)
-        self._service = self._client.create_service(task, mode=ServiceMode("replicated", size))["ID"]
-
-    def renew(self) -> None:
-        pass
-
-    def stop(self) -> None:
-        self._client.remove_service(self._service)
-        until = time.monotonic() + PATIENCE
-        while self._client.containers(quiet=True, filters={"label": f"{LABEL}={self.who}"}):
-            if time.monotonic() > until:
-                raise SystemExit(f"{self.who} did not end")
-            time.sleep(0.1)
 
 
 @contextmanager

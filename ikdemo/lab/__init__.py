@@ -10,6 +10,7 @@ from .chaos.crashes import crash_loops
 from .chaos.experiment import Experiment
 from .chaos.overcreation import overcreation
 from .chaos.simulated import Simulated
+from .containers.docker import Docker
 from .judge import Judge
 from .lab import Lab
 from .outage import side_by_side

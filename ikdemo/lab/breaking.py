@@ -5,14 +5,16 @@ Only here does a lab lay hands on instances; whom it meets is chosen in ``victim
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
 
-from ..engine import Engine
+from ..instance.badge import ADDRESS_TAG, PORT_TAG
 from ..instance.register import Record
+from ..spi.errors import IkdemoError
 from ..spi.events import Event
+from .containers.blows import blow_of, strike
 from .groups import Groups, slot_of
+from .programs import PROGRAMS
 from .table import Table
 from .victims import choose, number_of, record_of, send
 
@@ -30,7 +32,7 @@ class Breaking(Groups):
             case "ikdemo-instance-process":
                 return self.signal(group, "KILL", n, seed=seed)
             case "ikdemo-instance-docker":
-                return self._kill_containers(group, plugin, n, seed)
+                return self.docker(group, "kill", n, seed=seed)
             case _:
                 return self._remove(group, plugin, n, seed)
 
@@ -46,6 +48,31 @@ class Breaking(Groups):
             send(record, number)
         return _process_table(chosen)
 
+    def docker(self, group: str, command: str, n: int = 1, *, slot: str = "", seed: int | None = None) -> Table:
+        """Do ``docker kill``, ``rm -f``, ``stop`` or ``pause`` to the containers of ``n`` instances; the moment is recorded.
+
+        With ``slot``, only the instance in that slot is chosen from.
+        """
+        plugin, blow = self._instance_plugin(group), blow_of(command)
+        if not self._makes_containers(plugin):
+            raise IkdemoError(f"{plugin!r} makes no containers, so docker {command} finds none; lab.kill takes what there is")
+        living = [row for row in self._living(group, plugin) if slot in ("", row[0])]
+        chosen = choose(group, living, n, seed)
+        self._strike(group, f"docker {command} of", chosen)
+        strike(blow, [instance for _, instance in chosen])
+        return Table(["slot", f"docker {command}"], [(slot or "-", instance) for slot, instance in chosen])
+
+    def servers(self, group: str) -> Table:
+        """List where the instances of a group answer: containers at an address, processes on this machine, with their pid."""
+        plugin, columns = self._instance_plugin(group), ["slot", "instance", "address", "port"]
+        if not self._makes_containers(plugin):
+            rows = [(slot, name, "127.0.0.1", port, pid) for slot, name, port, pid in self.processes(group)]
+            return Table([*columns, "pid"], rows)
+        described = [(slot_of(one) or "-", one.id, one.tags or {}) for one in self._call(self._instances(plugin, group))]
+        found = [(slot, name, tags.get(ADDRESS_TAG, ""), tags.get(PORT_TAG, "")) for slot, name, tags in described]
+        found.sort(key=lambda row: (row[0].zfill(9), row[1]))
+        return Table(columns, found)
+
     def processes(self, group: str) -> Table:
         """List the processes of a group whose instances are processes: where they answer, and who they are."""
         return _process_table(self._records(group))
@@ -58,12 +85,8 @@ class Breaking(Groups):
             (directory / instance).unlink(missing_ok=True)
         return Table(["slot", "removed"], [(slot or "-", instance) for slot, instance in chosen])
 
-    def _kill_containers(self, group: str, plugin: str, n: int, seed: int | None) -> Table:
-        """Kill the containers of ``n`` instances, which bear the names of their instances."""
-        chosen = choose(group, self._living(group, plugin), n, seed)
-        self._strike(group, "docker kill of", chosen)
-        self._call(_kill_containers([instance for _, instance in chosen]))
-        return Table(["slot", "killed"], [(slot or "-", instance) for slot, instance in chosen])
+    def _makes_containers(self, plugin: str) -> bool:
+        return self._programs.get(plugin) == PROGRAMS["instance-docker"]
 
     def _living(self, group: str, plugin: str) -> list[tuple[str, str]]:
         """Return slot and ID of every instance of a group that lives now, in the order of slots."""
@@ -81,11 +104,6 @@ class Breaking(Groups):
         """Write down what is about to be done to these instances, each a slot and an ID."""
         now = time.time()
         self._record.add(Event("fault", now, "lab", group, instance, slot, text=text) for slot, instance in victims)
-
-
-async def _kill_containers(names: Sequence[str]) -> None:
-    engine = Engine()
-    await asyncio.gather(*(engine.kill(name) for name in names))
 
 
 def _process_table(records: Sequence[tuple[str, Record]]) -> Table:

@@ -41,10 +41,11 @@ class Servers:
 
     def visit(self) -> Visit:
         """Ask every server of the group for its page, all at the same time."""
-        there = list(self._lab.processes(self.group))[:MOST]
+        servers = self._lab.servers(self.group)
+        there, kind = list(servers)[:MOST], "process" if "pid" in servers.columns else "container"
         with ThreadPoolExecutor(max_workers=max(1, len(there))) as visitors:
             answers = list(visitors.map(lambda row: _ask(*row), there))
-        return Visit(self.group, self._wanted(), answers)
+        return Visit(self.group, self._wanted(), answers, kind)
 
     def page(self) -> LivePage:
         """Return a web page of the servers that is kept fresh, where widgets can be shown; else it stands still."""
@@ -91,9 +92,11 @@ class Servers:
         return len(allocation.get("LogicalIDs") or []) or int(allocation.get("Size", 0))
 
 
-def _ask(slot: str, instance: str, port: str, pid: str) -> Answer:
+def _ask(slot: str, instance: str, address: str, port: str, pid: str = "") -> Answer:
     """Ask one server for its page, which must name its instance."""
-    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=PATIENCE)
+    if not (address and port):  # a container that is just ending or beginning has no address
+        return Answer(slot, instance, port, pid, "", "nobody there", 0.0, address)
+    connection = http.client.HTTPConnection(address, int(port), timeout=PATIENCE)
     began = time.monotonic()
     try:
         connection.request("GET", "/")
@@ -105,4 +108,4 @@ def _ask(slot: str, instance: str, port: str, pid: str) -> Answer:
         page, wrong = "", "nobody there"
     finally:
         connection.close()
-    return Answer(slot, instance, port, pid, page, wrong, time.monotonic() - began)
+    return Answer(slot, instance, port, pid, page, wrong, time.monotonic() - began, address)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,12 @@ def collabnix_processes(plugin: str = "instance-process", size: int = 5, *, grou
 
 
 def collabnix_containers(
-    plugin: str = "instance-docker", size: int = 5, *, group: str = "collabnix", image: str = "busybox:1.37"
+    plugin: str = "instance-docker",
+    size: int = 5,
+    *,
+    group: str = "collabnix",
+    image: str = "busybox:1.37",
+    ports: Sequence[str] = ("80",),
 ) -> dict[str, Any]:
     """Return the collabnix group as real web servers in containers, of any image with a shell and busybox's web server in it.
 
@@ -89,7 +94,7 @@ def collabnix_containers(
     'busybox:musl'
     """
     spec = collabnix_processes(plugin, size, group=group)
-    spec["Properties"]["Instance"]["Properties"] = {"Image": image, "Ports": ["80"], "Memory": "64M"}
+    spec["Properties"]["Instance"]["Properties"] = {"Image": image, "Ports": list(ports), "Memory": "64M"}
     spec["Properties"]["Flavor"]["Properties"]["Init"] = list(_PAGE_SERVER)
     return spec
 

@@ -23,7 +23,10 @@ ACROSS = 5
 
 
 class Answer(NamedTuple):
-    """What came of one question: the page, or what was wrong; ``seconds`` until that was known."""
+    """What came of one question: the page, or what was wrong; ``seconds`` until that was known.
+
+    ``pid``: the process that was asked; empty for a container, which is known by its address.
+    """
 
     slot: str
     instance: str
@@ -32,13 +35,25 @@ class Answer(NamedTuple):
     page: str
     wrong: str
     seconds: float
+    address: str = "127.0.0.1"
+
+    @property
+    def who(self) -> str:
+        return f"pid {self.pid}" if self.pid else self.address or "no address"
+
+    @property
+    def place(self) -> str:
+        return f"port {self.port}, pid {self.pid}" if self.pid else f"{self.address}:{self.port}"
 
 
 class Visit:
-    """One round of questions to all servers of a group. In a notebook it shows itself as tiles."""
+    """One round of questions to all servers of a group. In a notebook it shows itself as tiles.
 
-    def __init__(self, group: str, wanted: int, answers: Sequence[Answer]) -> None:
-        self.group, self.wanted, self.answers = group, wanted, list(answers)
+    ``kind``: what the servers are, a process each or a container.
+    """
+
+    def __init__(self, group: str, wanted: int, answers: Sequence[Answer], kind: str = "process") -> None:
+        self.group, self.wanted, self.answers, self.kind = group, wanted, list(answers), kind
 
     @property
     def whole(self) -> bool:
@@ -48,16 +63,19 @@ class Visit:
     @property
     def table(self) -> Table:
         """The answers, one line each."""
-        rows = [(a.slot, a.port, a.pid, a.wrong or a.page, say_seconds(a.seconds)) for a in self.answers]
-        return Table(["slot", "port", "pid", "answer", "within"], rows, empty="There is no server to ask.")
+        where = ("port", "pid") if self.kind == "process" else ("address", "port")
+        rows = [
+            (a.slot, *(getattr(a, column) for column in where), a.wrong or a.page, say_seconds(a.seconds)) for a in self.answers
+        ]
+        return Table(["slot", *where, "answer", "within"], rows, empty="There is no server to ask.")
 
     @property
     def words(self) -> str:
         """The tiles in words."""
         good = sum(not answer.wrong for answer in self.answers)
-        others = "".join(f" Slot {a.slot} (pid {a.pid}): {a.wrong}." for a in self.answers if a.wrong)
+        others = "".join(f" Slot {a.slot} ({a.who}): {a.wrong}." for a in self.answers if a.wrong)
         missing = self.wanted - len(self.answers)
-        lost = f" No process: {missing}." if missing > 0 else ""
+        lost = f" No {self.kind}: {missing}." if missing > 0 else ""
         return f"Group {self.group}: {good} of {self.wanted} servers answer.{others}{lost}"
 
     def svg(self) -> str:
@@ -67,7 +85,7 @@ class Visit:
         height = 40 + 90 * ((len(slots) + ACROSS - 1) // ACROSS)
         headline = self.words.partition(". ")[0].rstrip(".")  # the tiles say the rest
         parts = [f'<text x="4" y="20" font-size="15" font-weight="bold">{escape(headline)}.</text>']
-        parts += [_tile(slot, seen.get(slot), index) for index, slot in enumerate(slots)]
+        parts += [_tile(slot, seen.get(slot), index, f"no {self.kind}") for index, slot in enumerate(slots)]
         head = f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(self.words)}" width="800"'
         look = 'font-family="sans-serif" style="max-width:100%;height:auto"'
         paper = '<rect width="800" height="100%" rx="6" fill="#FFFFFF"/>'  # the words are black, in a dark theme as well
@@ -82,14 +100,14 @@ class Visit:
         return {"text/plain": self.words, "text/html": image}
 
 
-def _tile(slot: str, answer: Answer | None, index: int) -> str:
+def _tile(slot: str, answer: Answer | None, index: int, nothing: str) -> str:
     x, y = 4 + 159 * (index % ACROSS), 32 + 90 * (index // ACROSS)
     if answer is None:
-        colour, dash, rows = EMPTY, "2 5", ("NO PROCESS", "", "")
+        colour, dash, rows = EMPTY, "2 5", (nothing.upper(), "", "")
     else:
         colour, dash = (SILENT, "7 4") if answer.wrong else (ANSWERS, "")
         said = answer.wrong.upper() or f"answers in {say_seconds(answer.seconds)}"
-        rows = (said, f"instance-…{answer.instance[-6:]}", f"port {answer.port}, pid {answer.pid}")
+        rows = (said, f"instance-…{answer.instance[-6:]}", answer.place)
     lines = ((18, 12, f"slot {slot}"), (37, 14, rows[0]), (56, 12, rows[1]), (73, 12, rows[2]))
     texts = "".join(
         f'<text x="{x + 76}" y="{y + dy}" font-size="{size}" text-anchor="middle">{escape(row)}</text>' for dy, size, row in lines
