@@ -120,6 +120,7 @@ class Engine:
             with suppress(Exception):  # however it ends, it is over; the loop may be so too
                 for event in stream:
                     loop.call_soon_threadsafe(hear, event)
+            _release(stream)
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(_settle, over, None, None)
 
@@ -128,7 +129,7 @@ class Engine:
 
         try:
             async with asyncio.timeout(self._timeout):  # the SDK has none for this
-                stream = await in_thread(opened, unwanted=_close)
+                stream = await in_thread(opened, unwanted=_release)
         except TimeoutError:
             raise OutcomeUnknown(f"the Docker engine at {self.host} tells no events") from None
         threading.Thread(target=read, args=(stream,), daemon=True, name="events of the engine").start()
@@ -190,5 +191,13 @@ def _unless_gone(question: Callable[[], T]) -> T | None:
 
 
 def _close(stream: Any) -> None:
+    """Interrupt whoever reads a stream."""
     with suppress(Exception):  # an SSH connection cannot be interrupted
         stream.close()
+
+
+def _release(stream: Any) -> None:
+    """Close a stream that nobody reads: the SDK's own way of closing one leaves the connection to the garbage collector."""
+    _close(stream)
+    with suppress(Exception):
+        stream._response.close()

@@ -40,8 +40,11 @@ class Client:
         self._api: Any = None
 
     def forget(self) -> None:
-        """Greet the engine anew at the next question: it may be of another version by then."""
-        self._api = None
+        """Let go of all connections, and greet the engine anew at the next question: it may be of another version by then."""
+        with self._lock:
+            api, self._api = self._api, None
+        if api is not None:
+            api.close()
 
     def ask(self, question: Callable[[Any], T]) -> T:
         """Ask a question of the SDK's low-level client, blocking.

@@ -92,6 +92,7 @@ class DockerInstances:
                 await asyncio.gather(*endings, return_exceptions=True)
         await parts.fleet.close()
         await parts.watching.stop()
+        parts.fleet.engine.forget()
         parts.lease.release()
 
     async def validate(self, properties: Raw) -> None:

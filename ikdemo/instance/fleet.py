@@ -80,6 +80,7 @@ class Fleet:
                 return False
             await self.engine.start(container)
         except BaseException:
+            self._forget(container or badge.instance)  # it may run all the same, if only the answer was lost
             self.burials.remove(container or badge.instance)
             raise
         finally:

@@ -32,7 +32,9 @@ def end_stray_containers(directory: Path) -> None:
     """Remove every container of a plugin whose directory is below this one, as far as the engine in use has it."""
     for note in directory.resolve().rglob(f"*/{NOTE}"):
         try:
-            removed = Client(TIMEOUT, 1).ask(partial(_remove_all, str(note.parent)))
+            engine = Client(TIMEOUT, 1)
+            removed = engine.ask(partial(_remove_all, str(note.parent)))
+            engine.forget()
         except IkdemoError as error:
             log.warning("Containers of %s may be left: %s", note.parent, error)
         else:
