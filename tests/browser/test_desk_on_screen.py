@@ -1,0 +1,80 @@
+"""The desk: a notebook beside two terminals that see its plugins, a card that lays it again, the settings; from one visit."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from asking import until
+from playwright.sync_api import Browser, expect
+from screen import Screen
+from served_lab import ServedLab
+
+from ikdemo.cli.jupyter import DESK
+
+SHOWN = """() => [...window.jupyterapp.shell.widgets('main')].filter((one) => one.content?._term).map((one) => {
+  const buffer = one.content._term.buffer.active;
+  return [...Array(buffer.length).keys()].map((row) => buffer.getLine(row).translateToString(true)).join('\\n');
+})"""
+"""What each terminal shows: its letters are drawn, and are not in the page."""
+FIRST_CODE_CELL = """async () => {
+  const notebook = window.jupyterapp.shell.currentWidget.content;
+  notebook.activeCellIndex = notebook.widgets.findIndex((cell) => cell.model.type === 'code');
+  await window.jupyterapp.commands.execute('notebook:run-cell');
+}"""
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module")
+def desk_on_screen(chromium: Browser, shots: Path) -> Iterator[Screen]:
+    """Open the address that ``make lab`` hands to the browser, in a JupyterLab that nobody used before."""
+    folder = Path(tempfile.mkdtemp(prefix="ik-", dir="/tmp"))
+    lab = ServedLab(folder)
+    context = chromium.new_context(viewport={"width": 1400, "height": 900})
+    context.set_default_timeout(20_000)
+    screen = Screen(context.new_page(), lab, shots)
+    screen.page.goto(lab.door)
+    screen.wait_for_kernel()
+    yield screen
+    context.close()
+    lab.end_sessions()
+    lab.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_terminal_sees_what_the_notebook_beside_it_started(desk_on_screen: Screen) -> None:
+    page = desk_on_screen.page
+    expect(page.locator(".jp-Terminal")).to_have_count(2)
+    until(lambda: all("end with Ctrl-C" in shown for shown in page.evaluate(SHOWN)))
+    desk_on_screen.shoot("desk")
+    page.evaluate(FIRST_CODE_CELL)
+    page.locator(".jp-Terminal .xterm-helper-textarea").first.focus()
+    page.keyboard.type("here && infrakit plugin ls\n")
+    until(lambda: any("/plugins/instance-file" in "".join(shown.split()) for shown in page.evaluate(SHOWN)))
+    assert any("the lab of 00-welcome.ipynb" in " ".join(shown.split()) for shown in page.evaluate(SHOWN))
+    desk_on_screen.shoot("desk-used")
+    assert desk_on_screen.problems() == []
+    assert desk_on_screen.outside == []
+
+
+def test_the_card_lays_the_desk_again(desk_on_screen: Screen) -> None:
+    page = desk_on_screen.page
+    page.evaluate("window.jupyterapp.commands.execute('docmanager:save').then(() => 0)")
+    page.evaluate("window.jupyterapp.commands.execute('application:close-all').then(() => 0)")
+    expect(page.locator(".jp-Terminal")).to_have_count(0)
+    page.get_by_text("Walk-through").click()
+    desk_on_screen.wait_for_kernel()
+    expect(page.locator(".jp-Terminal")).to_have_count(2)
+    expect(page.get_by_role("tab", name="00-welcome.ipynb")).to_be_visible()
+
+
+def test_jupyterlab_has_our_settings(desk_on_screen: Screen) -> None:
+    for plugin, wanted in json.loads((DESK / "overrides.json").read_text()).items():
+        answer = desk_on_screen.page.request.get(desk_on_screen.page.url.partition("lab/")[0] + f"lab/api/settings/{plugin}")
+        properties = answer.json()["schema"]["properties"]
+        assert {name: properties[name]["default"] for name in wanted} == wanted, f"{plugin}: install the package again"
