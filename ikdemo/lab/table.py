@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
-LONGEST_WORD = 14
+LONGEST_WORD = 12
 """Letters of what is never broken into lines: a number with its unit, a short name. In a narrow window an ID takes two lines."""
 
 
@@ -62,8 +62,8 @@ class Table:
 
 def _cell(value: str) -> str:
     """Keep what is short on one line; the rest may take more, so that the table fits a narrow page."""
-    wrap = "nowrap" if len(value) <= LONGEST_WORD else "normal"
-    return f'<td style="text-align:left;white-space:{wrap}">{escape(value)}</td>'
+    wrap = "white-space:nowrap" if len(value) <= LONGEST_WORD else "min-width:6em;overflow-wrap:anywhere"
+    return f'<td style="text-align:left;{wrap}">{escape(value)}</td>'
 
 
 def say_seconds(seconds: float | None) -> str:
