@@ -15,6 +15,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -130,6 +131,7 @@ class Bench:
                     times[healer.who].append(self.heal(healer, fault, at_once))
         for healer in healers:
             self.end(healer)
+            print(f"{fault}, {at_once} at once: {healer.who} measured", file=sys.stderr)
         return [Timing(who, fault, at_once, taken, who == BareLoop.who) for who, taken in times.items()]
 
     def close(self) -> None:
