@@ -40,9 +40,9 @@ def sentence(name: str, known: list[str], cell_source: Callable[[str], str] = st
     """
     step = next((step for step, made in _steps(cell_source) if name in made), None)
     if step is not None:
-        return f"There is no `{name}` yet: {step} makes it, and was not run. {ALL_ABOVE}"
+        return f"There is no `{name}` yet: {step} makes it, and was not run.\n{ALL_ABOVE}"
     near = get_close_matches(name, known, n=1)
-    return f"There is no `{name}`. Did you mean `{near[0]}`?" if near else f"There is no `{name}` yet. {ALL_ABOVE}"
+    return f"There is no `{name}`. Did you mean `{near[0]}`?" if near else f"There is no `{name}` yet.\n{ALL_ABOVE}"
 
 
 def _show(shell: Any, kind: type[Exception], error: Exception, trace: TracebackType, tb_offset: int | None = None) -> None:
