@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from ..spi.errors import IkdemoError, OutcomeUnknown, PluginFailure, PluginUnava
 
 T = TypeVar("T")
 INSTALL = f"{sys.executable} -m pip install 'ikdemo[docker]'"
-_NOT_SENT = (FileNotFoundError, ConnectionRefusedError, PermissionError, NotADirectoryError, socket.gaierror)
+_NOT_SENT = (FileNotFoundError, ConnectionRefusedError, PermissionError, NotADirectoryError, socket.gaierror, ssl.SSLError)
 _SHORTER = (
     (re.compile(r".*Bind for (\S+) failed: port is already allocated.*", re.DOTALL), r"port \1 is already allocated"),
     (re.compile(r'.*exec: "([^"]*)": (.*?)(?:: unknown)?', re.DOTALL), r"cannot run \1: \2"),
