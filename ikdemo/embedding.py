@@ -30,10 +30,10 @@ class _Here:
         self.rings = {name: Ring(name) for name in plugins}
 
     async def instance(self, name: str) -> Found[InstancePlugin]:
-        return Found(cast(InstancePlugin, self._find(name, "Instance")), self._plugins[name].offers)
+        return Found(cast(InstancePlugin, self._find(name, "Instance")), self._plugins[name].offers | {"Events"})
 
     async def flavor(self, name: str) -> Found[FlavorPlugin]:
-        return Found(cast(FlavorPlugin, self._find(name, "Flavor")), self._plugins[name].offers)
+        return Found(cast(FlavorPlugin, self._find(name, "Flavor")), self._plugins[name].offers | {"Events"})
 
     def events(self, name: str) -> AsyncIterator[EventBatch]:
         if name not in self.rings:

@@ -32,7 +32,7 @@ class Actor:
         self, desired: Desired, properties: GroupProperties, described: Iterable[Description], tell: Callable[[Outcome], None]
     ) -> None:
         self._desired, self._properties, self._tell = desired, properties, tell
-        self._described = {d.id: msgspec.structs.replace(d, slot=UNSET) for d in described}
+        self._described = {d.id: d for d in described}
         self._instance: Found[InstancePlugin]
         self._flavor: Found[FlavorPlugin] | IkdemoError
 
@@ -97,7 +97,8 @@ class Actor:
         if isinstance(self._flavor, IkdemoError):
             return
         try:
-            await self._flavor.plugin.drain(self._properties.flavor.properties, self._described[action.instance])
+            described = msgspec.structs.replace(self._described[action.instance], slot=UNSET)
+            await self._flavor.plugin.drain(self._properties.flavor.properties, described)
         except IkdemoError as error:
             log.warning("Draining %s failed: %s", action.instance, error)
 

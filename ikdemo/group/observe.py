@@ -1,6 +1,6 @@
 """What is there: the instances of one group, described by their plugin and judged by their flavor.
 
-An answer that did not come is an observation with an error, never an empty one. Called by the supervisor and by Describe.
+An answer that did not come is an observation with an error, never an empty one. Called by ``sight``, by Describe and by commits.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..reconcile.world import SICK_AFTER, Observation
-from ..spi.contracts import FlavorPlugin, Lookup
+from ..spi.contracts import FlavorPlugin, Found, Lookup
 from ..spi.documents import GROUP_TAG, SHA_TAG, Description, GroupProperties, Health
 from ..spi.errors import IkdemoError
 from ..spi.plans import Seen
@@ -22,13 +22,16 @@ PARALLEL_CHECKS = 32
 class View(NamedTuple):
     """One look at a group: the observation, the descriptions it was made from, and what the plugins' extensions promise.
 
-    ``idempotent``: slots keep provisioning so. ``sick_after``: as many unhealthy answers in a row make an instance sick.
+    ``idempotent``: slots keep provisioning so. ``tells``: what happens to an instance is told, too. ``sick_after``: as many
+    unhealthy answers in a row make an instance sick. ``looked``: false for what was only recalled.
     """
 
     observed: Observation
     described: Sequence[Description]
     idempotent: bool
+    tells: bool = False
     sick_after: int = SICK_AFTER
+    looked: bool = True
 
 
 async def observe(group: str, properties: GroupProperties, lookup: Lookup, *, ask_health: bool) -> View:
@@ -45,33 +48,44 @@ async def observe(group: str, properties: GroupProperties, lookup: Lookup, *, as
         return View(Observation(error=str(error)), [], True)
     # a plugin that does not filter must not get another group's instances destroyed
     described = [d for d in found if (d.tags or {}).get(GROUP_TAG, group) == group]
-    health, sick_after = await _health(properties, lookup, described, ask_health)
-    seen = (
-        Seen(d.id, d.logical_id, d.slot or None, (d.tags or {}).get(SHA_TAG), h) for d, h in zip(described, health, strict=True)
-    )
-    return View(Observation(tuple(seen)), described, slots, sick_after)
+    flavor = await _find(properties, lookup) if described else None
+    health = Health.UNKNOWN
+    said: Sequence[Health] | None = None
+    if ask_health and flavor is not None:
+        if "ConstantHealth" in flavor.offers:
+            health = Health.HEALTHY
+        else:
+            said = await _judge(flavor.plugin, properties, described)
+    seen = [Seen(d.id, d.logical_id, d.slot or None, (d.tags or {}).get(SHA_TAG), health) for d in described]
+    if said is not None:
+        seen = [Seen(s.id, s.logical_id, s.slot, s.sha, judged) for s, judged in zip(seen, said, strict=True)]
+    tells = slots and "Events" in instance.offers
+    return View(Observation(tuple(seen)), described, slots, tells, _sick_after(flavor))
 
 
-async def _health(
-    properties: GroupProperties, lookup: Lookup, described: Sequence[Description], ask: bool
-) -> tuple[list[Health], int]:
-    """Return the health of each instance, in order, and how many unhealthy answers in a row count.
+async def recall(known: Observation, properties: GroupProperties, lookup: Lookup, *, ask_health: bool) -> View | None:
+    """Make a view of what is known already; None when the flavor has to be asked, for which there are no descriptions."""
+    flavor = await _find(properties, lookup) if known.instances else None
+    if ask_health and flavor is not None:
+        if "ConstantHealth" not in flavor.offers:
+            return None
+        known = Observation(tuple([Seen(s.id, s.logical_id, s.slot, s.sha, Health.HEALTHY) for s in known.instances]))
+    return View(known, [], True, True, _sick_after(flavor), looked=False)
+
+
+async def _find(properties: GroupProperties, lookup: Lookup) -> Found[FlavorPlugin] | None:
+    try:
+        return await lookup.flavor(properties.flavor.plugin)
+    except IkdemoError:
+        return None
+
+
+def _sick_after(flavor: Found[FlavorPlugin] | None) -> int:
+    """Return how many unhealthy answers in a row count, also of those that were given before, when nobody asks now.
 
     A flavor that tells changes of health has looked more than once before it tells one, so its word is enough.
     """
-    unknown = [Health.UNKNOWN] * len(described)
-    if not described:
-        return unknown, SICK_AFTER
-    try:
-        flavor = await lookup.flavor(properties.flavor.plugin)
-    except IkdemoError:
-        return unknown, SICK_AFTER
-    sick_after = 1 if "HealthEvents" in flavor.offers else SICK_AFTER  # also for what was said before, when nobody asks now
-    if not ask:
-        return unknown, sick_after
-    if "ConstantHealth" in flavor.offers:
-        return [Health.HEALTHY] * len(described), sick_after
-    return await _judge(flavor.plugin, properties, described), sick_after
+    return 1 if flavor is not None and "HealthEvents" in flavor.offers else SICK_AFTER
 
 
 async def _judge(flavor: FlavorPlugin, properties: GroupProperties, described: Sequence[Description]) -> list[Health]:

@@ -1,7 +1,8 @@
 """The one loop of a group: observe, plan, act, settle, emit; then sleep until an event, a wake-up time or the poll.
 
 One task per group makes every pass, so a group's actions never overlap. What is wanted may change at any time
-(``want``): a pass under way finishes what it began and begins nothing more. Made by ``Groups``, one per group.
+(``want``): a pass under way finishes what it began and begins nothing more. Whether a pass looks or goes by what it was told
+is decided in ``sight``; but nothing is destroyed without a look. Made by ``Groups``, one per group.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from ..reconcile.health import heed
+from ..reconcile.hearsay import is_safe
 from ..reconcile.plan import plan
 from ..reconcile.settle import bury, settle
 from ..reconcile.world import Death, Desired, Memory, desired
@@ -25,6 +27,7 @@ from ..spi.plans import Outcome, Plan, Reason, Step
 from .act import Actor
 from .facts import Facts
 from .observe import View, observe
+from .sight import Sight
 from .store import Record
 
 log = logging.getLogger(__name__)
@@ -47,7 +50,8 @@ class Supervisor:
         *,
         resumed: bool,
     ) -> None:
-        self._lookup, self._poll, self._keep = lookup, poll_interval, keep
+        self._lookup, self._keep = lookup, keep
+        self._sight = Sight(record.id, lookup, poll_interval)
         self._facts = Facts(record.id, emit, converged=True if resumed else None)
         self._memory = Memory(troubled=record.troubled)
         self._died: list[Death] = []
@@ -56,8 +60,6 @@ class Supervisor:
         self._doubt = asyncio.Event()
         self._steps: list[asyncio.Future[Step]] = []
         self._stopping = False
-        self._own: set[str] = set()
-        self._health_due = 0.0
         self._task: asyncio.Task[None] | None = None
         self._set(record)
 
@@ -89,30 +91,28 @@ class Supervisor:
         """Take another record as what is wanted, from now on; its trouble is what is remembered (none with another spec)."""
         self._memory = msgspec.structs.replace(self._memory, troubled=record.troubled)
         self._set(record)
-        self._health_due = 0.0
+        self._sight.doubt()
         self._facts.start_over()
         self._wake.set()
 
     def hear(self, event: Event) -> None:
         """Wake for a plugin's event, unless it is the echo of what this loop did."""
-        echo = event.kind in ("provisioned", "destroyed") and event.instance in self._own
         if event.group == self.record.id and event.kind == "lost" and event.code in ("died", "early"):
             own_doing = event.code == "died"
             self._died.append(Death(event.slot, event.instance, f"died: {event.text}", time.time(), own_doing))
-        if event.group in ("", self.record.id) and not echo:
-            if event.kind == "health":
-                self._health_due = 0.0
-                (self._told_sick.add if event.code == "unhealthy" else self._told_sick.discard)(event.instance)
+        if event.kind == "health":
+            (self._told_sick.add if event.code == "unhealthy" else self._told_sick.discard)(event.instance)
+        if self._sight.hear(event):
             self._wake.set()
 
     def wake(self) -> None:
         """Make a pass soon, and a whole one: events may have been missed, of health too."""
-        self._health_due = 0.0
+        self._sight.doubt()
         self._wake.set()
 
     async def look(self, *, ask_health: bool = True) -> tuple[View, Plan]:
         """Observe and plan without acting and without remembering: what would be done now."""
-        view = await self._observe(ask_health)
+        view = await observe(self.record.id, self.record.properties, self._lookup, ask_health=ask_health)
         todo = self._plan(view)
         if self.record.paused:
             todo = msgspec.structs.replace(todo, reasons=(PAUSED, *todo.reasons))
@@ -140,9 +140,10 @@ class Supervisor:
             self._wake.clear()
             record, (waiting, self._steps) = self.record, (self._steps, [])
             try:
-                step = await self._pass(act=bool(waiting) or not record.paused)
+                step = await self._pass(asked=bool(waiting))
             except Exception as error:  # a bug in one pass must not end the healing of the group
                 log.exception("A pass over group %s failed", record.id)
+                self._sight.doubt()
                 step = Step(plan=Plan(reasons=(Reason("blocked", f"internal error: {error}"),)))
             for future in waiting:
                 if not future.done():
@@ -150,8 +151,8 @@ class Supervisor:
             if record.destroying and step.plan.converged and await self._end(when_gone):
                 return
             if not step.outcomes:  # after acting, look again at once: was it enough, and when is the next attempt?
-                wake_after = step.plan.wake_after
-                await self._sleep(self._poll if wake_after is None else min(self._poll, wake_after))
+                wake_after, look_in = step.plan.wake_after, self._sight.look_in()
+                await self._sleep(look_in if wake_after is None else min(look_in, wake_after))
 
     async def _end(self, when_gone: Callable[[], Awaitable[None]]) -> bool:
         """Nothing is left: say so; false when that could not be made durable, to be tried again."""
@@ -170,49 +171,45 @@ class Supervisor:
         except IkdemoError as error:
             log.warning("The waits of group %s cannot be stored: %s", self.record.id, error)
 
-    async def _pass(self, *, act: bool) -> Step:
-        """Make one pass; nothing is changed anywhere else."""
-        aim, (told_sick, self._told_sick) = self.aim, (self._told_sick, set())
-        view = await self._observe(self._health_is_due())
-        if aim is not self.aim or view.observed.error:
-            self._told_sick |= told_sick  # nobody was asked about them, or not in this matter
+    async def _pass(self, *, asked: bool) -> Step:
+        """Make one pass, with a look if somebody ``asked`` for it; nothing is changed anywhere else."""
+        aim, paused = self.aim, self.record.paused
+        view, todo = await self._decide(look=asked or aim.destroying)
         if aim is not self.aim:
             return Step()  # something else is wanted meanwhile: look again with that in mind
-        died, self._died = self._died, []
-        self._memory = heed(self._judging(view), bury(aim, self._memory, died, time.time()), told_sick)
-        todo = self._plan(view)
         self._facts.planned(todo, len(aim.slots), aim.destroying)
-        outcomes = await self._act(todo, view) if act and todo.actions else ()
+        outcomes = await self._act(todo, view) if (asked or not paused) and todo.actions else ()
         settled = outcomes if aim is self.aim else [outcome for outcome in outcomes if not outcome.error]
         self._memory = settle(self._judging(view), view.observed, self._memory, todo, settled, time.time())
         if self._memory.troubled != self.record.troubled:
             await self._remember()
         if view.observed.error:
-            self._health_due = 0.0  # nobody was asked for health
             self._doubt.set()
         return Step(view.observed.instances, todo, outcomes)
+
+    async def _decide(self, *, look: bool) -> tuple[View, Plan]:
+        """Observe, take in what was told of instances, and plan; look if a plan by hearsay would destroy something."""
+        ask_health = self._sight.health_is_due()
+        told_sick, self._told_sick = self._told_sick, set()
+        while True:
+            view = await self._sight.see(self.record.properties, ask_health=ask_health, look=look)
+            died, self._died = self._died, []
+            self._memory = heed(self._judging(view), bury(self.aim, self._memory, died, time.time()), told_sick)
+            todo = self._plan(view)
+            if view.looked or is_safe(todo):
+                if view.observed.error:
+                    self._told_sick |= told_sick  # nobody was asked about them
+                return view, todo
+            look = True
 
     async def _act(self, todo: Plan, view: View) -> tuple[Outcome, ...]:
         aim = self.aim
         self._facts.acting(todo.actions, len(aim.slots))
-        self._own = {action.instance for action in todo.actions if action.instance}
+        self._sight.begin_acting(todo.actions)
         actor = Actor(aim, self.record.properties, view.described, self._facts.acted)
         outcomes = await actor.act(todo.actions, self._lookup, lambda: aim is self.aim and not self._stopping)
-        self._own.update(outcome.instance for outcome in outcomes)
-        if any(outcome.action.verb == "provision" for outcome in outcomes):
-            self._health_due = 0.0
+        self._sight.end_acting(outcomes, aim.sha)
         return outcomes
-
-    def _health_is_due(self) -> bool:
-        """Say whether to ask for health in this pass: at every poll, and at once after something new was made or wanted."""
-        now = time.monotonic()
-        due = now >= self._health_due
-        if due:
-            self._health_due = now + self._poll
-        return due
-
-    async def _observe(self, ask_health: bool) -> View:
-        return await observe(self.record.id, self.record.properties, self._lookup, ask_health=ask_health)
 
     def _judging(self, view: View) -> Desired:
         return msgspec.structs.replace(self.aim, idempotent=view.idempotent, sick_after=view.sick_after)

@@ -35,10 +35,12 @@ def unhealthy_in_a_row(observed: Observation, memory: Memory) -> dict[str, int]:
     >>> unhealthy_in_a_row(Observation(seen), Memory(sick={"a": 1, "b": 2, "c": 3}))
     {'a': 2, 'c': 3}
     """
+    healthy, unhealthy = Health.HEALTHY, Health.UNHEALTHY
+    suspects = observed.instances if memory.sick else [seen for seen in observed.instances if seen.health is unhealthy]
     counts = {}
-    for seen in observed.instances:
+    for seen in suspects:
         before = memory.sick.get(seen.id, 0)
-        count = before + 1 if seen.health is Health.UNHEALTHY else 0 if seen.health is Health.HEALTHY else before
+        count = before + 1 if seen.health is unhealthy else 0 if seen.health is healthy else before
         if count:
             counts[seen.id] = count
     return counts

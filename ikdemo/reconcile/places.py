@@ -43,23 +43,22 @@ def assign(desired: Desired, instances: Iterable[Seen], sick: Collection[str] = 
     surplus: list[Seen] = []
     strangers: list[Seen] = []
     for seen in instances:
-        if seen.slot in wanted:
-            rival = occupants.get(seen.slot)
-            if rival is None or merit(seen) > merit(rival):
-                occupants[seen.slot] = seen
-                seen_out = rival
+        slot = seen.slot
+        if slot in wanted:
+            if slot not in occupants:
+                occupants[slot] = seen
             else:
-                seen_out = seen
-            if seen_out is not None:
-                surplus.append(seen_out)
-        elif _is_numbered(seen.slot) and not desired.pets:
+                worse, occupants[slot] = sorted((seen, occupants[slot]), key=merit)
+                surplus.append(worse)
+        elif _is_numbered(slot) and not desired.pets:
             surplus.append(seen)
         elif desired.pets and seen.logical_id is None:
             strangers.append(seen)
         else:
             homeless.append(seen)
-    homeless.sort(key=merit, reverse=True)
-    surplus.extend(_adopt(desired, occupants, homeless))
+    if homeless:
+        homeless.sort(key=merit, reverse=True)
+        surplus.extend(_adopt(desired, occupants, homeless))
     surplus.sort(key=lambda seen: (*merit(seen)[:2], -_number(seen.slot), seen.id))
     return Places(occupants, surplus, strangers)
 

@@ -14,7 +14,7 @@ from ..spi.plans import Plan, Reason
 from .draft import Draft
 from .health import unhealthy_in_a_row
 from .places import Places, assign
-from .rolling import is_rolling, roll, with_surge
+from .rolling import is_mixed, is_rolling, roll, with_surge
 from .world import Desired, Memory, Observation
 
 SICK_SHARE = 0.4
@@ -47,12 +47,13 @@ def plan(desired: Desired, observed: Observation, memory: Memory, now: float) ->
     places = assign(desired, observed.instances, sick)
     _remove_surplus(draft, places)
     rolling = is_rolling(desired, observed)
-    if not rolling:
+    if sick and not rolling:
         _heal_sick(draft, places, sick)
-    _fill_missing(draft, places)
+    if len(places.occupants) < len(desired.slots):
+        _fill_missing(draft, places)
     if rolling:
         roll(draft, places)
-    else:
+    elif is_mixed(desired, observed):
         _name_outdated(draft, places)
     return draft.finish(converged=not draft.reasons)
 
@@ -89,7 +90,7 @@ def _fill_missing(draft: Draft, places: Places) -> None:
     slots = draft.desired.slots
     empty = [slot for slot in slots if slot.name not in places.occupants]
     room = len(slots) - len(places.occupants) - len(places.surplus)
-    expected = draft.expected() if empty else 0
+    expected = draft.expected()
     for number, slot in enumerate(empty):
         if number < expected:
             text = "an instance was asked for and has not been seen yet"

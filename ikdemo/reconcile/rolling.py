@@ -16,9 +16,14 @@ from .places import Places
 from .world import Desired, Memory, Observation, Proof, Slot
 
 
+def is_mixed(desired: Desired, observed: Observation) -> bool:
+    """Say whether anything that is seen has another configuration than the wanted one."""
+    return bool({seen.sha for seen in observed.instances} - {desired.sha})
+
+
 def is_rolling(desired: Desired, observed: Observation) -> bool:
     """Say whether an update is under way."""
-    if not desired.rolls or desired.destroying:
+    if not desired.rolls or desired.destroying or not is_mixed(desired, observed):
         return False
     return any(s.sha != desired.sha and not (desired.pets and s.logical_id is None) for s in observed.instances)
 

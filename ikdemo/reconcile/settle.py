@@ -5,7 +5,7 @@ Called by the supervisor and the simulator after the outcomes of a plan are know
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec import structs
 
@@ -59,6 +59,9 @@ def bury(desired: Desired, memory: Memory, deaths: Iterable[Death], now: float) 
     >>> once.troubled["0"].attempts, once.troubled["0"].not_before <= 101.0
     (1, True)
     """
+    deaths = list(deaths)
+    if not deaths:
+        return memory
     troubled, made = dict(memory.troubled), dict(memory.made)
     for death in deaths:
         birth = made.get(death.slot)
@@ -82,15 +85,23 @@ class _Ledger:
 
     def __init__(self, desired: Desired, observed: Observation, memory: Memory, now: float) -> None:
         self._desired, self._now = desired, now
+        self.made, self.troubled, self.expected = dict(memory.made), dict(memory.troubled), dict(memory.expected)
+        if not (self.made or self.troubled or self.expected):
+            return  # as mostly, and then thousands of instances need not be looked through
         slots = {slot.name for slot in desired.slots}
-        present = {seen.id for seen in observed.instances}
-        filled = {seen.slot for seen in observed.instances}
-        births = {s.slot: Birth(s.id, now) for s in observed.instances if s.slot in memory.troubled}  # also after a restart
-        births.update(memory.made)
-        self.made = {slot: birth for slot, birth in births.items() if 0 <= now - birth.at < YOUNG and slot in slots}
-        grown = filled - self.made.keys()
-        self.troubled = {k: t for k, t in memory.troubled.items() if k in present or (k in slots and k not in grown)}
-        self.expected = {k: until for k, until in memory.expected.items() if until > now and k not in present}
+        self.made = {slot: birth for slot, birth in self.made.items() if 0 <= now - birth.at < YOUNG and slot in slots}
+        if self.troubled or self.expected:
+            self._let_go(observed, slots, was_made=memory.made)
+
+    def _let_go(self, observed: Observation, slots: set[str], was_made: Mapping[str, Birth]) -> None:
+        """Leave out the troubles that are over and what is awaited no longer."""
+        now, present = self._now, {seen.id for seen in observed.instances}
+        for seen in observed.instances:
+            if seen.slot in self.troubled and seen.slot in slots and seen.slot not in was_made:
+                self.made[seen.slot] = Birth(seen.id, now)  # nobody knows its age, as after a restart
+        grown = {seen.slot for seen in observed.instances} - self.made.keys()
+        self.troubled = {k: t for k, t in self.troubled.items() if k in present or (k in slots and k not in grown)}
+        self.expected = {k: until for k, until in self.expected.items() if until > now and k not in present}
 
     def enter(self, outcome: Outcome) -> None:
         """Enter one outcome; a replaced sick instance counts like one that died."""

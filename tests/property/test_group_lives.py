@@ -23,10 +23,10 @@ rates = st.sampled_from([0.0, 0.0, 0.3])
 class GroupLife(RuleBasedStateMachine):
     """Commits, resizes, destroys, pauses, restarts, loses and sickens one simulated group, with faults in every call."""
 
-    @initialize(seed=st.integers(0, 2**32), size=st.integers(1, 4), batch=st.integers(1, 4))
-    def commit_first(self, seed: int, size: int, batch: int) -> None:
+    @initialize(seed=st.integers(0, 2**32), size=st.integers(1, 4), batch=st.integers(1, 4), telling=st.booleans())
+    def commit_first(self, seed: int, size: int, batch: int, telling: bool) -> None:
         self.pace = Pace(batch=batch)
-        self.sim = Simulation(self._wanted("v1", size), random.Random(seed).random)
+        self.sim = Simulation(self._wanted("v1", size), random.Random(seed).random, telling=telling)
         self.allowed = size
         self.paused = False
 
@@ -68,7 +68,7 @@ class GroupLife(RuleBasedStateMachine):
     def sicken(self, pick: float) -> None:
         self.sim.sicken(pick)
 
-    @rule(faults=st.builds(Faults, *[rates] * 8, crashing=st.sampled_from([0.0, 0.0, 0.3, 1.0])))
+    @rule(faults=st.builds(Faults, *[rates] * 8, crashing=st.sampled_from([0.0, 0.0, 0.3, 1.0]), deaf=rates, missed=rates))
     def weather(self, faults: Faults) -> None:
         self.sim.faults = faults
 

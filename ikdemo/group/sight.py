@@ -1,0 +1,80 @@
+"""What a group's loop knows of its world: when it looks, when it asks for health, and when it goes by what it was told.
+
+It looks at the start, at every poll, when it is told to, and whenever what was told is not enough (``reconcile.hearsay``). Made
+by ``supervisor``, one per group.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from ..reconcile.hearsay import Hearsay
+from ..spi.contracts import Lookup
+from ..spi.documents import GroupProperties
+from ..spi.events import Event
+from ..spi.plans import Action, Outcome
+from .observe import View, observe, recall
+
+
+class Sight:
+    """The eyes and ears of one group; ``poll`` is in seconds."""
+
+    def __init__(self, group: str, lookup: Lookup, poll: float) -> None:
+        self._group, self._lookup, self._poll = group, lookup, poll
+        self._hearsay = Hearsay()
+        self._look_due = self._health_due = 0.0
+
+    def hear(self, event: Event) -> bool:
+        """Take in what a plugin told; return whether a pass should be made for it."""
+        if event.group not in ("", self._group):
+            return False
+        if event.kind == "health":
+            self.ask_soon()
+            return True
+        return self._hearsay.hear(event)
+
+    def doubt(self) -> None:
+        """Look next time, and ask for health, too: events may have been missed, or something else is wanted."""
+        self._hearsay.doubt()
+        self.ask_soon()
+
+    def ask_soon(self) -> None:
+        """Ask for health in the next pass."""
+        self._health_due = 0.0
+
+    def look_in(self) -> float:
+        """Return the seconds until the next look is due."""
+        return max(0.0, self._look_due - time.monotonic())
+
+    def health_is_due(self) -> bool:
+        """Say whether to ask for health in this pass: at every poll, and at once after something new was made or wanted."""
+        now = time.monotonic()
+        due = now >= self._health_due
+        if due:
+            self._health_due = now + self._poll
+        return due
+
+    async def see(self, properties: GroupProperties, *, ask_health: bool, look: bool) -> View:
+        """Return what is there, by a look if one is asked for or nothing else will do, and otherwise by what was told."""
+        known = None if look or not self.look_in() else self._hearsay.now()
+        if known is not None and (view := await recall(known, properties, self._lookup, ask_health=ask_health)) is not None:
+            return view
+        self._hearsay.begin_look()
+        self._look_due = time.monotonic() + self._poll
+        view = await observe(self._group, properties, self._lookup, ask_health=ask_health)
+        if view.tells:
+            self._hearsay.end_look(view.observed)
+        if view.observed.error:
+            self.ask_soon()  # nobody was asked
+        return view
+
+    def begin_acting(self, actions: Iterable[Action]) -> None:
+        """Something is about to be done."""
+        self._hearsay.begin_acting(actions)
+
+    def end_acting(self, outcomes: tuple[Outcome, ...], sha: str) -> None:
+        """Something was done to instances of this configuration."""
+        self._hearsay.end_acting(outcomes, sha)
+        if any(outcome.action.verb == "provision" for outcome in outcomes):
+            self.ask_soon()

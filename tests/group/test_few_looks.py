@@ -1,0 +1,211 @@
+"""Between two polls a group goes by what its plugin tells: deaths cost no look, anything odd costs one, nothing is missed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from msgspec import Raw
+
+import ikdemo
+from ikdemo.flavor.vanilla import Vanilla
+from ikdemo.group.plugin import Groups
+from ikdemo.instance.file import FileInstances
+from ikdemo.rpc.peers import Peers
+from ikdemo.spi.decode import decode
+from ikdemo.spi.documents import Description, GroupSpec, Health, InstanceSpec
+
+SIZE = 5
+
+
+class Watched(FileInstances):
+    """File instances that count how often they are described."""
+
+    looks = 0
+    made = 0
+
+    async def describe_instances(self, tags: Mapping[str, str], slots: bool = False) -> list[Description]:
+        self.looks += 1
+        return await super().describe_instances(tags, slots)
+
+    async def provision(self, spec: InstanceSpec, slot: str | None = None) -> str:
+        self.made += 1
+        return await super().provision(spec, slot)
+
+
+class Asked(Vanilla):
+    """A flavor whose health has to be asked for."""
+
+    offers = frozenset()
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def healthy(self, properties: Raw, instance: Description) -> Health:
+        self.asked.append(instance.id)
+        return Health.HEALTHY
+
+
+class Bench:
+    """A group of five files, its poll an hour away, over sockets; ``said``: what kinds of events it told."""
+
+    def __init__(self, files: Path, plugin: Watched, groups: Groups, said: list[str]) -> None:
+        self.files, self.plugin, self.groups, self.said = files, plugin, groups, said
+
+    async def commit(self, size: int = SIZE, note: str = "v1") -> None:
+        sections = {
+            "Instance": {"Plugin": "files", "Properties": {"Note": note}},
+            "Flavor": {"Plugin": "flavor", "Properties": {}},
+        }
+        spec = {"ID": "web", "Properties": {"Allocation": {"Size": size}, **sections}}
+        await self.groups.commit_group(decode(json.dumps(spec).encode(), GroupSpec))
+
+    def living(self) -> list[Path]:
+        return sorted(self.files.glob("instance-*"))
+
+    async def until(self, holds: Callable[[], Any]) -> None:
+        async with asyncio.timeout(10):
+            while not holds():  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+
+    async def at_rest(self) -> int:
+        """Wait until the loop has had nothing to do for a while; return how often it has looked by then."""
+        before = -1
+        while (now := self.plugin.looks) != before or len(self.living()) != SIZE:
+            before = now
+            await asyncio.sleep(0.2)
+        return now
+
+
+@asynccontextmanager
+async def bench(root: Path, flavor: Vanilla) -> AsyncIterator[Bench]:
+    plugin, peers = Watched(root / "i"), Peers(root / "p")
+    serving = [
+        await ikdemo.serve(plugin, name="files", directory=root / "p"),
+        await ikdemo.serve(flavor, name="flavor", directory=root / "p"),
+    ]
+    groups = Groups(peers, state_dir=None, poll_interval=3600.0)
+    said: list[str] = []
+    await groups.start(lambda event: said.append(event.kind))
+    try:
+        yield Bench(root / "i", plugin, groups, said)
+    finally:
+        await groups.stop()
+        await peers.close()
+        for one in serving:
+            await one.stop()
+
+
+def run(root: Path, story: Callable[[Bench], Awaitable[None]], flavor: Vanilla | None = None) -> None:
+    async def told() -> None:
+        async with asyncio.timeout(40), bench(root, flavor or Vanilla()) as made:
+            await made.commit()
+            await made.at_rest()
+            await story(made)
+
+    asyncio.run(told())
+
+
+def test_deaths_are_healed_without_a_look(short_dir: Path) -> None:
+    async def story(bench: Bench) -> None:
+        looks = await bench.at_rest()
+        for turn in range(20):
+            victims = bench.living()[: 1 + turn % SIZE]
+            for victim in victims:
+                victim.unlink()
+            await bench.until(lambda victims=victims: len(bench.living()) == SIZE and not set(victims) & set(bench.living()))
+        assert await bench.at_rest() == looks
+        assert bench.plugin.made == SIZE + sum(1 + turn % SIZE for turn in range(20))
+
+    run(short_dir, story)
+
+
+def test_what_somebody_does_by_hand_is_looked_at_at_once(short_dir: Path) -> None:
+    async def story(bench: Bench) -> None:
+        kept, moved = bench.living()[:2]
+        shutil.copy(kept, bench.files / "instance-copy")
+        await bench.until(lambda: len(bench.living()) == SIZE and bench.plugin.looks > 2)
+        edited, text = bench.living()[2], bench.living()[2].read_bytes()
+        for content, event in ((text.replace(b'"infrakit.config_sha"', b'"another.tag"'), "drifted"), (text, "converged")):
+            before = bench.said.count(event)
+            edited.write_bytes(content)
+            await bench.until(lambda event=event, before=before: bench.said.count(event) > before)
+        elsewhere = bench.files.parent / moved.name
+        for path in bench.living()[:2]:  # away, healed, and back: two in one slot
+            shutil.move(path, elsewhere)
+            await bench.until(lambda: len(bench.living()) == SIZE)
+            shutil.move(elsewhere, path)
+            await bench.until(lambda: len(bench.living()) == SIZE)
+        await bench.at_rest()
+        slots = [json.loads(path.read_bytes())["Slot"] for path in bench.living()]
+        assert sorted(slots) == [str(slot) for slot in range(SIZE)]
+
+    run(short_dir, story)
+
+
+def test_nothing_is_destroyed_without_a_look(short_dir: Path) -> None:
+    async def story(bench: Bench) -> None:
+        looks = await bench.at_rest()
+        await bench.commit(note="v2")
+        await bench.until(lambda: all(b"v2" in path.read_bytes() for path in bench.living()) and len(bench.living()) == SIZE)
+        assert await bench.at_rest() >= looks + SIZE  # one at a time
+
+    run(short_dir, story)
+
+
+def test_a_flavor_that_has_to_be_asked_is_asked_about_what_a_look_describes(short_dir: Path) -> None:
+    flavor = Asked()
+
+    async def story(bench: Bench) -> None:
+        before = await bench.at_rest()
+        flavor.asked.clear()
+        bench.living()[0].unlink()
+        await bench.until(lambda: len(bench.living()) == SIZE)
+        assert await bench.at_rest() > before
+        assert {path.name for path in bench.living()} <= set(flavor.asked)
+
+    run(short_dir, story, flavor)
+
+
+def test_a_folder_that_is_gone_and_back_is_looked_at(short_dir: Path) -> None:
+    async def story(bench: Bench) -> None:
+        before = bench.living()
+        bench.files.rename(bench.files.with_name("away"))
+        while not (await bench.groups.why_group("web")):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        bench.files.with_name("away").rename(bench.files)
+        await bench.until(lambda: bench.living() == before)
+        await bench.at_rest()
+        assert bench.living() == before
+        before[0].unlink()
+        await bench.until(lambda: len(bench.living()) == SIZE and before[0] not in bench.living())
+
+    run(short_dir, story)
+
+
+def test_a_plugin_that_was_restarted_is_looked_at(short_dir: Path) -> None:
+    async def story() -> None:
+        peers = Peers(short_dir / "p")
+        flavor = await ikdemo.serve(Vanilla(), name="flavor", directory=short_dir / "p")
+        groups = Groups(peers, state_dir=None, poll_interval=3600.0)
+        await groups.start(lambda event: None)
+        for turn in range(3):
+            plugin = Watched(short_dir / "i")
+            serving = await ikdemo.serve(plugin, name="files", directory=short_dir / "p")
+            made = Bench(short_dir / "i", plugin, groups, [])
+            if turn == 0:
+                await made.commit()
+            await made.until(lambda made=made: len(made.living()) == SIZE and made.plugin.looks)
+            await made.at_rest()
+            await serving.stop()
+            made.living()[turn].unlink()  # nobody is there to tell
+        await groups.stop()
+        await peers.close()
+        await flavor.stop()
+
+    asyncio.run(asyncio.wait_for(story(), 40))
