@@ -9,22 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from chromium import MISSING, launch, program
 from playwright.sync_api import Browser, expect, sync_playwright
 from screen import Screen
 from served_lab import ServedLab
 
 PATIENCE = 20_000
 """Milliseconds to wait for whatever a page should show."""
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-ARGUMENTS = [
-    "--no-sandbox",  # a container's root has none
-    "--disable-gpu",
-    "--disable-dev-shm-usage",  # containers have 64 MB there
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 
 
 @pytest.fixture(scope="session")
@@ -40,12 +31,11 @@ def served_lab() -> Iterator[ServedLab]:
 @pytest.fixture(scope="module")  # not longer: while it lives, its event loop counts as this thread's running one
 def chromium() -> Iterator[Browser]:
     """Start the Chromium of this machine without a window."""
-    program = next(filter(None, map(shutil.which, NAMES)), None)
-    if program is None:
-        pytest.skip(f"no Chromium is installed (looked for {', '.join(NAMES)}); on Debian: apt install chromium")
+    if program() is None:
+        pytest.skip(MISSING)
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS, timeout=60_000)
+        browser = launch(playwright)
         yield browser
         browser.close()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import pytest
@@ -32,11 +31,7 @@ MOST_TABS = 80
 @pytest.fixture
 def dashboard(screen: Screen, served_lab: ServedLab) -> Iterator[Dashboard]:
     """Open a notebook that shows the dashboard of a group of five, and run it."""
-    metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
-    empty = {"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": []}
-    cells = [{**empty, "id": f"cell-{number}", "source": source} for number, source in enumerate(CELLS)]
-    notebook = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
-    (served_lab.desk / NOTEBOOK).write_text(json.dumps(notebook))
+    served_lab.write(NOTEBOOK, CELLS)
     screen.open(NOTEBOOK)
     screen.run_all(60)
     shown = Dashboard(screen)
