@@ -26,9 +26,7 @@ class Sight:
         self._look_due = self._health_due = 0.0
 
     def hear(self, event: Event) -> bool:
-        """Take in what a plugin told; return whether a pass should be made for it."""
-        if event.group not in ("", self._group):
-            return False
+        """Take in what a plugin told that may concern the group; return whether a pass should be made for it."""
         if event.kind == "health":
             self.ask_soon()
             return True

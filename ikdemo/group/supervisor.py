@@ -97,7 +97,9 @@ class Supervisor:
 
     def hear(self, event: Event) -> None:
         """Wake for a plugin's event, unless it is the echo of what this loop did."""
-        if event.group == self.record.id and event.kind == "lost" and event.code in ("died", "early"):
+        if event.group not in ("", self.record.id):
+            return
+        if event.group and event.kind == "lost" and event.code in ("died", "early"):
             own_doing = event.code == "died"
             self._died.append(Death(event.slot, event.instance, f"died: {event.text}", time.time(), own_doing))
         if event.kind == "health":
