@@ -49,8 +49,8 @@ def test_a_wheelhouse_installs_where_there_is_no_index(tmp_path: Path) -> None:
     assert (room / "notebooks/00-welcome.ipynb").is_file()
 
 
-def test_the_page_tells_of_every_notebook_once() -> None:
+def test_the_page_gives_every_notebook_its_time_in_their_order() -> None:
     rows = re.findall(r"^\| (\d\d) ([a-z -]+) \| \d+ \| \d+ \|", PAGE, re.MULTILINE)
-    assert [f"{number}-{name.replace(' ', '-')}" for number, name in rows] == [
-        path.stem for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
-    ]
+    told = [f"{number}-{name.replace(' ', '-')}" for number, name in rows]
+    assert told == sorted(set(told))
+    assert {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")} <= set(told)
