@@ -81,9 +81,9 @@ async def printed(made: DockerInstances, instance: str, lines: int) -> list[str]
 
 
 async def gone(client: docker.APIClient, name: str) -> None:
-    """Wait until the engine has no container of this name, in whatever state."""
+    """Wait until the engine has no container of this name (a pattern), in whatever state."""
     async with asyncio.timeout(10):
-        while client.containers(all=True, filters={"name": name}):  # noqa: ASYNC110  our own events tell of instances only
+        while client.containers(all=True, filters={"name": f"^/{name}$"}):  # noqa: ASYNC110  our own events tell of instances only
             await asyncio.sleep(0.05)
 
 
@@ -312,7 +312,7 @@ def test_what_the_engine_refuses_is_a_sentence_and_leaves_nothing(
         async with plugin(tmp_path / "p") as (made, ear):
             with pytest.raises(kind, match=sentence):
                 await made.provision(spec(FOREVER, **properties), "0")
-            await gone(client, "instance-")
+            await gone(client, "instance-.*")
             assert ear.told == []
 
     run(story)
