@@ -38,7 +38,18 @@ class Shelf(SimpleHTTPRequestHandler):
 @contextmanager
 def served_wheels(directory: Path, wanted: Sequence[str]) -> Iterator[str]:
     """Download wheels with this machine's pip, and hand them out while the block runs; give the address."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--python-version", PYTHON]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--quiet",
+        "--quiet",
+        "--only-binary=:all:",
+        "--python-version",
+        PYTHON,
+    ]
     subprocess.run([*command, "--dest", str(directory), *wanted], check=True, timeout=300)
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Shelf, directory=str(directory))) as server:
         thread = Thread(target=server.serve_forever)

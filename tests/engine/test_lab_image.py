@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ import docker
 import pytest
 from asking import until
 from engine.base import make_base, served_wheels
-from engine.private import PrivateEngine, lacking
+from engine.private import IMAGE, PrivateEngine, lacking
 
 ROOT = Path(__file__).parents[2]
 BASE, LAB = "ikdemo-test/base:local", "ikdemo-test/lab:local"
@@ -42,6 +43,7 @@ def engine_with_lab() -> Iterator[PrivateEngine]:
         engine.start(online=True)
         build(engine)
         engine.restart()
+        engine.load_image()
         yield engine
     finally:
         engine.close()
@@ -78,9 +80,9 @@ def lab(client: docker.APIClient) -> Iterator[str]:
 
 
 @contextmanager
-def running(client: docker.APIClient, *command: str) -> Iterator[str]:
+def running(client: docker.APIClient, *command: str, **options: Any) -> Iterator[str]:
     """Give a container of the lab, gone afterwards."""
-    container = client.create_container(LAB, list(command) or None)["Id"]
+    container = client.create_container(LAB, list(command) or None, **options)["Id"]
     try:
         client.start(container)
         yield container
@@ -148,3 +150,19 @@ def test_the_lab_ends_when_it_is_asked_to(client: docker.APIClient) -> None:
 def test_the_image_shows_a_group_healing_without_a_browser(client: docker.APIClient) -> None:
     with running(client, "ikdemo", "demo") as container:
         assert client.wait(container, timeout=60)["StatusCode"] == 0, said(client, container)
+
+
+def test_the_notebook_about_containers_reaches_them_when_the_engine_is_handed_in(
+    engine_with_lab: PrivateEngine, client: docker.APIClient
+) -> None:
+    socket = engine_with_lab.host.removeprefix("unix://")
+    binds, group = {socket: {"bind": "/var/run/docker.sock"}}, str(Path(socket).stat().st_gid)
+    host = client.create_host_config(binds=binds, group_add=[group])
+    command = ("jupyter", "execute", "notebooks/07-docker.ipynb")
+    with running(client, *command, host_config=host, environment={"IKDEMO_IMAGE": IMAGE}) as container:
+        began = int(time.time())
+        assert client.wait(container, timeout=200)["StatusCode"] == 0, said(client, container)
+        wanted = {"event": "start", "label": "ikdemo.tag.infrakit.group=collabnix"}
+        told = client.events(since=began, until=int(time.time()), filters=wanted, decode=True)
+        assert len(list(told)) > 5, "the notebook had no containers of its own"
+    assert client.containers(all=True, filters={"label": "ikdemo.owner"}) == []
