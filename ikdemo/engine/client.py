@@ -67,10 +67,16 @@ class Client:
     def _greeted(self) -> Any:
         from docker import APIClient
 
+        if (api := self._api) is not None:
+            return api
+        made = APIClient(**self._reach, **self._options)  # this asks, so nobody else is kept waiting meanwhile
         with self._lock:
             if self._api is None:
-                self._api = APIClient(**self._reach, **self._options)
-            return self._api
+                self._api = made
+            api = self._api
+        if api is not made:
+            made.close()
+        return api
 
     def _silence(self, error: Exception) -> IkdemoError:
         from requests.exceptions import ConnectTimeout, Timeout
