@@ -8,6 +8,9 @@ from html import escape
 LONGEST_WORD = 12
 """Letters of what is never broken into lines: a number with its unit, a short name. In a narrow window an ID takes two lines."""
 
+MANY = 7
+"""Columns from which on a table is set closer."""
+
 
 class Words(str):
     """A sentence that shows itself without quotes."""
@@ -55,15 +58,16 @@ class Table:
     def _repr_html_(self) -> str:
         if not self.rows:
             return f"<p>{escape(self.empty)}</p>"
-        head = "".join(f'<th scope="col" style="text-align:left">{escape(column)}</th>' for column in self.columns)
-        body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in self.rows)
+        look = "text-align:left;padding:.3em" if len(self.columns) >= MANY else "text-align:left"
+        head = "".join(f'<th scope="col" style="{look}">{escape(column)}</th>' for column in self.columns)
+        body = "".join("<tr>" + "".join(_cell(value, look) for value in row) + "</tr>" for row in self.rows)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _cell(value: str) -> str:
+def _cell(value: str, look: str) -> str:
     """Keep what is short on one line; the rest may take more, so that the table fits a narrow page."""
-    wrap = "white-space:nowrap" if len(value) <= LONGEST_WORD else "min-width:6em;overflow-wrap:anywhere"
-    return f'<td style="text-align:left;{wrap}">{escape(value)}</td>'
+    wrap = "white-space:nowrap" if len(value) <= LONGEST_WORD else "min-width:5em;overflow-wrap:anywhere"
+    return f'<td style="{look};{wrap}">{escape(value)}</td>'
 
 
 def say_seconds(seconds: float | None) -> str:

@@ -66,13 +66,12 @@ class Sweep(Pictured):
         return sorted({point.poll for point in self.points})
 
     def table(self) -> Table:
-        """Set every point beside its theory, and say where that cannot hold."""
+        """Set every point beside its theory, and say where that cannot hold; what is not called measured is simulated."""
         rows = [
             (
                 f"{one.poll:g} s",
                 f"{one.rate:g}",
-                "simulated" if one.simulated else "measured",
-                say_share(one.value),
+                say_share(one.value) + ("" if one.simulated else ", measured"),
                 f"{say_share(one.interval.low)} to {say_share(one.interval.high)}",
                 say_share(one.theory),
                 say_agreement(one.agrees),
@@ -80,7 +79,7 @@ class Sweep(Pictured):
             )
             for one in self.points
         ]
-        return Table(["poll", "rate", "how", "availability", "95 % interval", "theory", "agrees", "kills are rare"], rows)
+        return Table(["poll", "rate", "availability", "95 % interval", "theory", "agrees", "kills are rare"], rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Return every point as plain values, ready for JSON."""
