@@ -152,6 +152,24 @@ def real_processes(lab: Lab, expected: object) -> Iterator[Point]:
 
 
 @checked
+def docker(group: object, always: object, swarm: object) -> Iterator[Point]:
+    """Two of five get docker kill, one loses its process: how many run three seconds later, with each way of healing?"""
+    hints = {2: "so many were not hit. Three seconds are long for the group: see its row in the table"}
+    yield answered("in our group", group, [5], hints, "which of its slots are empty after three seconds?")
+    hints = {
+        5: "does it heal what docker kill ended? See its row in the table",
+        2: "so many were not hit. But one of the three lost its process only, and this it heals",
+        4: "two were ended by docker kill, and only one lost its process",
+    }
+    yield answered("with --restart=always", always, [3], hints, "count those that were not hit, and those that it heals")
+    hints = {
+        5: "in the end, yes. But three seconds are too short: see its row in the table",
+        3: "it does not matter to a service how a container ended. How long does it wait?",
+    }
+    yield answered("in the Swarm service", swarm, [2], hints, "how long does it wait, with its defaults?")
+
+
+@checked
 def own_plugin(lab: Lab) -> Iterator[Point]:
     """Teach the zoo to refuse a spec without animals."""
     try:

@@ -24,8 +24,9 @@ _WEB_SERVER = (
 """A shell script: a web server that says which instance it is."""
 
 _PAGE_SERVER = (
-    'echo "$INSTANCE_ID in slot $SLOT of $GROUP" > /tmp/index.html',
-    "httpd -f -p $PORT -h /tmp &",
+    "mkdir -p /www",
+    'echo "$INSTANCE_ID in slot $SLOT of $GROUP" > /www/index.html',
+    "httpd -f -p $PORT -h /www &",
     "trap exit TERM",
     "wait",
 )

@@ -45,6 +45,7 @@ def test_an_empty_lab_is_named_and_not_a_traceback(lab: Lab) -> None:
         exercises.rolling_update(lab, ...),
         exercises.cattle_and_pets(lab, ...),
         exercises.real_processes(lab, ...),
+        exercises.docker(..., ..., ...),
         exercises.own_plugin(lab),
     ]
     for check in checks:
@@ -205,3 +206,19 @@ def test_own_plugin(lab: Lab) -> None:
     assert "Only an empty list is to be refused" in told(told_of["strict"])
     assert "Begin its sentence with the path: SpecError(" in told(told_of["vague"])
     assert told_of["right"]
+
+
+def test_docker() -> None:
+    assert exercises.docker(5, 3, 2)
+    slips = {
+        (2, 3, 2): "so many were not hit. Three seconds are long for the group",
+        (5, 5, 2): "does it heal what docker kill ended?",
+        (5, 2, 2): "one of the three lost its process only",
+        (5, 4, 2): "two were ended by docker kill",
+        (5, 3, 5): "in the end, yes. But three seconds are too short",
+        (5, 3, 3): "How long does it wait?",
+        (5, "3", 2): "write it without quotes",
+    }
+    for given, hint in slips.items():
+        assert hint in told(exercises.docker(*given)), given
+    assert told(exercises.docker(..., ..., ...)).count(UNANSWERED) == 3

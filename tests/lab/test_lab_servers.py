@@ -94,6 +94,8 @@ def test_what_cannot_be_done_is_said(lab: Lab) -> None:
         lab.kill("collabnix", 4)
     with pytest.raises(IkdemoError, match="'instance-file' is no process plugin of this lab"):
         lab.signal("files", "KILL")
+    with pytest.raises(IkdemoError, match="'instance-file' makes no containers, so docker pause finds none"):
+        lab.docker("files", "pause")
     assert lab.health("files").column("health") == ["healthy", "healthy"]
     assert lab.kill("files").columns == ["slot", "removed"]
 
@@ -116,6 +118,16 @@ def test_tiles_say_in_words_what_they_say_in_colour() -> None:
     ]
     assert drawn.count("<rect x=") == 3
     assert visit.table.column("answer") == ["instance-1 in slot 0 of <web>", "is silent"]
+
+
+def test_containers_are_told_by_their_address() -> None:
+    good = Answer("0", "instance-1", "80", "", "instance-1 in slot 0 of web", "", 0.001, "172.17.0.2")
+    gone = Answer("1", "instance-2", "80", "", "", "nobody there", 0.3, "")
+    visit = Visit("web", 3, [good, gone], "container")
+    assert visit.words == "Group web: 1 of 3 servers answer. Slot 1 (no address): nobody there. No container: 1."
+    assert [word in visit.svg() for word in ("172.17.0.2:80", "NO CONTAINER", "NO PROCESS")] == [True, True, False]
+    assert visit.table.columns == ["slot", "address", "port", "answer", "within"]
+    assert Visit("web", 2, [], "container").words == "Group web: 0 of 2 servers answer. No container: 2."
 
 
 def test_medians_stand_above_the_theory_of_the_probe() -> None:

@@ -24,10 +24,10 @@ from .peers import RestartPolicyAlways, SwarmService, containers_of
 Peer = RestartPolicyAlways | SwarmService
 COMMAND = ["sh", "-c", "sleep 1000000 & wait"]
 """What the containers of peers run: a shell, which ends when its program is killed."""
-APART = 0.8
+APART = 0.6
 """Seconds between two blows, so that one is mostly healed when the next one falls."""
-OF_AGE = 1.5
-"""Seconds that all have run before the first blow: what dies in its first second is taken for a command that cannot start."""
+OF_AGE = 1.2
+"""Seconds that a group has stood before the first blow: what dies in its first second is taken for what cannot start."""
 STARTING = 30.0
 MIME = "application/vnd.ikdemo.compared+json"
 """The same table as JSON, for the recording."""
@@ -53,7 +53,7 @@ class Healing(NamedTuple):
     who: str
     seconds: Mapping[str, float | None]
     patience: float
-    measured: str = "now, here"
+    measured: str = "live"
 
 
 class Comparison(Table):
@@ -64,6 +64,10 @@ class Comparison(Table):
         rows = [(one.who, *(_said(one, fault) for fault in FAULTS), one.measured) for one in healings]
         super().__init__(["who heals", *FAULTS, "measured"], rows)
 
+    def as_recorded(self, day: str) -> Comparison:
+        """Return the same figures, and that they were recorded on this day."""
+        return Comparison([one._replace(measured=f"recorded on {day}") for one in self.healings])
+
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         return {MIME: json.dumps([one._asdict() for one in self.healings])}
 
@@ -71,6 +75,11 @@ class Comparison(Table):
 def _said(one: Healing, fault: str) -> str:
     seconds = one.seconds[fault]
     return f"not within {one.patience:g} s" if seconds is None else say_seconds(seconds)
+
+
+def read(recorded: str) -> Comparison:
+    """Read a comparison from the JSON that it shows itself as."""
+    return Comparison([Healing(**one) for one in json.loads(recorded)])
 
 
 class _Ear:
@@ -115,6 +124,7 @@ def of_group(client: Client, group: str, instances: Sequence[str], patience: flo
     """Measure a group of ours that is as wanted; its containers bear the names of their instances."""
     inside = [client.ask(lambda api: api.inspect_container(name)) for name in instances[: len(FAULTS)]]  # noqa: B023
     labels = {OWNER: inside[0]["Config"]["Labels"][OWNER], f"{TAG}{GROUP_TAG}": group} if inside else {}
+    time.sleep(OF_AGE)
     return _strike(client, "our group", labels, [one["Id"] for one in inside], patience)
 
 
@@ -137,7 +147,6 @@ def _strike(client: Client, who: str, labels: Mapping[str, str], living: Sequenc
         raise IkdemoError(f"{who} has {len(living)} containers, and {len(FAULTS)} are needed to compare")
     ear, until = _Ear(client, labels), dict[str, float]()
     try:
-        time.sleep(OF_AGE)
         for (fault, blow), container in zip(FAULTS.items(), living, strict=False):
             client.ask(lambda api: blow(api, container))  # noqa: B023
             until[fault] = time.monotonic() + patience

@@ -6,7 +6,6 @@ comparison. An engine's mode is never changed. Made by a notebook.
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import threading
@@ -22,7 +21,7 @@ from ...spi.documents import GROUP_TAG
 from ...spi.errors import IkdemoError
 from ..lab import Lab
 from ..table import Table, Words
-from .compared import COMMAND, MIME, Comparison, Healing, Peer, of_group, of_peer
+from .compared import COMMAND, MIME, Comparison, Healing, Peer, of_group, of_peer, read
 from .peers import RestartPolicyAlways, SwarmService
 from .recording import Recording, step_aside
 
@@ -48,7 +47,7 @@ class Docker:
             self.image = self._image()
         except IkdemoError as error:
             self._said = f"There is no Docker engine to use: {error}. Cells that begin with “# engine” are not run here. "
-            self._said += f"What they show was {self._recording.label}."
+            self._said += f"What they show was {self._recording.label}, by {self._recording.by}."
             self._recording.stand_in()
             return
         step_aside()
@@ -82,27 +81,31 @@ class Docker:
         return Words(f"removed {name}")
 
     def compare(self, group: str) -> Comparison:
-        """Measure how soon the group, ``--restart=always`` and Swarm services replace what is lost; takes some twelve seconds.
+        """Measure how soon the group, ``--restart=always`` and Swarm services replace what is lost; takes some ten seconds.
 
         Services only where the engine manages a Swarm already; else they are taken from the recording.
         """
         labels = {OWNER: self._owner()}
-        asked: list[tuple[Callable[[Any], Peer], float]] = [
-            (lambda api: RestartPolicyAlways(api, self.image, COMMAND, labels), NEVER)
-        ]
+        makers: list[Callable[[Any], Peer]] = [lambda api: RestartPolicyAlways(api, self.image, COMMAND, labels)]
         if self._swarm:
-            asked += [(lambda api: SwarmService(api, self.image, COMMAND, None, labels), LONG)]
-            asked += [(lambda api: SwarmService(api, self.image, COMMAND, 0.0, labels), LONG)]
-        ours = of_group(self._engine, group, self._lab.describe(group).column("instance"), LONG)
-        with ThreadPoolExecutor() as peers:
-            found = list(peers.map(lambda one: of_peer(self._engine, self._engine.ask(one[0]), one[1]), asked))
+            makers += [
+                lambda api: SwarmService(api, self.image, COMMAND, None, labels),
+                lambda api: SwarmService(api, self.image, COMMAND, 0.0, labels),
+            ]
         recorded = [] if self._swarm else self._recorded()
+        ours = of_group(self._engine, group, self._lab.describe(group).column("instance"), LONG)
+        with ThreadPoolExecutor() as slow:  # these two mostly wait, so they do not disturb each other; nobody else is beside them
+            found = list(slow.map(self._measured, makers[:2]))
+        found += map(self._measured, makers[2:])
         return Comparison([ours, *found, *recorded])
+
+    def _measured(self, make: Callable[[Any], Peer]) -> Healing:
+        peer = self._engine.ask(make)
+        return of_peer(self._engine, peer, NEVER if isinstance(peer, RestartPolicyAlways) else LONG)
 
     def _recorded(self) -> list[Healing]:
         """Return what was recorded of Swarm services."""
-        told = [Healing(**one) for one in json.loads(self._recording.find("compare", MIME))]
-        return [one._replace(measured=f"recorded on {self._recording.day}") for one in told if one.who.startswith("Swarm")]
+        return [one for one in read(self._recording.find("compare", MIME)).healings if one.who.startswith("Swarm")]
 
     @property
     def _engine(self) -> Client:

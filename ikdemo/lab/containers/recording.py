@@ -23,13 +23,12 @@ _NAME = "_recorded"
 
 
 class Recording:
-    """One recorded run of a notebook; ``label`` says when, on what, and by whom."""
+    """One recorded run of a notebook. ``label`` says when it was and on what, ``by`` who made it."""
 
     def __init__(self, notebook: str) -> None:
         told = json.loads((RECORDINGS / f"{notebook}.json").read_text(encoding="utf-8"))
-        day = date.fromisoformat(told["date"])
-        self.day = f"{day.day} {day:%B %Y}"
-        self.label = f"recorded on {self.day} with Docker {told['engine']} on {told['machine']}, by {told['by']}"
+        self.label = f"recorded on {say_day(told['date'])} with Docker {told['engine']} on {told['machine']}"
+        self.by: str = told["by"]
         self._cells: dict[str, list[dict[str, str]]] = told["cells"]
 
     def find(self, cell: str, mime: str) -> str:
@@ -57,6 +56,16 @@ class Recording:
             shell.user_ns[_NAME] = self.show
             if _instead not in shell.input_transformers_cleanup:
                 shell.input_transformers_cleanup.append(_instead)
+
+
+def say_day(iso: str) -> str:
+    """Say a day.
+
+    >>> say_day("2026-03-01")
+    '1 March 2026'
+    """
+    day = date.fromisoformat(iso)
+    return f"{day.day} {day:%B %Y}"
 
 
 def step_aside() -> None:
