@@ -38,19 +38,9 @@ class Shelf(SimpleHTTPRequestHandler):
 @contextmanager
 def served_wheels(directory: Path, wanted: Sequence[str]) -> Iterator[str]:
     """Download wheels with this machine's pip, and hand them out while the block runs; give the address."""
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--quiet",
-        "--quiet",
-        "--only-binary=:all:",
-        "--python-version",
-        PYTHON,
-    ]
-    subprocess.run([*command, "--dest", str(directory), *wanted], check=True, timeout=300)
+    command = [sys.executable, "-m", "pip", "download", "--only-binary=:all:", "--python-version", PYTHON]
+    done = subprocess.run([*command, "--dest", str(directory), *wanted], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Shelf, directory=str(directory))) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
