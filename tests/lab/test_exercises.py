@@ -1,4 +1,4 @@
-"""Each notebook's exercise: the right way is accepted, and every typical slip, in the lab or in the answer, gets its own sentence."""
+"""Each notebook's exercise: the right way is accepted, and every typical slip, in the lab or the answer, has its own sentence."""
 
 from __future__ import annotations
 
