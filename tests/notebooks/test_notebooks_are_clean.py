@@ -1,4 +1,4 @@
-"""The guard over committed notebooks: checked cells have something to compare, cells are short, no trace of a machine."""
+"""The guard over committed notebooks: every part that a learner relies on is there, cells are short, no trace of a machine."""
 
 from __future__ import annotations
 
@@ -9,18 +9,29 @@ from typing import Any
 
 import pytest
 
+from ikdemo.cli.main import ikdemo, infrakit
+from ikdemo.lab import Lab
+from ikdemo.lab.bench import PROGRAMS
+
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 LONGEST = 15
 MACHINE = re.compile(r"/(home|Users|root|work|tmp|usr|opt)/|ikdemo-lab-\w|\.venv|site-packages")
+ALL = [f"{number:02}" for number in range(11)]
+WITH_VERBS = ("group", "instance", "flavor", "plugin")
 
 
-def cells(path: Path, kind: str) -> list[dict[str, Any]]:
-    return [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == kind]
+def cells(path: Path, kind: str = "") -> list[dict[str, Any]]:
+    return [cell for cell in json.loads(path.read_text())["cells"] if kind in ("", cell["cell_type"])]
 
 
 def source(cell: dict[str, Any]) -> str:
     return "".join(cell["source"])
+
+
+def is_checked(cell: dict[str, Any]) -> bool:
+    """Say whether nbval compares what a cell shows: a tag says so, which a learner does not see, or a comment."""
+    return "nbval-check-output" in cell["metadata"].get("tags", ()) or "NBVAL_CHECK_OUTPUT" in source(cell)
 
 
 def outputs_as_text(path: Path) -> str:
@@ -28,17 +39,115 @@ def outputs_as_text(path: Path) -> str:
     return re.sub(r"base64,[A-Za-z0-9+/=]+", "", json.dumps([cell["outputs"] for cell in cells(path, "code")]))
 
 
-def test_the_map_names_every_notebook() -> None:
-    welcome = NOTEBOOKS[0]
-    named = re.findall(r"\]\(([^)#:]+)\)", source(cells(welcome, "markdown")[-1]))
-    assert [welcome.name, *named] == [path.name for path in NOTEBOOKS]
-    assert len(named) >= 6
+def told(cell: dict[str, Any]) -> str:
+    """Return what a cell printed or answered, as text."""
+    parts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell["outputs"]]
+    return "".join("".join(part) for part in parts)
+
+
+def section(path: Path, heading: str) -> list[dict[str, Any]]:
+    """Return the cells from a heading of the second level to the next one."""
+    found: list[dict[str, Any]] = []
+    for cell in cells(path):
+        if cell["cell_type"] == "markdown" and (names := re.findall(r"^## (.+)$", source(cell), re.MULTILINE)):
+            if heading in names:
+                found = [cell]
+            elif found:
+                return found
+        elif found:
+            found.append(cell)
+    return found
+
+
+def the_map() -> dict[str, list[str]]:
+    """Return the rows of the map in the first notebook, by number: name, minutes, what is done."""
+    rows = re.findall(r"^\| (.*\d\d-.*) \|$", source(section(NOTEBOOKS[0], "The map")[0]), re.MULTILINE)
+    return {re.findall(r"\d\d", row)[0]: row.split(" | ") for row in rows}
+
+
+def minutes(path: Path) -> str:
+    return "".join(re.findall(r"\*\*Time:\*\* about (\d+) minutes", source(cells(path, "markdown")[0])))
+
+
+def commands(sheet: str) -> list[str]:
+    """Return the commands of a cheat sheet: what stands in backticks and begins with one of our programs."""
+    return [text for text in re.findall(r"`([^`]+)`", sheet) if re.match(r"(ikdemo|infrakit)[ -]", text)]
+
+
+class TestTheMap:
+    def test_it_names_all_eleven_in_order(self) -> None:
+        assert list(the_map()) == ALL
+
+    def test_it_links_every_notebook_that_is_there(self) -> None:
+        for path in NOTEBOOKS[1:]:
+            assert f"[{path.stem}]({path.name})" in the_map()[path.stem[:2]][0]
+
+    def test_it_tells_the_time_that_each_notebook_tells(self) -> None:
+        for path in NOTEBOOKS:
+            assert the_map()[path.stem[:2]][1] == minutes(path), path.name
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-class TestOneNotebook:
+class TestTheParts:
+    def test_goals_and_time_come_first(self, path: Path) -> None:
+        first = source(cells(path)[0])
+        assert first.startswith(f"# {path.stem[:2]} · ")
+        assert "**After this notebook you can**" in first
+        assert minutes(path)
+        assert "Run the first code cell again" in first
+
+    def test_it_can_be_begun_again(self, path: Path) -> None:
+        assert "lab = Lab.fresh()" in source(cells(path, "code")[0])
+        assert "lab.reset()" in source(section(path, "Cheat sheet")[0])
+
+    def test_the_work_is_checked(self, path: Path) -> None:
+        asked = [cell for cell in section(path, "Check your work") if cell["cell_type"] == "code"]
+        assert any("lab.check(" in source(cell) for cell in asked)
+        for cell in asked:
+            assert "lab.check(" not in source(cell) or told(cell).endswith("all good: True"), source(cell)
+
+    def test_one_exercise_is_to_be_done_checked_and_solved(self, path: Path) -> None:
+        exercise = section(path, "Exercise")
+        turn, check = (cell for cell in exercise if cell["cell_type"] == "code")
+        assert source(turn).startswith("# your turn")
+        assert not turn["outputs"]
+        assert is_checked(check)
+        assert "not yet  " in told(check), "what was not done yet is not called done"
+        assert path.read_text().count("<details>") == 1
+        assert "<summary>Solution</summary>" in source(exercise[-1])
+
+    def test_it_ends_by_cleaning_up(self, path: Path) -> None:
+        last = cells(path, "code")[-1]
+        assert source(last).startswith("lab.close()")
+        assert last == section(path, "Clean up")[1]
+
+    def test_every_call_of_the_cheat_sheet_exists(self, path: Path) -> None:
+        sheet = source(section(path, "Cheat sheet")[0])
+        calls = re.findall(r"\blab\.(\w+)\(", sheet)
+        assert len(re.findall(r"^\| .*`", sheet, re.MULTILINE)) >= 5
+        assert [name for name in calls if not callable(getattr(Lab, name, None))] == []
+
+    def test_every_command_of_the_cheat_sheet_exists(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for command in commands(source(section(path, "Cheat sheet")[0])):
+            program, *words = command.split()
+            if program not in ("ikdemo", "infrakit"):
+                assert program in PROGRAMS.values(), command
+                continue
+            verb = words[: 2 if words[0] in WITH_VERBS else 1]
+            monkeypatch.setattr("sys.argv", [program, *verb, "--help"])
+            assert (ikdemo if program == "ikdemo" else infrakit)() == 0, command
+            page = capsys.readouterr().out
+            assert f"Usage: {program} {' '.join(verb)}" in page, command
+            for flag in (word for word in words if word.startswith("--")):
+                assert flag in page, command
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+class TestWhatIsStored:
     def test_every_checked_cell_has_a_stored_output(self, path: Path) -> None:
-        checked = [cell for cell in cells(path, "code") if "NBVAL_CHECK_OUTPUT" in source(cell)]
+        checked = [cell for cell in cells(path, "code") if is_checked(cell)]
         assert checked
         for cell in checked:
             assert cell["outputs"], source(cell)
@@ -68,13 +177,6 @@ class TestOneNotebook:
         assert '"image/png"' not in path.read_text(), "show pictures as HTML with an alt text"
         for image in re.findall(r"<img [^>]*>", "".join(json.loads(json.dumps(outputs_as_text(path))))):
             assert re.search(r'alt=\\?"[^"\\]{20,}', image), image
-
-    def test_it_begins_with_its_goals_and_ends_by_cleaning_up(self, path: Path) -> None:
-        assert "you can**" in source(cells(path, "markdown")[0])
-        assert source(cells(path, "code")[-1]).startswith("lab.close()")
-        text = path.read_text()
-        assert text.count("<details>") == 1
-        assert "## Check your work" in text
 
     def test_links_between_notebooks_lead_somewhere(self, path: Path) -> None:
         for cell in cells(path, "markdown"):
