@@ -8,7 +8,7 @@ from html import escape
 LONGEST_WORD = 12
 """Letters of what is never broken into lines: a number with its unit, a short name. In a narrow window an ID takes two lines."""
 
-MANY = 7
+MANY = 4
 """Columns from which on a table is set closer."""
 
 
@@ -65,9 +65,13 @@ class Table:
 
 
 def _cell(value: str, look: str) -> str:
-    """Keep what is short on one line; the rest may take more, so that the table fits a narrow page."""
+    """Keep what is short on one line; the rest may take more, so that the table fits a narrow page.
+
+    A tag may break after its ``=``: in a notebook that was only opened nothing else is allowed to break a word.
+    """
     wrap = "white-space:nowrap" if len(value) <= LONGEST_WORD else "min-width:5em;overflow-wrap:anywhere"
-    return f'<td style="{look};{wrap}">{escape(value)}</td>'
+    words = [escape(word).replace("=", "=<wbr>") if len(word) > LONGEST_WORD else escape(word) for word in value.split(" ")]
+    return f'<td style="{look};{wrap}">{" ".join(words)}</td>'
 
 
 def say_seconds(seconds: float | None) -> str:

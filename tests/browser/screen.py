@@ -23,6 +23,7 @@ WIDE = """() => {
   const boxes = document.querySelectorAll('html, .jp-WindowedPanel-outer, .jp-OutputArea-output, .jp-RenderedMarkdown');
   return [...boxes].filter((box) => box.scrollWidth > box.clientWidth + 1).map(told);
 }"""
+DRAWN = "() => window.jupyterapp.shell.currentWidget?.content.widgets?.every((cell) => !cell.placeholder)"
 NAMELESS = """() => {
   const named = (one) => one.getAttribute('alt') || one.getAttribute('aria-label') || one.getAttribute('aria-labelledby');
   const inside = (place) => [...document.querySelectorAll(`.jp-Notebook ${place}`)];
@@ -50,9 +51,14 @@ class Screen:
         if not request.url.startswith((self._lab.url, self._lab.url.replace("http", "ws"), "data:", "blob:", "file:")):
             self.outside.append(request.url)
 
+    def look_at(self, notebook: str) -> None:
+        """Open a notebook alone, and do not wait for its kernel."""
+        self.page.goto(self._lab.address(notebook))
+        self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+
     def open(self, notebook: str) -> None:
         """Open a notebook alone and wait until its kernel is ready."""
-        self.page.goto(self._lab.address(notebook))
+        self.look_at(notebook)
         self.wait_for_kernel()
 
     def wait_for_kernel(self) -> None:
@@ -87,6 +93,7 @@ class Screen:
     def unroll(self, width: int) -> None:
         """Make the window so wide, and so high that every cell is drawn: what is out of sight may not exist otherwise."""
         self._resize(width, TALLEST)
+        self.page.wait_for_function(DRAWN)
         bottom = self.page.locator(".jp-Notebook .jp-Cell").last.bounding_box()
         assert bottom is not None
         self._resize(width, min(int(bottom["y"] + bottom["height"]) + 60, TALLEST))

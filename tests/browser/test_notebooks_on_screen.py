@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 from screen import PICTURES, Screen
+from served_lab import ROOT
 
-NOTEBOOKS = ("00-welcome", "03-self-healing")
+NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+RUN = ("00-welcome", "03-self-healing")
 WITHIN = 100.0
 """Seconds for all cells of one notebook on a slow, busy machine."""
 
 
 @pytest.mark.timeout(WITHIN + 120)
-@pytest.mark.parametrize("name", NOTEBOOKS)
+@pytest.mark.parametrize("name", RUN)
 def test_a_whole_notebook(screen: Screen, name: str) -> None:
     screen.open(f"notebooks/{name}.ipynb")
     screen.run_all(WITHIN)
@@ -24,4 +26,15 @@ def test_a_whole_notebook(screen: Screen, name: str) -> None:
             assert screen.nameless() == []
             assert screen.too_wide() == []
     assert screen.page.locator(PICTURES).count() >= 2
+    assert screen.outside == []
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_notebook_as_it_comes(screen: Screen, name: str) -> None:
+    screen.look_at(f"notebooks/{name}")
+    screen.unroll(900)
+    assert screen.problems() == []
+    assert screen.nameless() == []
+    assert screen.too_wide() == []
     assert screen.outside == []

@@ -52,7 +52,7 @@
   }
 
   function keepStill(app, notebooks) {
-    notebooks.widgetAdded.connect(async (_, panel) => {
+    notebooks.widgetAdded.connect((_, panel) => {
       let restarted = true; // or opened
       panel.sessionContext.statusChanged.connect((_, status) => {
         restarted ||= status.endsWith("restarting");
