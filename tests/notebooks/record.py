@@ -46,7 +46,7 @@ def recording(notebook: Path, told: dict[str, str]) -> dict[str, Any]:
 
 
 def main() -> None:
-    engine = PrivateEngine()
+    before, engine = os.getloadavg()[0], PrivateEngine()
     try:
         engine.start()
         engine.load_image()
@@ -61,12 +61,9 @@ def main() -> None:
             )
     finally:
         engine.close()
-    system = platform.freedesktop_os_release()
-    told = {
-        "date": str(date.today()),
-        "engine": version,
-        "machine": f"{os.cpu_count()} processors, {system['ID'].title()} {system['VERSION_ID']}",
-    }
+    system, after = platform.freedesktop_os_release(), os.getloadavg()[0]
+    machine = f"{os.cpu_count()} processors, {system['ID'].title()} {system['VERSION_ID']}, load {before:.1f} to {after:.1f}"
+    told = {"date": str(date.today()), "engine": version, "machine": machine}
     text = json.dumps(recording(NOTEBOOK, {**told, "by": "this project"}), indent=1, ensure_ascii=False)
     (RECORDINGS / f"{NOTEBOOK.stem}.json").write_text(f"{text}\n", encoding="utf-8")
 

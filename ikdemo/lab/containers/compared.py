@@ -148,9 +148,10 @@ def _strike(client: Client, who: str, labels: Mapping[str, str], living: Sequenc
     ear, until = _Ear(client, labels), dict[str, float]()
     try:
         for (fault, blow), container in zip(FAULTS.items(), living, strict=False):
+            if until:
+                time.sleep(APART)
             client.ask(lambda api: blow(api, container))  # noqa: B023
             until[fault] = time.monotonic() + patience
-            time.sleep(APART)
         seconds = {fault: ear.healed(container, until[fault]) for fault, container in zip(FAULTS, living, strict=False)}
         return Healing(who, seconds, patience)
     finally:

@@ -83,7 +83,7 @@ class Docker:
     def compare(self, group: str) -> Comparison:
         """Measure how soon the group, ``--restart=always`` and Swarm services replace what is lost; takes some ten seconds.
 
-        Services only where the engine manages a Swarm already; else they are taken from the recording.
+        Services only where the engine manages a Swarm already, which takes ten seconds more; else they are from the recording.
         """
         labels = {OWNER: self._owner()}
         makers: list[Callable[[Any], Peer]] = [lambda api: RestartPolicyAlways(api, self.image, COMMAND, labels)]
