@@ -50,7 +50,7 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def screen(chromium: Browser, served_lab: ServedLab, shots: Path, request: pytest.FixtureRequest) -> Iterator[Screen]:
-    """Open a tab that nobody used before; afterwards a picture of its end is left, and no kernel."""
+    """Open a tab that nobody used before; afterwards a picture of its end is left, and neither kernel nor setting."""
     context = chromium.new_context(viewport={"width": 1400, "height": 1000})
     context.set_default_timeout(PATIENCE)
     screen = Screen(context.new_page(), served_lab, shots)
@@ -58,3 +58,4 @@ def screen(chromium: Browser, served_lab: ServedLab, shots: Path, request: pytes
     screen.shoot(f"end-of-{request.node.name}")
     context.close()
     served_lab.end_sessions()
+    served_lab.forget_settings()

@@ -33,7 +33,7 @@ class ServedLab:
     """One running JupyterLab. ``desk`` is the folder it shows; its notebooks may be changed without harm."""
 
     def __init__(self, folder: Path) -> None:
-        self.desk = folder / "desk"
+        self.desk, self._settings = folder / "desk", folder / "settings"
         shutil.copytree(ROOT / "notebooks", self.desk / "notebooks", ignore=shutil.ignore_patterns(".*"))
         shutil.copytree(ROOT / "examples", self.desk / "examples")
         places = {name: str(folder / place) for name, place in DIRECTORIES.items()}
@@ -73,6 +73,10 @@ class ServedLab:
             self._ask("DELETE", f"api/sessions/{session['id']}")
         for terminal in self._ask("GET", "api/terminals"):
             self._ask("DELETE", f"api/terminals/{terminal['name']}")
+
+    def forget_settings(self) -> None:
+        """Forget what was changed, such as the theme."""
+        shutil.rmtree(self._settings, ignore_errors=True)
 
     def close(self) -> None:
         """End the server as Control-C in its terminal would, with its kernels."""
