@@ -24,20 +24,12 @@ from ..spi.text import compact, quote
 from .discovery import SocketIdentity, check_length, identity
 from .methods import FINAL, holds_text
 from .outbound import Answer, Broken, OutboundConnection
+from .together import Call, Reply, Together
 
 R = TypeVar("R")
 
 LIMIT = 64
-"""Connections to one plugin, and so calls at once; further calls wait within their own deadline."""
-
-
-class Reply(Struct, frozen=True, forbid_unknown_fields=True):
-    """The envelope of an answer; ``jsonrpc`` and ``id`` are not looked at."""
-
-    jsonrpc: Raw = NULL
-    result: Raw = NULL
-    error: Raw = NULL
-    id: Raw = NULL
+"""Connections to one plugin; further calls wait within their own deadline."""
 
 
 class RemoteError(Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,7 +45,7 @@ class Client:
         self.path = Path(path)
         self.name = self.path.name
         self.lost = 0
-        self._limit = asyncio.Semaphore(limit)
+        self._together = Together(self._exchange, limit)
         self._idle: list[OutboundConnection] = []
         self._open: set[OutboundConnection] = set()
         self._left: set[OutboundConnection] = set()
@@ -61,29 +53,33 @@ class Client:
         self._ids = itertools.count(1)
         self._closed = False
 
-    async def call(self, method: str, params: Document, result: type[R], deadline: float, *, reads: bool = False) -> R:
+    async def call(
+        self, method: str, params: Document, result: type[R], deadline: float, *, reads: bool = False, batch: bool = False
+    ) -> R:
         """Call ``method`` and return its result, or raise what became of it, after ``deadline`` seconds at the latest.
 
         ``reads`` says that the method changes nothing: if a kept-alive connection breaks, it is asked again on a new one.
-        Raises PluginUnavailable, OutcomeUnknown, RemoteFailure, ProtocolError.
+        ``batch`` says that the plugin takes several calls at once. Raises PluginUnavailable, OutcomeUnknown, RemoteFailure,
+        ProtocolError.
         """
-        body = b'{"jsonrpc":"2.0","method":%b,"params":%b,"id":%d}' % (quote(method).encode(), encode(params), next(self._ids))
+        number = next(self._ids)
+        body = b'{"jsonrpc":"2.0","method":%b,"params":%b,"id":%d}' % (quote(method).encode(), encode(params), number)
         what = f"plugin {self.name}: {method}"
-        sent: list[OutboundConnection] = []
+        call = Call(method, number, body, reads=reads)
         try:
-            async with asyncio.timeout(deadline), self._limit:
-                answer = await self._exchange(body, reads, sent)
+            async with asyncio.timeout(deadline):
+                reply = await self._together.send(call, batch=batch)
         except ProtocolError as error:
             raise ProtocolError(f"{what}: {error}") from None
         except TimeoutError:
-            if sent:
+            if call.sent:
                 raise OutcomeUnknown(f"{what}: no answer within {deadline:g} s; it may have happened") from None
             raise PluginUnavailable(f"{what}: could not be sent within {deadline:g} s") from None
         except Broken as broken:
             if broken.unsent:
                 raise PluginUnavailable(f"{what}: {broken} before the request was sent") from None
             raise OutcomeUnknown(f"{what}: {broken}; it may have happened") from None
-        return _read(answer, result, what)
+        return _read(reply, result, what)
 
     def close(self) -> None:
         """Close every connection; calls under way end with OutcomeUnknown."""
@@ -176,15 +172,8 @@ async def _connect(path: Path) -> socket.socket:
     raise PluginUnavailable(f"plugin {path.name} cannot be reached at {path}: {why}{hint}")
 
 
-def _read(answer: Answer, result: type[R], what: str) -> R:
-    """Return the result that an answer holds, or raise what it says."""
-    try:
-        reply = decode(answer.body, Reply)
-    except SpecError as error:
-        shown = answer.body[:200].decode("utf-8", "replace").strip()
-        if answer.status != 200:
-            raise ProtocolError(f"{what}: answered HTTP {answer.status}: {shown}") from None
-        raise ProtocolError(f"{what}: the answer is {error}" if shown else f"{what}: the answer is empty") from None
+def _read(reply: Reply, result: type[R], what: str) -> R:
+    """Return the result that a reply holds, or raise what it says."""
     if reply.error != NULL:
         raise _remote(reply.error)
     if reply.result == NULL:

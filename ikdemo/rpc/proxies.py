@@ -87,7 +87,8 @@ class _Proxy:
         offers = await self.handshake()
         if method.needs != self.interface and method.needs not in offers:
             raise ProtocolError(f"plugin {self._client.name} does not offer the {method.needs} extension")
-        return await self._client.call(method.wire, params, method.result, method.deadline, reads=method.reads)
+        batch = "Batch" in offers
+        return await self._client.call(method.wire, params, method.result, method.deadline, reads=method.reads, batch=batch)
 
 
 class InstanceClient(_Proxy):

@@ -1,0 +1,151 @@
+"""Calls to one plugin that are made at the same moment, sent together as one array: the Batch extension, from the caller's side.
+
+Together go only calls of one method, and only of a method that was answered promptly the last time: in an array the slowest
+call holds back the answers to all, so what takes its time goes alone, as everything does to plugins without the extension.
+Made by ``client``, one per plugin.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from msgspec import Raw, Struct
+
+from ..spi.decode import decode
+from ..spi.documents import NULL
+from ..spi.errors import ProtocolError, SpecError
+from .outbound import Answer, Broken, OutboundConnection
+
+MOST = 32
+"""Calls in one array: half of what plugins take, so that one is worked on while the next is on its way."""
+BYTES = 2**20
+"""Bytes of one array, unless a single call is longer."""
+PROMPT = 0.2
+"""Seconds within which an answer is prompt."""
+
+
+class Reply(Struct, frozen=True, forbid_unknown_fields=True):
+    """The envelope of an answer; ``jsonrpc`` is not looked at, and ``id`` only in an array."""
+
+    jsonrpc: Raw = NULL
+    result: Raw = NULL
+    error: Raw = NULL
+    id: Raw = NULL
+
+
+class Call:
+    """One call: its ``body``, in which ``number`` is its ID; ``reads`` if it may be repeated.
+
+    ``sent`` holds the connection that it was sent on, as soon as it was.
+    """
+
+    def __init__(self, method: str, number: int, body: bytes, *, reads: bool) -> None:
+        self.method, self.number, self.body, self.reads = method, number, body, reads
+        self.sent: list[OutboundConnection] = []
+        self.reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+
+
+class Together:
+    """The calls to one plugin. ``exchange`` sends a body, and again if it may, notes where, and returns the answer.
+
+    At most ``limit`` bodies are on their way; further ones wait within their callers' deadlines.
+    """
+
+    def __init__(self, exchange: Callable[[bytes, bool, list[OutboundConnection]], Awaitable[Answer]], limit: int) -> None:
+        self._exchange = exchange
+        self._limit = asyncio.Semaphore(limit)
+        self._prompt: dict[str, bool] = {}
+        self._waiting: dict[str, list[Call]] = {}
+        self._under_way: set[asyncio.Task[dict[int, Reply]]] = set()
+
+    async def send(self, call: Call, *, batch: bool) -> Reply:
+        """Send a call, in company if there is any and the plugin takes a ``batch``; raises Broken or ProtocolError."""
+        if not (batch and self._prompt.get(call.method)):
+            return _reply(await self._answer(call.method, call.body, call.reads, call.sent))
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._flush)  # after all that call in this turn of the loop
+        self._waiting.setdefault(call.method, []).append(call)
+        return await call.reply
+
+    async def _answer(self, method: str, body: bytes, reads: bool, sent: list[OutboundConnection]) -> Answer:
+        loop = asyncio.get_running_loop()
+        async with self._limit:
+            began = loop.time()
+            try:
+                return await self._exchange(body, reads, sent)
+            finally:
+                self._prompt[method] = loop.time() - began < PROMPT
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for calls in waiting.values():
+            size, company = 0, list[Call]()
+            for call in calls:
+                if company and (len(company) == MOST or size + len(call.body) > BYTES):
+                    self._begin(company)
+                    size, company = 0, []
+                size += len(call.body)
+                company.append(call)
+            self._begin(company)
+
+    def _begin(self, calls: list[Call]) -> None:
+        """Send some calls as one; when all their callers have gone away, nobody waits for the answer."""
+        task = asyncio.create_task(self._ask(calls))
+        self._under_way.add(task)
+        task.add_done_callback(lambda _: self._end(task, calls))
+        for call in calls:
+            call.reply.add_done_callback(lambda _: all(call.reply.cancelled() for call in calls) and task.cancel())
+
+    async def _ask(self, calls: list[Call]) -> dict[int, Reply]:
+        sent: list[OutboundConnection] = []
+        for call in calls:
+            call.sent = sent
+        first, reads = calls[0], all(call.reads for call in calls)
+        if len(calls) == 1:
+            return {first.number: _reply(await self._answer(first.method, first.body, reads, sent))}
+        body = b"[%b]" % b",".join(call.body for call in calls)
+        return _replies(await self._answer(first.method, body, reads, sent), calls)
+
+    def _end(self, task: asyncio.Task[dict[int, Reply]], calls: list[Call]) -> None:
+        """Give every caller that still waits its reply, or its share of what went wrong."""
+        self._under_way.discard(task)
+        for call in calls:
+            if call.reply.done():
+                continue
+            if task.cancelled():
+                call.reply.cancel()
+            elif (error := task.exception()) is not None:
+                call.reply.set_exception(error)
+            elif (reply := task.result().get(call.number)) is not None:
+                call.reply.set_result(reply)
+            else:
+                call.reply.set_exception(Broken("the answer says nothing of it"))
+
+
+def _reply(answer: Answer) -> Reply:
+    try:
+        return decode(answer.body, Reply)
+    except SpecError as error:
+        raise _nonsense(answer, error) from None
+
+
+def _replies(answer: Answer, calls: list[Call]) -> dict[int, Reply]:
+    """Return the replies in an array by number; an error that is no array is everybody's."""
+    if not answer.body.lstrip().startswith(b"["):
+        refused = _reply(answer)
+        if refused.error == NULL:
+            raise ProtocolError("the answer to a batch is no array")
+        return {call.number: refused for call in calls}
+    try:
+        replies = decode(answer.body, list[Reply])
+    except SpecError as error:
+        raise _nonsense(answer, error) from None
+    return {int(bytes(reply.id)): reply for reply in replies if bytes(reply.id).isdigit()}
+
+
+def _nonsense(answer: Answer, error: SpecError) -> ProtocolError:
+    shown = answer.body[:200].decode("utf-8", "replace").strip()
+    if answer.status != 200:
+        return ProtocolError(f"answered HTTP {answer.status}: {shown}")
+    return ProtocolError(f"the answer is {error}" if shown else "the answer is empty")
