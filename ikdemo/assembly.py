@@ -7,7 +7,6 @@ plugins of their own.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -82,7 +81,6 @@ def run(make: Callable[[Lookup], Plugin], *, name: str, directory: Path | None =
 
     Errors at the start are raised as they are, before anything is served.
     """
-    gc.set_threshold(50_000, 20, 100)  # by default, thousands of instances are looked through every few milliseconds of work
     return asyncio.run(_run(make, name, directory or plugin_dir(), exit_with_stdin))
 
 

@@ -59,7 +59,7 @@ class InstanceSpec(Document, frozen=True):
     attachments: list[Attachment] | None = None
 
 
-class Description(Document, frozen=True):
+class Description(Document, frozen=True, gc=False):  # thousands of them; nothing in one can lead back to it
     """One living instance as its plugin describes it. ``slot`` travels only where it was asked for."""
 
     id: str = ""

@@ -29,7 +29,7 @@ Code = Literal[
 """Why something is not as wanted; machine-readable, stable."""
 
 
-class Seen(Document, frozen=True):
+class Seen(Document, frozen=True, gc=False):  # thousands of them; nothing in one can lead back to it
     """One instance of the group as observed: its tags reduced to what a decision needs."""
 
     id: str
