@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
+from html import escape
 from typing import Any, NamedTuple, ParamSpec
 
 from ..reconcile.plan import sentences
 from ..spi.errors import IkdemoError
 from ..spi.plans import Reason
+from .marks import DISC, GREEN, ORANGE, TRIANGLE, Sign
 
+OK, NOT_YET = Sign("ok", GREEN, DISC), Sign("not yet", ORANGE, TRIANGLE)
 P = ParamSpec("P")
 
 
@@ -20,9 +23,14 @@ class Point(NamedTuple):
     fact: str
     advice: str
 
+    @property
+    def sentence(self) -> str:
+        """The fact, and the advice where it is not true."""
+        return self.fact if self.good else f"{self.fact}. {self.advice[:1].upper()}{self.advice[1:]}"
+
 
 class Check:
-    """The points of one check as text: every line begins with "ok" or "not yet"."""
+    """The points of one check, as text and as HTML: every line begins with "ok" or "not yet"."""
 
     def __init__(self, points: Sequence[Point]) -> None:
         self.points = points
@@ -42,10 +50,13 @@ class Check:
         not yet  5 instances. There are 3: run lab.wait()
         all good: False
         """
-        lines = [
-            f"ok       {p.fact}" if p.good else f"not yet  {p.fact}. {p.advice[:1].upper()}{p.advice[1:]}" for p in self.points
-        ]
+        lines = [f"{'ok' if point.good else 'not yet':7}  {point.sentence}" for point in self.points]
         return "\n".join([*lines, f"all good: {self.good}"])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"{(OK if p.good else NOT_YET).pill()}<span>{escape(p.sentence)}</span>" for p in self.points)
+        grid = "display:grid;grid-template-columns:max-content 1fr;gap:4px 10px;align-items:center"
+        return f'<div style="{grid}">{rows}</div><p>all good: {self.good}</p>'
 
 
 def refused(fact: str, error: IkdemoError) -> Point:
