@@ -78,8 +78,8 @@ def self_healing(lab: Lab, dead: object, alive: object) -> Iterator[Point]:
     since = lab.running_since("group")
     yield Point(since > 0, "the group plugin runs", 'start it: lab.start_plugin("group")')
     if since and recovery.falls:
-        advice = "it runs since before that: kill it, remove two, then start it"
-        yield Point(since > recovery.last.fault, "it was started after they were removed", advice)
+        advice = "it has been running all the time: kill it first, remove two, then start it"
+        yield Point(since > recovery.last.fault, "it was started after that", advice)
     hints = {
         5: "were the two removed while nobody was there to heal? Kill the group plugin first",
         8: "these are all instances of the file plugin. Count those of collabnix: the tags say which group",

@@ -97,7 +97,7 @@ def test_self_healing(five: Lab) -> None:
     five.kill("collabnix", 2)
     five.wait("collabnix")
     said = told(exercises.self_healing(five, 3, 5))
-    assert "It runs since before that: kill it, remove two, then start it" in said
+    assert "It has been running all the time: kill it first, remove two, then start it" in said
     five.kill_plugin("group")
     five.kill("collabnix", 2)
     assert 'the group plugin runs. Start it: lab.start_plugin("group")' in told(exercises.self_healing(five, 3, 5))
