@@ -129,7 +129,8 @@ def test_what_somebody_does_by_hand_is_looked_at_at_once(short_dir: Path) -> Non
     async def story(bench: Bench) -> None:
         kept, moved = bench.living()[:2]
         shutil.copy(kept, bench.files / "instance-copy")
-        await bench.until(lambda: len(bench.living()) == SIZE and bench.plugin.looks > 2)
+        await bench.until(lambda: len(bench.living()) == SIZE)
+        await bench.at_rest()
         edited, text = bench.living()[2], bench.living()[2].read_bytes()
         for content, event in ((text.replace(b'"infrakit.config_sha"', b'"another.tag"'), "drifted"), (text, "converged")):
             before = bench.said.count(event)
