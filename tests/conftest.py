@@ -37,6 +37,8 @@ def desk(short_dir: Path) -> Iterator[Desk]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun in the background: what we start would never hear Ctrl-C
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.environ.get("CI") or os.environ.get("IKDEMO_CI"):
         config.pluginmanager.register(NoSkips())
     if MARK not in os.environ:  # a test run inside a test leaves this to the outer one

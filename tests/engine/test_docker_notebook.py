@@ -96,6 +96,7 @@ def test_containers_are_lost_in_every_way_and_come_back(lab: Lab, web: Servers) 
         assert not visit.whole
         assert ("is silent" in visit.words) == (command == "pause")
         web.wait()
+        lab.wait("collabnix")  # a paused one that is being ended may answer once more
         assert victim not in lab.describe("collabnix").column("instance")
         assert f"FAULT: docker {command} of {victim} in slot 1" in repr(lab.timeline("collabnix", since_fault=True))
     with pytest.raises(IkdemoError, match="There is no docker 'start' here; there are: kill, rm -f, stop, pause"):
