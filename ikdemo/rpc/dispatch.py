@@ -17,6 +17,7 @@ from ..spi.decode import decode, encode
 from ..spi.documents import NULL
 from ..spi.errors import IkdemoError, SpecError
 from ..spi.text import compact, quote
+from .crew import Crew
 from .methods import FINAL, METHODS, PREPARE, PROVISION, Method, holds_text
 from .ring import Ring
 from .strict import check_nesting, check_once
@@ -71,7 +72,7 @@ class Dispatcher:
         """Answer an array: its calls run side by side, the replies stand in their order."""
         if not 1 <= len(calls) <= BATCH:
             return _error(INVALID, f"a batch holds 1 to {BATCH} calls, this one {len(calls)}", NULL) + b"\n"
-        replies = await asyncio.gather(*(self._element(raw) for raw in calls))
+        replies = await Crew(self._element, calls).work()
         wanted = [reply for reply in replies if reply]
         return b"[" + b",".join(wanted) + b"]\n" if wanted else b""
 
