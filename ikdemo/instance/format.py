@@ -5,7 +5,7 @@ Pure; the one place that knows the form. Called by ``directory`` to read and by 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 
 from msgspec import UNSET, UnsetType
@@ -46,30 +46,37 @@ def read(data: bytes) -> Description:
 def write(instance: str, spec: InstanceSpec, slot: str | None = None) -> bytes:
     """Return the file of an instance; raises SpecError when it would be too large to be read again."""
     if len(bytes(spec.properties)) <= LIMIT:
-        text = _layout(instance, spec, slot).encode()
+        tags = None if spec.tags is None else tuple(sorted(spec.tags.items()))
+        attachments = None if spec.attachments is None else tuple(spec.attachments)
+        rest = _rest(bytes(spec.properties), tags, spec.init, spec.logical_id, attachments)
+        members = [f'"ID": {quote(instance)}', rest]
+        if slot is not None:
+            members.append(f'"Slot": {quote(slot)}')
+        text = _lines("{}", members, 2).encode()
         if len(text) <= LIMIT:
             return text
     raise SpecError(f"$.Spec: too large, an instance file holds at most {LIMIT} bytes", path="$.Spec")
 
 
-def _layout(instance: str, spec: InstanceSpec, slot: str | None) -> str:
-    logical_id = "null" if spec.logical_id is None else quote(spec.logical_id)
+@lru_cache(maxsize=8)  # the instances of a group differ in what is not asked for here
+def _rest(
+    properties: bytes,
+    tags: tuple[tuple[str, str], ...] | None,
+    init: str,
+    logical_id: str | None,
+    attachments: tuple[Attachment, ...] | None,
+) -> str:
+    """Lay out the members between the ID and the slot."""
+    called = "null" if logical_id is None else quote(logical_id)
     inner = [
-        f'"Properties": {_properties(bytes(spec.properties))}',
-        f'"Tags": {_map(spec.tags, 6)}',
-        f'"Init": {quote(spec.init)}',
-        f'"LogicalID": {logical_id}',
-        f'"Attachments": {_attachments(spec.attachments)}',
+        f'"Properties": {indent(compact(properties), prefix=" " * 6)}',
+        f'"Tags": {_map(tags, 6)}',
+        f'"Init": {quote(init)}',
+        f'"LogicalID": {called}',
+        f'"Attachments": {_attachments(attachments)}',
     ]
-    members = [
-        f'"ID": {quote(instance)}',
-        f'"LogicalID": {logical_id}',
-        f'"Tags": {_map(spec.tags, 4)}',
-        f'"Spec": {_lines("{}", inner, 4)}',
-    ]
-    if slot is not None:
-        members.append(f'"Slot": {quote(slot)}')
-    return _lines("{}", members, 2)
+    members = [f'"LogicalID": {called}', f'"Tags": {_map(tags, 4)}', f'"Spec": {_lines("{}", inner, 4)}']
+    return f",\n{' ' * 4}".join(members)
 
 
 def _lines(brackets: str, rows: Iterable[str], margin: int) -> str:
@@ -78,19 +85,14 @@ def _lines(brackets: str, rows: Iterable[str], margin: int) -> str:
     return f"{brackets[0]}\n{' ' * (margin + 2)}{inside}\n{' ' * margin}{brackets[1]}" if inside else brackets
 
 
-def _map(tags: Mapping[str, str] | None, margin: int) -> str:
+def _map(tags: Iterable[tuple[str, str]] | None, margin: int) -> str:
     if tags is None:
         return "null"
-    return _lines("{}", (f"{quote(key)}: {quote(tags[key])}" for key in sorted(tags)), margin)
+    return _lines("{}", (f"{quote(key)}: {quote(text)}" for key, text in tags), margin)
 
 
-def _attachments(attachments: list[Attachment] | None) -> str:
+def _attachments(attachments: Iterable[Attachment] | None) -> str:
     if attachments is None:
         return "null"
     rows = (_lines("{}", (f'"ID": {quote(a.id)}', f'"Type": {quote(a.type)}'), 8) for a in attachments)
     return _lines("[]", rows, 6)
-
-
-@lru_cache(maxsize=8)  # the instances of a group share their properties
-def _properties(raw: bytes) -> str:
-    return indent(compact(raw), prefix=" " * 6)

@@ -5,6 +5,8 @@ The only place that knows inotify. Called by ``directory``, which looks at the f
 
 from __future__ import annotations
 
+import os
+import struct
 from typing import NamedTuple
 
 from inotify_simple import INotify, flags
@@ -14,6 +16,13 @@ _ARRIVED = int(flags.MOVED_TO)
 _STALE = int(flags.CLOSE_WRITE | flags.MOVED_FROM | flags.DELETE)
 _MASK = _STALE | int(flags.CREATE | flags.MOVED_TO | flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR)
 _OVERFLOW = int(flags.Q_OVERFLOW)
+_EVENT = struct.Struct("iIII")
+"""The head of an event, as inotify(7) has it: watch, mask, cookie, bytes of the name that follows."""
+_READ, _READS = 2**16, 256
+"""Bytes of one read, and how many there are at most: together as much as any queue of the kernel's holds."""
+_LONGEST = _EVENT.size + 256
+"""Bytes of an event with the longest name there is."""
+_DOT = ord(".")
 
 
 class Notice(NamedTuple):
@@ -42,14 +51,31 @@ class Notices:
         return int(self._inotify.fileno())
 
     def take(self) -> dict[str, Notice] | None:
-        """Return what was noticed, by file name, and forget it; None when there was more than the kernel kept."""
+        """Return what was noticed, by file name, and forget it; None when there was more than the kernel kept.
+
+        Hidden names are left out: nothing of what has one is an instance, and each file is written under one first.
+        """
         noticed: dict[str, int] = {}
-        for event in self._inotify.read(timeout=0):
-            if event.mask & _OVERFLOW:
-                return None
-            if event.name:
-                noticed[event.name] = noticed.get(event.name, 0) | event.mask
+        for _ in range(_READS):
+            data, at = self._read(), 0
+            while at < len(data):
+                _, mask, _, length = _EVENT.unpack_from(data, at)
+                name = at + _EVENT.size
+                at = name + length
+                if mask & _OVERFLOW:
+                    return None
+                if length and data[name] != _DOT:
+                    text = os.fsdecode(data[name:at].rstrip(b"\0"))
+                    noticed[text] = noticed.get(text, 0) | mask
+            if len(data) <= _READ - _LONGEST:  # another one would have had room
+                break
         return {name: Notice(bool(mask & _STALE), bool(mask & _CLOSED), bool(mask & _ARRIVED)) for name, mask in noticed.items()}
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self._inotify.fileno(), _READ)
+        except BlockingIOError:
+            return b""
 
     def close(self) -> None:
         """Stop watching."""

@@ -25,8 +25,8 @@ def escape_html(text: bytes) -> bytes:
     >>> escape_html(b'{"a":"<b>"}')
     b'{"a":"\\u003cb\\u003e"}'
     """
-    for plain, escaped in _HTML:
-        if plain in text:
+    if b"<" in text or b">" in text or b"&" in text or b"\xe2\x80" in text:  # as good as never
+        for plain, escaped in _HTML:
             text = text.replace(plain, escaped)
     return text
 
@@ -37,7 +37,7 @@ def compact(text: bytes) -> bytes:
     >>> compact(b'{ "b": 1.0, "a": [1, 2] }')
     b'{"b":1.0,"a":[1,2]}'
     """
-    if not _COMPACT.fullmatch(text):
+    if not (text.isdigit() or _COMPACT.fullmatch(text)):
         text = _STRING_OR_SPACE.sub(lambda m: m[1] or b"", text)
     return escape_html(text)
 
