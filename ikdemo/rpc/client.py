@@ -20,7 +20,7 @@ from msgspec import Raw, Struct
 from ..spi.decode import decode, encode
 from ..spi.documents import NULL, Document
 from ..spi.errors import OutcomeUnknown, PluginUnavailable, ProtocolError, RemoteFailure, SpecError
-from ..spi.text import compact, quote
+from ..spi.text import compact
 from .discovery import SocketIdentity, check_length, identity
 from .methods import FINAL, holds_text
 from .outbound import Answer, Broken, OutboundConnection
@@ -63,12 +63,11 @@ class Client:
         ProtocolError.
         """
         number = next(self._ids)
-        body = b'{"jsonrpc":"2.0","method":%b,"params":%b,"id":%d}' % (quote(method).encode(), encode(params), number)
+        body = b'{"jsonrpc":"2.0","method":"%b","params":%b,"id":%d}' % (method.encode(), encode(params), number)
         what = f"plugin {self.name}: {method}"
-        call = Call(method, number, body, reads=reads)
+        call = Call(method, number, body, deadline, reads=reads)
         try:
-            async with asyncio.timeout(deadline):
-                reply = await self._together.send(call, batch=batch)
+            reply = await self._together.send(call, batch=batch)
         except ProtocolError as error:
             raise ProtocolError(f"{what}: {error}") from None
         except TimeoutError:

@@ -35,15 +35,19 @@ class Reply(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Call:
-    """One call: its ``body``, in which ``number`` is its ID; ``reads`` if it may be repeated.
+    """One call: its ``body``, in which ``number`` is its ID; ``reads`` if it may be repeated. It ends after ``deadline`` seconds.
 
-    ``sent`` holds the connection that it was sent on, as soon as it was.
+    ``sent`` holds the connection that it was sent on, as soon as it was. What is sent in company has a ``reply`` to wait for,
+    and a ``task`` that will give it one.
     """
 
-    def __init__(self, method: str, number: int, body: bytes, *, reads: bool) -> None:
-        self.method, self.number, self.body, self.reads = method, number, body, reads
+    reply: asyncio.Future[Reply]
+
+    def __init__(self, method: str, number: int, body: bytes, deadline: float, *, reads: bool) -> None:
+        self.method, self.number, self.body, self.deadline, self.reads = method, number, body, deadline, reads
         self.sent: list[OutboundConnection] = []
-        self.reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self.company: list[Call] = [self]
+        self.task: asyncio.Task[dict[int, Reply]] | None = None
 
 
 class Together:
@@ -60,13 +64,27 @@ class Together:
         self._under_way: set[asyncio.Task[dict[int, Reply]]] = set()
 
     async def send(self, call: Call, *, batch: bool) -> Reply:
-        """Send a call, in company if there is any and the plugin takes a ``batch``; raises Broken or ProtocolError."""
+        """Send a call, in company if there is any and the plugin takes a ``batch``.
+
+        Raises TimeoutError after its deadline, Broken or ProtocolError.
+        """
         if not (batch and self._prompt.get(call.method)):
-            return _reply(await self._answer(call.method, call.body, call.reads, call.sent))
+            async with asyncio.timeout(call.deadline):
+                return _reply(await self._answer(call.method, call.body, call.reads, call.sent))
+        loop = asyncio.get_running_loop()
         if not self._waiting:
-            asyncio.get_running_loop().call_soon(self._flush)  # after all that call in this turn of the loop
+            loop.call_soon(self._flush)  # after all that call in this turn of the loop
         self._waiting.setdefault(call.method, []).append(call)
-        return await call.reply
+        call.reply = loop.create_future()
+        timer = loop.call_later(call.deadline, _expire, call.reply)  # a whole asyncio.timeout each would cost more than the call
+        try:
+            return await call.reply
+        except (asyncio.CancelledError, TimeoutError):
+            if call.task is not None and all(other.reply.done() for other in call.company):
+                call.task.cancel()  # nobody waits for the answer
+            raise
+        finally:
+            timer.cancel()
 
     async def _answer(self, method: str, body: bytes, reads: bool, sent: list[OutboundConnection]) -> Answer:
         loop = asyncio.get_running_loop()
@@ -82,29 +100,31 @@ class Together:
         for calls in waiting.values():
             size, company = 0, list[Call]()
             for call in calls:
+                if call.reply.done():
+                    continue  # who made it has gone away
                 if company and (len(company) == MOST or size + len(call.body) > BYTES):
                     self._begin(company)
                     size, company = 0, []
                 size += len(call.body)
                 company.append(call)
-            self._begin(company)
+            if company:
+                self._begin(company)
 
     def _begin(self, calls: list[Call]) -> None:
-        """Send some calls as one; when all their callers have gone away, nobody waits for the answer."""
-        task = asyncio.create_task(self._ask(calls))
+        """Send some calls as one."""
+        sent: list[OutboundConnection] = []
+        task = asyncio.create_task(self._ask(calls, sent))
         self._under_way.add(task)
         task.add_done_callback(lambda _: self._end(task, calls))
         for call in calls:
-            call.reply.add_done_callback(lambda _: all(call.reply.cancelled() for call in calls) and task.cancel())
+            call.sent, call.company, call.task = sent, calls, task
 
-    async def _ask(self, calls: list[Call]) -> dict[int, Reply]:
-        sent: list[OutboundConnection] = []
-        for call in calls:
-            call.sent = sent
+    async def _ask(self, calls: list[Call], sent: list[OutboundConnection]) -> dict[int, Reply]:
+        """Send calls of one method and return their replies by number."""
         first, reads = calls[0], all(call.reads for call in calls)
         if len(calls) == 1:
             return {first.number: _reply(await self._answer(first.method, first.body, reads, sent))}
-        body = b"[%b]" % b",".join(call.body for call in calls)
+        body = b"[%b]" % b",".join([call.body for call in calls])
         return _replies(await self._answer(first.method, body, reads, sent), calls)
 
     def _end(self, task: asyncio.Task[dict[int, Reply]], calls: list[Call]) -> None:
@@ -121,6 +141,11 @@ class Together:
                 call.reply.set_result(reply)
             else:
                 call.reply.set_exception(Broken("the answer says nothing of it"))
+
+
+def _expire(reply: asyncio.Future[Reply]) -> None:
+    if not reply.done():
+        reply.set_exception(TimeoutError())
 
 
 def _reply(answer: Answer) -> Reply:

@@ -250,11 +250,11 @@ def test_a_caller_that_goes_away_takes_nobody_along(short_dir: Path, bounded: An
 
 def test_when_all_callers_have_gone_away_the_connection_ends(short_dir: Path, bounded: Any) -> None:
     async def story() -> None:
-        begun = asyncio.Event()
+        begun, never = asyncio.Event(), asyncio.Event()
 
         async def answer(calls: list[dict[str, Any]]) -> object:
             begun.set()
-            await asyncio.Event().wait()
+            await never.wait()  # held from outside: a task that only waits for itself may be collected
 
         async with against(short_dir, answer) as (client, _):
             waiting = [asyncio.create_task(provision(client, str(n))) for n in range(3)]
