@@ -35,7 +35,7 @@ class Probe:
     """A flavor that checks its instances; ``start_up`` and ``forget_after`` are in seconds."""
 
     interface: Interface = "Flavor"
-    offers = frozenset({"HealthEvents"})
+    offers = frozenset({"HealthEvents", "ConstantPrepare"})
 
     def __init__(self, *, start_up: float = START_UP, forget_after: float = FORGET_AFTER) -> None:
         self._start_up, self._forget_after = start_up, forget_after

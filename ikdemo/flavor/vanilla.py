@@ -21,10 +21,10 @@ class VanillaProperties(Document, frozen=True):
 
 
 class Vanilla:
-    """A flavor for instances that need nothing but their Init; health never changes, so it need not be asked for."""
+    """A flavor for instances that need nothing but their Init; neither their health nor what it prepares ever changes."""
 
     interface: Interface = "Flavor"
-    offers = frozenset({"ConstantHealth"})
+    offers = frozenset({"ConstantHealth", "ConstantPrepare"})
 
     async def validate(self, properties: Raw, allocation: Allocation) -> None:
         """Accept properties of the right types; raises SpecError."""

@@ -65,7 +65,7 @@ class Zookeeper:
     """A flavor for the members of a ZooKeeper ensemble; health never changes, so it need not be asked for."""
 
     interface: Interface = "Flavor"
-    offers = frozenset({"ConstantHealth"})
+    offers = frozenset({"ConstantHealth", "ConstantPrepare"})
 
     async def validate(self, properties: Raw, allocation: Allocation) -> None:
         """Accept members that each have an address of their own; raises SpecError."""

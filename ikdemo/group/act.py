@@ -33,6 +33,7 @@ class Actor:
     ) -> None:
         self._desired, self._properties, self._tell = desired, properties, tell
         self._described = {d.id: d for d in described}
+        self._prepared: dict[str | None, InstanceSpec] = {}
         self._instance: Found[InstancePlugin]
         self._flavor: Found[FlavorPlugin] | IkdemoError
 
@@ -49,18 +50,20 @@ class Actor:
             self._flavor = await lookup.flavor(self._properties.flavor.plugin)
         except IkdemoError as error:
             self._flavor = error
-        gate = asyncio.Semaphore(PARALLEL_ACTIONS)
+        left, outcomes = iter(actions), list[Outcome]()
 
-        async def one(action: Action) -> Outcome | None:
-            async with gate:
+        async def work() -> None:
+            for action in left:
                 if not still_wanted():
-                    return None
+                    return
                 outcome = await self._outcome(action)
                 self._tell(outcome)
-                return outcome
+                outcomes.append(outcome)
 
-        outcomes = await asyncio.gather(*(one(action) for action in actions))
-        return tuple(outcome for outcome in outcomes if outcome is not None)
+        async with asyncio.TaskGroup() as crew:
+            for _ in range(min(PARALLEL_ACTIONS, len(actions))):
+                crew.create_task(work())
+        return tuple(outcomes)
 
     async def _outcome(self, action: Action) -> Outcome:
         try:
@@ -69,16 +72,7 @@ class Actor:
             return _failed(action, error)
 
     async def _provision(self, action: Action) -> Outcome:
-        if isinstance(self._flavor, IkdemoError):
-            raise self._flavor
-        ours = {GROUP_TAG: self._desired.group, SHA_TAG: self._desired.sha}
-        spec = InstanceSpec(self._properties.instance.properties, ours, "", action.logical_id)
-        try:
-            prepared = await self._flavor.plugin.prepare(self._properties.flavor.properties, spec, self._properties.allocation)
-        except OutcomeUnknown as error:  # that of Prepare: no instance was asked for, so none need be waited for
-            raise PluginFailure(str(error)) from None
-        # A flavor's tags must not take an instance out of its group, or it would be made again and again.
-        prepared = msgspec.structs.replace(prepared, tags={**(prepared.tags or {}), **ours})
+        prepared = self._prepared.get(action.logical_id) or await self._prepare(action.logical_id)
         slot = action.slot if "Slots" in self._instance.offers else None
         try:
             instance = await self._instance.plugin.provision(prepared, slot) or ""
@@ -86,6 +80,22 @@ class Actor:
             failed = _failed(action, error)  # not for good at the first word: a machine changes, as when a program is replaced
             return msgspec.structs.replace(failed, terminal=False, futile=failed.terminal)
         return Outcome(action, instance, "" if instance else "the instance plugin gave no ID")
+
+    async def _prepare(self, logical_id: str | None) -> InstanceSpec:
+        """Have the flavor prepare a spec; it is kept for the rest of the pass if the answer would be the same again."""
+        if isinstance(self._flavor, IkdemoError):
+            raise self._flavor
+        ours = {GROUP_TAG: self._desired.group, SHA_TAG: self._desired.sha}
+        spec = InstanceSpec(self._properties.instance.properties, ours, "", logical_id)
+        try:
+            prepared = await self._flavor.plugin.prepare(self._properties.flavor.properties, spec, self._properties.allocation)
+        except OutcomeUnknown as error:  # that of Prepare: no instance was asked for, so none need be waited for
+            raise PluginFailure(str(error)) from None
+        # A flavor's tags must not take an instance out of its group, or it would be made again and again.
+        prepared = msgspec.structs.replace(prepared, tags={**(prepared.tags or {}), **ours})
+        if "ConstantPrepare" in self._flavor.offers:
+            self._prepared[logical_id] = prepared
+        return prepared
 
     async def _destroy(self, action: Action) -> Outcome:
         await self._drain(action)

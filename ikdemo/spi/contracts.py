@@ -2,9 +2,10 @@
 
 A plugin is any object with these methods; nothing is inherited. It says what it is in ``interface`` and which extensions
 it has in ``offers`` ("Slots": provision is idempotent on (group, slot); "ConstantHealth": health never changes, do not ask;
-"HealthEvents": each change of health is emitted, and only after several looks; "Logs": what instances print is kept, see
-``Logging``). One that needs a beginning and an end also has ``start(emit)`` and ``stop()``. Errors are those of ``errors``:
-``SpecError`` for a document, ``PluginFailure`` for everything else a plugin refuses.
+"ConstantPrepare": the same question to prepare always has the same answer, do not ask again; "HealthEvents": each change of
+health is emitted, and only after several looks; "Logs": what instances print is kept, see ``Logging``). One that needs a
+beginning and an end also has ``start(emit)`` and ``stop()``. Errors are those of ``errors``: ``SpecError`` for a document,
+``PluginFailure`` for everything else a plugin refuses.
 """
 
 from __future__ import annotations
