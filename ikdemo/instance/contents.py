@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from .. import disk
+from ..spi.documents import Description
 from ..spi.errors import CorruptState, SpecError
 from ..spi.events import Emit, Event
 from . import format
@@ -36,6 +37,7 @@ class Contents:
         self._emit = emit
         self._skipped: dict[str, tuple[Stamp, str]] = {}
         self._news: list[str] = []
+        self._shared_tags: dict[str, dict[str, str]] = {}
 
     def compare(self, directory: int, noticed: dict[str, Notice], quietly: bool = False) -> None:
         """Look at every name there is and was; only what was touched is read. ``quietly``: what is found is no news."""
@@ -58,7 +60,7 @@ class Contents:
             if known == stamp(there) and not (notice is not None and notice.stale):
                 return
             data, there = disk.read_regular(directory, name, format.LIMIT)
-            self._accept(Entry(name, stamp(there), format.read(data)), old, quietly)
+            self._accept(Entry(name, stamp(there), self.read(data)), old, quietly)
         except FileNotFoundError:
             self._skipped.pop(name, None)
             self._lose(name, "its file vanished")
@@ -67,6 +69,10 @@ class Contents:
         except (CorruptState, SpecError) as error:
             if not _is_half_written(there, notice, old):
                 self._skip(name, stamp(there), str(error))
+
+    def read(self, data: bytes) -> Description:
+        """Return the description in the text of an instance file; raises SpecError."""
+        return format.read(data, self._shared_tags)
 
     def add(self, entry: Entry) -> None:
         """Note an instance whose file was just written."""

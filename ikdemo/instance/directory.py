@@ -11,18 +11,20 @@ import asyncio
 import logging
 import os
 import time
+from math import inf
 from pathlib import Path
 
 from .. import disk
 from ..spi.errors import IkdemoError, PluginFailure
 from ..spi.events import Emit
-from . import format
 from .contents import Contents, stamp
 from .index import Entry, Index
-from .watch import Notices
+from .watch import Notice, Notices
 
 COMPARE = 10.0
 """Seconds after which everything is compared again, notices or not."""
+COMPARE_SHARE = 500
+"""But no sooner than after so many times as long as it took: comparing is not what a large directory is for."""
 LOOK_AGAIN = 1.0
 """Seconds between two looks for a directory that vanished."""
 
@@ -37,7 +39,7 @@ class Directory:
         self._contents = Contents(path, emit)
         self._lease: disk.Lease | None = None
         self._notices: Notices | None = None
-        self._compared = 0.0
+        self._compared = self._took = 0.0
         self._warned = False
         self._look_again: asyncio.TimerHandle | None = None
 
@@ -83,14 +85,14 @@ class Directory:
             else:
                 self._catch_up(self._lease.fd)
         except IkdemoError:
-            self._compared = -COMPARE  # what was half applied is compared as a whole next time
+            self._compared = -inf  # what was half applied is compared as a whole next time
             raise
         finally:
             self._contents.tell_news()
 
     def add(self, name: str, data: bytes) -> None:
         """Write an instance file; killed half-way leaves none. Raises PluginFailure, and SpecError for what is no such file."""
-        description = format.read(data)
+        description = self._contents.read(data)
         written = disk.write_atomic(self._fd, name, data)
         self._contents.add(Entry(name, stamp(written), description))
 
@@ -114,11 +116,10 @@ class Directory:
             disk.clear_leftovers(self._lease.fd)
             disk.check_writable(self._lease.fd)
             self._watch(self._lease.fd)
-            self._contents.compare(self._lease.fd, {}, quietly)
+            self._compare(self._lease.fd, {}, quietly)
         except BaseException:
             self.close()
             raise
-        self._compared = time.monotonic()
 
     def _let_go(self) -> None:
         """The directory is not where it was: what was in it is unknown from now on, so nothing in the index is forgotten."""
@@ -129,12 +130,17 @@ class Directory:
     def _catch_up(self, directory: int) -> None:
         """Look where the kernel noticed something, or everywhere: if it notices nothing, lost notices, or it is time."""
         noticed = self._notices.take() if self._notices is not None else None
-        if noticed is None or time.monotonic() - self._compared > COMPARE:
-            self._contents.compare(directory, noticed or {})
-            self._compared = time.monotonic()
+        if noticed is None or time.monotonic() - self._compared > max(COMPARE, COMPARE_SHARE * self._took):
+            self._compare(directory, noticed or {})
             return
         for name, notice in noticed.items():
             self._contents.look(directory, name, notice)
+
+    def _compare(self, directory: int, noticed: dict[str, Notice], quietly: bool = False) -> None:
+        began = time.monotonic()
+        self._contents.compare(directory, noticed, quietly)
+        self._compared = time.monotonic()
+        self._took = self._compared - began
 
     def _watch(self, directory: int) -> None:
         try:

@@ -93,7 +93,10 @@ class FileInstances:
 
     async def describe_instances(self, tags: Mapping[str, str], slots: bool = False) -> list[Description]:
         """Return the instances that carry all ``tags``, in the order of their file names."""
-        entries = [entry for entry in self._attended().index if carries(entry.description.tags, tags)]
+        index = self._attended().index
+        among = index.of_group(tags[GROUP_TAG]) if GROUP_TAG in tags else iter(index)
+        others = {key: value for key, value in tags.items() if key != GROUP_TAG}
+        entries = [entry for entry in among if carries(entry.description.tags, others)] if others else list(among)
         if slots:
             return [entry.description for entry in entries]
         return [replace(entry.description, slot=UNSET) if entry.slot else entry.description for entry in entries]

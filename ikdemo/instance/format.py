@@ -11,12 +11,14 @@ from functools import lru_cache
 from msgspec import UNSET, UnsetType
 
 from ..spi.decode import decode
-from ..spi.documents import Attachment, Description, Document, InstanceSpec
+from ..spi.documents import GROUP_TAG, Attachment, Description, Document, InstanceSpec
 from ..spi.errors import SpecError
 from ..spi.text import compact, indent, quote
 
 LIMIT = 2**20
 """Largest file, in bytes, that is written or read."""
+MOST_SHARED = 1000
+"""Groups whose tags are held once for all their instances."""
 
 
 class Content(Document, frozen=True):
@@ -29,10 +31,11 @@ class Content(Document, frozen=True):
     slot: str | UnsetType = UNSET
 
 
-def read(data: bytes) -> Description:
+def read(data: bytes, shared: dict[str, dict[str, str]] | None = None) -> Description:
     """Return the description in a file, its slot included; raises SpecError.
 
-    As in InfraKit any JSON object counts, and ``null`` does: what it lacks is empty.
+    As in InfraKit any JSON object counts, and ``null`` does: what it lacks is empty. Tags that are equal to those which
+    ``shared`` holds for their group are those, and others take their place: a thousand copies take long to look through.
 
     >>> read(b'{"id": "instance-1", "Tags": {"tier": "web"}, "Colour": "red"}').tags
     {'tier': 'web'}
@@ -40,7 +43,15 @@ def read(data: bytes) -> Description:
     if data.strip() == b"null":
         return Description()
     content = decode(data, Content)
-    return Description(content.id, content.logical_id, content.tags, content.slot)
+    tags = content.tags
+    if tags is not None and shared is not None:
+        group = tags.get(GROUP_TAG, "")
+        known = shared.get(group)
+        if known == tags:
+            tags = known
+        elif len(shared) < MOST_SHARED or known is not None:
+            shared[group] = tags
+    return Description(content.id, content.logical_id, tags, content.slot)
 
 
 def write(instance: str, spec: InstanceSpec, slot: str | None = None) -> bytes:

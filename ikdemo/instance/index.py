@@ -5,14 +5,13 @@ Pure bookkeeping: knows neither files nor events. ``directory`` keeps it equal t
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from msgspec import UNSET
 
 from ..spi.documents import GROUP_TAG, Description
 
-K = TypeVar("K", bound=Hashable)
 Stamp = tuple[int, int, int]
 """What tells whether a file was touched: inode, time of modification in nanoseconds, size in bytes."""
 
@@ -36,19 +35,29 @@ class Entry(NamedTuple):
 
 
 class Index:
-    """Entries under their file names. More than one may have the same ID or place: files can be copied."""
+    """Entries under their file names. More than one may have the same ID or place: files can be copied.
+
+    ``_renamed`` has only the files that do not bear their instance's ID as their name, which are few.
+    """
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
-        self._ids: dict[str, set[str]] = {}
-        self._places: dict[tuple[str, str], set[str]] = {}
-        self._order: list[str] | None = []
+        self._renamed: dict[str, list[str]] = {}
+        self._groups: dict[str, dict[str, list[str]]] = {}
+        self._orders: dict[str | None, list[str]] = {}
 
     def __iter__(self) -> Iterator[Entry]:
         """Yield the entries in the order of their file names."""
-        if self._order is None:
-            self._order = sorted(self._entries)
-        return map(self._entries.__getitem__, self._order)
+        return self._in_order(None, self._entries)
+
+    def of_group(self, group: str) -> Iterator[Entry]:
+        """Yield the entries of a group in the order of their file names."""
+        return self._in_order(group, (name for names in self._groups.get(group, {}).values() for name in names))
+
+    def _in_order(self, whose: str | None, names: Iterable[str]) -> Iterator[Entry]:
+        if whose not in self._orders:
+            self._orders[whose] = sorted(names)
+        return map(self._entries.__getitem__, self._orders[whose])
 
     def get(self, name: str) -> Entry | None:
         """Return the entry of a file name."""
@@ -60,33 +69,44 @@ class Index:
 
     def of_id(self, instance: str) -> list[Entry]:
         """Return the entries of an instance: copies first, the file that bears its name last."""
-        names = sorted(self._ids.get(instance, ()), key=lambda name: (name == instance, name))
-        return [self._entries[name] for name in names]
+        found = [self._entries[name] for name in sorted(self._renamed.get(instance, ()))]
+        own = self._entries.get(instance)
+        return [*found, own] if own is not None and own.description.id == instance else found
 
     def at(self, group: str, slot: str) -> Entry | None:
         """Return who sits in a slot: of several the one whose file name comes first."""
-        names = self._places.get((group, slot))
+        names = self._groups.get(group, {}).get(slot)
         return self._entries[min(names)] if names else None
 
     def put(self, entry: Entry) -> None:
         """Add an entry, or replace the one of the same file name."""
         self.drop(entry.name)
-        self._order = None
-        self._entries[entry.name] = entry
-        self._ids.setdefault(entry.description.id, set()).add(entry.name)
-        self._places.setdefault((entry.group, entry.slot), set()).add(entry.name)
+        name, instance, group = entry.name, entry.description.id, entry.group
+        self._entries[name] = entry
+        if name != instance:
+            self._renamed.setdefault(instance, []).append(name)
+        self._groups.setdefault(group, {}).setdefault(entry.slot, []).append(name)
+        self._forget_order(group)
 
     def drop(self, name: str) -> Entry | None:
         """Remove the entry of a file name and return it, if there was one."""
         entry = self._entries.pop(name, None)
         if entry is not None:
-            self._order = None
-            _take_out(self._ids, entry.description.id, name)
-            _take_out(self._places, (entry.group, entry.slot), name)
+            instance, group = entry.description.id, entry.group
+            if name != instance:
+                _take_out(self._renamed, instance, name)
+            _take_out(self._groups[group], entry.slot, name)
+            if not self._groups[group]:
+                del self._groups[group]
+            self._forget_order(group)
         return entry
 
+    def _forget_order(self, group: str) -> None:
+        self._orders.pop(None, None)
+        self._orders.pop(group, None)
 
-def _take_out(names: dict[K, set[str]], key: K, name: str) -> None:
-    names[key].discard(name)
+
+def _take_out(names: dict[str, list[str]], key: str, name: str) -> None:
+    names[key].remove(name)
     if not names[key]:
         del names[key]

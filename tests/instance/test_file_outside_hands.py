@@ -235,6 +235,7 @@ def test_what_the_kernel_does_not_notice_is_found_by_comparing(
             await heard.next("provisioned")
             elsewhere.write_text(content("instance-1", tier="other"))
             monkeypatch.setattr(directory, "COMPARE", 0.0)
+            monkeypatch.setattr(directory, "COMPARE_SHARE", 0)
             assert [d.tags for d in await plugin.describe_instances({})] == [{GROUP_TAG: "g", "tier": "other"}]
 
     asyncio.run(story())
