@@ -87,7 +87,10 @@ class OutboundConnection(asyncio.Protocol):
         self._answer = self._loop.create_future()
         head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
         self._transport.write(head + body)
-        return await self._answer
+        try:
+            return await self._answer
+        finally:
+            self._answer, self._body = None, []  # an answer may be large, and this connection idle for long
 
     def data_received(self, data: bytes) -> None:
         if self._answer is None or self._answer.done():
