@@ -16,7 +16,7 @@ help:
 	@echo "make lab          open the first notebook in JupyterLab (LAB_ARGS=--no-browser for a machine without a screen)"
 	@echo "make test         run the checks and every test (TEST_ARGS='-k heal' for some of them)"
 	@echo "make check        style, types and import floors only"
-	@echo "make bench        measure how long healing takes on this machine"
+	@echo "make bench        measure how fast it is on this machine, beside floors and targets"
 	@echo "make soak         kill instances and plugins for an hour (SOAK_ARGS='--minutes 5'), then run the long forms of the tests"
 	@echo "make install      create $(VENV) and install everything there; the others do it themselves"
 	@echo "make constraints  renew the pinned versions"
@@ -46,7 +46,7 @@ check: install
 	$(BIN)/lint-imports
 
 bench: install
-	$(BIN)/python -m benchmarks.heal $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 soak: install
 	$(BIN)/python -m benchmarks.soak $(SOAK_ARGS)
