@@ -10,7 +10,7 @@ import json
 import sys
 
 from . import table
-from .bench import bench
+from .bench import bench, infrakit_programs
 from .figures import kept
 from .report import about, arguments, heading
 from .rows import ROWS
@@ -25,7 +25,7 @@ def main() -> None:
     given = parser.parse_args()
     facts = {"kind": "bench", **about(given.seed), "quick": given.quick}
     figures = []
-    with bench(given.seed, quick=given.quick) as run:
+    with bench(given.seed, infrakit_programs(), quick=given.quick) as run:
         facts["infrakit"] = run.version()
         for row in ROWS:
             if given.only is None or row.name in given.only:

@@ -153,13 +153,18 @@ def thawed(frozen: Trio, work: Callable[[Trio], float]) -> float:
         frozen.freeze()
 
 
+def infrakit_programs() -> Path | None:
+    """Return the folder of InfraKit's programs that the environment names."""
+    named = os.environ.get("INFRAKIT_BIN")
+    return Path(named).absolute() if named else None
+
+
 @contextmanager
-def bench(seed: int, *, quick: bool = False) -> Iterator[Bench]:
+def bench(seed: int, infrakit: Path | None = None, *, quick: bool) -> Iterator[Bench]:
     """Give a run in a directory on tmpfs where there is one (a disk's file system would be measured otherwise)."""
     memory = Path("/dev/shm")
     root = Path(tempfile.mkdtemp(prefix="ikb-", dir=memory if os.access(memory, os.W_OK) else None))
-    named = os.environ.get("INFRAKIT_BIN")
     try:
-        yield Bench(root, seed, Path(named).absolute() if named else None, quick=quick)
+        yield Bench(root, seed, infrakit, quick=quick)
     finally:
         shutil.rmtree(root)
