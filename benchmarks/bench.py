@@ -21,6 +21,8 @@ from .trio import GROUP, Trio, trio
 
 POLL = 10.0
 """Seconds between two looks of a group plugin, InfraKit's and ours: the default of both."""
+PROGRAMS = ("infrakit", "infrakit-group-default", "infrakit-instance-file", "infrakit-flavor-vanilla")
+"""What is asked of a folder of InfraKit's programs."""
 QUICK_POLL, QUICK_SIZE, QUICK_ROUNDS = 1.0, 10, 2
 
 
@@ -98,7 +100,8 @@ class Bench:
         if self.infrakit is None:
             return None
         told = subprocess.run(self.theirs("infrakit", "version"), capture_output=True, text=True, check=True).stdout
-        return next(line.partition(":")[2].strip() for line in told.splitlines() if line.startswith("Version"))
+        lines = (line.partition(":")[2].strip() for line in told.splitlines() if line.startswith("Version"))
+        return next(lines, "of no known version")
 
     @contextmanager
     def trio(self, programs: Mapping[str, Sequence[str]] | None = None, poll: float = 0.0) -> Iterator[Trio]:
@@ -154,9 +157,14 @@ def thawed(frozen: Trio, work: Callable[[Trio], float]) -> float:
 
 
 def infrakit_programs() -> Path | None:
-    """Return the folder of InfraKit's programs that the environment names."""
+    """Return the folder of InfraKit's programs that the environment names, having seen that all are there."""
     named = os.environ.get("INFRAKIT_BIN")
-    return Path(named).absolute() if named else None
+    if not named:
+        return None
+    folder = Path(named).absolute()
+    if missing := [program for program in PROGRAMS if not os.access(folder / program, os.X_OK)]:
+        raise SystemExit(f"INFRAKIT_BIN: {folder} has no {' and no '.join(missing)}")
+    return folder
 
 
 @contextmanager

@@ -39,14 +39,15 @@ class Turns(selectors.EpollSelector):
         return ready
 
 
-def tell(number: int, frame: object) -> None:
-    """Print the longest turn, and begin anew."""
+def tell(number: int = signal.SIGUSR1, frame: object = None) -> None:
+    """Print the longest turn, and begin anew; a signal brings two arguments."""
     print(json.dumps({"longest": Turns.longest, "work": Turns.work}), flush=True)
     Turns.longest = Turns.work = 0.0
 
 
 async def tick() -> None:
-    """Have nothing to do, until standard input ends."""
+    """Have nothing to do, until standard input ends; say so once, when it can be asked."""
+    tell()
     ended = asyncio.Event()
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ended.set)
     while not ended.is_set():  # noqa: ASYNC110  turns are what is wanted

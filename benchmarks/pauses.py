@@ -65,6 +65,7 @@ def _listened(bench: Bench) -> Iterator[tuple[Trio, Processes]]:
     """Run three plugins and a bare loop whose heartbeat can be asked for."""
     bare = subprocess.Popen([sys.executable, "-m", HEARTBEAT, "bare"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
+        _hear(bare)
         with bench.trio(bench.programs(partial(through, HEARTBEAT))) as trio:
             trio.rest()
             yield trio, {**trio.processes, "bare": bare}
@@ -83,8 +84,8 @@ def _rounds(rounds: int, asked: Processes, work: Callable[[], None], afterwards:
         found.ours.append(told["group"]["longest"])
         found.floor.append(told["bare"]["longest"])
         for name in ("group", "instance-file", "flavor-vanilla"):
-            heard.setdefault(f"{name}, longest", []).append(told[name]["longest"])
-            heard.setdefault(f"{name}, processor time in it", []).append(told[name]["work"])
+            heard.setdefault(f"{name}", []).append(told[name]["longest"])
+            heard.setdefault(f"{name}, of which at work", []).append(told[name]["work"])
         if afterwards is not None:
             afterwards()
     found.parts = {name: max(values) for name, values in heard.items()}
@@ -94,6 +95,10 @@ def _rounds(rounds: int, asked: Processes, work: Callable[[], None], afterwards:
 def _ask(process: subprocess.Popen[bytes]) -> dict[str, float]:
     """Return the longest turn of a process since it was last asked, in seconds."""
     process.send_signal(signal.SIGUSR1)
+    return _hear(process)
+
+
+def _hear(process: subprocess.Popen[bytes]) -> dict[str, float]:
     if process.stdout is None:
         raise SystemExit("a heartbeat cannot be heard")
     told: dict[str, float] = json.loads(process.stdout.readline())

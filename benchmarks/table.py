@@ -82,7 +82,7 @@ def notes(figures: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def parts(row: Mapping[str, Any]) -> str:
     """Say what belongs to a figure: the most that was seen of each."""
-    return ", ".join(f"{name} {number(value)} {row['unit']}" for name, value in row["parts"].items())
+    return "; ".join(f"{name} {number(value)} {row['unit']}" for name, value in row["parts"].items())
 
 
 def _lettered(figures: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], str]]:
