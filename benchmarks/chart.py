@@ -119,13 +119,11 @@ def _draw_curve(axes: Axes, one: words.Curve, unit: str) -> None:
         axes.annotate(number(value), (size, value), (0, 6), textcoords="offset points", ha="center", fontsize=8)
     if one.bend is not None:
         axes.axvline(one.bend, color=VERMILION, linestyle=(0, (4, 3)), linewidth=1)
-        said = f"from {one.bend:,} on\nabove {words.FACTOR:g} times the least "
-        axes.text(
-            one.bend, 0.04, said, transform=axes.get_xaxis_transform(), ha="right", va="bottom", fontsize=8, color=VERMILION
-        )
+        said = f"from {one.bend:,} on \nabove {words.FACTOR:g} times the least{'' if one.each is one.ours else ' per instance'} "
+        axes.text(one.bend, 0.96, said, transform=axes.get_xaxis_transform(), ha="right", va="top", fontsize=8, color=VERMILION)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xticks(one.sizes, [f"{size:,}" for size in one.sizes])
+    axes.set_xticks(one.sizes, [f"{size:,}".replace(",000", "k") for size in one.sizes])
     axes.yaxis.set_major_formatter("{x:g}")
     axes.minorticks_off()
     axes.margins(x=0.08, y=0.2)

@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -156,9 +157,12 @@ def trio(root: Path, programs: Mapping[str, Sequence[str]], dice: random.Random,
     """Run three plugins in a new directory, to which ``{root}`` in their commands leads; all is gone afterwards."""
     for folder in (root, root / "p", root / "i"):
         folder.mkdir(mode=0o700)
-    with plugins(root, programs) as processes:
-        made = Trio(root, processes, dice, poll)
-        try:
-            yield made
-        finally:
-            made.close()
+    try:
+        with plugins(root, programs) as processes:
+            made = Trio(root, processes, dice, poll)
+            try:
+                yield made
+            finally:
+                made.close()
+    finally:
+        shutil.rmtree(root)  # ten thousand files on tmpfs are memory

@@ -11,16 +11,20 @@ from typing import Any, NamedTuple
 from .table import number
 
 FACTOR = 1.5
-"""Cost has stopped being linear where an instance costs so many times the least; and healing, being constant."""
+"""Cost has stopped being linear where an instance costs so many times the least, and healing has stopped being constant."""
 
 
 class Held(NamedTuple):
-    """One figure and the target that it is held to, in the row's unit; ``floor`` and ``infrakit`` where they are known."""
+    """One figure and the target that it is held to, in the row's unit; ``floor`` and ``infrakit`` where they are known.
+
+    ``limit``: the target as it was set, or as the ratio to the floor makes it.
+    """
 
     what: str
     unit: str
     value: float
     target: float
+    limit: str
     met: bool
     floor: float | None
     infrakit: float | None
@@ -29,11 +33,6 @@ class Held(NamedTuple):
     def label(self) -> str:
         """The figure beside its target."""
         return f"{number(self.value)} of {self.limit} {self.unit}{'' if self.met else ', missed'}"
-
-    @property
-    def limit(self) -> str:
-        """The target as it was set, or as the ratio to the floor makes it."""
-        return f"{self.target:g}" if self.target == round(self.target, 2) else number(self.target)
 
 
 def held(figures: Sequence[Mapping[str, Any]]) -> list[Held]:
@@ -50,6 +49,7 @@ def held(figures: Sequence[Mapping[str, Any]]) -> list[Held]:
                     row["unit"],
                     row["ours"][figure],
                     limit * floor if name == "ratio" else limit,
+                    number(limit * floor) if name == "ratio" else f"{limit:g}",
                     row["met"][name],
                     floor if figure != "p99" and floor else None,
                     None if peer is None else peer[figure],
@@ -89,6 +89,12 @@ class Curve(NamedTuple):
     each: list[float]
 
     @property
+    def steady(self) -> int:
+        """The first size from which on the cost stays within ``FACTOR`` times the least, where it does so to the end."""
+        dear = [size for size, cost in zip(self.sizes, self.each, strict=True) if cost > FACTOR * min(self.each)]
+        return next(size for size in self.sizes if not dear or size > dear[-1])
+
+    @property
     def bend(self) -> int | None:
         """The first size, beyond the cheapest, from which on the cost is ``FACTOR`` times the least; None if it stays below."""
         cheapest = self.each.index(min(self.each))
@@ -115,16 +121,16 @@ def of_scale(figures: Sequence[Mapping[str, Any]]) -> str:
         (
             f"Three charts of cost over the number of instances, from {first} to {last}, each above its floor.",
             f"To converge costs {number(converge.ours[0])} µs an instance at {first} and {number(converge.ours[-1])} at {last};",
-            f"{_bent(converge, 'that is linear', 'an instance costs')}.",
+            f"{_bent(converge, 'an instance costs')}.",
             f"To heal one takes {number(heal.ours[0])} ms at {first} and {number(heal.ours[-1])} ms at {last};",
-            f"{_bent(heal, 'that hardly grows', 'it takes')}.",
+            f"{_bent(heal, 'it takes')}.",
             f"To describe all takes {number(describe.ours[0])} ms at {first} and {number(describe.ours[-1])} ms at {last};",
-            f"{_bent(describe, 'that is linear', 'an instance costs')}.",
+            f"{_bent(describe, 'an instance costs')}.",
         )
     )
 
 
-def _bent(one: Curve, straight: str, otherwise: str) -> str:
+def _bent(one: Curve, costs: str) -> str:
     if one.bend is None:
-        return f"beyond {one.sizes[one.each.index(min(one.each))]:,} instances {straight}"
-    return f"from {one.bend:,} instances on {otherwise} more than {FACTOR:g} times the least"
+        return f"from {one.steady:,} instances on {costs} at most {FACTOR:g} times the least"
+    return f"from {one.bend:,} instances on {costs} more than {FACTOR:g} times the least"

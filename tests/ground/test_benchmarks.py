@@ -124,13 +124,12 @@ def made_scale() -> dict[str, Any]:
 SAID = {
     "bench": [
         "2 of 3 targets are met",
-        "Missed: converge 1,000 (90.0 ms, target 60)",
+        "Missed: converge 1,000 (90.0 ms, target 60.0)",
         "heal 1 of 5: 4,300 ms where ours need 2.00",
     ],
     "scale": [
         "from 1,000 instances on an instance costs more than 1.5 times the least",
-        "that hardly grows",
-        "2.00 ms at 1,000; beyond",
+        "2.00 ms at 1,000; from 10 instances on it takes at most 1.5 times the least",
     ],
 }
 
