@@ -1,4 +1,4 @@
-# One command each; every target first sets up what it needs.   make lab | test | check | bench | soak | install | constraints | clean
+# One command each; every target first sets up what it needs.   make lab | test | check | bench | bench-pictures | soak | install | constraints | clean
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -10,17 +10,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: help install lab test check bench soak constraints clean
+.PHONY: help install lab test check bench bench-pictures soak constraints clean
 
 help:
-	@echo "make lab          open the first notebook in JupyterLab (LAB_ARGS=--no-browser for a machine without a screen)"
-	@echo "make test         run the checks and every test (TEST_ARGS='-k heal' for some of them)"
-	@echo "make check        style, types and import floors only"
-	@echo "make bench        measure how long healing takes on this machine"
-	@echo "make soak         kill instances and plugins for an hour (SOAK_ARGS='--minutes 5'), then run the long forms of the tests"
-	@echo "make install      create $(VENV) and install everything there; the others do it themselves"
-	@echo "make constraints  renew the pinned versions"
-	@echo "make clean        remove $(VENV) and every cache"
+	@echo "make lab            open the first notebook in JupyterLab (LAB_ARGS=--no-browser for a machine without a screen)"
+	@echo "make test           run the checks and every test (TEST_ARGS='-k heal' for some of them)"
+	@echo "make check          style, types and import floors only"
+	@echo "make bench          measure how fast it is on this machine, beside floors and targets"
+	@echo "make bench-pictures draw the latest figures that are kept, and write them into the README and docs/performance.md"
+	@echo "make soak           kill instances and plugins for an hour (SOAK_ARGS='--minutes 5'), then run the long forms of the tests"
+	@echo "make install        create $(VENV) and install everything there; the others do it themselves"
+	@echo "make constraints    renew the pinned versions"
+	@echo "make clean          remove $(VENV) and every cache"
 
 install: $(STAMP)
 
@@ -46,7 +47,10 @@ check: install
 	$(BIN)/lint-imports
 
 bench: install
-	$(BIN)/python -m benchmarks.heal $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+bench-pictures: install
+	$(BIN)/python -m benchmarks.pages
 
 soak: install
 	$(BIN)/python -m benchmarks.soak $(SOAK_ARGS)

@@ -30,7 +30,7 @@ import docker
 from ikdemo.lab.containers.peers import LABEL, RestartPolicyAlways, SwarmService
 
 from .healers import COMMAND, BareLoop, Healer, OurGroup, swarm_mode
-from .plugins import PATIENCE, plugins
+from .plugins import PATIENCE, ours, plugins
 from .report import Timing, arguments, publish
 
 ROUNDS = {1: 20, 10: 8, 50: 3}
@@ -43,9 +43,9 @@ OF_AGE = 1.5
 GIVE_UP = 20.0
 """Seconds after which a lost container is never replaced."""
 PROGRAMS = {
-    "instance-docker": ["ikdemo-instance-docker", "--dir", "{root}/i", "--grace", "0s"],
-    "flavor-vanilla": ["infrakit-flavor-vanilla"],
-    "group": ["infrakit-group-default"],
+    "instance-docker": ours("ikdemo-instance-docker", "--dir", "{root}/i", "--grace", "0s"),
+    "flavor-vanilla": ours("infrakit-flavor-vanilla"),
+    "group": ours("infrakit-group-default"),
 }
 
 

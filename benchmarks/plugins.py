@@ -1,15 +1,17 @@
 """Plugin programs for a measurement: started as processes in a directory of their own, all ended afterwards.
 
-Called by ``heal``, ``processes`` and ``containers``.
+Whose programs are run, ours or InfraKit's, is said by the commands that ``ours``, ``theirs`` and ``through`` make. Called by
+every benchmark that needs plugins.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,46 +19,61 @@ PATIENCE = 60.0
 """Seconds after which a wait has failed."""
 
 
+def ours(*words: str) -> list[str]:
+    """Return the command of one of our programs, which ends with the benchmark, however that ends."""
+    return through("ikdemo", *words)
+
+
+def theirs(folder: Path, *words: str) -> list[str]:
+    """Return the command of a program in a folder; it need not know more than InfraKit v0.1.0 does."""
+    return [str(folder / words[0]), *words[1:]]
+
+
+def through(module: str, *words: str) -> list[str]:
+    """Return the command of one of our programs run by a Python module."""
+    return [sys.executable, "-m", module, *words, "--exit-with-stdin"]
+
+
+def environment(directory: Path) -> dict[str, str]:
+    """Return the environment of a program whose sockets are in a directory."""
+    return {**os.environ, "INFRAKIT_PLUGINS_DIR": str(directory)}
+
+
 @contextmanager
-def plugins(root: Path, programs: Mapping[str, Sequence[str]]) -> Iterator[None]:
+def plugins(root: Path, programs: Mapping[str, Sequence[str]]) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
     """Run plugin programs by the names they get, with their sockets in ``root/p``; afterwards none is left.
 
     ``{root}`` in an argument stands for the directory.
     """
-    started = []
+    started = {}
     with (root / "log").open("wb") as log:
         try:
             for name, command in programs.items():
-                process = subprocess.Popen(
-                    [
-                        sys.executable,
-                        "-m",
-                        "ikdemo",
-                        *(word.format(root=root) for word in command),
-                        "--name",
-                        name,
-                        "--exit-with-stdin",
-                    ],
-                    env={**os.environ, "INFRAKIT_PLUGINS_DIR": str(root / "p")},
+                started[name] = subprocess.Popen(
+                    [*(word.format(root=root) for word in command), "--name", name],
+                    env=environment(root / "p"),
                     stdin=subprocess.PIPE,
-                    stdout=log,
+                    stdout=subprocess.PIPE,
                     stderr=log,
                 )
-                started.append(process)
             wait_until(lambda: all((root / "p" / name).is_socket() for name in programs), root / "log")
-            yield
+            yield started
         finally:
-            for process in started:
-                stop(process)
+            stop(started.values())
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End the input of a plugin, which ends the plugin; kill it if that does not."""
-    try:
-        process.communicate(timeout=PATIENCE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def stop(processes: Iterable[subprocess.Popen[bytes]]) -> None:
+    """Ask programs to end, wake those that are frozen, and kill what does not end."""
+    running = list(processes)
+    for process in running:
+        process.terminate()
+        process.send_signal(signal.SIGCONT)
+    for process in running:
+        try:
+            process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
 
 
 def wait_until(condition: Callable[[], bool], log: Path) -> None:
@@ -65,4 +82,4 @@ def wait_until(condition: Callable[[], bool], log: Path) -> None:
     while not condition():
         if time.monotonic() > until:
             raise SystemExit(f"the plugins did not start: {log.read_text()}")
-        time.sleep(0.01)
+        time.sleep(0.001)

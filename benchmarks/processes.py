@@ -32,7 +32,7 @@ from ikdemo.rpc.proxies import GroupClient
 from ikdemo.spi.decode import decode
 from ikdemo.spi.documents import GroupSpec
 
-from .plugins import PATIENCE, plugins
+from .plugins import PATIENCE, ours, plugins
 from .report import Timing, arguments, publish
 
 ROUNDS = {1: 40, 10: 12, 50: 6}
@@ -44,9 +44,9 @@ OF_AGE = 1.5
 STEP = 0.001
 NULL = subprocess.DEVNULL
 PROGRAMS = {
-    "instance-process": ["ikdemo-instance-process", "--dir", "{root}/i"],
-    "flavor-probe": ["ikdemo-flavor-probe"],
-    "group": ["infrakit-group-default"],
+    "instance-process": ours("ikdemo-instance-process", "--dir", "{root}/i"),
+    "flavor-probe": ours("ikdemo-flavor-probe"),
+    "group": ours("infrakit-group-default"),
 }
 
 

@@ -1,6 +1,6 @@
 """What was measured, as a table for people and as JSON: medians, spreads, and ratios to the floor of the same run.
 
-Called by ``processes`` and ``containers``.
+Called by ``processes`` and ``containers``; every benchmark says from here what machine it ran on.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import platform
 import statistics
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -88,14 +89,36 @@ def arguments(description: str) -> argparse.ArgumentParser:
     return parser
 
 
+def machine() -> str:
+    """Name the kind of machine."""
+    return f"{platform.system()} {platform.release()} {platform.machine()}, {os.cpu_count()} cores"
+
+
+def about(seed: int) -> dict[str, Any]:
+    """Return what a run is kept with: its day, the machine and how busy it was, Python, the seed."""
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": machine(),
+        "python": platform.python_version(),
+        "load": [round(load, 2) for load in os.getloadavg()],
+        "seed": seed,
+    }
+
+
+def heading(facts: Mapping[str, Any]) -> str:
+    """Say in a line or two what ``about`` and a run know of themselves."""
+    load = " ".join(f"{load:.2f}" for load in facts["load"])
+    line = f"{facts['date']}, {facts['machine']}, Python {facts['python']}, load {load} at the beginning, seed {facts['seed']}"
+    return f"{line}\nQUICK: ten instances and two rounds at most; the figures say nothing" if facts.get("quick") else line
+
+
 def publish(timings: list[Timing], seed: int, where: Path | None, more: Mapping[str, str]) -> None:
     """Print the table with the machine it is of, and keep the figures where asked to."""
-    machine = f"{platform.system()} {platform.release()} {platform.machine()}, {os.cpu_count()} cores"
-    about = {"machine": machine, "python": platform.python_version(), **more, "seed": seed}
+    facts = {**about(seed), **more}
     rows = summaries(timings)
-    print(f"{machine}; {', '.join(f'{name} {value}' for name, value in list(about.items())[1:])}\n\n{table(rows)}")
+    print(f"{heading(facts)}{''.join(f', {name} {value}' for name, value in more.items())}\n\n{table(rows)}")
     if where is not None:
-        where.write_text(json.dumps({**about, "figures": rows}, indent=2) + "\n")
+        where.write_text(json.dumps({**facts, "figures": rows}, indent=2) + "\n")
 
 
 def _kept(number: float) -> float | None:

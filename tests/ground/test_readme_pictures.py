@@ -1,4 +1,4 @@
-"""The README's pictures: there, small, and told in words for those who cannot see them."""
+"""The pages' pictures: there, small, and told in words for those who cannot see them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
 LARGEST = 200_000
 """Bytes of one picture: a clone and a page stay quick."""
 
 
 def test_each_picture_is_there_is_small_and_is_told_in_words() -> None:
-    shown = re.findall(r"!\[([^\]]*)\]\((docs/[^)]+)\)", (ROOT / "README.md").read_text())
-    assert sorted(path for _, path in shown) == sorted(str(one.relative_to(ROOT)) for one in (ROOT / "docs/pictures").iterdir())
-    for words, path in shown:
+    shown = {
+        (page.parent / path).resolve(): words
+        for page in PAGES
+        for words, path in re.findall(r"!\[([^\]]*)\]\(((?:docs/)?pictures/[^)]+)\)", page.read_text())
+    }
+    assert sorted(shown) == sorted((ROOT / "docs/pictures").iterdir())
+    for path, words in shown.items():
         assert len(words) > 80, path
-        assert (ROOT / path).read_bytes().startswith(b"\x89PNG"), path
-        assert (ROOT / path).stat().st_size < LARGEST, path
+        assert path.read_bytes().startswith(b"\x89PNG"), path
+        assert path.stat().st_size < LARGEST, path
