@@ -153,9 +153,9 @@ def _create(directory: int, mode: int) -> tuple[str, int]:
 
 
 def _write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
+    written = os.write(fd, data)
+    while written < len(data):
+        written += os.write(fd, memoryview(data)[written:])
 
 
 def _unlink_quietly(directory: int, name: str) -> None:

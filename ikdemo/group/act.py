@@ -19,8 +19,8 @@ from ..spi.documents import GROUP_TAG, SHA_TAG, Description, GroupProperties, In
 from ..spi.errors import IkdemoError, OutcomeUnknown, PluginFailure, PluginUnavailable, RemoteFailure, SpecError
 from ..spi.plans import Action, Outcome
 
-PARALLEL_ACTIONS = 64
-"""Actions of one group in flight at a time."""
+PARALLEL_ACTIONS = 128
+"""Actions of one group in flight at a time: two full arrays, one worked on while the next is on its way."""
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from msgspec import UNSET, Raw
 from msgspec.structs import replace
 
 from .. import disk
-from ..spi.contracts import Interface
+from ..spi.contracts import MOMENT, Interface
 from ..spi.decode import decode
 from ..spi.documents import GROUP_TAG, SHA_TAG, Description, Document, InstanceSpec
 from ..spi.errors import PluginFailure, SpecError
@@ -38,6 +38,7 @@ class FileInstances:
     def __init__(self, directory: Path | str) -> None:
         self._path = Path(directory)
         self._running: Directory | None = None
+        self._attended_at: object = None
 
     async def start(self, emit: Emit) -> None:
         """Take the directory, creating it if only it is missing; raises InUse or PluginFailure."""
@@ -102,10 +103,13 @@ class FileInstances:
         return [replace(entry.description, slot=UNSET) if entry.slot else entry.description for entry in entries]
 
     def _attended(self) -> Directory:
-        """Return the directory, its index up to date."""
+        """Return the directory, its index up to date as of the moment of the call."""
         if self._running is None:
             raise PluginFailure(f"the plugin of {self._path} is not running")
-        self._running.attend()
+        moment = MOMENT.get(None)
+        if moment is None or moment is not self._attended_at:
+            self._running.attend()
+            self._attended_at = moment
         return self._running
 
     def _absence(self, name: str) -> str:

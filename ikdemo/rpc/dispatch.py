@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Raw, Struct
 
-from ..spi.contracts import Plugin
+from ..spi.contracts import MOMENT, Plugin
 from ..spi.decode import decode, encode
 from ..spi.documents import NULL
 from ..spi.errors import IkdemoError, SpecError
@@ -54,6 +54,7 @@ class Dispatcher:
 
     async def answer(self, body: bytes) -> bytes:
         """Do what a body asks and return the reply, one line of JSON; empty when nothing wants one."""
+        MOMENT.set(object())
         try:
             body.decode()  # opaque members are copied unseen, and a reply must be UTF-8
             check_nesting(body)

@@ -17,8 +17,8 @@ from ..spi.documents import NULL
 from ..spi.errors import ProtocolError, SpecError
 from .outbound import Answer, Broken, OutboundConnection
 
-MOST = 32
-"""Calls in one array: half of what plugins take, so that one is worked on while the next is on its way."""
+MOST = 64
+"""Calls in one array: as many as plugins take."""
 BYTES = 2**20
 """Bytes of one array, unless a single call is longer."""
 PROMPT = 0.2

@@ -11,6 +11,7 @@ beginning and an end also has ``start(emit)`` and ``stop()``. Errors are those o
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
 
@@ -19,6 +20,12 @@ from msgspec import Raw
 from .documents import Allocation, Description, GroupDescription, GroupSpec, Health, InstanceSpec
 from .events import Emit, EventBatch
 from .plans import Reason, Step
+
+MOMENT: ContextVar[object] = ContextVar("MOMENT")
+"""One object for all calls that came in one request, and another one for the next; unset for calls within this process.
+
+What was asked in one request was asked at one moment, so a plugin that looks at the world before it answers may look once for all.
+"""
 
 Interface = Literal["Group", "Instance", "Flavor"]
 VERSION = "0.1.0"
