@@ -8,11 +8,10 @@ When the lab closes its end, or dies, this ends, and all that it has forked. Cal
 
 from __future__ import annotations
 
-import contextlib
 import json
-import logging
 import os
 import selectors
+import signal
 import socket
 import stat
 from collections.abc import Iterable, Sequence
@@ -25,8 +24,6 @@ from .fork import Leash, fork
 
 LONGEST = 2**20
 """Bytes of an order; the kernel takes fewer."""
-
-log = logging.getLogger(__name__)
 
 
 def take_orders(usual: Iterable[str]) -> int:
@@ -66,7 +63,8 @@ def _take(orders: socket.socket, leash: Leash, waiting: selectors.BaseSelector) 
     finally:
         os.close(output)
     held = os.pidfd_open(pid)  # not reaped before ``_ended``: the pid is this process's
-    _say(answer, {"Pid": pid}, [held])
+    if not _say(answer, {"Pid": pid}, [held]):
+        os.kill(pid, signal.SIGKILL)  # nobody would end it
     waiting.register(held, selectors.EVENT_READ, (pid, answer))
     return True
 
@@ -91,6 +89,10 @@ def _ended(held: int, pid: int, answer: socket.socket) -> None:
     answer.close()
 
 
-def _say(answer: socket.socket, document: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
-    with contextlib.suppress(ConnectionError):  # the lab does not want to know any more
+def _say(answer: socket.socket, document: dict[str, Any], descriptors: Sequence[int] = ()) -> bool:
+    """Answer the lab; false when it does not want to know any more."""
+    try:
         socket.send_fds(answer, [json.dumps(document).encode()], descriptors)
+    except ConnectionError:
+        return False
+    return True

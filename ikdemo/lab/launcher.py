@@ -6,6 +6,7 @@ this Python: each is held by a pidfd, so that no signal ever reaches a process t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -14,6 +15,7 @@ import socket
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -81,24 +83,34 @@ class Launcher:
 
 
 class Forked:
-    """A process that the launcher forked; ``poll``, ``wait`` and the signals are those of ``subprocess.Popen``."""
+    """A process that the launcher forked; ``poll``, ``wait`` and the signals are those of ``subprocess.Popen``.
+
+    ``held`` is its pidfd, ``told`` the socket over which the launcher tells its exit status.
+    """
 
     def __init__(self, pid: int, held: int, told: socket.socket) -> None:
         self.pid = pid
         self.returncode: int | None = None
         self._held, self._told = held, told
-        self._looking = threading.Lock()  # a cell, a button and the view may ask at the same time
+        self._reading = threading.Lock()  # a cell, a button and the view may ask at the same time
+        told.setblocking(False)
+        for finalizer in (weakref.finalize(self, told.close), weakref.finalize(self, os.close, held)):
+            finalizer.atexit = False  # closed when nobody can be waiting; a lab that is closed at exit still needs them
 
     def poll(self) -> int | None:
-        """Return the exit status, None while the process runs."""
-        return self._look(0.0)
+        """Return the exit status, None while the process runs or is not yet reaped."""
+        if self.returncode is None and _readable(self._held, 0.0) and _readable(self._told.fileno(), 0.0):
+            self._read_status()
+        return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait until the process has ended and is reaped; raises subprocess.TimeoutExpired."""
-        status = self._look(timeout)
-        if status is None:
-            raise subprocess.TimeoutExpired(["plugin", str(self.pid)], timeout or 0.0)
-        return status
+        if self.returncode is None:
+            if not _readable(self._held, timeout):
+                raise subprocess.TimeoutExpired(["plugin", str(self.pid)], timeout or 0.0)
+            _readable(self._told.fileno(), REAPED_WITHIN)
+            self._read_status()
+        return UNKNOWN if self.returncode is None else self.returncode
 
     def terminate(self) -> None:
         self._signal(signal.SIGTERM)
@@ -107,25 +119,17 @@ class Forked:
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
-        with self._looking:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._held, number)
+
+    def _read_status(self) -> None:
+        with self._reading:
             if self.returncode is None:
-                signal.pidfd_send_signal(self._held, number)
-
-    def _look(self, timeout: float | None) -> int | None:
-        with self._looking:
-            if self.returncode is None and _readable(self._held, timeout):
-                self.returncode = self._status()
-                self._told.close()
-                os.close(self._held)
-            return self.returncode
-
-    def _status(self) -> int:
-        self._told.settimeout(REAPED_WITHIN)
-        try:
-            told = self._told.recv(4096)
-        except OSError:
-            return UNKNOWN
-        return int(json.loads(told)["Status"]) if told else UNKNOWN
+                try:
+                    told = self._told.recv(4096)
+                except OSError:  # the launcher hangs
+                    told = b""
+                self.returncode = json.loads(told)["Status"] if told else UNKNOWN
 
 
 def _readable(descriptor: int, timeout: float | None) -> bool:
