@@ -55,7 +55,8 @@ def fork(serve: Callable[[], int], *, name: str, leash: Leash, output: int | Non
 def _part(name: str, leash: Leash, output: int | None) -> None:
     """Leave behind, in the process that was forked, what belongs to the one that forked."""
     os.setsid()  # Ctrl-C, and an interrupted cell, go to a whole process group
-    Path("/proc/self/comm").write_bytes(os.fsencode(name)[:NAME])
+    with contextlib.suppress(OSError):  # a container's /proc may be read-only, and a name is not worth a plugin
+        Path("/proc/self/comm").write_bytes(os.fsencode(name)[:NAME])
     os.dup2(leash.end, 0)
     if output is not None:
         os.dup2(output, 1)

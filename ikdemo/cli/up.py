@@ -74,8 +74,7 @@ def up(call: Call) -> int:
     failed = False
     while running:
         if signal.sigwait(signals) != signal.SIGCHLD:
-            _end(running)
-            break
+            return 1 if _end(running) or failed else 0
         for plugin, status in _ended(running):
             rest = "; the others go on" if running else ""
             log.log(logging.ERROR if status else logging.INFO, "%s has ended: %s%s", plugin.name, _words(status), rest)
@@ -101,8 +100,12 @@ def _read(arguments: Sequence[str], level: int) -> list[Wanted]:
     return wanted
 
 
-def _end(running: dict[int, Wanted]) -> None:
-    """End every plugin, the groups first, so that none of them sees the others go; kill those that do not end in time."""
+def _end(running: dict[int, Wanted]) -> bool:
+    """End every plugin, the groups first, so that none of them sees the others go; kill those that do not end in time.
+
+    Returns whether one of them failed, or had to be killed.
+    """
+    failed = False
     until = time.monotonic() + STOP_WITHIN
     for groups in (True, False):
         for pid, plugin in running.items():
@@ -110,11 +113,12 @@ def _end(running: dict[int, Wanted]) -> None:
                 os.kill(pid, signal.SIGTERM)
         while any(plugin.is_group is groups for plugin in running.values()) and (left := until - time.monotonic()) > 0:
             if signal.sigtimedwait({signal.SIGCHLD}, left):
-                _ended(running)
+                failed = any(status for _, status in _ended(running)) or failed
     for pid, plugin in running.items():
         log.warning("%s did not end within %.0f s and is killed", plugin.name, STOP_WITHIN)
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+    return failed or bool(running)
 
 
 def _ended(running: dict[int, Wanted]) -> list[tuple[Wanted, int]]:
