@@ -47,7 +47,10 @@ Result = int | None | Coroutine[Any, Any, int | None]
 
 @dataclass(frozen=True)
 class Verb:
-    """One verb. ``arguments`` are named as the help page names them; with none named, any number is taken and ignored."""
+    """One verb. ``arguments`` are named as the help page names them; with none named, any number is taken and ignored.
+
+    Names that end in ``...`` stand for any number.
+    """
 
     name: str
     arguments: str
@@ -132,7 +135,8 @@ class Program:
         directory = plugin_dir()
         if "name" in parsed.values:
             find(directory, parsed.values["name"])
-        if verb.arguments and len(parsed.words) != len(verb.arguments.split()):
+        exact = verb.arguments and not verb.arguments.endswith("...")
+        if exact and len(parsed.words) != len(verb.arguments.split()):
             print(pages.verb_page(self, command, verb), file=sys.stderr)
             return 1
         result = verb.run(Call(self.name, parsed.values, parsed.words, directory))

@@ -31,6 +31,7 @@ IKDEMO = Program(
     "ikdemo is a test-drive of self-healing infrastructure. Begin with: ikdemo demo",
     (
         Command("demo", "See a group heal: plugins, five instances, two deleted, a plot", ("demo",)),
+        Command("up", "Start plugins together, each a process of its own", ("up",)),
         Command("lab", "Open the notebooks in JupyterLab", ("desk",)),
         Command("labs", "List the labs that notebooks have open", ("labs",)),
         Command("doctor", "Say what this machine can do, and what to do about a no", ("doctor",)),

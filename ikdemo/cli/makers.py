@@ -1,6 +1,7 @@
 """Makes the plugins of the programs from what their flags said: one function for each, which imports only what it needs.
 
-Each gets the values of the flags, the folder of the sockets and the lookup of other plugins. Called by ``programs``.
+Each gets the values of the flags, the folder of the sockets and the lookup of other plugins. What cannot be made of them is
+refused before, by the functions that check. Called by ``programs``.
 """
 
 from __future__ import annotations
@@ -15,16 +16,28 @@ if TYPE_CHECKING:
     from ..spi.contracts import Lookup, Plugin
 
 
+def check_nothing(values: Mapping[str, Any]) -> None:
+    """Accept whatever the flags accept, each by itself."""
+
+
+def check_group(values: Mapping[str, Any]) -> None:
+    if values["poll-interval"] <= 0:
+        raise IkdemoError("the poll interval must be longer than 0")
+    if values["state-dir"] and values["store"] != "file":
+        raise IkdemoError("--store none keeps nothing, so there is no use for a --state-dir")
+
+
+def check_life(values: Mapping[str, Any]) -> None:
+    if values["grace"] < 0:
+        raise IkdemoError("the grace time must not be shorter than 0")
+
+
 def group(values: Mapping[str, Any], directory: Path, lookup: Lookup) -> Plugin:
     from ..group.plugin import Groups
 
-    if values["poll-interval"] <= 0:
-        raise IkdemoError("the poll interval must be longer than 0")
-    keeps = values["store"] == "file"
-    if values["state-dir"] and not keeps:
-        raise IkdemoError("--store none keeps nothing, so there is no use for a --state-dir")
     state = Path(values["state-dir"] or directory / f"{values['name']}.state")
-    return Groups(lookup, state_dir=state if keeps else None, poll_interval=values["poll-interval"])
+    kept = state if values["store"] == "file" else None
+    return Groups(lookup, state_dir=kept, poll_interval=values["poll-interval"])
 
 
 def file(values: Mapping[str, Any], directory: Path, lookup: Lookup) -> Plugin:
@@ -51,8 +64,6 @@ def _instances(values: Mapping[str, Any], directory: Path) -> Path:
 
 def _life(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return how instances live and end that are running things."""
-    if values["grace"] < 0:
-        raise IkdemoError("the grace time must not be shorter than 0")
     return {"grace": values["grace"], "most": values["most"], "takes_along": values["exit-with-stdin"]}
 
 

@@ -1,74 +1,20 @@
-"""The plugin programs: read their flags, set up the log, and serve one plugin until told to stop.
+"""Which plugin programs there are: their names, flags and defaults.
 
-Decides names, flags and defaults of the programs; the plugins are made in ``makers``, how they are served is below. Called by the
-console scripts, and by ``ikdemo infrakit-...`` or ``ikdemo ikdemo-...`` (which is how the lab starts them).
+The plugins are made in ``makers``, how they are served is in ``program``. Called by the console scripts, by
+``ikdemo infrakit-...`` or ``ikdemo ikdemo-...``, by ``up`` and by ``orders``.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
 
-from .. import __version__
 from ..spi.errors import IkdemoError
 from . import makers
 from .ending import guarded
-from .flags import Flag, duration, parse, switch, whole_number
-from .pages import HELP, LOG, flag_table, unknown
-
-if TYPE_CHECKING:
-    from ..spi.contracts import Lookup, Plugin
-
-EXIT_WITH_STDIN = Flag("exit-with-stdin", "stop when standard input ends, as it does when the parent dies", switch, False)
-
-
-@dataclass(frozen=True)
-class PluginProgram:
-    """A program that serves one plugin. ``make`` gets the flags, the folder of the sockets and the lookup of other plugins."""
-
-    name: str
-    summary: str
-    socket: str
-    make: Callable[[Mapping[str, Any], Path, Lookup], Plugin]
-    flags: tuple[Flag, ...] = ()
-
-    def run(self, argv: Sequence[str]) -> int:
-        """Serve until SIGTERM or Ctrl-C and return the exit status; raises IkdemoError when the flags are wrong."""
-        name = Flag("name", "name of the plugin, which is that of its socket", default=self.socket)
-        flags = (name, *self.flags, EXIT_WITH_STDIN, LOG, HELP)
-        parsed = parse(argv, flags)
-        if parsed.values["help"] or parsed.words == ["help"]:
-            print(f"{self.summary}.\n\nUsage: {self.name} [version] [flags]\n\n{flag_table(flags)}")
-            return 0
-        if parsed.words == ["version"]:
-            print(f"Version: {__version__}\nRevision: Unspecified")
-            return 0
-        if parsed.words:
-            raise IkdemoError(unknown(parsed.words[0], self.name, ["version", "help"]))
-        return self._serve(parsed.values)
-
-    def _serve(self, values: Mapping[str, Any]) -> int:
-        from ..assembly import run
-        from ..disk import check_name
-        from ..rpc.discovery import plugin_dir
-        from .logs import set_up
-
-        set_up(values["log"])
-        check_name(values["name"])
-        directory = plugin_dir()
-        try:
-            return run(
-                lambda lookup: self.make(values, directory, lookup),
-                name=values["name"],
-                directory=directory,
-                exit_with_stdin=values["exit-with-stdin"],
-            )
-        except OSError as error:
-            where = f": {error.filename}" if error.filename else ""
-            raise IkdemoError(f"{values['name']} cannot be served: {(error.strerror or str(error)).lower()}{where}") from None
+from .flags import Flag, duration, whole_number
+from .pages import unknown
+from .program import PluginProgram
 
 
 def _store(text: str) -> str:
@@ -92,31 +38,74 @@ _PROGRAMS = (
         "infrakit-group-default",
         "Keeps groups of instances as they were committed",
         "group",
+        "group.plugin",
         makers.group,
         (_POLL, _STORE, _STATE),
+        makers.check_group,
     ),
-    PluginProgram("infrakit-instance-file", "Instances that are files in a folder", "instance-file", makers.file, (_DIR,)),
+    PluginProgram(
+        "infrakit-instance-file",
+        "Instances that are files in a folder",
+        "instance-file",
+        "instance.file",
+        makers.file,
+        (_DIR,),
+    ),
     PluginProgram(
         "ikdemo-instance-process",
         "Instances that are processes of this machine; with --exit-with-stdin it ends them when it ends",
         "instance-process",
+        "instance.process",
         makers.process,
         (_REGISTER, _GRACE, _MOST),
+        makers.check_life,
     ),
     PluginProgram(
         "ikdemo-instance-docker",
         "Instances that are containers of a Docker engine; with --exit-with-stdin it ends them when it ends",
         "instance-docker",
+        "instance.docker",
         makers.docker,
         (_OWNED, _GRACE, _MOST),
+        makers.check_life,
     ),
-    PluginProgram("infrakit-flavor-vanilla", "The flavor that adds what its Properties say", "flavor-vanilla", makers.vanilla),
-    PluginProgram("ikdemo-flavor-probe", "The flavor that checks the health of its instances", "flavor-probe", makers.probe),
-    PluginProgram("infrakit-flavor-combo", "The flavor that is several flavors at once", "flavor-combo", makers.combo),
     PluginProgram(
-        "infrakit-flavor-zookeeper", "The flavor of a ZooKeeper ensemble's members", "flavor-zookeeper", makers.zookeeper
+        "infrakit-flavor-vanilla",
+        "The flavor that adds what its Properties say",
+        "flavor-vanilla",
+        "flavor.vanilla",
+        makers.vanilla,
+    ),
+    PluginProgram(
+        "ikdemo-flavor-probe",
+        "The flavor that checks the health of its instances",
+        "flavor-probe",
+        "flavor.probe",
+        makers.probe,
+    ),
+    PluginProgram(
+        "infrakit-flavor-combo",
+        "The flavor that is several flavors at once",
+        "flavor-combo",
+        "flavor.combo",
+        makers.combo,
+    ),
+    PluginProgram(
+        "infrakit-flavor-zookeeper",
+        "The flavor of a ZooKeeper ensemble's members",
+        "flavor-zookeeper",
+        "flavor.zookeeper",
+        makers.zookeeper,
     ),
 )
+
+
+def find(name: str) -> PluginProgram:
+    """Return the program of this name, or of this short one, such as ``group``; raises IkdemoError when there is none."""
+    found = next((p for p in _PROGRAMS if name in (p.name, p.socket)), None)
+    if found is None:
+        raise IkdemoError(f"There is no plugin {name!r} to start; there are: {', '.join(p.socket for p in _PROGRAMS)}")
+    return found
 
 
 def run(argv: Sequence[str]) -> int:

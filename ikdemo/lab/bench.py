@@ -8,16 +8,18 @@ from __future__ import annotations
 import atexit
 import threading
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from ..rpc.peers import Peers
 from ..spi.contracts import Plugin
 from ..spi.errors import IkdemoError, InUse
+from .launcher import Launcher
 from .line import Line
 from .mute import Mute
 from .place import Place
-from .process import PluginProcess
+from .process import Begin, PluginProcess, Script
 from .programs import PROGRAMS, arguments
 from .table import Table
 from .timeline import Timeline
@@ -30,6 +32,7 @@ class Bench:
 
     def __init__(self) -> None:
         self._place = Place()
+        self._launcher = Launcher(self._place.plugins)
         self._programs: dict[str, str] = {}
         self._processes: dict[str, PluginProcess] = {}
         self._files: dict[str, str] = {}
@@ -75,7 +78,8 @@ class Bench:
         path = self.root / script
         if not path.is_file():
             raise IkdemoError(f"There is no file {str(script)!r} to start")
-        return self._answered([self._run(name, [str(path)], f"python {path.name}")])
+        begin = partial(Script, plugin_dir=self.plugin_dir)
+        return self._answered([self._run(name, [str(path)], f"python {path.name}", begin)])
 
     def serve(self, plugin: Plugin, name: str) -> Table:
         """Serve a plugin object under ``name`` from a thread of this Python, until the lab is closed."""
@@ -102,7 +106,7 @@ class Bench:
     def start_again(self, name: str) -> Table:
         """Start a plugin process that has ended, with the flags it had, and wait until it answers."""
         ended = self._process(name)
-        return self._answered([self._run(name, ended.arguments, self._programs[name])])
+        return self._answered([self._run(name, ended.arguments, self._programs[name], ended.begin)])
 
     def is_process(self, name: str) -> bool:
         """Say whether a plugin of this lab is a process, which can be started, stopped and killed."""
@@ -124,6 +128,7 @@ class Bench:
             return
         atexit.unregister(self.close)
         self._end_all("lab closed")
+        self._launcher.close()
         self._place.remove()
 
     def __enter__(self) -> Self:
@@ -159,18 +164,18 @@ class Bench:
     def _launch(self, kind: str, name: str, flags: dict[str, str]) -> PluginProcess:
         self._line.must_be_open()
         words = arguments(kind, name, flags, self._place)
-        started = self._run(name, words, PROGRAMS[kind])
+        started = self._run(name, words, PROGRAMS[kind], self._launcher.start)
         if kind == "instance-file":
             self._files[name] = name
         return started
 
-    def _run(self, name: str, arguments: Sequence[str], program: str) -> PluginProcess:
+    def _run(self, name: str, arguments: Sequence[str], program: str, begin: Begin) -> PluginProcess:
         with self._starting:
             self._must_be_free(name)
             if name in self._processes:
                 self._processes[name].kill()  # it has ended by itself; this closes what is left of it
             log = self._place.logs / f"{name}.log"
-            self._processes[name] = PluginProcess(name, arguments, plugin_dir=self.plugin_dir, log=log)
+            self._processes[name] = PluginProcess(name, arguments, begin, log)
             self._programs[name] = program
             return self._processes[name]
 

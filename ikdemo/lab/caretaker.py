@@ -51,7 +51,7 @@ def clean_up(directory: str) -> None:
 
 
 def _plugins(plugin_dir: Path) -> list[int]:
-    """Return the processes started to see these plugins, but for instances: those end with the plugin that made them."""
+    """Return the launcher and the plugins, as all that was started to see them, but no instances: those end with their plugin."""
     told = procfs.with_variable(ENVIRONMENT)
     own, instance = os.fsencode(plugin_dir), os.fsencode(MARK)
     return [pid for pid, variables in told if variables[os.fsencode(ENVIRONMENT)] == own and instance not in variables]

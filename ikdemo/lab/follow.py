@@ -17,6 +17,8 @@ from .timeline import Timeline
 
 START_WITHIN = 20.0
 """Seconds a plugin has to answer its first call."""
+LOOK_AGAIN = 0.004
+"""Seconds between two tries: a plugin that is forked answers within some hundredths of a second."""
 
 
 class Followers:
@@ -59,7 +61,7 @@ class Followers:
                     raise PluginUnavailable(f"{process.name} did not start: {process.complaint()}") from error
                 if time.monotonic() > deadline:
                     raise PluginUnavailable(f"{process.name} runs, but nobody answers under that name: {error}") from error
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(LOOK_AGAIN)
 
     async def _follow(self, name: str, followed: asyncio.Event) -> None:
         async for batch in self._peers.events(name):

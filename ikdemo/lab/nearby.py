@@ -1,6 +1,6 @@
 """Finds the labs that are open on this machine: a terminal beside a notebook asks for the notebook's.
 
-A lab is open as long as its directory is held; which notebook opened it, the environment of its plugins tells. Called by the
+A lab is open as long as its directory is held; which notebook opened it, the environment of what it started tells. Called by the
 verb ``ikdemo labs``.
 """
 
@@ -21,7 +21,7 @@ NOTEBOOK = "JPY_SESSION_NAME"
 
 
 class OpenLab(NamedTuple):
-    """A lab that somebody has open. ``notebook`` is empty when no notebook opened it, or none of its plugins runs."""
+    """A lab that somebody has open. ``notebook`` is empty when no notebook opened it."""
 
     root: Path
     notebook: str
@@ -60,7 +60,7 @@ def _is_held(root: Path) -> bool:
 
 
 def _notebooks() -> dict[Path, str]:
-    """Return the file name of the notebook of each lab that has a plugin process."""
+    """Return the file name of the notebook of each lab that a notebook opened: its launcher was told."""
     told = [variables for _, variables in procfs.with_variable(NOTEBOOK)]
     directories = [os.fsdecode(variables.get(os.fsencode(discovery.ENVIRONMENT), b"")) for variables in told]
     names = [Path(os.fsdecode(variables[os.fsencode(NOTEBOOK)])).name for variables in told]

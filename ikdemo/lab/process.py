@@ -1,7 +1,7 @@
 """One plugin process, started as a person would start it in a terminal, and never outliving the lab.
 
-The process is to exit when its standard input ends; the lab holds the other end of that pipe, so that even a ``kill -9`` of the
-kernel leaves no plugin behind. Called by ``Bench``.
+Programs of this package are forked by the ``Launcher``, a learner's own script is a Python of its own: what both have in common
+is here. Called by ``Bench``.
 """
 
 from __future__ import annotations
@@ -10,31 +10,43 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
+
+from ..rpc.discovery import ENVIRONMENT
 
 STOP_WITHIN = 15.0
 """Seconds a plugin gets to finish its calls in flight; after that it is killed."""
 
 
-class PluginProcess:
-    """A running plugin: what the arguments tell this Python to run; its log goes to a file that ``complaint`` reads."""
+class Running(Protocol):
+    """A process that was started, as ``subprocess.Popen`` describes it."""
 
-    def __init__(self, name: str, arguments: Sequence[str], *, plugin_dir: Path, log: Path) -> None:
-        self.name, self.arguments, self.log = name, arguments, log
+    @property
+    def pid(self) -> int: ...
+    @property
+    def returncode(self) -> int | None: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+
+
+Begin = Callable[[Sequence[str], int], Running]
+"""Starts what the words say; its output goes to the descriptor."""
+
+
+class PluginProcess:
+    """A running plugin: what ``begin`` makes of the arguments; its log goes to a file that ``complaint`` reads."""
+
+    def __init__(self, name: str, arguments: Sequence[str], begin: Begin, log: Path) -> None:
+        self.name, self.arguments, self.begin, self.log = name, arguments, begin, log
         self._ended = ""
         self.began = time.time()
         self._log_from = log.stat().st_size if log.exists() else 0
         with log.open("ab") as stream:
-            self._process = subprocess.Popen(
-                [sys.executable, *arguments],
-                stdin=subprocess.PIPE,
-                stdout=stream,
-                stderr=stream,
-                env={**os.environ, "INFRAKIT_PLUGINS_DIR": str(plugin_dir)},
-                cwd=plugin_dir,
-                start_new_session=True,  # an interrupted cell sends SIGINT to the kernel's whole process group
-            )
+            self._process = begin(arguments, stream.fileno())
 
     @property
     def pid(self) -> int:
@@ -71,6 +83,26 @@ class PluginProcess:
         """End the plugin as ``kill -9`` does: at once, its socket stays behind."""
         self._process.kill()
         self._process.wait()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
         self._ended = "killed"
+
+
+class Script(subprocess.Popen[bytes]):
+    """A Python file that was started by itself. The lab holds the other end of its standard input, at which it is to end."""
+
+    def __init__(self, words: Sequence[str], output: int, *, plugin_dir: Path) -> None:
+        super().__init__(
+            [sys.executable, *words],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, ENVIRONMENT: str(plugin_dir)},
+            cwd=plugin_dir,
+            start_new_session=True,  # an interrupted cell sends SIGINT to the kernel's whole process group
+        )
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end, and let go of its standard input."""
+        status = super().wait(timeout)
+        if self.stdin is not None:
+            self.stdin.close()
+        return status

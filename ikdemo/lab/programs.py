@@ -23,10 +23,10 @@ PROGRAMS = {
 
 
 def arguments(kind: str, name: str, flags: Mapping[str, str], place: Place) -> list[str]:
-    """Return what this Python is told in order to run a plugin under ``name``; raises IkdemoError when there is no such kind."""
+    """Return the program that serves a plugin under ``name``, and its flags; raises IkdemoError when there is no such kind."""
     if kind not in PROGRAMS:
         raise IkdemoError(f"There is no plugin {kind!r} to start; there are: {', '.join(PROGRAMS)}")
     words = [word for flag, value in flags.items() for word in (f"--{flag.replace('_', '-')}", value)]
     if kind == "instance-file":
         words += ["--dir", str(place.instances(name))]
-    return ["-m", "ikdemo", PROGRAMS[kind], "--name", name, *words, "--exit-with-stdin"]
+    return [PROGRAMS[kind], "--name", name, *words, "--exit-with-stdin"]

@@ -7,7 +7,7 @@ so (``gap``) and never silently skips. ``append`` is the ``Emit`` that a plugin 
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
@@ -32,7 +32,7 @@ class Ring:
     def __init__(self, plugin: str, capacity: int = 4096, watchers: int = 1024) -> None:
         self._plugin = plugin
         self._events: deque[Event] = deque(maxlen=capacity)
-        self._stream = secrets.token_hex(8)
+        self._stream = os.urandom(8).hex()  # not by secrets, which would bring hashes and ciphers to every command line
         # microseconds, so that no number of an earlier process comes again, and JavaScript can still hold them
         self._next = time.time_ns() // 1000
         self._waiting: dict[asyncio.Future[bool], None] = {}
