@@ -35,8 +35,9 @@ def through(module: str, *words: str) -> list[str]:
 
 
 def environment(directory: Path) -> dict[str, str]:
-    """Return the environment of a program whose sockets are in a directory."""
-    return {**os.environ, "INFRAKIT_PLUGINS_DIR": str(directory)}
+    """Return the environment of a program whose sockets are in a directory; compiled modules are kept, as they usually are."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "INFRAKIT_PLUGINS_DIR": str(directory)}
 
 
 @contextmanager

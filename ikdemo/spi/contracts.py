@@ -24,7 +24,7 @@ from .plans import Reason, Step
 MOMENT: ContextVar[object] = ContextVar("MOMENT")
 """One object for all calls that came in one request, and another one for the next; unset for calls within this process.
 
-What was asked in one request was asked at one moment, so a plugin that looks at the world before it answers may look once for all.
+What was asked in one request was asked at one moment: a plugin that looks at the world before it answers may look once for all.
 """
 
 Interface = Literal["Group", "Instance", "Flavor"]
