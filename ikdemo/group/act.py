@@ -33,7 +33,7 @@ class Actor:
     ) -> None:
         self._desired, self._properties, self._tell = desired, properties, tell
         self._described = {d.id: d for d in described}
-        self._prepared: dict[str | None, InstanceSpec] = {}
+        self._asked: dict[str | None, asyncio.Task[InstanceSpec]] = {}
         self._instance: Found[InstancePlugin]
         self._flavor: Found[FlavorPlugin] | IkdemoError
 
@@ -72,7 +72,7 @@ class Actor:
             return _failed(action, error)
 
     async def _provision(self, action: Action) -> Outcome:
-        prepared = self._prepared.get(action.logical_id) or await self._prepare(action.logical_id)
+        prepared = await self._prepared_for(action.logical_id)
         slot = action.slot if "Slots" in self._instance.offers else None
         try:
             instance = await self._instance.plugin.provision(prepared, slot) or ""
@@ -81,21 +81,25 @@ class Actor:
             return msgspec.structs.replace(failed, terminal=False, futile=failed.terminal)
         return Outcome(action, instance, "" if instance else "the instance plugin gave no ID")
 
-    async def _prepare(self, logical_id: str | None) -> InstanceSpec:
-        """Have the flavor prepare a spec; it is kept for the rest of the pass if the answer would be the same again."""
+    async def _prepared_for(self, logical_id: str | None) -> InstanceSpec:
+        """Have the flavor prepare a spec, or wait for the answer to the same question if that is always the same."""
         if isinstance(self._flavor, IkdemoError):
             raise self._flavor
+        if "ConstantPrepare" not in self._flavor.offers:
+            return await self._prepare(self._flavor.plugin, logical_id)
+        if logical_id not in self._asked:
+            self._asked[logical_id] = asyncio.create_task(self._prepare(self._flavor.plugin, logical_id))
+        return await self._asked[logical_id]
+
+    async def _prepare(self, flavor: FlavorPlugin, logical_id: str | None) -> InstanceSpec:
         ours = {GROUP_TAG: self._desired.group, SHA_TAG: self._desired.sha}
         spec = InstanceSpec(self._properties.instance.properties, ours, "", logical_id)
         try:
-            prepared = await self._flavor.plugin.prepare(self._properties.flavor.properties, spec, self._properties.allocation)
+            prepared = await flavor.prepare(self._properties.flavor.properties, spec, self._properties.allocation)
         except OutcomeUnknown as error:  # that of Prepare: no instance was asked for, so none need be waited for
             raise PluginFailure(str(error)) from None
         # A flavor's tags must not take an instance out of its group, or it would be made again and again.
-        prepared = msgspec.structs.replace(prepared, tags={**(prepared.tags or {}), **ours})
-        if "ConstantPrepare" in self._flavor.offers:
-            self._prepared[logical_id] = prepared
-        return prepared
+        return msgspec.structs.replace(prepared, tags={**(prepared.tags or {}), **ours})
 
     async def _destroy(self, action: Action) -> Outcome:
         await self._drain(action)
