@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 from msgspec import UNSET
 
-from ..spi.documents import GROUP_TAG, Description
+from ..spi.digest import digest
+from ..spi.documents import GROUP_TAG, SHA_TAG, Description
+from ..spi.plans import Seen
 
 Stamp = tuple[int, int, int]
 """What tells whether a file was touched: inode, time of modification in nanoseconds, size in bytes."""
@@ -45,6 +47,7 @@ class Index:
         self._renamed: dict[str, list[str]] = {}
         self._groups: dict[str, dict[str, list[str]]] = {}
         self._orders: dict[str | None, list[str]] = {}
+        self._digests: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[Entry]:
         """Yield the entries in the order of their file names."""
@@ -58,6 +61,12 @@ class Index:
         if whose not in self._orders:
             self._orders[whose] = sorted(names)
         return map(self._entries.__getitem__, self._orders[whose])
+
+    def digest(self, group: str) -> str:
+        """Return the digest of a group's instances; see ``spi.digest``."""
+        if group not in self._digests:
+            self._digests[group] = digest(map(_seen, self.of_group(group)))
+        return self._digests[group]
 
     def get(self, name: str) -> Entry | None:
         """Return the entry of a file name."""
@@ -86,7 +95,7 @@ class Index:
         if name != instance:
             self._renamed.setdefault(instance, []).append(name)
         self._groups.setdefault(group, {}).setdefault(entry.slot, []).append(name)
-        self._forget_order(group)
+        self._changed(group)
 
     def drop(self, name: str) -> Entry | None:
         """Remove the entry of a file name and return it, if there was one."""
@@ -98,12 +107,18 @@ class Index:
             _take_out(self._groups[group], entry.slot, name)
             if not self._groups[group]:
                 del self._groups[group]
-            self._forget_order(group)
+            self._changed(group)
         return entry
 
-    def _forget_order(self, group: str) -> None:
+    def _changed(self, group: str) -> None:
         self._orders.pop(None, None)
         self._orders.pop(group, None)
+        self._digests.pop(group, None)
+
+
+def _seen(entry: Entry) -> Seen:
+    description = entry.description
+    return Seen(description.id, description.logical_id, entry.slot or None, (description.tags or {}).get(SHA_TAG))
 
 
 def _take_out(names: dict[str, list[str]], key: str, name: str) -> None:

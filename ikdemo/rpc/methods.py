@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar, get_args
 from msgspec import UNSET, Raw, Struct, structs
 
 from ..spi import messages as m
-from ..spi.contracts import VERSION, FlavorPlugin, GroupPlugin, InstancePlugin, Logging, Plugin
+from ..spi.contracts import VERSION, Digesting, FlavorPlugin, GroupPlugin, InstancePlugin, Logging, Plugin
 from ..spi.documents import NULL, Api
 from ..spi.errors import SpecError
 from ..spi.events import EventBatch
@@ -111,6 +111,10 @@ async def _describe_instances(plugin: InstancePlugin, ask: m.DescribeInstances) 
     return m.Descriptions(await plugin.describe_instances(ask.tags or {}))
 
 
+async def _digest(plugin: Digesting, ask: m.DigestInstances) -> m.Digest:
+    return m.Digest(await plugin.digest_instances(ask.group))
+
+
 async def _logs(plugin: Logging, ask: m.InstanceLogs) -> m.Lines:
     return m.Lines(await plugin.logs(ask.instance, ask.tail))
 
@@ -190,6 +194,7 @@ DESTROY = Method("Instance.Destroy", m.DestroyInstance, m.Ok, SLOW, _destroy)
 DESCRIBE_INSTANCES = Method(
     "Instance.DescribeInstances", m.DescribeInstances, m.Descriptions, QUICK, _describe_instances, reads=True
 )
+DIGEST = Method("Instance.Digest", m.DigestInstances, m.Digest, QUICK, _digest, reads=True, extension="Digest")
 LOGS = Method("Instance.Logs", m.InstanceLogs, m.Lines, QUICK, _logs, reads=True, extension="Logs")
 
 VALIDATE_FLAVOR = Method("Flavor.Validate", m.ValidateFlavor, m.Ok, QUICK, _validate_flavor, reads=True)
@@ -213,7 +218,7 @@ SCALE = Method("Reconcile.Scale", m.ScaleGroup, m.Details, SLOW, _scale)
 # fmt: off
 METHODS: tuple[Method[Any, Any], ...] = (
     IMPLEMENTS, WATCH,
-    VALIDATE_INSTANCE, PROVISION, DESTROY, DESCRIBE_INSTANCES, LOGS,
+    VALIDATE_INSTANCE, PROVISION, DESTROY, DESCRIBE_INSTANCES, DIGEST, LOGS,
     VALIDATE_FLAVOR, PREPARE, HEALTHY, DRAIN,
     COMMIT, FREE, DESTROY_GROUP, DESCRIBE_GROUP, INSPECT,
     PLAN, WHY, PAUSE, RESUME, STEP, SCALE,

@@ -111,6 +111,9 @@ class InstanceClient(_Proxy):
         asked = m.DescribeInstances(dict(tags), True if known else UNSET)
         return (await self._ask(methods.DESCRIBE_INSTANCES, asked)).descriptions or []
 
+    async def digest_instances(self, group: str) -> str:
+        return (await self._ask(methods.DIGEST, m.DigestInstances(group))).digest
+
     async def logs(self, instance: str, lines: int = 0) -> list[str]:
         return (await self._ask(methods.LOGS, m.InstanceLogs(instance, lines))).lines or []
 

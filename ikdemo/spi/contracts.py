@@ -3,9 +3,9 @@
 A plugin is any object with these methods; nothing is inherited. It says what it is in ``interface`` and which extensions
 it has in ``offers`` ("Slots": provision is idempotent on (group, slot); "ConstantHealth": health never changes, do not ask;
 "ConstantPrepare": the same question to prepare always has the same answer, do not ask again; "HealthEvents": each change of
-health is emitted, and only after several looks; "Logs": what instances print is kept, see ``Logging``). One that needs a
-beginning and an end also has ``start(emit)`` and ``stop()``. Errors are those of ``errors``: ``SpecError`` for a document,
-``PluginFailure`` for everything else a plugin refuses.
+health is emitted, and only after several looks; "Logs": what instances print is kept, see ``Logging``; "Digest": what there is
+can be said in a line, see ``Digesting``). One that needs a beginning and an end also has ``start(emit)`` and ``stop()``. Errors
+are those of ``errors``: ``SpecError`` for a document, ``PluginFailure`` for everything else a plugin refuses.
 """
 
 from __future__ import annotations
@@ -74,6 +74,14 @@ class Logging(Protocol):
 
     async def logs(self, instance: str, lines: int = 0) -> list[str]:
         """Return the last ``lines`` that an instance printed, oldest first; all that is kept for 0."""
+
+
+@runtime_checkable
+class Digesting(Protocol):
+    """What an instance plugin with the extension Digest has besides."""
+
+    async def digest_instances(self, group: str) -> str:
+        """Return the ``digest`` of the living instances that carry a group's tag."""
 
 
 class FlavorPlugin(Plugin, Protocol):

@@ -83,6 +83,16 @@ class Descriptions(Document, frozen=True):
     descriptions: list[Description] | None = None
 
 
+class DigestInstances(Document, frozen=True):
+    """Parameters of the Digest extension."""
+
+    group: str = ""
+
+
+class Digest(Document, frozen=True):
+    digest: str = ""
+
+
 class InstanceLogs(Document, frozen=True):
     """Parameters of the Logs extension; ``tail`` is how many lines, 0 for all that is kept."""
 
