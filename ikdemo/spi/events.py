@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 from .documents import Document
 
 
-class Event(Document, frozen=True):
+class Event(Document, frozen=True, gc=False):  # thousands of them; nothing in one can lead back to it
     """One fact. ``time`` is seconds since the epoch, stamped by the ring; members that do not apply are empty.
 
     ``size`` is the number of slots wanted (group events), ``code`` a reason code, ``text`` the fact in words.

@@ -1,6 +1,7 @@
 """What the planner says, as documents: actions with their cause, reasons for what is not as wanted.
 
-They live here because they travel (Reconcile extension, events, the lab); they are made only in ``reconcile``.
+They live here because they travel (Reconcile extension, events, the lab); they are made only in ``reconcile``. Those of which
+there are thousands are not tracked by the collector: nothing in one can lead back to it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ Code = Literal[
 """Why something is not as wanted; machine-readable, stable."""
 
 
-class Seen(Document, frozen=True, gc=False):  # thousands of them; nothing in one can lead back to it
+class Seen(Document, frozen=True, gc=False):
     """One instance of the group as observed: its tags reduced to what a decision needs."""
 
     id: str
@@ -39,7 +40,7 @@ class Seen(Document, frozen=True, gc=False):  # thousands of them; nothing in on
     health: Health = Health.UNKNOWN
 
 
-class Action(Document, frozen=True):
+class Action(Document, frozen=True, gc=False):
     """One thing to do: ``provision`` a slot, or ``destroy`` an instance; ``code`` is the reason it is done."""
 
     verb: Literal["provision", "destroy"]
@@ -49,7 +50,7 @@ class Action(Document, frozen=True):
     logical_id: str | None = None
 
 
-class Reason(Document, frozen=True):
+class Reason(Document, frozen=True, gc=False):
     """Why a slot, an instance or the whole group is not as wanted, and what is awaited. Times are seconds since the epoch."""
 
     code: Code
@@ -70,7 +71,7 @@ class Plan(Document, frozen=True):
     wake_after: float | None = None
 
 
-class Outcome(Document, frozen=True):
+class Outcome(Document, frozen=True, gc=False):
     """What came of one action: ``instance`` is the ID made or destroyed, ``error`` empty when it went well.
 
     ``unknown``: the request was sent and no answer came. ``terminal``: the spec itself was refused. ``unreachable``: a plugin
