@@ -146,7 +146,8 @@ class Supervisor:
             except Exception as error:  # a bug in one pass must not end the healing of the group
                 log.exception("A pass over group %s failed", record.id)
                 self._sight.doubt()
-                step = Step(plan=Plan(reasons=(Reason("blocked", f"internal error: {error}"),)))
+                first = error.exceptions[0] if isinstance(error, ExceptionGroup) else error  # of actions that ended each other
+                step = Step(plan=Plan(reasons=(Reason("blocked", f"internal error: {first}"),)))
             for future in waiting:
                 if not future.done():
                     future.set_result(step)
