@@ -8,7 +8,8 @@ Made by ``client``, one per plugin.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from msgspec import Raw, Struct
 
@@ -37,8 +38,7 @@ class Reply(Struct, frozen=True, forbid_unknown_fields=True):
 class Call:
     """One call: its ``body``, in which ``number`` is its ID; ``reads`` if it may be repeated. It ends after ``deadline`` seconds.
 
-    ``sent`` holds the connection that it was sent on, as soon as it was. What is sent in company has a ``reply`` to wait for,
-    and a ``task`` that will give it one.
+    ``sent`` holds the connection that it was sent on, as soon as it was. Who makes a call in company waits for ``reply``.
     """
 
     reply: asyncio.Future[Reply]
@@ -46,8 +46,53 @@ class Call:
     def __init__(self, method: str, number: int, body: bytes, deadline: float, *, reads: bool) -> None:
         self.method, self.number, self.body, self.deadline, self.reads = method, number, body, deadline, reads
         self.sent: list[OutboundConnection] = []
-        self.company: list[Call] = [self]
-        self.task: asyncio.Task[dict[int, Reply]] | None = None
+        self.company: Company | None = None
+
+
+class Company:
+    """Calls of one moment that are sent as one by ``ask``. Each ends at its own deadline, for which one timer is enough."""
+
+    def __init__(self, calls: list[Call], ask: Callable[[Company], Coroutine[Any, Any, dict[int, Reply]]]) -> None:
+        self.calls = calls
+        self.sent: list[OutboundConnection] = []
+        for call in calls:
+            call.sent, call.company = self.sent, self
+        self._loop = asyncio.get_running_loop()
+        self._began = self._loop.time()
+        self._await_deadline()
+        self.task = self._loop.create_task(ask(self))
+        self.task.add_done_callback(self._end)
+
+    def left(self) -> None:
+        """One of the callers has gone away; if all have, nobody waits for the answer."""
+        if all(call.reply.done() for call in self.calls):
+            self.task.cancel()
+
+    def _await_deadline(self) -> None:
+        soonest = min(call.deadline for call in self.calls if not call.reply.done())
+        self._timer = self._loop.call_at(self._began + soonest, self._expire)
+
+    def _expire(self) -> None:
+        for call in self.calls:
+            if not call.reply.done() and self._began + call.deadline <= self._loop.time():
+                call.reply.set_exception(TimeoutError())
+        if not all(call.reply.done() for call in self.calls):
+            self._await_deadline()
+
+    def _end(self, task: asyncio.Task[dict[int, Reply]]) -> None:
+        """Give every caller that still waits its reply, or its share of what went wrong."""
+        self._timer.cancel()
+        for call in self.calls:
+            if call.reply.done():
+                continue
+            if task.cancelled():
+                call.reply.cancel()
+            elif (error := task.exception()) is not None:
+                call.reply.set_exception(error)
+            elif (reply := task.result().get(call.number)) is not None:
+                call.reply.set_result(reply)
+            else:
+                call.reply.set_exception(Broken("the answer says nothing of it"))
 
 
 class Together:
@@ -61,7 +106,7 @@ class Together:
         self._limit = asyncio.Semaphore(limit)
         self._prompt: dict[str, bool] = {}
         self._waiting: dict[str, list[Call]] = {}
-        self._under_way: set[asyncio.Task[dict[int, Reply]]] = set()
+        self._under_way: set[Company] = set()
 
     async def send(self, call: Call, *, batch: bool) -> Reply:
         """Send a call, in company if there is any and the plugin takes a ``batch``.
@@ -76,15 +121,12 @@ class Together:
             loop.call_soon(self._flush)  # after all that call in this turn of the loop
         self._waiting.setdefault(call.method, []).append(call)
         call.reply = loop.create_future()
-        timer = loop.call_later(call.deadline, _expire, call.reply)  # a whole asyncio.timeout each would cost more than the call
         try:
             return await call.reply
         except (asyncio.CancelledError, TimeoutError):
-            if call.task is not None and all(other.reply.done() for other in call.company):
-                call.task.cancel()  # nobody waits for the answer
+            if call.company is not None:
+                call.company.left()
             raise
-        finally:
-            timer.cancel()
 
     async def _answer(self, method: str, body: bytes, reads: bool, sent: list[OutboundConnection]) -> Answer:
         loop = asyncio.get_running_loop()
@@ -98,54 +140,31 @@ class Together:
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, {}
         for calls in waiting.values():
-            size, company = 0, list[Call]()
+            size, array = 0, list[Call]()
             for call in calls:
                 if call.reply.done():
                     continue  # who made it has gone away
-                if company and (len(company) == MOST or size + len(call.body) > BYTES):
-                    self._begin(company)
-                    size, company = 0, []
+                if array and (len(array) == MOST or size + len(call.body) > BYTES):
+                    self._begin(array)
+                    size, array = 0, []
                 size += len(call.body)
-                company.append(call)
-            if company:
-                self._begin(company)
+                array.append(call)
+            if array:
+                self._begin(array)
 
     def _begin(self, calls: list[Call]) -> None:
-        """Send some calls as one."""
-        sent: list[OutboundConnection] = []
-        task = asyncio.create_task(self._ask(calls, sent))
-        self._under_way.add(task)
-        task.add_done_callback(lambda _: self._end(task, calls))
-        for call in calls:
-            call.sent, call.company, call.task = sent, calls, task
+        company = Company(calls, self._ask)
+        self._under_way.add(company)
+        company.task.add_done_callback(lambda _: self._under_way.discard(company))
 
-    async def _ask(self, calls: list[Call], sent: list[OutboundConnection]) -> dict[int, Reply]:
+    async def _ask(self, company: Company) -> dict[int, Reply]:
         """Send calls of one method and return their replies by number."""
+        calls, sent = company.calls, company.sent
         first, reads = calls[0], all(call.reads for call in calls)
         if len(calls) == 1:
             return {first.number: _reply(await self._answer(first.method, first.body, reads, sent))}
         body = b"[%b]" % b",".join([call.body for call in calls])
         return _replies(await self._answer(first.method, body, reads, sent), calls)
-
-    def _end(self, task: asyncio.Task[dict[int, Reply]], calls: list[Call]) -> None:
-        """Give every caller that still waits its reply, or its share of what went wrong."""
-        self._under_way.discard(task)
-        for call in calls:
-            if call.reply.done():
-                continue
-            if task.cancelled():
-                call.reply.cancel()
-            elif (error := task.exception()) is not None:
-                call.reply.set_exception(error)
-            elif (reply := task.result().get(call.number)) is not None:
-                call.reply.set_result(reply)
-            else:
-                call.reply.set_exception(Broken("the answer says nothing of it"))
-
-
-def _expire(reply: asyncio.Future[Reply]) -> None:
-    if not reply.done():
-        reply.set_exception(TimeoutError())
 
 
 def _reply(answer: Answer) -> Reply:
