@@ -44,7 +44,7 @@ def plugins(lab: Lab, implements: object) -> Iterator[Point]:
         "Flavor": "a flavor answers this. Put plugins/my-files behind --unix-socket",
         "instance-file": "this is the name of the kind. The interface is the first Name in the answer",
         **dict.fromkeys(
-            ("Batch", "Events", "Slots", "Logs"), "this is an extension. The interface is the first Name in the answer"
+            ("Batch", "Digest", "Events", "Slots", "Logs"), "this is an extension. The interface is the first Name in the answer"
         ),
     }
     yield answered("it implements", implements, ["Instance"], hints, "the interface is the first Name in the answer")
