@@ -39,14 +39,18 @@ class Contents:
         self._news: list[str] = []
         self._shared_tags: dict[str, dict[str, str]] = {}
 
-    def compare(self, directory: int, noticed: dict[str, Notice], quietly: bool = False) -> None:
-        """Look at every name there is and was; only what was touched is read. ``quietly``: what is found is no news."""
+    def names(self, directory: int) -> set[str]:
+        """Return every name that there is and was; raises PluginFailure when the directory cannot be listed."""
         try:
             with os.scandir(directory) as entries:
                 names = {entry.name for entry in entries}
         except OSError as error:
             raise disk.refusal("open", self._path, error) from None
-        for name in names | self.index.names() | self._skipped.keys():
+        return names | self.index.names() | self._skipped.keys()
+
+    def compare(self, directory: int, noticed: dict[str, Notice], quietly: bool = False) -> None:
+        """Look at every name there is and was; only what was touched is read. ``quietly``: what is found is no news."""
+        for name in self.names(directory):
             self.look(directory, name, noticed.get(name), quietly)
 
     def look(self, directory: int, name: str, notice: Notice | None, quietly: bool = False) -> None:

@@ -11,7 +11,6 @@ import asyncio
 import logging
 import os
 import time
-from math import inf
 from pathlib import Path
 
 from .. import disk
@@ -25,6 +24,8 @@ COMPARE = 10.0
 """Seconds after which everything is compared again, notices or not."""
 COMPARE_SHARE = 500
 """But no sooner than after so many times as long as it took: comparing is not what a large directory is for."""
+PART = 500
+"""Names that are compared at a time: a few milliseconds."""
 LOOK_AGAIN = 1.0
 """Seconds between two looks for a directory that vanished."""
 
@@ -40,6 +41,8 @@ class Directory:
         self._lease: disk.Lease | None = None
         self._notices: Notices | None = None
         self._compared = self._took = 0.0
+        self._comparing: asyncio.Task[None] | None = None
+        self._in_doubt = False
         self._warned = False
         self._look_again: asyncio.TimerHandle | None = None
 
@@ -66,6 +69,8 @@ class Directory:
         if self._look_again is not None:
             self._look_again.cancel()
             self._look_again = None
+        if self._comparing is not None:
+            self._comparing.cancel()
         if self._notices is not None:
             asyncio.get_running_loop().remove_reader(self._notices.fileno())
             self._notices.close()
@@ -85,7 +90,7 @@ class Directory:
             else:
                 self._catch_up(self._lease.fd)
         except IkdemoError:
-            self._compared = -inf  # what was half applied is compared as a whole next time
+            self._in_doubt = True  # what was half applied is compared as a whole next time
             raise
         finally:
             self._contents.tell_news()
@@ -128,19 +133,39 @@ class Directory:
         self._look_later()
 
     def _catch_up(self, directory: int) -> None:
-        """Look where the kernel noticed something, or everywhere: if it notices nothing, lost notices, or it is time."""
+        """Look where the kernel noticed something, or everywhere, if it notices nothing or lost notices."""
         noticed = self._notices.take() if self._notices is not None else None
-        if noticed is None or time.monotonic() - self._compared > max(COMPARE, COMPARE_SHARE * self._took):
+        if noticed is None or self._in_doubt:
             self._compare(directory, noticed or {})
             return
         for name, notice in noticed.items():
             self._contents.look(directory, name, notice)
+        idle = self._comparing is None or self._comparing.done()
+        if idle and time.monotonic() - self._compared > max(COMPARE, COMPARE_SHARE * self._took):
+            self._comparing = asyncio.create_task(self._compare_by_parts(directory), name=f"comparison of {self.path}")
 
     def _compare(self, directory: int, noticed: dict[str, Notice], quietly: bool = False) -> None:
-        began = time.monotonic()
+        """Look everywhere, before anything else is done."""
         self._contents.compare(directory, noticed, quietly)
-        self._compared = time.monotonic()
-        self._took = self._compared - began
+        self._compared, self._in_doubt = time.monotonic(), False
+
+    async def _compare_by_parts(self, directory: int) -> None:
+        """Look everywhere, at some names at a time, so that nobody has to wait until all are done."""
+        try:
+            began, took = time.monotonic(), 0.0
+            names = self._contents.names(directory)
+            while names:
+                for _ in range(min(PART, len(names))):
+                    self._contents.look(directory, names.pop(), None)
+                took += time.monotonic() - began
+                await asyncio.sleep(0)
+                began = time.monotonic()
+            self._compared, self._took = began, took
+        except IkdemoError:
+            self._in_doubt = True
+            self._look_later()
+        finally:
+            self._contents.tell_news()
 
     def _watch(self, directory: int) -> None:
         try:

@@ -8,6 +8,7 @@ so there is one judge of types. Whoever receives bytes calls ``decode``, whoever
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any, TypeVar, get_args
 
 import msgspec
@@ -69,6 +70,15 @@ def encode(value: object) -> bytes:
     ``Raw`` members are copied as they are: they were compacted where they came in (``text.compact``).
     """
     return escape_html(_encoder.encode(value))
+
+
+def encode_lines(values: Iterable[object]) -> list[bytes]:
+    r"""Return a line of compact JSON for each value, as ``encode`` does one by one.
+
+    >>> encode_lines([("<", None), {"a": 1}])
+    [b'["\\u003c",null]', b'{"a":1}']
+    """
+    return escape_html(_encoder.encode_lines(values)).split(b"\n")[:-1]
 
 
 def fold(name: str) -> str:

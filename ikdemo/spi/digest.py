@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from .decode import encode
+from .decode import encode_lines
 from .plans import Seen
 
 
@@ -27,5 +27,5 @@ def digest(instances: Iterable[Seen]) -> str:
     >>> digest([other, one]) == digest([one, other]) != digest([one])
     True
     """
-    lines = sorted([encode((seen.id, seen.logical_id, seen.slot, seen.sha)) for seen in instances])
-    return hashlib.sha256(b"\n".join(lines)).hexdigest()
+    lines = encode_lines([(seen.id, seen.logical_id, seen.slot, seen.sha) for seen in instances])
+    return hashlib.sha256(b"\n".join(sorted(lines))).hexdigest()

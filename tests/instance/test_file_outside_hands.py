@@ -236,9 +236,43 @@ def test_what_the_kernel_does_not_notice_is_found_by_comparing(
             elsewhere.write_text(content("instance-1", tier="other"))
             monkeypatch.setattr(directory, "COMPARE", 0.0)
             monkeypatch.setattr(directory, "COMPARE_SHARE", 0)
+            await plugin.describe_instances({})  # brings the comparison about
+            await heard.next("changed")
             assert [d.tags for d in await plugin.describe_instances({})] == [{GROUP_TAG: "g", "tier": "other"}]
 
     asyncio.run(story())
+
+
+def test_a_comparison_by_parts_keeps_nobody_waiting_and_misses_nothing(
+    tmp_path: Path, running: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, elsewhere, size = tmp_path / "home", tmp_path / "elsewhere", 40
+    elsewhere.mkdir()
+
+    async def story() -> None:
+        async with running(home) as (plugin, heard):
+            for number in range(size):
+                outside = elsewhere / str(number)
+                outside.write_text(content(f"instance-{number}"))
+                os.link(outside, home / f"instance-{number}")
+            assert len(await plugin.describe_instances({})) == size
+            for number in range(0, size, 2):  # by its other name, of which the kernel says nothing here
+                (elsewhere / str(number)).write_text(content(f"instance-{number}", tier="other"))
+            for name, value in (("COMPARE", 0.0), ("COMPARE_SHARE", 0), ("PART", 3)):
+                monkeypatch.setattr(directory, name, value)
+            expected = {f"instance-{n}": {GROUP_TAG: "g"} | ({} if n % 2 else {"tier": "other"}) for n in range(2, size)}
+            described, turns = {}, 0
+            while described != expected:
+                turns += 1
+                if turns == 3:  # in the middle of it
+                    (home / "instance-0").unlink()
+                    (home / "instance-1").unlink()
+                    expected[await plugin.provision(SPEC)] = {GROUP_TAG: "g", SHA_TAG: "s"}
+                described = {d.id: d.tags for d in await plugin.describe_instances({})}
+                await asyncio.sleep(0)
+            assert turns > size // 3
+
+    asyncio.run(asyncio.wait_for(story(), 20))
 
 
 def test_a_writer_in_another_process_is_never_seen_half_way(tmp_path: Path, running: Any) -> None:
