@@ -153,9 +153,11 @@ class Supervisor:
                     future.set_result(step)
             if record.destroying and step.plan.converged and await self._end(when_gone):
                 return
-            if not step.outcomes:  # after acting, look again at once: was it enough, and when is the next attempt?
-                wake_after, look_in = step.plan.wake_after, self._sight.look_in()
-                await self._sleep(look_in if wake_after is None else min(look_in, wake_after))
+            if step.outcomes:  # after acting, look again at once: was it enough, and when is the next attempt?
+                await asyncio.sleep(0)  # but not before others had their turn: two passes over thousands take long
+                continue
+            wake_after, look_in = step.plan.wake_after, self._sight.look_in()
+            await self._sleep(look_in if wake_after is None else min(look_in, wake_after))
 
     async def _end(self, when_gone: Callable[[], Awaitable[None]]) -> bool:
         """Nothing is left: say so; false when that could not be made durable, to be tried again."""

@@ -250,7 +250,7 @@ def test_a_comparison_by_parts_keeps_nobody_waiting_and_misses_nothing(
     elsewhere.mkdir()
 
     async def story() -> None:
-        async with running(home) as (plugin, heard):
+        async with running(home) as (plugin, _):
             for number in range(size):
                 outside = elsewhere / str(number)
                 outside.write_text(content(f"instance-{number}"))
