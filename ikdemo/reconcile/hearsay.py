@@ -33,9 +33,9 @@ class Hearsay:
     """
 
     def __init__(self) -> None:
+        self._seen: dict[str, Seen] | None = None
         self._observed: Observation | None = None
         self._doubted = False
-        self._ids: set[str] = set()
         self._gone: set[str] = set()
         self._arrived: set[str] = set()
         self._awaited: deque[set[tuple[str, str]]] = deque(maxlen=2)
@@ -60,15 +60,15 @@ class Hearsay:
 
     def begin_look(self) -> None:
         """Forget what was told: an answer that is asked for now is younger."""
-        self._observed, self._doubted = None, False
+        self._seen, self._observed, self._doubted = None, None, False
         self._gone.clear()
         self._arrived.clear()
 
     def end_look(self, observed: Observation) -> None:
         """Keep what was seen, if it can be kept: two instances of one ID cannot be told apart by what is told."""
-        self._ids = {seen.id for seen in observed.instances}
-        if not observed.error and len(self._ids) == len(observed.instances):
-            self._observed = Observation(tuple([Seen(s.id, s.logical_id, s.slot, s.sha) for s in observed.instances]))
+        seen = {s.id: Seen(s.id, s.logical_id, s.slot, s.sha) for s in observed.instances}
+        if not observed.error and len(seen) == len(observed.instances):
+            self._seen = seen
 
     def begin_acting(self, actions: Iterable[Action]) -> None:
         """Await to be told of what is done now."""
@@ -85,24 +85,28 @@ class Hearsay:
                 ended.add(action.instance)
             else:
                 made[outcome.instance] = Seen(outcome.instance, action.logical_id, action.slot, sha)
-        if self._observed is None:
+        if self._seen is None:
             return
-        new = made.keys() - self._ids  # of what was there already there is no echo
+        new = made.keys() - self._seen.keys()  # of what was there already there is no echo
         self._awaited[-1] |= {("provisioned", instance) for instance in new - self._arrived}
         self._arrived -= new
-        self._ids = (self._ids | new) - ended
-        kept = [seen for seen in self._observed.instances if seen.id not in ended]
-        self._observed = Observation((*kept, *(made[instance] for instance in made if instance in new)))
+        self._observed = None
+        for instance in ended:
+            self._seen.pop(instance, None)
+        for instance, seen in made.items():
+            self._seen.setdefault(instance, seen)
 
     def now(self) -> Observation | None:
         """Return the observation as it must be by now, every health unknown; None when somebody has to look."""
-        if self._doubted or self._arrived or self._observed is None:
+        if self._doubted or self._arrived or self._seen is None:
             return None
         if self._gone:
-            gone = self._gone
-            self._observed = Observation(tuple([seen for seen in self._observed.instances if seen.id not in gone]))
-            self._ids -= gone
+            self._observed = None
+            for instance in self._gone:
+                self._seen.pop(instance, None)
             self._gone.clear()
+        if self._observed is None:
+            self._observed = Observation(tuple(self._seen.values()))
         return self._observed
 
     def _is_echo(self, event: Event) -> bool:
@@ -111,5 +115,5 @@ class Hearsay:
         for done in self._awaited:
             if told in done:
                 done.discard(told)
-                return event.kind in GONE or (event.instance in self._ids and event.instance not in self._gone)
+                return event.kind in GONE or (event.instance in (self._seen or ()) and event.instance not in self._gone)
         return False
