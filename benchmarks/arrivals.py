@@ -1,6 +1,7 @@
 """The instance files that appear in a directory, as the kernel tells of them: nobody lists the directory while time is taken.
 
-A file appears by a rename, a link or its creation, each of which is one notice. Called by ``trio``.
+Ours appear by a rename, InfraKit's by their creation; nothing else is asked for, as each notice costs the watcher, and the plugin
+too. Called by ``trio``.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ HEAP = 0.002
 
 
 class Arrivals:
-    """A watch on one directory, from construction to ``close``."""
+    """A watch on one directory, from construction to ``close``. ``created``: files may also appear by their creation."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, created: bool) -> None:
         self._inotify = INotify()
-        self._inotify.add_watch(directory, flags.MOVED_TO | flags.CREATE)
+        self._inotify.add_watch(directory, flags.MOVED_TO | flags.CREATE if created else flags.MOVED_TO)
         self._names: list[str] = []
 
     def wait_for(self, count: int, patience: float) -> tuple[float, list[str]]:

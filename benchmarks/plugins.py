@@ -34,6 +34,11 @@ def through(module: str, *words: str) -> list[str]:
     return [sys.executable, "-m", module, *words, "--exit-with-stdin"]
 
 
+def is_ours(command: Sequence[str]) -> bool:
+    """Say whether a command is one of ours."""
+    return command[0] == sys.executable
+
+
 def environment(directory: Path) -> dict[str, str]:
     """Return the environment of a program whose sockets are in a directory; compiled modules are kept, as they usually are."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

@@ -28,7 +28,7 @@ from ikdemo.spi.documents import GroupSpec
 
 from .arrivals import Arrivals
 from .held import busy
-from .plugins import PATIENCE, plugins
+from .plugins import PATIENCE, is_ours, plugins
 
 GROUP = "collabnix"
 LOOK, STILL, LOOKS = 0.005, 0.0002, 3
@@ -43,14 +43,21 @@ class Trio:
     ``poll``: the seconds after which they heal, where only the poll heals; 0 where events do. ``content``: that of one file.
     """
 
-    def __init__(self, root: Path, processes: Mapping[str, subprocess.Popen[bytes]], dice: random.Random, poll: float) -> None:
+    def __init__(
+        self,
+        root: Path,
+        processes: Mapping[str, subprocess.Popen[bytes]],
+        arrivals: Arrivals,
+        dice: random.Random,
+        poll: float,
+    ) -> None:
         self.processes, self.instances = processes, root / "i"
         self.plugins = root / "p"
         self._dice, self._poll = dice, poll
         self._names: list[str] = []
         self.content = b""
         self._loop = asyncio.Runner()
-        self._arrivals = Arrivals(self.instances)
+        self._arrivals = arrivals
         self.group = cast(GroupClient, self.run(ikdemo.connect("group", directory=self.plugins)))
         self.files = cast(InstanceClient, self.run(ikdemo.connect("instance-file", directory=self.plugins)))
 
@@ -159,7 +166,8 @@ def trio(root: Path, programs: Mapping[str, Sequence[str]], dice: random.Random,
         folder.mkdir(mode=0o700)
     try:
         with plugins(root, programs) as processes:
-            made = Trio(root, processes, dice, poll)
+            arrivals = Arrivals(root / "i", created=not is_ours(programs["instance-file"]))
+            made = Trio(root, processes, arrivals, dice, poll)
             try:
                 yield made
             finally:
