@@ -7,7 +7,7 @@ the command line and by whoever embeds a group. No method waits between looking 
 from __future__ import annotations
 
 import os
-import secrets
+import random
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -39,6 +39,7 @@ class FileInstances:
         self._path = Path(directory)
         self._running: Directory | None = None
         self._attended_at: object = None
+        self._dice = random.Random()  # seeded by the system, which would otherwise be asked for each ID
 
     async def start(self, emit: Emit) -> None:
         """Take the directory, creating it if only it is missing; raises InUse or PluginFailure."""
@@ -73,7 +74,7 @@ class FileInstances:
             if (occupant.description.tags or {}).get(SHA_TAG) == tags.get(SHA_TAG):
                 return instance
             raise PluginFailure(f"slot {slot} of group {occupant.group} is occupied by {instance}")
-        instance = f"instance-{secrets.randbits(63)}"
+        instance = f"instance-{self._dice.getrandbits(63)}"
         directory.add(instance, format.write(instance, spec, slot))
         return instance
 
