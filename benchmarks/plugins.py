@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -62,7 +63,7 @@ def plugins(root: Path, programs: Mapping[str, Sequence[str]]) -> Iterator[dict[
                     stdout=subprocess.PIPE,
                     stderr=log,
                 )
-            wait_until(lambda: all((root / "p" / name).is_socket() for name in programs), root / "log")
+            wait_until(lambda: all(listens(root / "p" / name) for name in programs), root / "log")
             yield started
         finally:
             stop(started.values())
@@ -80,6 +81,12 @@ def stop(processes: Iterable[subprocess.Popen[bytes]]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
+
+
+def listens(path: Path) -> bool:
+    """Say whether somebody can be reached at a socket; it is there a moment before."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 def wait_until(condition: Callable[[], bool], log: Path) -> None:
