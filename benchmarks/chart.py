@@ -120,7 +120,8 @@ def _draw_curve(axes: Axes, one: words.Curve, unit: str) -> None:
     if one.bend is not None:
         axes.axvline(one.bend, color=VERMILION, linestyle=(0, (4, 3)), linewidth=1)
         said = f"from {one.bend:,} on \nabove {words.FACTOR:g} times the least{'' if one.each is one.ours else ' per instance'} "
-        axes.text(one.bend, 0.96, said, transform=axes.get_xaxis_transform(), ha="right", va="top", fontsize=8, color=VERMILION)
+        height, side = (0.96, "top") if one.each is one.ours else (0.04, "bottom")  # the curve is high at its end
+        axes.text(one.bend, height, said, transform=axes.get_xaxis_transform(), ha="right", va=side, fontsize=8, color=VERMILION)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xticks(one.sizes, [f"{size:,}".replace(",000", "k") for size in one.sizes])
