@@ -55,7 +55,9 @@ class Index:
 
     def of_group(self, group: str) -> Iterator[Entry]:
         """Yield the entries of a group in the order of their file names."""
-        return self._in_order(group, (name for names in self._groups.get(group, {}).values() for name in names))
+        if group not in self._groups:  # anybody may ask about any group, and what is kept for answers must not grow by that
+            return iter(())
+        return self._in_order(group, (name for names in self._groups[group].values() for name in names))
 
     def _in_order(self, whose: str | None, names: Iterable[str]) -> Iterator[Entry]:
         if whose not in self._orders:
@@ -64,6 +66,8 @@ class Index:
 
     def digest(self, group: str) -> str:
         """Return the digest of a group's instances; see ``spi.digest``."""
+        if group not in self._groups:
+            return digest(())
         if group not in self._digests:
             self._digests[group] = digest(map(_seen, self.of_group(group)))
         return self._digests[group]
