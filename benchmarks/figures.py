@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .bench import Measured
+from .report import spread
 from .rows import Row
 
 DIGITS = 4
@@ -38,12 +39,12 @@ def kept(row: Row, size: int, found: Measured) -> dict[str, Any]:
 def summary(values: list[float]) -> dict[str, Any]:
     """Return what is told of one series of figures, and the figures."""
     ordered = sorted(values)
-    tenth = (len(ordered) - 1) // 10
+    tenth, nine_tenths = spread(values)
     p99 = statistics.quantiles(ordered, n=100, method="inclusive")[98] if len(ordered) > 1 else ordered[0]
     told = {
         "median": statistics.median(ordered),
-        "tenth": ordered[tenth],
-        "nine_tenths": ordered[-1 - tenth],
+        "tenth": tenth,
+        "nine_tenths": nine_tenths,
         "p99": p99,
         "most": ordered[-1],
     }

@@ -24,6 +24,8 @@ from ikdemo.rpc.proxies import GroupClient
 from ikdemo.spi.documents import GroupSpec
 from ikdemo.spi.errors import IkdemoError
 
+from .held import status
+
 SIZE = 20
 PATIENCE = 60.0
 GROWTH = {"memory_kib": 20 * 1024, "descriptors": 4, "threads": 8}
@@ -133,8 +135,8 @@ class Fleet:
 
 def held(pid: int) -> tuple[int, int, int]:
     """Return a process's memory in KiB, open descriptors and threads."""
-    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return int(status["VmRSS"].split()[0]), len(os.listdir(f"/proc/{pid}/fd")), int(status["Threads"])  # noqa: PTH208
+    told = status(pid)
+    return int(told["VmRSS"].split()[0]), len(os.listdir(f"/proc/{pid}/fd")), int(told["Threads"])  # noqa: PTH208
 
 
 def growth(samples: list[dict[str, tuple[int, int, int]]]) -> list[dict[str, Any]]:

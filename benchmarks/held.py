@@ -1,6 +1,6 @@
 """What processes hold and use, as the kernel tells of it: memory, processor time.
 
-Called by ``trio`` and ``resting``.
+Called by ``trio``, ``resting`` and ``fleet``.
 """
 
 from __future__ import annotations
@@ -27,9 +27,13 @@ def used(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
+def status(pid: int) -> dict[str, str]:
+    """Return what the kernel says of a process, by its names."""
+    return dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+
+
 def memory(pid: int) -> tuple[float, float]:
     """Return what a process holds and the most that it held, resident, in millions of bytes."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    status = dict(line.split(":", 1) for line in lines)
-    now, most = (int(status[name].split()[0]) * 1024 / 1e6 for name in ("VmRSS", "VmHWM"))
+    told = status(pid)
+    now, most = (int(told[name].split()[0]) * 1024 / 1e6 for name in ("VmRSS", "VmHWM"))
     return now, most

@@ -19,6 +19,13 @@ from typing import Any, NamedTuple
 SEED = 101
 
 
+def spread(values: list[float]) -> tuple[float, float]:
+    """Return what a tenth of the values is below, and above."""
+    ordered = sorted(values)
+    tenth = (len(ordered) - 1) // 10
+    return ordered[tenth], ordered[-1 - tenth]
+
+
 class Timing(NamedTuple):
     """How long one way of healing took: in seconds, ``math.inf`` where it was given up waiting.
 
@@ -38,9 +45,7 @@ class Timing(NamedTuple):
     @property
     def spread(self) -> tuple[float, float]:
         """The times that a tenth of the runs was below, and above."""
-        ordered = sorted(self.times)
-        tenth = (len(ordered) - 1) // 10
-        return ordered[tenth], ordered[-1 - tenth]
+        return spread(self.times)
 
     def summary(self, floor: Timing) -> dict[str, Any]:
         """Return the figures to print and to keep; None stands for never."""
