@@ -17,7 +17,7 @@ from ..spi.decode import encode
 from ..spi.documents import SHA_TAG, Allocation, GroupDescription, GroupProperties, GroupSpec
 from ..spi.errors import PluginFailure, PluginUnavailable, SpecError, UnknownGroup
 from ..spi.events import Emit, Event
-from ..spi.plans import Reason, Step
+from ..spi.plans import Freed, Reason, Step
 from .commit import ask_plugins, check_size, read
 from .listen import Listeners
 from .observe import observe
@@ -76,6 +76,11 @@ class Groups:
         await self._forget(group)
         await supervisor.stop()
         self._emit(Event("freed", group=group))
+
+    async def force_free(self, group: str, force: bool = False) -> Freed:
+        """Forget the group as ``free_group`` does, and say what is left."""
+        await self.free_group(group)
+        return Freed()
 
     async def destroy_group(self, group: str) -> None:
         """Mark for destruction (durable), then wait until nothing is left, for at most a minute or until a pass fails.

@@ -17,7 +17,7 @@ from ..spi.contracts import VERSION, Digesting, FlavorPlugin, GroupPlugin, Insta
 from ..spi.documents import NULL, Api
 from ..spi.errors import SpecError
 from ..spi.events import EventBatch
-from ..spi.plans import Step
+from ..spi.plans import Freed, Step
 from .ring import LONGEST_WAIT, Ring
 
 A = TypeVar("A")
@@ -185,6 +185,10 @@ async def _scale(plugin: GroupPlugin, ask: m.ScaleGroup) -> m.Details:
     return m.Details(await plugin.scale_group(ask.id, ask.size))
 
 
+async def _force_free(plugin: GroupPlugin, ask: m.FreeGroup) -> Freed:
+    return await plugin.force_free(ask.id, ask.force)
+
+
 IMPLEMENTS = Method("Plugin.Implements", m.Nothing, m.Implements, QUICK, _implements, reads=True)
 WATCH = Method("Events.Watch", m.Watch, EventBatch, LONGEST_WAIT + 10, _watch, reads=True)
 
@@ -214,6 +218,7 @@ PAUSE = Method("Reconcile.Pause", m.GroupID, m.Ok, QUICK, _pause)
 RESUME = Method("Reconcile.Resume", m.GroupID, m.Ok, QUICK, _resume)
 STEP = Method("Reconcile.Step", m.GroupID, Step, SLOW, _step)
 SCALE = Method("Reconcile.Scale", m.ScaleGroup, m.Details, SLOW, _scale)
+FORCE_FREE = Method("Reconcile.Free", m.FreeGroup, Freed, SLOW, _force_free)
 
 # fmt: off
 METHODS: tuple[Method[Any, Any], ...] = (
@@ -221,6 +226,6 @@ METHODS: tuple[Method[Any, Any], ...] = (
     VALIDATE_INSTANCE, PROVISION, DESTROY, DESCRIBE_INSTANCES, DIGEST, LOGS,
     VALIDATE_FLAVOR, PREPARE, HEALTHY, DRAIN,
     COMMIT, FREE, DESTROY_GROUP, DESCRIBE_GROUP, INSPECT,
-    PLAN, WHY, PAUSE, RESUME, STEP, SCALE,
+    PLAN, WHY, PAUSE, RESUME, STEP, SCALE, FORCE_FREE,
 )
 # fmt: on

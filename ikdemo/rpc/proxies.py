@@ -16,7 +16,7 @@ from ..spi import messages as m
 from ..spi.contracts import VERSION, Interface
 from ..spi.documents import Allocation, Api, Description, GroupDescription, GroupSpec, Health, InstanceSpec
 from ..spi.errors import OutcomeUnknown, PluginUnavailable, ProtocolError
-from ..spi.plans import Reason, Step
+from ..spi.plans import Freed, Reason, Step
 from . import methods
 from .client import Client
 from .methods import Method
@@ -137,7 +137,7 @@ class FlavorClient(_Proxy):
 
 
 class GroupClient(_Proxy):
-    """A group plugin behind a socket; the last six methods need the Reconcile extension."""
+    """A group plugin behind a socket; the last seven methods need the Reconcile extension."""
 
     interface: Interface = "Group"
 
@@ -173,3 +173,6 @@ class GroupClient(_Proxy):
 
     async def scale_group(self, group: str, size: int) -> str:
         return (await self._ask(methods.SCALE, m.ScaleGroup(group, size))).details
+
+    async def force_free(self, group: str, force: bool = False) -> Freed:
+        return await self._ask(methods.FORCE_FREE, m.FreeGroup(group, force))

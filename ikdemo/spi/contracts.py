@@ -19,7 +19,7 @@ from msgspec import Raw
 
 from .documents import Allocation, Description, GroupDescription, GroupSpec, Health, InstanceSpec
 from .events import Emit, EventBatch
-from .plans import Reason, Step
+from .plans import Freed, Reason, Step
 
 MOMENT: ContextVar[object] = ContextVar("MOMENT")
 """One object for all calls that came in one request, and another one for the next; unset for calls within this process.
@@ -101,7 +101,7 @@ class FlavorPlugin(Plugin, Protocol):
 
 
 class GroupPlugin(Plugin, Protocol):
-    """Keeps groups as their committed specs want them. The last six methods are the Reconcile extension."""
+    """Keeps groups as their committed specs want them. The last seven methods are the Reconcile extension."""
 
     async def commit_group(self, spec: GroupSpec, pretend: bool = False) -> str:
         """Validate, store (durable before the return) and act on a spec; return InfraKit's Details sentence."""
@@ -135,6 +135,9 @@ class GroupPlugin(Plugin, Protocol):
 
     async def scale_group(self, group: str, size: int) -> str:
         """Commit another size (0 included) of a Size group; return the Details sentence."""
+
+    async def force_free(self, group: str, force: bool = False) -> Freed:
+        """Stop watching and say what is left; with ``force`` also a group that is being destroyed."""
 
 
 P = TypeVar("P", covariant=True)

@@ -145,5 +145,12 @@ class ScaleGroup(Document, frozen=True):
     size: int = 0
 
 
+class FreeGroup(Document, frozen=True):
+    """``force``: also while the group is being destroyed, or its plugins are away."""
+
+    id: str = ""
+    force: bool = False
+
+
 class Reasons(Document, frozen=True):
     reasons: list[Reason]

@@ -88,6 +88,13 @@ class Outcome(Document, frozen=True, gc=False):
     futile: bool = False
 
 
+class Freed(Document, frozen=True):
+    """What freeing a group leaves: the IDs of its living instances, None when nobody can tell, and the same in words."""
+
+    left: tuple[str, ...] | None = None
+    text: str = ""
+
+
 class Step(Document, frozen=True):
     """One pass of the loop, written down: what was observed, what was planned, what came of it."""
 

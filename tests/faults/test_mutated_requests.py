@@ -29,12 +29,13 @@ GROWTH = 20 * 1024  # KiB
 NUMBERS = [b"0", b"-1", b"1.5", b"NaN", b"-Infinity", b"1e400", b"2147483648", b"9223372036854775808", b"1" * 400, b"-0", b"1e2"]
 VALUES = [*NUMBERS, b"null", b"true", b'""', b"[]", b"{}", b'"\\ud800"', b'"\xff"', b'"\\u0000"', b'"../../etc/passwd"', b"'x'"]
 EXTENSIONS = {
-    "group": ["Reconcile.Plan", "Reconcile.Why", "Reconcile.Pause", "Reconcile.Resume", "Reconcile.Step", "Reconcile.Scale"],
+    "group": [f"Reconcile.{verb}" for verb in ("Plan", "Why", "Pause", "Resume", "Step", "Scale", "Free")],
     "instance-file": ["Events.Watch", "Instance.Provision", "Instance.DescribeInstances"],
     "flavor-vanilla": ["Events.Watch", "Flavor.Healthy"],
 }
 PARAMS = {
     "Reconcile.Scale": {"ID": "collabnix", "Size": 3},
+    "Reconcile.Free": {"ID": "spare", "Force": True},
     "Events.Watch": {"Since": {"Stream": "x", "Next": 1}, "Timeout": 0, "Tags": {"a": "b"}},
     "Instance.Provision": {"Spec": {"Properties": {"a": [1]}, "Tags": {"infrakit.group": "g"}}, "Slot": "0"},
     "Instance.DescribeInstances": {"Tags": {"infrakit.group": "g"}, "Slots": True},

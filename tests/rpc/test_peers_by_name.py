@@ -19,6 +19,7 @@ from ikdemo.rpc.ring import Ring
 from ikdemo.spi.documents import Allocation, Description, GroupSpec, Health, InstanceSpec
 from ikdemo.spi.errors import PluginNotFound, PluginUnavailable, ProtocolError, RemoteFailure
 from ikdemo.spi.events import Event, EventBatch
+from ikdemo.spi.plans import Freed
 
 SPEC = InstanceSpec(properties=Raw(b'{"b":1.0}'), tags={"t": "v"})
 
@@ -103,6 +104,29 @@ def test_the_contracts_hold_across_a_socket(serve: Any, plugins: Any, short_dir:
                 await group.plugin.free_group("y")
             with pytest.raises(ProtocolError, match="plugin g does not offer the Reconcile extension"):
                 await group.plugin.why_group("x")
+
+    bounded(story())
+
+
+@pytest.mark.parametrize("left", [None, (), ("instance-1", "instance-2")])
+def test_what_is_left_of_a_freed_group_is_told_across_a_socket(
+    serve: Any, plugins: Any, short_dir: Path, bounded: Any, left: tuple[str, ...] | None
+) -> None:
+    class Steered(plugins.groups):
+        offers = frozenset({"Reconcile"})
+
+        async def force_free(self, group: str, force: bool = False) -> Freed:
+            await self.free_group(group)
+            return Freed(left, f"{group} {force}")
+
+    async def story() -> None:
+        async with serve(Steered(), "g"), peers_of(short_dir) as peers:
+            group = (await peers.group("g")).plugin
+            for force in (False, True):
+                await group.commit_group(GroupSpec("x"))
+                assert await group.force_free("x", force) == Freed(left, f"x {force}")
+            with pytest.raises(RemoteFailure, match=r"^Group 'x' is not being watched$"):
+                await group.force_free("x")
 
     bounded(story())
 
