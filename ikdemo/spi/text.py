@@ -2,6 +2,9 @@
 
 Opaque Properties must survive every hop as text (key order, duplicate keys, number spelling), so these functions work on
 text and never parse. Called by ``decode``, ``config_sha``, the wire and the file format.
+
+What people read goes through ``visible`` or ``visible_json``: a tag, an error, the output of an instance may hold
+anything, and must not move the cursor, turn the line around or become markup. Called by all that prints and draws.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ _HTML = ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026"), (b"\xe2\x80
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _ESCAPES |= {chr(c): f"\\u{c:04x}" for c in range(0x20) if chr(c) not in _ESCAPES}
 _ESCAPES |= {c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
+_SPACES = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _NEEDS_ESCAPE = re.compile(r'["\\\x00-\x1f<>&\u2028\u2029\ud800-\udfff]')
 
 
@@ -76,3 +81,39 @@ def indent(text: bytes, prefix: str = "", step: str = "  ") -> str:
         elif token == ":":
             out.append(" ")
     return "".join(out)
+
+
+def visible(text: str, keep: str = "") -> str:
+    r"""Spell out what would not be seen as itself: control characters, line breaks, format and bidirectional marks, surrogates.
+
+    Characters in ``keep`` stay, such as the line breaks of a longer text. Escaping what is escaped changes nothing.
+
+    >>> print(visible("\x1b]0;owned\x07 caf\u00e9\n\u202egnp"))
+    \x1b]0;owned\x07 café\n\u202egnp
+    >>> visible("two\nlines", keep="\n")
+    'two\nlines'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep or c in _SPACES else _spelled(c) for c in text)
+
+
+def _spelled(char: str) -> str:
+    code = ord(char)
+    return _SHORT.get(char) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
+
+
+def visible_json(text: str) -> str:
+    r"""Return JSON text of the same meaning in which what would not be seen as itself is escaped; its line breaks stay.
+
+    >>> print(visible_json('{"a":"\u202egnp \U000e0001"}'))
+    {"a":"\u202egnp \udb40\udc01"}
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" or c in _SPACES else _in_json(c) for c in text)
+
+
+def _in_json(char: str) -> str:
+    units = char.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
