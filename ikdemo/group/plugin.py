@@ -18,6 +18,7 @@ from ..spi.documents import SHA_TAG, Allocation, GroupDescription, GroupProperti
 from ..spi.errors import PluginFailure, PluginUnavailable, SpecError, UnknownGroup
 from ..spi.events import Emit, Event
 from ..spi.plans import Freed, Reason, Step
+from .clock import Clock
 from .commit import ask_plugins, check_size, read
 from .listen import Listeners
 from .observe import observe
@@ -34,9 +35,11 @@ class Groups:
     interface: Interface = "Group"
     offers = frozenset({"Reconcile"})
 
-    def __init__(self, lookup: Lookup, *, state_dir: Path | None, poll_interval: float = 10.0) -> None:
-        self._lookup, self._poll = lookup, poll_interval
-        self._store = Store(state_dir)
+    def __init__(
+        self, lookup: Lookup, *, state_dir: Path | None, poll_interval: float = 10.0, clock: Clock | None = None
+    ) -> None:
+        self._lookup, self._poll, self._clock = lookup, poll_interval, clock or Clock()
+        self._store = Store(state_dir, self._clock.boot)
         self._saving = asyncio.Lock()
         self._supervisors: dict[str, Supervisor] = {}
         self._listeners = Listeners(lookup)
@@ -176,7 +179,7 @@ class Groups:
                 await asyncio.to_thread(self._store.save, record)
 
     def _supervise(self, record: Record, *, resumed: bool) -> None:
-        supervisor = Supervisor(record, self._lookup, self._emit, self._poll, self._keep, resumed=resumed)
+        supervisor = Supervisor(record, self._lookup, self._emit, self._poll, self._keep, resumed=resumed, clock=self._clock)
         self._supervisors[record.id] = supervisor
         self._listeners.follow(supervisor)
         supervisor.start(lambda: self._end(record.id))

@@ -6,7 +6,6 @@ not enough (``reconcile.hearsay``). Made by ``supervisor``, one per group.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 
 from ..reconcile.hearsay import Hearsay
@@ -17,14 +16,15 @@ from ..spi.documents import GroupProperties
 from ..spi.errors import IkdemoError
 from ..spi.events import Event
 from ..spi.plans import Action, Outcome
+from .clock import Clock
 from .observe import View, observe, recall
 
 
 class Sight:
     """The eyes and ears of one group; ``poll`` is in seconds."""
 
-    def __init__(self, group: str, lookup: Lookup, poll: float) -> None:
-        self._group, self._lookup, self._poll = group, lookup, poll
+    def __init__(self, group: str, lookup: Lookup, poll: float, clock: Clock) -> None:
+        self._group, self._lookup, self._poll, self._clock = group, lookup, poll, clock
         self._hearsay = Hearsay()
         self._look_due = self._health_due = 0.0
         self._digested: tuple[Observation | None, str] = None, ""
@@ -47,11 +47,11 @@ class Sight:
 
     def look_in(self) -> float:
         """Return the seconds until the next look is due."""
-        return max(0.0, self._look_due - time.monotonic())
+        return max(0.0, self._look_due - self._clock.now())
 
     def health_is_due(self) -> bool:
         """Say whether to ask for health in this pass: at every poll, and at once after something new was made or wanted."""
-        now = time.monotonic()
+        now = self._clock.now()
         due = now >= self._health_due
         if due:
             self._health_due = now + self._poll
@@ -65,7 +65,7 @@ class Sight:
         if known is not None and (view := await recall(known, properties, self._lookup, ask_health=ask_health)) is not None:
             return view
         self._hearsay.begin_look()
-        self._look_due = time.monotonic() + self._poll
+        self._look_due = self._clock.now() + self._poll
         view = await observe(self._group, properties, self._lookup, ask_health=ask_health)
         if view.tells:
             self._hearsay.end_look(view.observed)
@@ -78,7 +78,7 @@ class Sight:
 
         So a poll over thousands of instances of which none has changed costs one line.
         """
-        due = time.monotonic() + self._poll
+        due = self._clock.now() + self._poll
         try:
             found = await self._lookup.instance(properties.instance.plugin)
             if "Digest" not in found.offers or not isinstance(found.plugin, Digesting):

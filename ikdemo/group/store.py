@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from .. import disk
 from ..reconcile.world import Trouble
@@ -26,6 +26,7 @@ class Record(Struct, frozen=True):
     """A committed group. ``rolls``: outdated instances are replaced (not after a first commit, which adopts).
 
     ``destroying`` and ``paused`` are marks that outlive the process, and so do ``troubled`` slots with their back-off.
+    ``boot``: the boot of the machine in whose seconds they wait; written by ``Store``.
     """
 
     id: str
@@ -34,14 +35,15 @@ class Record(Struct, frozen=True):
     destroying: bool = False
     paused: bool = False
     troubled: Mapping[str, Trouble] = {}
+    boot: str = ""
     format: Annotated[int, Meta(ge=1)] = FORMAT
 
 
 class Store:
-    """The records of one group plugin, in memory and, with a directory, on disk."""
+    """The records of one group plugin, in memory and, with a directory, on disk; ``boot`` names this boot of the machine."""
 
-    def __init__(self, directory: Path | None) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path | None, boot: str = "") -> None:
+        self._directory, self._boot = directory, boot
         self._lease: disk.Lease | None = None
 
     def open(self) -> list[Record]:
@@ -65,7 +67,8 @@ class Store:
         if self._directory is not None:
             self._check_owned()
             disk.keep_last(self._directory, _file_name(record.id), _file_name(record.id) + ".last")
-            disk.write_atomic(self._directory, _file_name(record.id), encode(record), durable=True, mode=0o600)
+            written = encode(structs.replace(record, boot=self._boot))
+            disk.write_atomic(self._directory, _file_name(record.id), written, durable=True, mode=0o600)
 
     def remove(self, group: str) -> None:
         """Forget a group, durably; forgetting an unknown one is no error. Raises as ``save`` does."""
@@ -103,7 +106,12 @@ class Store:
             raise CorruptState(f"{advice} (it was written by a newer version)")
         if path.name != _file_name(record.id):
             raise CorruptState(f"{advice} (it holds the group {record.id!r}, which belongs to another file)")
-        return record
+        return record if record.boot == self._boot else _waited_out(record)
+
+
+def _waited_out(record: Record) -> Record:
+    """Return a record of another boot: its attempts count, its waits are over, as their seconds mean nothing in this one."""
+    return structs.replace(record, troubled={key: structs.replace(t, not_before=0.0) for key, t in record.troubled.items()})
 
 
 def _file_name(group: str) -> str:

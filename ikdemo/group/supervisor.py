@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -25,6 +24,7 @@ from ..spi.errors import IkdemoError
 from ..spi.events import Emit, Event
 from ..spi.plans import Outcome, Plan, Reason, Step
 from .act import Actor
+from .clock import Clock
 from .facts import Facts
 from .observe import View, observe
 from .sight import Sight
@@ -49,9 +49,10 @@ class Supervisor:
         keep: Callable[[Record], Awaitable[None]],
         *,
         resumed: bool,
+        clock: Clock,
     ) -> None:
-        self._lookup, self._keep = lookup, keep
-        self._sight = Sight(record.id, lookup, poll_interval)
+        self._lookup, self._keep, self._clock = lookup, keep, clock
+        self._sight = Sight(record.id, lookup, poll_interval, clock)
         self._facts = Facts(record.id, emit, converged=True if resumed else None)
         self._memory = Memory(troubled=record.troubled)
         self._died: list[Death] = []
@@ -101,7 +102,7 @@ class Supervisor:
             return
         if event.group and event.kind == "lost" and event.code in ("died", "early"):
             own_doing = event.code == "died"
-            self._died.append(Death(event.slot, event.instance, f"died: {event.text}", time.time(), own_doing))
+            self._died.append(Death(event.slot, event.instance, f"died: {event.text}", self._clock.now(), own_doing))
         if event.kind == "health":
             (self._told_sick.add if event.code == "unhealthy" else self._told_sick.discard)(event.instance)
         if self._sight.hear(event):
@@ -115,7 +116,7 @@ class Supervisor:
     async def look(self, *, ask_health: bool = True) -> tuple[View, Plan]:
         """Observe and plan without acting and without remembering: what would be done now."""
         view = await observe(self.record.id, self.record.properties, self._lookup, ask_health=ask_health)
-        todo = self._plan(view)
+        todo = self._clock.stamped(self._plan(view))
         if self.record.paused:
             todo = msgspec.structs.replace(todo, reasons=(PAUSED, *todo.reasons))
         return view, todo
@@ -185,12 +186,12 @@ class Supervisor:
         self._facts.planned(todo, len(aim.slots), aim.destroying)
         outcomes = await self._act(todo, view) if (asked or not paused) and todo.actions else ()
         settled = outcomes if aim is self.aim else [outcome for outcome in outcomes if not outcome.error]
-        self._memory = settle(self._judging(view), view.observed, self._memory, todo, settled, time.time())
+        self._memory = settle(self._judging(view), view.observed, self._memory, todo, settled, self._clock.now())
         if self._memory.troubled != self.record.troubled:
             await self._remember()
         if view.observed.error:
             self._doubt.set()
-        return Step(view.observed.instances, todo, outcomes)
+        return Step(view.observed.instances, self._clock.stamped(todo) if asked else todo, outcomes)
 
     async def _decide(self, *, look: bool) -> tuple[View, Plan]:
         """Observe, take in what was told of instances, and plan; look if a plan by hearsay would destroy something."""
@@ -199,7 +200,7 @@ class Supervisor:
         while True:
             view = await self._sight.see(self.record.properties, ask_health=ask_health, look=look)
             died, self._died = self._died, []
-            self._memory = heed(self._judging(view), bury(self.aim, self._memory, died, time.time()), told_sick)
+            self._memory = heed(self._judging(view), bury(self.aim, self._memory, died, self._clock.now()), told_sick)
             todo = self._plan(view)
             if view.looked or is_safe(todo):
                 if view.observed.error:
@@ -220,7 +221,7 @@ class Supervisor:
         return msgspec.structs.replace(self.aim, idempotent=view.idempotent, sick_after=view.sick_after)
 
     def _plan(self, view: View) -> Plan:
-        return plan(self._judging(view), view.observed, self._memory, time.time())
+        return plan(self._judging(view), view.observed, self._memory, self._clock.now())
 
     async def _sleep(self, seconds: float) -> None:
         try:

@@ -6,12 +6,12 @@ The rules that decide what to add are in ``plan`` and ``rolling``.
 from __future__ import annotations
 
 from ..spi.plans import Action, Code, Plan, Reason, Seen
-from .backoff import CAP, GIVE_UP_AFTER
-from .world import EXPECTED_FOR, Desired, Memory, Observation, Slot, Trouble, place_of
+from .backoff import GIVE_UP_AFTER
+from .world import Desired, Memory, Observation, Slot, Trouble, place_of
 
 
 class Draft:
-    """What was asked (``desired``, ``observed``, ``memory``, ``now``) and what has been decided so far.
+    """What was asked (``desired``, ``observed``, ``memory``, ``now`` as in ``plan``) and what has been decided so far.
 
     ``wakes`` are the times at which, without any event, the plan would change.
     """
@@ -54,8 +54,7 @@ class Draft:
         if self.desired.idempotent:
             return 0
         seen = {s.id for s in self.observed.instances}
-        latest = self.now + EXPECTED_FOR  # later than that, the clock was put back
-        awaited = [until for key, until in self.memory.expected.items() if key not in seen and self.now < until <= latest]
+        awaited = [until for key, until in self.memory.expected.items() if key not in seen and self.now < until]
         self.wakes.extend(awaited)
         return len(awaited)
 
@@ -73,7 +72,7 @@ class Draft:
             text = f"stopped trying until the spec changes: {trouble.futile} attempts in a row came to nothing, the last one: "
             self.because("halted", text + trouble.error, slot=slot, instance=instance, awaits="another spec, or to be resumed")
             return False
-        if not self.now < trouble.not_before <= self.now + CAP:  # later than that, the clock was put back
+        if self.now >= trouble.not_before:
             return True
         self.wakes.append(trouble.not_before)
         if trouble.unreachable:

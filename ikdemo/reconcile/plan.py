@@ -22,8 +22,10 @@ SICK_SHARE = 0.4
 
 
 def plan(desired: Desired, observed: Observation, memory: Memory, now: float) -> Plan:
-    """Return the actions to take now and a reason for everything that is not as wanted. ``now`` is seconds since the epoch.
+    """Return the actions to take now and a reason for everything that is not as wanted.
 
+    ``now``: seconds of a clock that no setting of the date moves and that goes on over restarts; so are all times in ``memory``
+    and in the reasons.
     Pure: the same arguments give the same plan. On a doubtful observation there is no action.
 
     >>> from ikdemo.reconcile.world import Slot

@@ -89,7 +89,7 @@ class _Ledger:
         if not (self.made or self.troubled or self.expected):
             return  # as mostly, and then thousands of instances need not be looked through
         slots = {slot.name for slot in desired.slots}
-        self.made = {slot: birth for slot, birth in self.made.items() if 0 <= now - birth.at < YOUNG and slot in slots}
+        self.made = {slot: birth for slot, birth in self.made.items() if now - birth.at < YOUNG and slot in slots}
         if self.troubled or self.expected:
             self._let_go(observed, slots, was_made=memory.made)
 

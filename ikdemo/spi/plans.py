@@ -51,7 +51,10 @@ class Action(Document, frozen=True, gc=False):
 
 
 class Reason(Document, frozen=True, gc=False):
-    """Why a slot, an instance or the whole group is not as wanted, and what is awaited. Times are seconds since the epoch."""
+    """Why a slot, an instance or the whole group is not as wanted, and what is awaited.
+
+    ``since``: seconds since the epoch where it travels; inside ``reconcile`` seconds of the clock that ``plan`` is given.
+    """
 
     code: Code
     text: str
