@@ -1,4 +1,7 @@
-"""Lay out what the command line prints: InfraKit's columns exactly, and ours. Called by the verbs; nothing here prints."""
+"""Lay out what the command line prints: InfraKit's columns exactly, and ours, with every text made visible.
+
+Called by the verbs; nothing here prints.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ..spi.documents import Description
 from ..spi.events import Event
 from ..spi.plans import Outcome, Reason, Step
+from ..spi.text import visible
 
 
 def instance_rows(instances: Iterable[Description] | None, quiet: bool) -> str:
@@ -17,19 +21,20 @@ def instance_rows(instances: Iterable[Description] | None, quiet: bool) -> str:
     i-1                           |  -                           |a=1,b=2
     """
     rows = [] if quiet else [("ID", "LOGICAL", "TAGS")]
-    rows += [(i.id, "  -   " if i.logical_id is None else i.logical_id, tag_list(i.tags)) for i in instances or ()]
+    for one in instances or ():
+        rows.append((visible(one.id), "  -   " if one.logical_id is None else visible(one.logical_id), tag_list(one.tags)))
     return "\n".join(f"{name:<30}\t{logical:<30}\t{tags}" for name, logical, tags in rows)
 
 
 def tag_list(tags: Mapping[str, str] | None) -> str:
     """Join tags as ``k=v,k=v``, sorted."""
-    return ",".join(sorted(f"{key}={value}" for key, value in (tags or {}).items()))
+    return visible(",".join(sorted(f"{key}={value}" for key, value in (tags or {}).items())))
 
 
 def plugin_rows(plugins: Iterable[tuple[str, object]], quiet: bool) -> str:
     """Lay out plugins and their sockets as InfraKit does."""
     rows = [] if quiet else [("NAME", "LISTEN")]
-    return "\n".join(f"{name:<20}\t{path}" for name, path in [*rows, *((n, str(p)) for n, p in plugins)])
+    return "\n".join(f"{name:<20}\t{path}" for name, path in [*rows, *((visible(n), visible(str(p))) for n, p in plugins)])
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -39,7 +44,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     CODE     WHY
     missing  slot 3 has no instance
     """
-    lines = [[" ".join(str(cell).split()) for cell in row] for row in (header, *rows)]
+    lines = [[visible(" ".join(str(cell).split())) for cell in row] for row in (header, *rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
 
@@ -96,4 +101,4 @@ def event_row(event: Event, began: float | None = None) -> str:
         clock = f"{event.time - began:7.3f}s"
     what = [event.group, f"slot {event.slot}" if event.slot else "", event.instance, event.code]
     words = " ".join(part for part in what if part) + (f": {event.text}" if event.text and any(what) else event.text)
-    return f"{clock}  {event.plugin:<21}  {event.kind:<11}  {' '.join(words.split())}".rstrip()
+    return f"{clock}  {visible(event.plugin):<21}  {visible(event.kind):<11}  {visible(' '.join(words.split()))}".rstrip()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..spi.errors import IkdemoError
+from ..spi.text import visible
 from . import pages
 from .flags import Flag, Parsed, parse, switch, words_of
 from .logs import set_up
@@ -39,7 +40,12 @@ class Call:
 def show(text: str) -> None:
     """Print a table unless it is empty; an empty one is no line at all."""
     if text:
-        print(text)
+        print(visible(text, keep="\n\t"))
+
+
+def say(sentence: str) -> None:
+    """Print one line, whatever the texts in it hold."""
+    print(visible(sentence), flush=True)
 
 
 Result = int | None | Coroutine[Any, Any, int | None]

@@ -14,7 +14,7 @@ from typing import Self
 
 from ..lab import Lab, Recovery, collabnix
 from ..spi.errors import IkdemoError
-from .commands import Call, Verb
+from .commands import Call, Verb, say
 
 WALKTHROUGH = "collabnix-instance-file"
 SIZE = 5
@@ -29,7 +29,7 @@ def demo(call: Call) -> int:
     """Start, commit, break, watch it heal; return 0 only when it did. Ctrl-C and SIGTERM end it, and clean up as well."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Lab() as lab:
-        print(f"== Four plugins start, each a process of its own, in {lab.plugin_dir}", flush=True)
+        say(f"== Four plugins start, each a process of its own, in {lab.plugin_dir}")
         lab.start("instance-file", "flavor-vanilla", "group")
         print(lab.start_plugin("instance-file", WALKTHROUGH))
         with Teller(lab, "collabnix") as teller:
@@ -75,7 +75,8 @@ class Teller:
     def headline(self, text: str) -> None:
         """Print what comes next, below everything that was before."""
         self._tell()
-        print(f"\n== {text}", flush=True)
+        print()
+        say(f"== {text}")
 
     def _keep_telling(self) -> None:
         while not self._over.wait(TELL_EVERY):
@@ -88,18 +89,18 @@ class Teller:
                 now[who, what] += 1
                 if now[who, what] > self._told[who, what]:
                     self._told[who, what] += 1
-                    print(f"{seconds:>9}s  {who:<{len(WALKTHROUGH)}}  {what}", flush=True)
+                    say(f"{seconds:>9}s  {who:<{len(WALKTHROUGH)}}  {what}")
 
 
 def _save(recovery: Recovery) -> None:
     """Save the recovery figure, or say what it needs."""
     try:
         recovery.save(PICTURE)
-        print(f"The recovery as a picture: {Path(PICTURE).absolute()}")
+        say(f"The recovery as a picture: {Path(PICTURE).absolute()}")
     except IkdemoError as error:
-        print(f"No {PICTURE}: {error}")
+        say(f"No {PICTURE}: {error}")
     except OSError as error:
-        print(f"No {PICTURE}: it cannot be written here ({error.strerror})")
+        say(f"No {PICTURE}: it cannot be written here ({error.strerror})")
 
 
 VERBS = (Verb("demo", "", "See a group heal: start plugins, commit, delete instances, watch, plot", demo),)

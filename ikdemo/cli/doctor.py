@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from ..engine import Engine
 from ..rpc import discovery
 from ..spi.errors import IkdemoError
-from .commands import Call, Verb
+from .commands import Call, Verb, say
 from .desk import INSTALL
 
 LONGEST_NAME = "collabnix-instance-file"
@@ -122,7 +122,7 @@ def doctor(call: Call) -> int:
 
 def _tell(name: str, finding: Finding) -> bool:
     cure = "" if finding.good else f"  ->  {finding.cure}"
-    print(f"{'yes' if finding.good else 'no ':<3}  {name:<20}  {finding.words}{cure}", flush=True)
+    say(f"{'yes' if finding.good else 'no ':<3}  {name:<20}  {finding.words}{cure}")
     return finding.good
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..spi.decode import encode
 from ..spi.documents import Allocation, Description, InstanceSpec
-from ..spi.text import indent
+from ..spi.text import indent, visible_json
 from .commands import Call, Verb
 from .documents import packed, read_document, read_properties
 from .flags import Flag, listed, whole_number
@@ -35,7 +35,7 @@ async def prepare(call: Call) -> None:
     spec = InstanceSpec(packed(spec.properties), spec.tags, spec.init, spec.logical_id, spec.attachments)
     async with peers(call.directory) as found:
         spec = await (await found.flavor(call["name"])).plugin.prepare(properties, spec, allocation(call))
-    print(indent(encode(spec), prefix="  "))
+    print(visible_json(indent(encode(spec), prefix="  ")))
 
 
 async def healthy(call: Call) -> None:

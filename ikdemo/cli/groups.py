@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from ..spi.decode import encode
 from ..spi.documents import GroupSpec
 from ..spi.errors import PluginFailure
-from ..spi.text import indent
+from ..spi.text import indent, visible, visible_json
 from . import columns
-from .commands import QUIET, Call, Verb, show
+from .commands import QUIET, Call, Verb, say, show
 from .documents import packed, read_document
 from .flags import Flag, switch, whole_number
 from .reach import peers, reconciling
@@ -34,13 +34,13 @@ async def commit(call: Call) -> None:
     spec = GroupSpec(spec.id, packed(spec.properties))
     async with named(call) as group:
         details = await group.plugin.commit_group(spec, call["pretend"])
-    print(f"Committing {spec.id} would involve: {details}" if call["pretend"] else f"Committed {spec.id}: {details}")
+    say(f"Committing {spec.id} would involve: {details}" if call["pretend"] else f"Committed {spec.id}: {details}")
 
 
 async def free(call: Call) -> None:
     async with named(call) as group:
         await group.plugin.free_group(call.arguments[0])
-    print(f"Freed {call.arguments[0]}")
+    say(f"Freed {call.arguments[0]}")
 
 
 async def describe(call: Call) -> None:
@@ -55,19 +55,19 @@ async def inspect(call: Call) -> None:
     spec = next((spec for spec in specs if spec.id == call.arguments[0]), None)
     if spec is None:
         raise PluginFailure(f"Group {call.arguments[0]} is not being watched")
-    print(indent(encode(spec)))
+    print(visible_json(indent(encode(spec))))
 
 
 async def destroy(call: Call) -> None:
     async with named(call) as group:
         await group.plugin.destroy_group(call.arguments[0])
-    print(f"destroy {call.arguments[0]} initiated")
+    say(f"destroy {call.arguments[0]} initiated")
 
 
 async def ls(call: Call) -> None:
     async with named(call) as group:
         specs = await group.plugin.inspect_groups()
-    show("\n".join(([] if call["quiet"] else ["ID"]) + [spec.id for spec in specs]))
+    show("\n".join(([] if call["quiet"] else ["ID"]) + [visible(spec.id) for spec in specs]))
 
 
 async def scale(call: Call) -> None:
@@ -78,7 +78,7 @@ async def scale(call: Call) -> None:
         raise PluginFailure(f'invalid size "{text}": {error}') from None
     async with named(call) as group:
         details = await reconciling(group, call["name"]).scale_group(name, size)
-    print(f"Scaled {name} to {size}: {details}")
+    say(f"Scaled {name} to {size}: {details}")
 
 
 VERBS = (

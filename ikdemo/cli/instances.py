@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..spi.documents import InstanceSpec
+from ..spi.text import visible
 from . import columns
-from .commands import QUIET, Call, Verb, show
+from .commands import QUIET, Call, Verb, say, show
 from .documents import packed, read_document, read_properties
 from .flags import Flag, listed
 from .reach import peers
@@ -36,13 +37,13 @@ async def provision(call: Call) -> None:
     spec = InstanceSpec(packed(spec.properties), spec.tags, spec.init, spec.logical_id, spec.attachments)
     async with peers(call.directory) as found:
         instance = await (await found.instance(call["name"])).plugin.provision(spec)
-    show(instance or "")
+    show(visible(instance or ""))
 
 
 async def destroy(call: Call) -> None:
     async with peers(call.directory) as found:
         await (await found.instance(call["name"])).plugin.destroy(call.arguments[0])
-    print(f"destroyed {call.arguments[0]}")
+    say(f"destroyed {call.arguments[0]}")
 
 
 async def describe(call: Call) -> None:

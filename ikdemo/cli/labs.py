@@ -8,6 +8,7 @@ import sys
 from ..lab.nearby import OpenLab, open_labs
 from ..rpc.discovery import ENVIRONMENT
 from ..spi.errors import IkdemoError
+from ..spi.text import visible
 from . import columns
 from .commands import Call, Verb
 from .flags import Flag, switch
@@ -21,7 +22,7 @@ def labs(call: Call) -> None:
         raise IkdemoError("No lab is open. Run the first code cell of a notebook, then try again")
     if call["export"]:
         print(f"export {ENVIRONMENT}={shlex.quote(str(found[0].plugin_dir))} LAB={shlex.quote(str(found[0].root))}")
-        print(_greeting(found), file=sys.stderr)  # stdout is for the shell
+        print(visible(_greeting(found)), file=sys.stderr)  # stdout is for the shell
     else:
         print(columns.table(("LAB", "NOTEBOOK", "PLUGINS"), [(str(lab.root), lab.notebook, _names(lab)) for lab in found]))
 

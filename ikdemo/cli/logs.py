@@ -13,6 +13,8 @@ import sys
 import time
 from typing import TextIO
 
+from ..spi.text import visible
+
 _LEVELS = (logging.CRITICAL + 10, logging.CRITICAL, logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
 _WORDS = {"CRITICAL": "fatal", "ERROR": "error", "WARNING": "warning", "INFO": "info", "DEBUG": "debug"}
 _COLOURS = {"fatal": 31, "error": 31, "warning": 33, "info": 34, "debug": 37}
@@ -48,7 +50,7 @@ class GoForm(logging.Formatter):
             message += "\n" + self.formatException(record.exc_info)
         if self.terminal:
             seconds = int(time.monotonic() - self.began)
-            message = "".join(c if c.isprintable() or c in "\n\t" else _escape(ord(c)) for c in message)
+            message = visible(message, keep="\n\t")
             return f"\x1b[{_COLOURS[level]}m{level[:4].upper()}\x1b[0m[{seconds:04d}] {message:<44} "
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(record.created)) + _zone(record.created)
         return f'time="{stamp}" level={level} msg={message if _PLAIN.match(message) else quote(message)} '

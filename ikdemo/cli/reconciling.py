@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..spi.plans import Step
 from . import columns
-from .commands import Call, Verb
+from .commands import Call, Verb, say, show
 from .groups import named
 from .reach import reconciling
 
@@ -30,7 +30,10 @@ async def why(call: Call) -> None:
     group = call.arguments[0]
     async with _loop(call) as loop:
         reasons = await loop.why_group(group)
-    print(columns.reason_rows(reasons, time.time()) if reasons else f"{group} is converged: everything is as it was committed")
+    if reasons:
+        show(columns.reason_rows(reasons, time.time()))
+    else:
+        say(f"{group} is converged: everything is as it was committed")
 
 
 async def plan(call: Call) -> None:
@@ -47,23 +50,24 @@ def _show(group: str, step: Step, idle: str) -> None:
     """Print the actions of a pass, or that there are none and what is awaited."""
     reasons = [reason for reason in step.plan.reasons if reason.code != "paused"]
     if step.plan.actions:
-        print(columns.step_rows(step))
+        show(columns.step_rows(step))
     elif reasons:
-        print(f"{idle} now for {group}:\n{columns.reason_rows(reasons, time.time())}")
+        say(f"{idle} now for {group}:")
+        show(columns.reason_rows(reasons, time.time()))
     else:
-        print(f"{idle}: {group} is converged")
+        say(f"{idle}: {group} is converged")
 
 
 async def pause(call: Call) -> None:
     async with _loop(call) as loop:
         await loop.pause_group(call.arguments[0])
-    print(f"Paused {call.arguments[0]}")
+    say(f"Paused {call.arguments[0]}")
 
 
 async def resume(call: Call) -> None:
     async with _loop(call) as loop:
         await loop.resume_group(call.arguments[0])
-    print(f"Resumed {call.arguments[0]}")
+    say(f"Resumed {call.arguments[0]}")
 
 
 VERBS = (

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..rpc import discovery
 from . import columns
-from .commands import Call, Verb
+from .commands import Call, Verb, say
 from .flags import Flag, duration
 from .reach import peers, ready
 
@@ -75,7 +75,7 @@ async def _follow(found: Peers, name: str, group: str) -> None:
         first = False
         for event in batch.events:
             if event.time >= began and group in ("", event.group):
-                print(columns.event_row(event), flush=True)
+                say(columns.event_row(event))
 
 
 VERBS = (Verb("events", "", "Print what the plugins say, as it happens, until Ctrl-C", events, (GROUP, FOR)),)

@@ -16,7 +16,7 @@ from ..reconcile.plan import sentences
 from ..spi.durations import format_duration
 from ..spi.errors import NotConverged, OutcomeUnknown, PluginUnavailable
 from ..spi.plans import Reason
-from .commands import Call, Verb
+from .commands import Call, Verb, say
 from .flags import Flag, duration
 from .reach import peers
 
@@ -36,7 +36,7 @@ async def wait(call: Call) -> None:
             while reasons := await _reasons(found, call["name"], group):
                 for text in sentences(reasons):
                     if text not in said:
-                        print(f"{time.monotonic() - began:7.1f}s  {text}", flush=True)
+                        say(f"{time.monotonic() - began:7.1f}s  {text}")
                 said = set(sentences(reasons))
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(POLL):
@@ -44,7 +44,7 @@ async def wait(call: Call) -> None:
                 woken.clear()
     except TimeoutError:
         raise NotConverged(f"{group} is not as committed after {format_duration(call['timeout'])}", sentences(reasons)) from None
-    print(f"{group} is converged after {format_duration(time.monotonic() - began)}")
+    say(f"{group} is converged after {format_duration(time.monotonic() - began)}")
 
 
 async def _reasons(found: Peers, name: str, group: str) -> list[Reason]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
-from html import escape
 from typing import Any, NamedTuple, ParamSpec
 
 from ..reconcile.plan import sentences
 from ..spi.errors import IkdemoError
 from ..spi.plans import Reason
+from ..spi.text import visible
 from .marks import DISC, GREEN, ORANGE, TRIANGLE, Sign
+from .table import visible_html
 
 OK, NOT_YET = Sign("ok", GREEN, DISC), Sign("not yet", ORANGE, TRIANGLE)
 P = ParamSpec("P")
@@ -50,11 +51,11 @@ class Check:
         not yet  5 instances. There are 3: run lab.wait()
         all good: False
         """
-        lines = [f"{'ok' if point.good else 'not yet':7}  {point.sentence}" for point in self.points]
+        lines = [f"{'ok' if point.good else 'not yet':7}  {visible(point.sentence)}" for point in self.points]
         return "\n".join([*lines, f"all good: {self.good}"])
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"{(OK if p.good else NOT_YET).pill()}<span>{escape(p.sentence)}</span>" for p in self.points)
+        rows = "".join(f"{(OK if p.good else NOT_YET).pill()}<span>{visible_html(p.sentence)}</span>" for p in self.points)
         grid = "display:grid;grid-template-columns:max-content 1fr;gap:4px 10px;align-items:center"
         return f'<div style="{grid}">{rows}</div><p>all good: {self.good}</p>'
 

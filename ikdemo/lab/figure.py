@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from ..reconcile.recovery import Episode, Level, Life
-from .lanes import FILLS, Look, Window, draw_lanes, lanes, two_rooms, window
+from .lanes import FILLS, Look, Window, draw_lanes, label, lanes, two_rooms, window
 from .marks import BLUE, GREY, VERMILION
 from .table import say_seconds
 
@@ -46,7 +46,7 @@ def draw(recovery: Fallen) -> Figure:
     draw_lanes(bottom, drawn, view, _look)
     bottom.set_xlabel(f"{view.unit} after the fault")
     bottom.set_xlim(view.at(view.start), view.at(view.end))
-    top.set_title(recovery.title, loc="left", pad=44, fontweight="bold")
+    top.set_title(label(recovery.title), loc="left", pad=44, fontweight="bold")
     return figure
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from ..spi.errors import IkdemoError
+from ..spi.text import visible
 from .breaking import Breaking
 from .check import Check, Point, refused, remedy
 from .live.dashboard import Dashboard
@@ -118,7 +119,7 @@ class Lab(Breaking):
 
     def __repr__(self) -> str:
         running = [name for name in self._programs if self._state(name) == "running"]
-        return f"Lab with {', '.join(sorted(running)) or 'no plugin running'}" if self._line.open else "Lab, closed"
+        return visible(f"Lab with {', '.join(sorted(running)) or 'no plugin running'}") if self._line.open else "Lab, closed"
 
     def _destroy_all(self) -> list[str]:
         """Destroy every group that a running plugin keeps, and say of each known one what came of it."""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from ..reconcile.recovery import Life
 from ..spi.errors import IkdemoError
+from ..spi.text import visible
 from .marks import GREEN, ORANGE, PURPLE, SKY
 
 try:
@@ -21,6 +22,8 @@ except ModuleNotFoundError as missing:  # the plot extra is not installed
 
 FILLS = ((SKY, ""), (ORANGE, "///"), (GREEN, "..."), (PURPLE, "xxx"))
 MOST_LANES = 12
+LONGEST_NAME = 24
+"""Letters of a slot's name that have room beside its lane."""
 
 
 class Window(NamedTuple):
@@ -69,6 +72,16 @@ def lanes(lives: Sequence[Life], size: int, view: Window) -> list[tuple[str, lis
     return [(f"slot {slot}" if slot else "no slot", lived) for slot, lived in named[:MOST_LANES]]
 
 
+def label(text: str, most: int = 60) -> str:
+    r"""Return a text as matplotlib shows it: itself, no mathematics between its dollar signs, and ``most`` letters of it.
+
+    >>> print(label("costs $5 or $6"), label("a very long name", most=6))
+    costs \$5 or \$6 a ver…
+    """
+    said = visible(text)
+    return (said if len(said) <= most else f"{said[: most - 1]}…").replace("$", r"\$")
+
+
 def two_rooms(lower: int) -> tuple[Figure, Axes, Axes]:
     """Return a figure with room for a curve above and ``lower`` lanes below, on one axis of time."""
     figure = Figure(figsize=(7.2, 3.4 + 0.32 * max(lower, 3)), layout="constrained")
@@ -85,7 +98,7 @@ def draw_lanes(axes: Axes, drawn: Iterable[tuple[str, list[Life]]], view: Window
         for generation, life in enumerate(lived):
             if life.born < view.end and (life.died is None or life.died > view.start):
                 _draw_life(axes, row, life, look(generation, life), view, width)
-    axes.set_yticks(range(len(rows)), [name for name, _ in rows])
+    axes.set_yticks(range(len(rows)), [label(name, LONGEST_NAME) for name, _ in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
@@ -98,7 +111,7 @@ def _draw_life(axes: Axes, row: int, life: Life, look: Look, view: Window, width
     axes.barh(row, right - left, left=left, height=0.56, color=colour, hatch=hatch, edgecolor="white", linewidth=0.5)
     if right - left > 0.0115 * len(look.inside) * width:
         box = {"facecolor": "white", "alpha": 0.8, "pad": 1.2, "edgecolor": "none"}
-        axes.text((left + right) / 2, row, look.inside, ha="center", va="center", fontsize=8, bbox=box)
+        axes.text((left + right) / 2, row, label(look.inside), ha="center", va="center", fontsize=8, bbox=box)
     if life.died is not None:
         axes.plot([right], [row], marker="x", color="black", markersize=7, markeredgewidth=2, zorder=4)
-        axes.text(right + 0.012 * width, row, look.ending, ha="left", va="center", fontsize=8, color="black")
+        axes.text(right + 0.012 * width, row, label(look.ending), ha="left", va="center", fontsize=8, color="black")

@@ -6,8 +6,9 @@ every colour.
 
 from __future__ import annotations
 
-from html import escape
 from typing import NamedTuple
+
+from .table import visible_html
 
 BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#666666"
 SKY, ORANGE, GREEN, PURPLE, SILVER = "#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#BBBBBB"
@@ -36,7 +37,7 @@ class Sign(NamedTuple):
         shape = f'<svg aria-hidden="true" width="14" height="14" viewBox="-7 -7 14 14"><path d="{self.shape}"/></svg>'
         room = "display:inline-flex;align-items:center;gap:6px;padding:2px 10px;border-radius:10px"
         text = f"background:{self.colour};color:#000;font-weight:600;line-height:1.4;white-space:nowrap"
-        return f'<span style="{room};{text}">{shape}{escape(self.word)}</span>'
+        return f'<span style="{room};{text}">{shape}{visible_html(self.word)}</span>'
 
 
 FILLED = Sign("filled", SKY, DISC)

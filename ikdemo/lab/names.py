@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ..spi.text import visible
 from .nearby import NOTEBOOK
 
 ALL_ABOVE = "Run the cells above this one first: menu Run, Run All Above Selected Cell."
@@ -50,7 +51,7 @@ def _show(shell: Any, kind: type[Exception], error: Exception, trace: TracebackT
     name = _missing(error, trace, shell)
     if name:
         said = sentence(name, [name for name in shell.user_ns if not name.startswith("_")], shell.transform_cell)
-        error._render_traceback_ = lambda: [said]  # type: ignore[attr-defined]  # what IPython asks an error for
+        error._render_traceback_ = lambda: [visible(said, keep="\n")]  # type: ignore[attr-defined]  # what IPython asks an error for
     shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
 
 

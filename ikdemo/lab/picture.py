@@ -8,10 +8,10 @@ from __future__ import annotations
 import io
 import re
 from base64 import b64encode
-from html import escape
 from typing import TYPE_CHECKING, Protocol
 
 from ..spi.errors import IkdemoError
+from .table import visible_html
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,8 +36,8 @@ def svg_text(drawable: Drawable) -> str:
     with mpl.rc_context({"svg.hashsalt": "ikdemo", "svg.fonttype": "none"}):
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     told = 'role="img" aria-labelledby="ikdemo-title ikdemo-desc">'
-    told += f'\n <title id="ikdemo-title">{escape(drawable.title, quote=False)}</title>'
-    told += f'\n <desc id="ikdemo-desc">{escape(drawable.words, quote=False)}</desc>'
+    told += f'\n <title id="ikdemo-title">{visible_html(drawable.title)}</title>'
+    told += f'\n <desc id="ikdemo-desc">{visible_html(drawable.words)}</desc>'
     text = stream.getvalue()
     text = text[text.index("<svg") :]
     return re.sub(r"(<svg [^>]*?)>", lambda match: f"{match[1]} {told}", text, count=1, flags=re.DOTALL)
@@ -51,7 +51,7 @@ def faces(drawable: Drawable) -> dict[str, str]:
         return {"text/plain": f"{drawable!r}\n{missing}"}
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=144, metadata={"Software": None})
-    data, words = b64encode(stream.getvalue()).decode(), escape(drawable.words)
+    data, words = b64encode(stream.getvalue()).decode(), visible_html(drawable.words)
     image = f'<img alt="{words}" src="data:image/png;base64,{data}" style="max-width:100%"/>'
     html = f'<figure style="margin:0">{image}<figcaption>{words}</figcaption></figure>'
     return {"text/plain": repr(drawable), "text/html": html}

@@ -14,6 +14,7 @@ from ..reconcile.recovery import Episode, Level, Life, curve, episodes, expected
 from ..spi.documents import SHA_TAG
 from ..spi.errors import IkdemoError
 from ..spi.events import Event
+from ..spi.text import visible
 from .picture import faces, svg_text
 from .table import Table, say_seconds
 
@@ -127,7 +128,7 @@ class Recovery:
             self.figure().savefig(path, dpi=144)
 
     def __repr__(self) -> str:
-        return self.words if self.falls else f"Group {self.group}: nothing has been lost yet."
+        return visible(self.words if self.falls else f"Group {self.group}: nothing has been lost yet.")
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         if not self.falls:

@@ -14,6 +14,7 @@ from ..reconcile.recovery import Life, lives
 from ..spi.documents import SHA_TAG
 from ..spi.errors import IkdemoError
 from ..spi.events import Event
+from ..spi.text import visible
 from .picture import faces, svg_text
 from .table import Table, say_seconds
 
@@ -114,7 +115,7 @@ class Rollout:
         return svg_text(self)
 
     def __repr__(self) -> str:
-        return self.words
+        return visible(self.words)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         return faces(self)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from ..reconcile.recovery import Life
-from .lanes import FILLS, Look, Window, draw_lanes, lanes, two_rooms, window
+from .lanes import FILLS, Look, Window, draw_lanes, label, lanes, two_rooms, window
 from .marks import BLUE, GREY, VERMILION
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def draw(rollout: Rolled) -> Figure:
     draw_lanes(bottom, drawn, view, look)
     bottom.set_xlabel(f"{view.unit} after it began")
     bottom.set_xlim(view.at(view.start), view.at(view.end))
-    top.set_title(rollout.title, loc="left", fontweight="bold")
+    top.set_title(label(rollout.title), loc="left", fontweight="bold")
     return figure
 
 

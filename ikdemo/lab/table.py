@@ -1,9 +1,14 @@
-"""What a lab answers with: a table with two faces (aligned text for a terminal, escaped HTML for a notebook), or a sentence."""
+"""What a lab answers with: a table with two faces (aligned text for a terminal, escaped HTML for a notebook), or a sentence.
+
+Values keep what they hold; what is shown of them is made visible first, whatever plugins and instances said.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
+
+from ..spi.text import visible
 
 LONGEST_WORD = 12
 """Letters of what is never broken into lines: a number with its unit, a short name. In a narrow window an ID takes two lines."""
@@ -12,11 +17,20 @@ MANY = 4
 """Columns from which on a table is set closer."""
 
 
+def visible_html(text: str) -> str:
+    """Return text for HTML or SVG, in an element or in a quoted attribute, that shows itself and nothing else.
+
+    >>> visible_html("<b>bell: " + chr(7))
+    '&lt;b&gt;bell: \\\\x07'
+    """
+    return escape(visible(text))
+
+
 class Words(str):
-    """A sentence that shows itself without quotes."""
+    """A sentence, or several lines, that shows itself without quotes."""
 
     def __repr__(self) -> str:
-        return str(self)
+        return visible(self, keep="\n\t")
 
 
 class Table:
@@ -48,8 +62,8 @@ class Table:
 
     def __repr__(self) -> str:
         if not self.rows:
-            return self.empty
-        lines = [self.columns, *self.rows]
+            return visible(self.empty)
+        lines = [[visible(value) for value in line] for line in (self.columns, *self.rows)]
         widths = [max(len(line[i]) for line in lines) for i in range(len(self.columns))]
         return "\n".join(
             "  ".join(value.ljust(width) for value, width in zip(line, widths, strict=True)).rstrip() for line in lines
@@ -57,9 +71,9 @@ class Table:
 
     def _repr_html_(self) -> str:
         if not self.rows:
-            return f"<p>{escape(self.empty)}</p>"
+            return f"<p>{visible_html(self.empty)}</p>"
         look = "text-align:left;padding:.3em" if len(self.columns) >= MANY else "text-align:left"
-        head = "".join(f'<th scope="col" style="{look}">{escape(column)}</th>' for column in self.columns)
+        head = "".join(f'<th scope="col" style="{look}">{visible_html(column)}</th>' for column in self.columns)
         body = "".join("<tr>" + "".join(_cell(value, look) for value in row) + "</tr>" for row in self.rows)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
@@ -69,6 +83,7 @@ def _cell(value: str, look: str) -> str:
 
     A tag may break after its ``=``: in a notebook that was only opened nothing else is allowed to break a word.
     """
+    value = visible(value)
     wrap = "white-space:nowrap" if len(value) <= LONGEST_WORD else "min-width:5em;overflow-wrap:anywhere"
     words = [escape(word).replace("=", "=<wbr>") if len(word) > LONGEST_WORD else escape(word) for word in value.split(" ")]
     return f'<td style="{look};{wrap}">{" ".join(words)}</td>'

@@ -9,12 +9,12 @@ import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Sequence
-from html import escape
 from typing import Any, NamedTuple
 
 from ..spi.errors import IkdemoError
+from ..spi.text import visible
 from .live.view import html_widget
-from .table import Table, say_seconds
+from .table import Table, say_seconds, visible_html
 
 REDRAW = 0.2
 """Seconds between two visits of a live page."""
@@ -84,20 +84,20 @@ class Visit:
         slots = sorted({*seen, *map(str, range(self.wanted))} if all(map(str.isdecimal, seen)) else seen, key=_in_order)
         height = 40 + 90 * ((len(slots) + ACROSS - 1) // ACROSS)
         headline = self.words.partition(". ")[0].rstrip(".")  # the tiles say the rest
-        parts = [f'<text x="4" y="20" font-size="15" font-weight="bold">{escape(headline)}.</text>']
+        parts = [f'<text x="4" y="20" font-size="15" font-weight="bold">{visible_html(headline)}.</text>']
         parts += [_tile(slot, seen.get(slot), index, f"no {self.kind}") for index, slot in enumerate(slots)]
-        head = f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(self.words)}" width="800"'
+        head = f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{visible_html(self.words)}" width="800"'
         look = 'font-family="sans-serif" style="max-width:100%;height:auto"'
         paper = '<rect width="800" height="100%" rx="6" fill="#FFFFFF"/>'  # the words are black, in a dark theme as well
         return f'{head} height="{height}" viewBox="0 0 800 {height}" {look}>{paper}{"".join(parts)}</svg>'
 
     def __repr__(self) -> str:
-        return self.words
+        return visible(self.words)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        data, words = b64encode(self.svg().encode()).decode(), escape(self.words)
+        data, words = b64encode(self.svg().encode()).decode(), visible_html(self.words)
         image = f'<img alt="{words}" src="data:image/svg+xml;base64,{data}" style="max-width:100%"/>'
-        return {"text/plain": self.words, "text/html": image}
+        return {"text/plain": repr(self), "text/html": image}
 
 
 def _tile(slot: str, answer: Answer | None, index: int, nothing: str) -> str:
@@ -110,7 +110,8 @@ def _tile(slot: str, answer: Answer | None, index: int, nothing: str) -> str:
         rows = (said, f"instance-…{answer.instance[-6:]}", answer.place)
     lines = ((18, 12, f"slot {slot}"), (37, 14, rows[0]), (56, 12, rows[1]), (73, 12, rows[2]))
     texts = "".join(
-        f'<text x="{x + 76}" y="{y + dy}" font-size="{size}" text-anchor="middle">{escape(row)}</text>' for dy, size, row in lines
+        f'<text x="{x + 76}" y="{y + dy}" font-size="{size}" text-anchor="middle">{visible_html(row)}</text>'
+        for dy, size, row in lines
     )
     stroke = f'stroke="#333" stroke-width="2" stroke-dasharray="{dash}"'
     return f'<rect x="{x}" y="{y}" width="152" height="82" rx="6" fill="{colour}" {stroke}/>{texts}'
@@ -136,7 +137,7 @@ class LivePage:
                 return
 
     def __repr__(self) -> str:
-        return f"Web page of group {self._still.group}"
+        return visible(f"Web page of group {self._still.group}")
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         still = {**self._still._repr_mimebundle_(), "text/plain": repr(self)}

@@ -21,6 +21,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from .text import visible
+
 Retry = Literal["no", "yes", "observe first"]
 
 
@@ -32,7 +34,8 @@ class IkdemoError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """Return what a notebook shows (IPython asks the exception for it): the sentence, not twenty frames."""
-        return [f"{type(self).__name__}: {self}", *getattr(self, "__notes__", ())]
+        said = [f"{type(self).__name__}: {self}", *getattr(self, "__notes__", ())]
+        return [visible(line, keep="\n\t") for line in said]
 
 
 class SpecError(IkdemoError):

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from html import escape
 
 from ...reconcile.theory import arrivals
 from ...spi.errors import IkdemoError
+from ...spi.text import visible
 from ..check import Check
 from ..lab import Lab
-from ..table import Table
+from ..table import Table, visible_html
 from .findings import Findings
 from .kills import filled_shares, kills_of
 from .simulated import Simulated
@@ -144,7 +144,7 @@ class Experiment:
         return f"Experiment on group {self.group}, seed {self.seed}."
 
     def __repr__(self) -> str:
-        return f"{self._head} Nothing has been done; run() does it.\n{self.plan()!r}"
+        return f"{visible(self._head)} Nothing has been done; run() does it.\n{self.plan()!r}"
 
     def _repr_html_(self) -> str:
-        return f"<p>{escape(self._head)} Nothing has been done; <code>run()</code> does it.</p>{self.plan()._repr_html_()}"
+        return f"<p>{visible_html(self._head)} Nothing has been done; <code>run()</code> does it.</p>{self.plan()._repr_html_()}"

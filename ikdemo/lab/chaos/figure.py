@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...reconcile.recovery import expected_availability, expected_recovery
 from ...reconcile.theory import availability_under_load, recovered_within
+from ..lanes import label
 from ..marks import BLUE, GREY
 from .axes import DARK_GREEN, MAUVE, OCHRE, RUST, name, plain_axes
 
@@ -48,7 +49,7 @@ def draw_times(findings: Findings) -> Figure:
     axes.set_yticks([0, 0.25, 0.5, 0.75, 0.95], ["0 %", "25 %", "50 %", "75 %", "95 %"])
     axes.set_ylabel("share of kills healed")
     axes.set_xlabel("seconds after the kill (each tick below the curve is one kill)")
-    axes.set_title(findings.title, loc="left", fontweight="bold")
+    axes.set_title(label(findings.title), loc="left", fontweight="bold")
     return figure
 
 

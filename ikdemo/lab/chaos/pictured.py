@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from ...spi.text import visible
 from ..picture import faces, svg_text
 from ..table import Table
 
@@ -42,7 +43,7 @@ class Pictured(ABC):
         return svg_text(self)
 
     def __repr__(self) -> str:
-        return self.words
+        return visible(self.words)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         return faces(self)

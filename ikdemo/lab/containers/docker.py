@@ -19,6 +19,7 @@ from ...instance.badge import OWNER, SLOT, TAG
 from ...instance.stray_containers import leave_note
 from ...spi.documents import GROUP_TAG
 from ...spi.errors import IkdemoError
+from ...spi.text import visible
 from ..lab import Lab
 from ..table import Table, Words
 from .compared import COMMAND, MIME, Comparison, Healing, Peer, of_group, of_peer, read
@@ -144,7 +145,7 @@ class Docker:
             pass  # whoever waits finds no image
 
     def __repr__(self) -> str:
-        return self._said
+        return visible(self._said)
 
 
 def _ports(host: str, info: Mapping[str, Any]) -> list[str]:

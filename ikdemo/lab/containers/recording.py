@@ -10,11 +10,11 @@ import json
 import re
 from collections.abc import Sequence
 from datetime import date
-from html import escape
 from pathlib import Path
 from typing import Any
 
 from ...spi.errors import IkdemoError
+from ..table import visible_html
 
 RECORDINGS = Path(__file__).with_name("recordings")
 _FIRST_LINE = re.compile(r"# engine: (.+?)\s*")
@@ -46,7 +46,7 @@ class Recording:
             raise IkdemoError(f"This cell needs a Docker engine, and nothing was recorded for {cell!r}")
         said = f"Not live: {self.label}."
         publish: Any = display.publish_display_data
-        publish({"text/plain": said, "text/html": f"<p><em>{escape(said)}</em></p>"})
+        publish({"text/plain": said, "text/html": f"<p><em>{visible_html(said)}</em></p>"})
         for shown in self._cells[cell]:
             publish(shown)
 

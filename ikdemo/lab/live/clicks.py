@@ -7,7 +7,6 @@ is a sentence. Made by ``Dashboard`` for its panels.
 from __future__ import annotations
 
 from collections.abc import Callable
-from html import escape
 from typing import Any
 
 from ipywidgets import HTML, Button, HBox, Layout
@@ -15,6 +14,7 @@ from ipywidgets import HTML, Button, HBox, Layout
 from ...spi.errors import IkdemoError
 from ..line import Line
 from ..marks import AS_WANTED, DIFFERENT, ENDED, PAUSED, Sign
+from ..table import visible_html
 
 BUSY, DONE, REFUSED = PAUSED._replace(word="busy"), AS_WANTED._replace(word="done"), DIFFERENT._replace(word="not done")
 
@@ -65,10 +65,10 @@ class Clicks:
     def _say(self, sign: Sign | None, said: str) -> None:
         look = "display:flex;align-items:center;gap:8px;line-height:1.4;min-height:1.9em"
         pill = sign.pill() if sign else ""
-        self.said.value = f'<div role="status" style="{look}">{pill} <span>{escape(said)}</span></div>'
+        self.said.value = f'<div role="status" style="{look}">{pill} <span>{visible_html(said)}</span></div>'
 
 
 def row(title: str, *inside: Any) -> HBox:
     """Put controls into one row under a name of their own; the row breaks where the page is narrow."""
-    name = HTML(f"<b>{escape(title)}</b>", layout=Layout(min_width="70px"))
+    name = HTML(f"<b>{visible_html(title)}</b>", layout=Layout(min_width="70px"))
     return HBox([name, *inside], layout=Layout(flex_flow="row wrap", align_items="center"))

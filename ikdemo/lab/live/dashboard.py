@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 from ...spi.errors import IkdemoError
+from ...spi.text import visible
 from ..breaking import Breaking
 from ..line import Line
 from ..table import Table
@@ -36,7 +37,7 @@ class Dashboard:
         return self
 
     def __repr__(self) -> str:
-        return f"Dashboard of group {self.group}"
+        return visible(f"Dashboard of group {self.group}")
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         return self.view.bundle(self.box, repr(self))

@@ -5,10 +5,8 @@ Text takes its colours from JupyterLab's theme where there is one, and stands bl
 
 from __future__ import annotations
 
-from html import escape
-
 from ..marks import BLUE, VERMILION, Sign
-from ..table import say_seconds
+from ..table import say_seconds, visible_html
 from .scene import WINDOW, Fall, Scene
 from .slots import LEFT, PLOT, RIGHT, WIDTH, draw_slots, in_words
 
@@ -31,7 +29,7 @@ STYLE = """<style>
 def draw(scene: Scene, sign: Sign) -> str:
     """Return a scene as SVG text; ``sign`` says what the group is."""
     slots, height = draw_slots(scene, TOP + HEIGHT + 34)
-    said = escape(words(scene, sign))
+    said = visible_html(words(scene, sign))
     head = f'<svg xmlns="http://www.w3.org/2000/svg" class="ik" role="img" aria-label="{said}" width="{WIDTH}" height="{height}"'
     look = 'style="display:block;width:100%;height:auto;max-width:820px"'
     paper = f'<rect class="paper" width="{WIDTH}" height="{height}" rx="6"/>'
@@ -66,11 +64,11 @@ def _headline(scene: Scene, sign: Sign) -> str:
     wide = LETTER * len(sign.word) + 36
     left = WIDTH - 8 - wide
     return (
-        f'<text x="8" y="25" font-size="19" font-weight="bold">{escape(name)}: {_filled(scene)}</text>'
+        f'<text x="8" y="25" font-size="19" font-weight="bold">{visible_html(name)}: {_filled(scene)}</text>'
         f'<text x="8" y="43">{_counts(scene)} {_fell(scene.fall)}</text>'
         f'<rect x="{left:.0f}" y="7" width="{wide:.0f}" height="24" rx="12" fill="{sign.colour}"/>'
         f'<path class="on" d="{sign.shape}" transform="translate({left + 16:.0f} 19)"/>'
-        f'<text class="on" x="{left + 28:.0f}" y="24" font-size="14" font-weight="bold">{escape(sign.word)}</text>'
+        f'<text class="on" x="{left + 28:.0f}" y="24" font-size="14" font-weight="bold">{visible_html(sign.word)}</text>'
     )
 
 

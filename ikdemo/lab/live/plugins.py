@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from html import escape
 
 from ipywidgets import HTML, Button, HBox, Layout, VBox
 
 from ...spi.errors import IkdemoError
 from ..breaking import Breaking
 from ..marks import sign_of_process
+from ..table import visible_html
 from .clicks import Clicks
 
 
@@ -81,8 +81,8 @@ class PluginPanel:
 def _lamp(name: str, program: str, state: str) -> str:
     """Say what a plugin is: its sign, its name and, if it ended by itself, its last words."""
     complaint = state.partition(": ")[2]
-    last = f"<br>{escape(complaint)}" if complaint else ""
+    last = f"<br>{visible_html(complaint)}" if complaint else ""
     return (
-        f'<div style="display:flex;align-items:center;gap:8px;min-width:235px;line-height:1.4" title="{escape(program)}">'
-        f'<span style="min-width:98px">{sign_of_process(state).pill()}</span><span>{escape(name)}{last}</span></div>'
+        f'<div style="display:flex;align-items:center;gap:8px;min-width:235px;line-height:1.4" title="{visible_html(program)}">'
+        f'<span style="min-width:98px">{sign_of_process(state).pill()}</span><span>{visible_html(name)}{last}</span></div>'
     )

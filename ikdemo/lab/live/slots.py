@@ -6,10 +6,10 @@ Pure, and one path per kind of tile, so that a thousand cost hardly more than fi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 from ...reconcile.recovery import Life
 from ..marks import EMPTY, GONE, GREEN, NEW, OLD, ORANGE, SICK, SKY, SLOTS, Sign
+from ..table import visible_html
 from .scene import WINDOW, Lane, Scene
 
 WIDTH, LEFT, RIGHT = 620, 96, 92
@@ -60,7 +60,7 @@ def _lane(lane: Lane, now: float, y: int, pitch: int, left: int, wide: int) -> s
     bars = [_bar(life, first + nth, now, middle, pitch - 7, left, wide) for nth, life in enumerate(lane.lives)]
     bars += [_end(life, _at(life.died, now, left, wide), middle) for life in lane.lives if life.died is not None]
     return (
-        f'<text x="{left - 8}" y="{middle + 4.5}" text-anchor="end">{escape(label)}</text>'
+        f'<text x="{left - 8}" y="{middle + 4.5}" text-anchor="end">{visible_html(label)}</text>'
         f'<path class="grid" d="M{left} {middle}h{wide}" stroke-dasharray="2 5"/>{"".join(bars)}'
         f'<path class="shape" d="{lane.sign.shape}" fill-rule="evenodd" transform="translate({left + wide + 18} {middle})"/>'
         f'<text x="{left + wide + 30}" y="{middle + 4.5}">{lane.sign.word}</text>'
@@ -74,7 +74,7 @@ def _bar(life: Life, nth: int, now: float, middle: float, high: int, left: int, 
     bar = f'<rect {place} fill="{FILLS[nth % len(FILLS)]}"/>'
     said = f"{'first' if nth == 0 else f'nr {nth + 1}'} …{life.instance[-4:]}"
     if end - start > 7.7 * len(said) + 20:
-        bar += f'<text class="on" x="{(start + end) / 2:.0f}" y="{middle + 4.5}" text-anchor="middle">{escape(said)}</text>'
+        bar += f'<text class="on" x="{(start + end) / 2:.0f}" y="{middle + 4.5}" text-anchor="middle">{visible_html(said)}</text>'
     return bar
 
 
@@ -100,7 +100,7 @@ def _tiles(lanes: Sequence[Lane], top: int) -> tuple[str, int]:
     rows = (len(shown) + across - 1) // across
     for row in range(0, rows, 1 if pitch > 12 else 2):
         name, y = shown[row * across].slot[:10], top + row * pitch + pitch / 2 + 4
-        parts.append(f'<text x="{LEFT - 8}" y="{y}" text-anchor="end">{escape(name)}</text>')
+        parts.append(f'<text x="{LEFT - 8}" y="{y}" text-anchor="end">{visible_html(name)}</text>')
     bottom = top + rows * pitch + 22
     counts = ", ".join(f"{len(places)} {sign.word}" for sign, places in paths.items() if places)
     more = f"; {len(lanes) - MOST_TILES} more are not drawn" if len(lanes) > MOST_TILES else ""

@@ -5,14 +5,12 @@ Each is a question to the group plugin over its socket; nothing is decided here.
 
 from __future__ import annotations
 
-from html import escape
-
 from ipywidgets import HTML
 
 from ...spi.plans import Action, Plan, Reason
 from ..breaking import Breaking
 from ..passes import Pass
-from ..table import Table
+from ..table import Table, visible_html
 from .clicks import Clicks
 
 MOST_ROWS = 12
@@ -100,7 +98,7 @@ def _why_nothing(plan: Plan) -> str:
 def _part(title: str, table: Table) -> str:
     shown = Table(table.columns, list(table)[:MOST_ROWS], empty=table.empty)
     more = f"<p>and {len(table) - MOST_ROWS} more</p>" if len(table) > MOST_ROWS else ""
-    return f"<p><b>{escape(title)}</b></p>{shown._repr_html_()}{more}"
+    return f"<p><b>{visible_html(title)}</b></p>{shown._repr_html_()}{more}"
 
 
 def _deeds(done: Pass) -> str:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import time
 from base64 import b64encode
 from collections.abc import Callable
-from html import escape
 from typing import Any, Self
 
+from ...spi.text import visible
 from ..line import Line
 from ..marks import ENDED
+from ..table import visible_html
 from .doubt import Doubt, Why
 from .picture import draw, words
 from .scene import WINDOW, Scene, Story
@@ -53,7 +54,7 @@ class LiveView:
 
     def bundle(self, shown: Any, name: str) -> dict[str, Any]:
         """Return what a notebook shows: the widget ``shown``, and the last picture where there is none."""
-        data, said = b64encode(self._still.encode()).decode(), escape(f"{self._words} Run the cell to see it move.")
+        data, said = b64encode(self._still.encode()).decode(), visible_html(f"{self._words} Run the cell to see it move.")
         still = {
             "text/plain": name,
             "text/html": f'<img alt="{said}" src="data:image/svg+xml;base64,{data}" style="max-width:100%"/>',
@@ -61,7 +62,7 @@ class LiveView:
         return still if shown is None else {**shown._repr_mimebundle_(), **still}
 
     def __repr__(self) -> str:
-        return f"Live view of group {self.group}"
+        return visible(f"Live view of group {self.group}")
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         return self.bundle(self._box, repr(self))
@@ -105,15 +106,15 @@ class LiveView:
 
 
 def _reason(sentence: str) -> str:
-    said = f"<b>Why:</b> {escape(sentence)}" if sentence else "&#160;"
+    said = f"<b>Why:</b> {visible_html(sentence)}" if sentence else "&#160;"
     return f'<div role="status" style="line-height:1.4;min-height:1.4em">{said}</div>'
 
 
 def _log(lines: list[tuple[float, str, str]]) -> str:
     cell = "padding-right:1em;white-space:nowrap;vertical-align:top"
     rows = "".join(
-        f'<tr><td style="{cell};text-align:right">{seconds:.3f} s</td><td style="{cell}">{escape(plugin)}</td>'
-        f'<td style="overflow-wrap:anywhere">{escape(said)}</td></tr>'
+        f'<tr><td style="{cell};text-align:right">{seconds:.3f} s</td><td style="{cell}">{visible_html(plugin)}</td>'
+        f'<td style="overflow-wrap:anywhere">{visible_html(said)}</td></tr>'
         for seconds, plugin, said in lines
     )
     style = "font-variant-numeric:tabular-nums;line-height:1.4;text-align:left;border-collapse:collapse"
