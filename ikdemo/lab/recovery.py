@@ -91,7 +91,7 @@ class Recovery:
     @property
     def title(self) -> str:
         """What stands above the picture."""
-        return f"Group {self.group} heals"
+        return visible(f"Group {self.group} heals")
 
     @property
     def words(self) -> str:
@@ -104,7 +104,7 @@ class Recovery:
             else "It has not recovered yet."
         )
         acted = None if fall.acted is None else fall.acted - fall.fault
-        return (
+        return visible(
             f"Group {self.group}: after a fault only {low} were filled. "
             f"The group plugin noticed: {say_seconds(fall.time_to_detect)}. First action: {say_seconds(acted)}. "
             f"{ending} Loss: {say_seconds(fall.loss)} of a whole group."

@@ -93,7 +93,7 @@ class Rollout:
     @property
     def title(self) -> str:
         """What stands above the picture."""
-        return f"Group {self.group} rolls"
+        return visible(f"Group {self.group} rolls")
 
     @property
     def words(self) -> str:
@@ -102,7 +102,7 @@ class Rollout:
         ending = f"It took {self._took}." if self.finished else f"It has not ended: {left} of the old configuration still there."
         alive = f"Never fewer than {self.fewest} and never more than {self.most} were alive; {self.size} are wanted."
         gone = f"{self.replaced} {'instance' if self.replaced == 1 else 'instances'} of the old configuration left."
-        return f"Group {self.group}: {gone} {alive} {ending}"
+        return visible(f"Group {self.group}: {gone} {alive} {ending}")
 
     def figure(self) -> Figure:
         """Draw the numbers of the living above one lane per slot, each bar filled by its configuration."""
@@ -115,7 +115,7 @@ class Rollout:
         return svg_text(self)
 
     def __repr__(self) -> str:
-        return visible(self.words)
+        return self.words
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         return faces(self)

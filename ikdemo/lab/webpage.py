@@ -76,7 +76,8 @@ class Visit:
         others = "".join(f" Slot {a.slot} ({a.who}): {a.wrong}." for a in self.answers if a.wrong)
         missing = self.wanted - len(self.answers)
         lost = f" No {self.kind}: {missing}." if missing > 0 else ""
-        return f"Group {self.group}: {good} of {self.wanted} servers answer.{others}{lost}"
+        said = f"Group {self.group}: {good} of {self.wanted} servers answer.{others}{lost}"
+        return visible(said)
 
     def svg(self) -> str:
         """Return the tiles as SVG text: colour, border and words say the same."""
@@ -92,7 +93,7 @@ class Visit:
         return f'{head} height="{height}" viewBox="0 0 800 {height}" {look}>{paper}{"".join(parts)}</svg>'
 
     def __repr__(self) -> str:
-        return visible(self.words)
+        return self.words
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         data, words = b64encode(self.svg().encode()).decode(), visible_html(self.words)

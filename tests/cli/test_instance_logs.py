@@ -31,6 +31,19 @@ def test_the_last_lines_of_an_instance_are_printed(desk: Desk) -> None:
         ask(desk.plugins / "instance-process", "Instance.Logs", {"Instance": instance, "Tail": -1})
 
 
+def test_what_an_instance_printed_moves_no_cursor(desk: Desk) -> None:
+    desk.start("ikdemo-instance-process", "instance-process")
+    script = r"printf '\033]0;owned\007\tx\n\342\200\256egnp\n'; exec sleep 1000"
+    (desk.cwd / "one.json").write_text(json.dumps({"Properties": {"Command": ["sh", "-c", script]}}))
+    instance = desk.run("ikdemo instance provision one.json --name instance-process").stdout.strip()
+    logs = f"ikdemo instance logs {instance} --name instance-process"
+    deadline = time.monotonic() + 10
+    while (said := desk.run(logs).stdout).count("\n") < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert said == "\\x1b]0;owned\\x07\tx\n\\u202eegnp\n"
+    assert desk.run(f"infrakit instance destroy {instance} --name instance-process").returncode == 0
+
+
 def test_a_plugin_that_keeps_no_output_says_so(desk: Desk) -> None:
     desk.start("infrakit-instance-file", "instance-file", "--dir", str(desk.instances))
     done = desk.run("ikdemo instance logs instance-1 --name instance-file")
