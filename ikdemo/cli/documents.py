@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,6 +12,7 @@ from msgspec import Raw
 
 from ..spi.decode import decode
 from ..spi.errors import SpecError
+from ..spi.sources import STANDARD_INPUT, path_of, plain
 from ..spi.text import compact
 
 T = TypeVar("T")
@@ -17,20 +21,19 @@ LARGEST = 8 << 20
 
 
 def read_document(file: str, kind: type[T]) -> T:
-    """Read one JSON value of ``kind`` from a file.
+    """Read one JSON value of ``kind`` from a file, a ``file://`` URL, or standard input for ``-``.
 
     Raises OSError when it cannot be read, SpecError with the file's name when it is not what it should be.
     """
-    with Path(file).open("rb") as stream:
+    path = path_of(file)
+    with sys.stdin.buffer if file == STANDARD_INPUT else Path(path).open("rb") as stream:
         text = stream.read(LARGEST + 1)
+    if file == STANDARD_INPUT and not text:  # in InfraKit's words, which knows no standard input
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), file)
     try:
         if len(text) > LARGEST:
             raise SpecError(f"larger than {LARGEST >> 20} MiB")
-        text.decode()
-        return decode(text, kind)
-    except UnicodeDecodeError as error:
-        line = text.count(b"\n", 0, error.start) + 1
-        raise SpecError(f"{file}: not UTF-8 text: line {line} holds the byte 0x{text[error.start]:02x}") from None
+        return decode(plain(text), kind)
     except SpecError as error:
         raise SpecError(f"{file}: {error}", path=error.path, expected=error.expected) from None
 

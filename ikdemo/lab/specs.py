@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..spi.errors import IkdemoError
+from ..spi.errors import IkdemoError, SpecError
+from ..spi.sources import STANDARD_INPUT, path_of, plain
 
 _WEB_SERVER = (
     "exec python3 -c '",
@@ -101,18 +102,32 @@ def collabnix_containers(
 
 
 def text_of(spec: Mapping[str, Any] | str | Path) -> str:
-    """Return a spec as JSON text: of a dict, of a file that it names, or as it is. Raises IkdemoError when there is no such file.
+    """Return a spec as JSON text: of a dict, of a file or ``file://`` URL, or as it is.
+
+    Raises IkdemoError for what is none of these.
 
     >>> text_of({"ID": "web"})
     '{"ID": "web"}'
     """
     if isinstance(spec, Mapping):
-        return json.dumps(spec)
-    if isinstance(spec, str) and (spec.lstrip()[:1] in ("{", "[", '"') or "\n" in spec):
-        return spec
+        return _dumped(spec)
+    if not isinstance(spec, str | Path):
+        raise SpecError(f"A spec is a dict, JSON text or the name of a file, and this is {type(spec).__name__}: {spec!r:.60}")
+    if isinstance(spec, str) and (spec.lstrip("\ufeff \t\r\n")[:1] in ("{", "[", '"') or "\n" in spec):
+        return spec.removeprefix("\ufeff")
+    if spec == STANDARD_INPUT:
+        raise SpecError("A notebook has no standard input to read from; give the spec itself, or the name of a file")
     try:
-        return Path(spec).read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise IkdemoError(f"{spec} is not text in UTF-8") from None
-    except OSError as error:
-        raise IkdemoError(f"open {spec}: {(error.strerror or str(error)).lower()}") from None
+        return plain(Path(path_of(spec) if isinstance(spec, str) else spec).read_bytes()).decode()
+    except SpecError as error:
+        raise SpecError(str(error) if str(error).startswith(str(spec)) else f"{spec}: {error}") from None
+    except (OSError, ValueError) as error:  # a name with a NUL in it is a ValueError
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise IkdemoError(f"open {spec}: {why.lower()}") from None
+
+
+def _dumped(spec: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(spec, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SpecError(f"this dict cannot be written as JSON: {str(error)[:1].lower()}{str(error)[1:]}") from None

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from .errors import SpecError
+from .sources import lookalike
 from .text import escape_html
 
 T = TypeVar("T")
@@ -153,6 +154,8 @@ def _not_json(raw: bytes, error: Exception, path: str) -> SpecError:
     elif any(sign in text for sign in _CURLY):
         line = next(n for n, row in enumerate(text.splitlines(), 1) if any(sign in row for sign in _CURLY))
         sentence = f'not JSON: line {line} holds curly quotes, as text pasted from a web page does; type plain " instead'
+    elif known := lookalike(text):
+        sentence = f"not JSON: {known}"
     else:
         sentence = f"not JSON: {_position(str(error), raw)}"
     return SpecError(sentence, path=path, expected="one JSON value")

@@ -197,3 +197,14 @@ def test_a_wrong_number_of_arguments_shows_the_page_on_stderr_after_the_plugin_w
     assert forgiving.returncode == 0
     assert "Usage: infrakit group VERB" in forgiving.stdout
     assert 'unknown command \\"nope\\"' in forgiving.stderr
+
+
+def test_a_spec_comes_from_standard_input_a_file_url_and_with_a_byte_order_mark(three) -> None:
+    spec = '{"ID": "web", "Properties": {"Allocation": {"Size": 1}, "Instance": {"Plugin": "instance-file", "Properties": {}},'
+    spec += ' "Flavor": {"Plugin": "flavor-vanilla", "Properties": {}}}}'
+    (three.cwd / "a b.json").write_text("\ufeff" + spec)
+    done = [three.run("infrakit group commit --pretend -", stdin=spec)]
+    done.append(three.run(f"infrakit group commit --pretend file://{three.cwd}/a%20b.json"))
+    assert [one.stdout for one in done] == ["Committing web would involve: Managing 1 instances\n"] * 2, done
+    assert refused(three.run("infrakit group commit -", stdin="ID: web\n")).startswith("-: not JSON: this is YAML")
+    assert "curl -fsSL" in refused(three.run("infrakit group commit https://example.invalid/web.json"))
