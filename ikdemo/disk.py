@@ -22,7 +22,6 @@ _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO"}
 _NO_FILE = {
     errno.ELOOP: "is a symbolic link, not a file",
     errno.ENXIO: "is a socket, not a file",
-    errno.EACCES: "may not be read",
 }
 _serial = itertools.count()
 
@@ -39,10 +38,14 @@ def check_name(name: str) -> str:
     return name
 
 
+def shown(path: Path | str) -> str:
+    """Return a path as text that can be sent: what is no UTF-8 in it is replaced."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
 def refusal(verb: str, path: Path | str, error: OSError) -> PluginFailure:
     """Put what the system refused into InfraKit's words, such as ``open DIR: no such file or directory``."""
-    shown = os.fsencode(path).decode("utf-8", "replace")
-    return PluginFailure(f"{verb} {shown}: {(error.strerror or str(error)).lower()}")
+    return PluginFailure(f"{verb} {shown(path)}: {(error.strerror or str(error)).lower()}")
 
 
 class Lease:
@@ -64,7 +67,7 @@ class Lease:
         except BlockingIOError:
             owner = _owner(os.fstat(self.fd))
             os.close(self.fd)
-            raise InUse(f"{directory} is in use by {owner}") from None
+            raise InUse(f"{shown(directory)} is in use by {owner}") from None
         except OSError as error:
             os.close(self.fd)
             raise refusal("lock", directory, error) from None
@@ -74,6 +77,25 @@ class Lease:
         """Say whether the path still leads to the directory that was taken."""
         try:
             return self.fd >= 0 and os.path.samestat(self._directory.stat(), self._taken)
+        except OSError:
+            return False
+
+    def check_place(self) -> None:
+        """Raise PluginFailure unless the path leads to the directory that was taken, by device and inode."""
+        try:
+            found = self._directory.stat()
+        except OSError as error:
+            raise refusal("open", self._directory, error) from None
+        if not os.path.samestat(found, self._taken):
+            raise PluginFailure(
+                f"{shown(self._directory)} is another directory than the one that was taken: that one was moved away, unmounted, "
+                "or has a file system mounted over it"
+            )
+
+    def is_removed(self) -> bool:
+        """Say whether the directory that was taken was deleted: it held nothing any longer then, and cannot come back."""
+        try:
+            return os.fstat(self.fd).st_nlink == 0
         except OSError:
             return False
 
@@ -208,7 +230,7 @@ def clear_leftovers(directory: int | Path) -> None:
 def read_regular(directory: int, name: str, limit: int) -> tuple[bytes, os.stat_result]:
     """Read a regular file of at most ``limit`` bytes, following no link; return it and what ``stat`` said of it before.
 
-    Raises CorruptState, saying what it is instead, and OSError when that cannot be told.
+    Raises CorruptState, saying what it is instead, and OSError when that cannot be told, or the file may not be read.
     """
     try:
         fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=directory)

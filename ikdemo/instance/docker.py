@@ -22,6 +22,7 @@ from ..spi.contracts import Interface
 from ..spi.documents import GROUP_TAG, NULL, Description, InstanceSpec
 from ..spi.errors import IkdemoError, PluginFailure, SpecError
 from ..spi.events import Emit
+from ..spi.slots import slot_of
 from .badge import INSTANCE, TAG
 from .filling import Filling
 from .fleet import Fleet
@@ -109,7 +110,7 @@ class DockerInstances:
         """
         parts = self._started()
         properties = read_properties(bytes(spec.properties), "$.Spec.Properties")
-        return await parts.filling.fill(properties, spec, slot)
+        return await parts.filling.fill(properties, spec, slot_of(slot))
 
     async def destroy(self, instance: str) -> None:
         """End an instance: SIGTERM to its first process, SIGKILL after the grace time, and its container is removed.

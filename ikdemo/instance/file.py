@@ -20,6 +20,7 @@ from ..spi.decode import decode
 from ..spi.documents import GROUP_TAG, SHA_TAG, Description, Document, InstanceSpec
 from ..spi.errors import PluginFailure, SpecError
 from ..spi.events import Emit
+from ..spi.slots import slot_of
 from . import format
 from .directory import Directory
 from .tags import carries
@@ -65,6 +66,7 @@ class FileInstances:
         Killed half-way leaves the whole file or none. Raises SpecError, and PluginFailure when the slot is taken by another
         configuration or the file cannot be written.
         """
+        slot = slot_of(slot)
         directory = self._attended()
         tags = spec.tags or {}
         if bytes(spec.properties) != b"null":
@@ -79,18 +81,20 @@ class FileInstances:
         return instance
 
     async def destroy(self, instance: str) -> None:
-        """Delete the file that describes this ID, or else the instance file of this name.
+        """Delete the file that describes this ID, and its copies, or else the instance file of this name.
 
-        Of several copies one goes, and the file that bears the ID as its name goes last. Raises SpecError for what cannot be
-        an ID, and PluginFailure when there is no such instance.
+        The file that stands for the instance goes last: killed half-way leaves the instance. A copy with another group's tag
+        is that group's from then on. Raises SpecError for what cannot be an ID, PluginFailure when there is no such instance.
         """
         directory = self._attended()
         if not instance:
             raise SpecError("the ID of an instance must not be empty", path="$.Instance", expected="an instance's ID")
-        entries = directory.index.of_id(instance)
-        entry = entries[0] if entries else directory.index.get(disk.check_name(instance))
+        entry = directory.index.instance(instance) or directory.index.get(disk.check_name(instance))
         if entry is None:
-            raise PluginFailure(f"remove {self._path / instance}: {self._absence(instance)}")
+            raise PluginFailure(f"remove {disk.shown(self._path / instance)}: {self._absence(instance)}")
+        for copy in directory.index.of_id(instance):
+            if copy is not entry and copy.group == entry.group:
+                directory.remove(copy)
         directory.remove(entry)
 
     async def describe_instances(self, tags: Mapping[str, str], slots: bool = False) -> list[Description]:
@@ -110,7 +114,7 @@ class FileInstances:
     def _attended(self) -> Directory:
         """Return the directory, its index up to date as of the moment of the call."""
         if self._running is None:
-            raise PluginFailure(f"the plugin of {self._path} is not running")
+            raise PluginFailure(f"the plugin of {disk.shown(self._path)} is not running")
         moment = MOMENT.get(None)
         if moment is None or moment is not self._attended_at:
             self._running.attend()

@@ -13,10 +13,13 @@ from msgspec import UNSET, UnsetType
 from ..spi.decode import decode
 from ..spi.documents import GROUP_TAG, Attachment, Description, Document, InstanceSpec
 from ..spi.errors import SpecError
+from ..spi.slots import slot_of
 from ..spi.text import compact, indent, quote
 
 LIMIT = 2**20
 """Largest file, in bytes, that is written or read."""
+LONGEST_ID = 128
+"""Characters of an ID."""
 MOST_SHARED = 1000
 """Groups whose tags are held once for all their instances."""
 
@@ -32,17 +35,17 @@ class Content(Document, frozen=True):
 
 
 def read(data: bytes, shared: dict[str, dict[str, str]] | None = None) -> Description:
-    """Return the description in a file, its slot included; raises SpecError.
+    """Return the description in a file, its slot included; raises SpecError for what cannot be an instance.
 
-    As in InfraKit any JSON object counts, and ``null`` does: what it lacks is empty. Tags that are equal to those which
+    As in InfraKit any JSON object counts if only it has an ID: what else it lacks is empty. Tags that are equal to those which
     ``shared`` holds for their group are those, and others take their place: a thousand copies take long to look through.
 
     >>> read(b'{"id": "instance-1", "Tags": {"tier": "web"}, "Colour": "red"}').tags
     {'tier': 'web'}
     """
-    if data.strip() == b"null":
-        return Description()
     content = decode(data, Content)
+    _check_id(content.id)
+    slot = slot_of(content.slot)
     tags = content.tags
     if tags is not None and shared is not None:
         group = tags.get(GROUP_TAG, "")
@@ -51,7 +54,14 @@ def read(data: bytes, shared: dict[str, dict[str, str]] | None = None) -> Descri
             tags = known
         elif len(shared) < MOST_SHARED or known is not None:
             shared[group] = tags
-    return Description(content.id, content.logical_id, tags, content.slot)
+    return Description(content.id, content.logical_id, tags, UNSET if slot is None else slot)
+
+
+def _check_id(instance: str) -> None:
+    """Refuse what cannot be passed on as the ID of an instance: no such thing was made here; raises SpecError."""
+    if not 0 < len(instance) <= LONGEST_ID or "/" in instance or instance in (".", "..") or not instance.isprintable():
+        expected = f"1 to {LONGEST_ID} printable characters without a slash"
+        raise SpecError(f"$.ID: expected {expected}, got {instance[:40]!a}", path="$.ID", expected=expected)
 
 
 def write(instance: str, spec: InstanceSpec, slot: str | None = None) -> bytes:

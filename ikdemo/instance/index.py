@@ -37,9 +37,11 @@ class Entry(NamedTuple):
 
 
 class Index:
-    """Entries under their file names. More than one may have the same ID or place: files can be copied.
+    """Entries under their file names, and the instances in them.
 
-    ``_renamed`` has only the files that do not bear their instance's ID as their name, which are few.
+    Files can be copied, linked and renamed: of several with one ID, one stands for the instance, the one that bears the ID as
+    its name, else the one whose name comes first. ``_renamed`` has only the files that do not bear their instance's ID as
+    their name, which are few; ``_groups`` and what is answered have only those that stand for their instances.
     """
 
     def __init__(self) -> None:
@@ -50,11 +52,11 @@ class Index:
         self._digests: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[Entry]:
-        """Yield the entries in the order of their file names."""
-        return self._in_order(None, self._entries)
+        """Yield the instances in the order of their file names."""
+        return self._in_order(None, (name for slots in self._groups.values() for names in slots.values() for name in names))
 
     def of_group(self, group: str) -> Iterator[Entry]:
-        """Yield the entries of a group in the order of their file names."""
+        """Yield the instances of a group in the order of their file names."""
         if group not in self._groups:  # anybody may ask about any group, and what is kept for answers must not grow by that
             return iter(())
         return self._in_order(group, (name for names in self._groups[group].values() for name in names))
@@ -80,9 +82,17 @@ class Index:
         """Return all file names."""
         return set(self._entries)
 
+    def instance(self, instance: str) -> Entry | None:
+        """Return the entry that stands for an instance."""
+        own = self._entries.get(instance)
+        if own is not None and own.description.id == instance:
+            return own
+        names = self._renamed.get(instance)
+        return self._entries[min(names)] if names else None
+
     def of_id(self, instance: str) -> list[Entry]:
-        """Return the entries of an instance: copies first, the file that bears its name last."""
-        found = [self._entries[name] for name in sorted(self._renamed.get(instance, ()))]
+        """Return the entries with an ID: the one that stands for the instance last."""
+        found = [self._entries[name] for name in sorted(self._renamed.get(instance, ()), reverse=True)]
         own = self._entries.get(instance)
         return [*found, own] if own is not None and own.description.id == instance else found
 
@@ -94,25 +104,37 @@ class Index:
     def put(self, entry: Entry) -> None:
         """Add an entry, or replace the one of the same file name."""
         self.drop(entry.name)
-        name, instance, group = entry.name, entry.description.id, entry.group
+        name, instance = entry.name, entry.description.id
+        before = self.instance(instance)
         self._entries[name] = entry
         if name != instance:
             self._renamed.setdefault(instance, []).append(name)
-        self._groups.setdefault(group, {}).setdefault(entry.slot, []).append(name)
-        self._changed(group)
+        self._stand(before, self.instance(instance))
 
     def drop(self, name: str) -> Entry | None:
         """Remove the entry of a file name and return it, if there was one."""
-        entry = self._entries.pop(name, None)
+        entry = self._entries.get(name)
         if entry is not None:
-            instance, group = entry.description.id, entry.group
+            instance = entry.description.id
+            before = self.instance(instance)
+            del self._entries[name]
             if name != instance:
                 _take_out(self._renamed, instance, name)
-            _take_out(self._groups[group], entry.slot, name)
-            if not self._groups[group]:
-                del self._groups[group]
-            self._changed(group)
+            self._stand(before, self.instance(instance))
         return entry
+
+    def _stand(self, before: Entry | None, after: Entry | None) -> None:
+        """Let another entry stand for an instance."""
+        if before is after:
+            return
+        if before is not None:
+            _take_out(self._groups[before.group], before.slot, before.name)
+            if not self._groups[before.group]:
+                del self._groups[before.group]
+            self._changed(before.group)
+        if after is not None:
+            self._groups.setdefault(after.group, {}).setdefault(after.slot, []).append(after.name)
+            self._changed(after.group)
 
     def _changed(self, group: str) -> None:
         self._orders.pop(None, None)

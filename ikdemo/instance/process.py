@@ -20,6 +20,7 @@ from ..spi.contracts import Interface
 from ..spi.documents import GROUP_TAG, NULL, SHA_TAG, Description, InstanceSpec
 from ..spi.errors import PluginFailure, SpecError
 from ..spi.events import Emit
+from ..spi.slots import slot_of
 from . import procfs
 from .living import Living
 from .output import lines_of, tail
@@ -83,6 +84,7 @@ class ProcessInstances:
         living = self._started()
         properties = read_properties(bytes(spec.properties), "$.Spec.Properties")
         command = command_of(properties, spec.init)
+        slot = slot_of(slot)
         if slot is not None and (occupant := _occupant(living, spec, slot)) is not None:
             return occupant
         if len(living) >= self._most:

@@ -13,7 +13,9 @@ from inotify_simple import INotify, flags
 
 _CLOSED = int(flags.CLOSE_WRITE)
 _ARRIVED = int(flags.MOVED_TO)
-_STALE = int(flags.CLOSE_WRITE | flags.MOVED_FROM | flags.DELETE)
+_DELETED = int(flags.DELETE)
+_LEFT = int(flags.MOVED_FROM)
+_STALE = int(flags.MODIFY | flags.CLOSE_WRITE | flags.MOVED_FROM | flags.DELETE)
 _MASK = _STALE | int(flags.CREATE | flags.MOVED_TO | flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR)
 _OVERFLOW = int(flags.Q_OVERFLOW)
 _EVENT = struct.Struct("iIII")
@@ -27,11 +29,18 @@ _DOT = ord(".")
 
 class Notice(NamedTuple):
     """What happened to one name. ``stale``: what was read of it before is worth nothing; ``closed``: somebody wrote to it and
-    is done; ``arrived``: it came by a rename, so it was written elsewhere."""
+    is done; ``arrived``: it came by a rename, so it was written elsewhere; ``deleted``: it was deleted, and never renamed."""
 
     stale: bool = False
     closed: bool = False
     arrived: bool = False
+    deleted: bool = False
+
+    @classmethod
+    def of(cls, mask: int) -> Notice:
+        """Return what a union of inotify's masks says."""
+        deleted = bool(mask & _DELETED) and not mask & _LEFT
+        return cls(bool(mask & _STALE), bool(mask & _CLOSED), bool(mask & _ARRIVED), deleted)
 
 
 class Notices:
@@ -69,7 +78,7 @@ class Notices:
                     noticed[text] = noticed.get(text, 0) | mask
             if len(data) <= _READ - _LONGEST:  # another one would have had room
                 break
-        return {name: Notice(bool(mask & _STALE), bool(mask & _CLOSED), bool(mask & _ARRIVED)) for name, mask in noticed.items()}
+        return {name: Notice.of(mask) for name, mask in noticed.items()}
 
     def _read(self) -> bytes:
         try:

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,22 +33,26 @@ steps = st.one_of(
     st.tuples(st.sampled_from(["folder", "symlink", "foreign"]), st.sampled_from(NAMES)),
     st.tuples(st.just("look")),
     st.tuples(st.just("let the loop look")),
-    st.tuples(st.just("replace the directory")),
+    st.tuples(st.just("swap"), st.integers(0, 9), st.integers(0, 9)),
+    st.tuples(st.sampled_from(["replace the directory", "move the directory", "cover the directory"])),
 )
 
 
 def really_there(home: Path) -> list[tuple[str, Any, Any]]:
-    """Read the directory afresh: ID, tags and slot of every instance, in the order of the file names."""
-    found = []
+    """Read the directory afresh: ID, tags and slot of every instance, in the order of the file names.
+
+    Of several files with one ID the one that bears it as its name counts, or else the first one.
+    """
+    found: dict[str, tuple[str, tuple[str, Any, Any]]] = {}
     for path in sorted(home.iterdir(), key=lambda path: path.name):
         if stat.S_ISREG(path.lstat().st_mode):
             try:
                 content = json.loads(path.read_text())
             except ValueError:
                 continue
-            if isinstance(content, dict):
-                found.append((content["ID"], content["Tags"], content.get("Slot")))
-    return found
+            if isinstance(content, dict) and (content["ID"] not in found or content["ID"] == path.name):
+                found[content["ID"]] = path.name, (content["ID"], content["Tags"], content.get("Slot"))
+    return [instance for _, instance in sorted(found.values(), key=lambda one: one[0])]
 
 
 def disturb(home: Path, step: Step) -> None:
@@ -59,6 +64,12 @@ def disturb(home: Path, step: Step) -> None:
             {"folder": path.mkdir, "symlink": lambda: path.symlink_to("x"), "foreign": lambda: path.write_text("[1]")}[step[0]]()
         elif path.is_dir():
             path.rmdir()
+    elif step[0] == "swap" and files:
+        one, other = files[step[1] % len(files)], files[step[2] % len(files)]
+        one.rename(home.parent / "between")
+        if other != one:
+            other.rename(one)
+        (home.parent / "between").rename(other)
     elif files:
         path = files[step[1] % len(files)]
         target = home / step[2] if len(step) > 2 else home / "hardlink"
@@ -119,13 +130,13 @@ def test_the_plugin_describes_what_is_there_and_its_events_add_up_to_it(story: l
         plugin = FileInstances(home)
         await plugin.start(events.append)
         try:
-            for turn, step in enumerate(story):
-                await take(plugin, turn, step)
+            for step in story:
+                await take(plugin, step)
             await check(plugin)
         finally:
             await plugin.stop()
 
-    async def take(plugin: FileInstances, turn: int, step: Step) -> None:
+    async def take(plugin: FileInstances, step: Step) -> None:
         if step[0] in ("provision", "destroy"):
             await call(plugin, step)
         elif step[0] == "look":
@@ -134,8 +145,22 @@ def test_the_plugin_describes_what_is_there_and_its_events_add_up_to_it(story: l
             await asyncio.sleep(0)
             await asyncio.sleep(0)
         elif step[0] == "replace the directory":
-            home.rename(root / f"old-{turn}")
-            shutil.copytree(root / f"old-{turn}", home, symlinks=True)
+            shutil.copytree(home, root / "new", symlinks=True)
+            shutil.rmtree(home)
+            (root / "new").rename(home)
+            await check(plugin)  # until it is looked at there is no saying which directory succeeds the deleted one
+        elif step[0] in ("move the directory", "cover the directory"):
+            home.rename(root / "moved")
+            if step[0] == "cover the directory":
+                home.mkdir()
+            for asked in (plugin.describe_instances({}), plugin.provision(InstanceSpec(), "0"), plugin.destroy("instance-7")):
+                with pytest.raises(
+                    PluginFailure, match="no such file" if step[0] == "move the directory" else "another directory"
+                ):
+                    await asked
+            if step[0] == "cover the directory":
+                home.rmdir()  # nothing was made in it
+            (root / "moved").rename(home)
         else:
             disturb(home, step)
 

@@ -95,6 +95,17 @@ def test_slots_are_told_only_to_those_who_ask_and_survive_a_restart(tmp_path: Pa
             assert {d.slot for d in await plugin.describe_instances({})} == {UNSET}
             assert await plugin.provision(OLD, "db/2") == first
 
+
+def test_an_empty_slot_is_none_and_one_that_cannot_be_is_refused_before_anything_is_made(tmp_path: Path, running: Any) -> None:
+    async def story() -> None:
+        async with running(tmp_path) as (plugin, _):
+            assert len({await plugin.provision(OLD, ""), await plugin.provision(OLD, ""), await plugin.provision(OLD)}) == 3
+            assert {d.slot for d in await plugin.describe_instances({}, slots=True)} == {UNSET}
+            for slot in ("x" * 129, "1" * 10):
+                with pytest.raises(SpecError, match=r"^\$\.Slot: expected at most 128 characters, and at most 9 digits"):
+                    await plugin.provision(OLD, slot)
+            assert len(names(tmp_path)) == 3
+
     asyncio.run(story())
 
 
@@ -123,16 +134,15 @@ def test_of_two_files_that_claim_a_slot_the_first_is_its_occupant(tmp_path: Path
     asyncio.run(story())
 
 
-def test_destroy_goes_by_the_id_described_then_by_the_name_and_takes_copies_first(tmp_path: Path, running: Any) -> None:
-    for name, content in (("a-copy", "instance-1"), ("instance-1", "instance-1"), ("b", "odd/../id"), ("c", "")):
+def test_destroy_goes_by_the_id_described_then_by_the_name_and_takes_copies_along(tmp_path: Path, running: Any) -> None:
+    for name, content in (("a-copy", "instance-1"), ("instance-1", "instance-1"), ("b", "odd-id"), ("c", "d")):
         put(tmp_path, name, ID=content)
 
     async def story() -> None:
         async with running(tmp_path) as (plugin, _):
             for instance, left in (
-                ("instance-1", {"instance-1", "b", "c"}),
                 ("instance-1", {"b", "c"}),
-                ("odd/../id", {"c"}),
+                ("odd-id", {"c"}),
                 ("c", set()),
             ):
                 await plugin.destroy(instance)
@@ -156,7 +166,7 @@ def test_destroy_removes_nothing_but_instances_of_its_own_directory(tmp_path: Pa
                 with pytest.raises(SpecError) as caught:
                     await plugin.destroy(instance)
                 assert "\n" not in str(caught.value)
-            for instance in ("folder", "garbage", "link"):
+            for instance in ("folder", "garbage", "link", "foreign"):
                 with pytest.raises(PluginFailure, match=f"^remove {home}/{instance}: not an instance file$"):
                     await plugin.destroy(instance)
             with pytest.raises(PluginFailure, match=f"^remove {home}/instance-1: no such file or directory$"):

@@ -127,7 +127,7 @@ def test_a_missing_directory_is_no_empty_world_and_works_again_when_it_is_back(t
     asyncio.run(story())
 
 
-def test_another_directory_in_the_same_place_is_compared_with_what_was_there(tmp_path: Path, running: Any) -> None:
+def test_another_directory_in_the_same_place_is_doubt_until_the_first_is_back(tmp_path: Path, running: Any) -> None:
     home = tmp_path / "i"
 
     async def story() -> None:
@@ -136,6 +136,38 @@ def test_another_directory_in_the_same_place_is_compared_with_what_was_there(tmp
             home.rename(tmp_path / "old")
             home.mkdir()
             shutil.copy(tmp_path / "old" / kept, home / kept)
+            calls = [
+                plugin.describe_instances({}),
+                plugin.provision(SPEC, "0"),
+                plugin.destroy(kept),
+                plugin.digest_instances("g"),
+            ]
+            for call in calls:
+                with pytest.raises(
+                    PluginFailure, match=f"^{re.escape(str(home))} is another directory than the one that was taken"
+                ):
+                    await call
+            assert [path.name for path in home.iterdir()] == [kept]
+            (tmp_path / "old" / lost).unlink()
+            home.rename(tmp_path / "other")
+            (tmp_path / "old").rename(home)
+            assert (await heard.next("lost")).instance == lost  # without any call
+            assert [d.id for d in await plugin.describe_instances({})] == [kept]
+            assert heard.facts().count(("reported", "")) == 2
+
+    asyncio.run(story())
+
+
+def test_a_deleted_directory_is_succeeded_by_the_next_one_which_is_compared_with_it(tmp_path: Path, running: Any) -> None:
+    home = tmp_path / "i"
+
+    async def story() -> None:
+        async with running(home) as (plugin, heard):
+            kept, lost = await plugin.provision(SPEC, "0"), await plugin.provision(SPEC, "1")
+            shutil.copytree(home, tmp_path / "new")
+            (tmp_path / "new" / lost).unlink()
+            shutil.rmtree(home)
+            (tmp_path / "new").rename(home)
             assert [d.id for d in await plugin.describe_instances({})] == [kept]
             assert [fact for fact in heard.facts() if fact[0] in ("lost", "provisioned")][2:] == [("lost", lost)]
 
@@ -147,7 +179,7 @@ def test_a_directory_that_somebody_else_took_meanwhile_is_not_touched(tmp_path: 
 
     async def story() -> None:
         async with running(home) as (plugin, _):
-            home.rename(tmp_path / "old")
+            home.rmdir()
             home.mkdir()
             other = Lease(home)
             for call in (plugin.describe_instances({}), plugin.provision(SPEC, "0")):

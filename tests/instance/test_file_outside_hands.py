@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from msgspec import Raw
 
 from ikdemo.instance import directory
 from ikdemo.spi.documents import GROUP_TAG, SHA_TAG, InstanceSpec
+from ikdemo.spi.errors import PluginFailure
 
 SPEC = InstanceSpec(Raw(b"{}"), {GROUP_TAG: "g", SHA_TAG: "s"})
 
@@ -68,15 +71,11 @@ def test_files_that_appear_move_and_change_are_told(tmp_path: Path, running: Any
             assert (await heard.next("provisioned")).instance == "instance-1"
             outside.rename(home / "instance-2")
             assert (await heard.next("provisioned")).instance == "instance-2"
-            os.link(home / "instance-2", home / "linked")
-            assert (await heard.next("provisioned")).instance == "instance-2"
             (home / "instance-1").write_text(content("instance-1", tier="db"))
             assert (await heard.next("changed")).tags == {GROUP_TAG: "g", "tier": "db"}
-            (home / "instance-1").rename(home / "renamed")
-            assert {(await heard.next("lost")).instance, (await heard.next("provisioned")).instance} == {"instance-1"}
-            (home / "renamed").rename(outside)
+            (home / "instance-1").rename(outside)
             assert (await heard.next("lost")).instance == "instance-1"
-            assert [d.id for d in await plugin.describe_instances({})] == ["instance-2", "instance-2"]
+            assert [d.id for d in await plugin.describe_instances({})] == ["instance-2"]
 
     asyncio.run(story())
 
@@ -152,13 +151,127 @@ def test_a_crowd_of_foreign_files_is_summed_up(tmp_path: Path, running: Any) -> 
     asyncio.run(story())
 
 
-def test_an_object_without_an_id_counts_as_in_infrakit_and_is_reported(tmp_path: Path, running: Any) -> None:
-    (tmp_path / "package.json").write_text('{"name": "foreign"}')
+def test_an_instance_is_the_same_under_any_file_name_and_however_many_files_it_has(tmp_path: Path, running: Any) -> None:
+    async def story() -> None:
+        async with running(tmp_path) as (plugin, heard):
+            made = [await plugin.provision(SPEC, str(slot)) for slot in range(5)]
+            before = await plugin.describe_instances({}, slots=True)
+            for instance in made:
+                (tmp_path / instance).rename(tmp_path / instance.upper())
+            assert await plugin.describe_instances({}, slots=True) == before
+            for instance in made:
+                shutil.copy(tmp_path / instance.upper(), tmp_path / f"copy-of-{instance}")
+                os.link(tmp_path / instance.upper(), tmp_path / f"linked-{instance}")
+            assert sorted(await plugin.describe_instances({}, slots=True), key=lambda d: d.id) == sorted(
+                before, key=lambda d: d.id
+            )
+            assert await plugin.provision(SPEC, "2") == made[2]
+            for instance in made:  # and others die at once
+                (tmp_path / instance.upper()).unlink()
+                (tmp_path / f"copy-of-{instance}").unlink()
+            assert len(await plugin.describe_instances({})) == 5
+            assert heard.facts() == [("provisioned", instance) for instance in made]
+            (tmp_path / f"linked-{made[0]}").unlink()
+            assert (await heard.next("lost")).instance == made[0]
+
+    asyncio.run(story())
+
+
+def test_files_that_swap_their_names_lose_nothing(tmp_path: Path, running: Any) -> None:
+    async def story() -> None:
+        async with running(tmp_path) as (plugin, heard):
+            one, other = await plugin.provision(SPEC, "0"), await plugin.provision(SPEC, "1")
+            (tmp_path / one).rename(tmp_path / ".between")
+            (tmp_path / other).rename(tmp_path / one)
+            (tmp_path / ".between").rename(tmp_path / other)
+            assert {d.id for d in await plugin.describe_instances({})} == {one, other}
+            assert heard.facts() == [("provisioned", one), ("provisioned", other)]
+
+    asyncio.run(story())
+
+
+def test_files_that_are_renamed_without_end_are_doubt_and_no_loss(tmp_path: Path, running: Any) -> None:
+    script = """
+import os, sys
+home, turn = sys.argv[1], 0
+while True:
+    for name in os.listdir(home):
+        turn += 1
+        os.rename(os.path.join(home, name), os.path.join(home, f"r{turn}-{name[-12:]}"))
+    if turn < 1000:
+        print(turn, flush=True)
+"""
 
     async def story() -> None:
         async with running(tmp_path) as (plugin, heard):
-            assert [d.id for d in await plugin.describe_instances({})] == [""]
-            assert "holds no ID" in (await heard.next("reported")).text
+            made = {await plugin.provision(SPEC, str(slot)) for slot in range(5)}
+            piped = asyncio.subprocess.PIPE
+            renaming = await asyncio.create_subprocess_exec(sys.executable, "-c", script, str(tmp_path), stdout=piped)
+            assert renaming.stdout is not None and await renaming.stdout.readline()
+            for _ in range(200):
+                with suppress(PluginFailure):
+                    assert {d.id for d in await plugin.describe_instances({})} == made
+                await asyncio.sleep(0)
+            renaming.kill()
+            await renaming.wait()
+            assert {d.id for d in await plugin.describe_instances({})} == made
+            assert not {kind for kind, _ in heard.facts()} & {"lost", "destroyed", "changed"}
+
+    asyncio.run(story())
+
+
+def test_a_copy_that_another_group_claims_is_that_groups_once_the_instance_is_gone(tmp_path: Path, running: Any) -> None:
+    async def story() -> None:
+        async with running(tmp_path) as (plugin, _):
+            instance = await plugin.provision(SPEC, "0")
+            shutil.copy(tmp_path / instance, tmp_path / "copy")
+            (tmp_path / "theirs").write_text(json.dumps({"ID": instance, "Tags": {GROUP_TAG: "h"}}))
+            assert [d.tags for d in await plugin.describe_instances({})] == [SPEC.tags]
+            assert await plugin.describe_instances({GROUP_TAG: "h"}) == []
+            await plugin.destroy(instance)
+            assert [entry.name for entry in os.scandir(tmp_path)] == ["theirs"]
+            assert [d.tags for d in await plugin.describe_instances({})] == [{GROUP_TAG: "h"}]
+
+    asyncio.run(story())
+
+
+HOSTILE = ["", "../../victim", "a\nb", "\x1b[31mred", "<b>alert</b>", "x" * 129, "..", "/etc/passwd", "\u202eevil", "a\0b"]
+
+
+@pytest.mark.parametrize("told", ["before the start", "while it runs"])
+def test_a_file_with_an_id_or_slot_that_cannot_be_is_no_instance(tmp_path: Path, running: Any, told: str) -> None:
+    def put() -> None:
+        for number, instance in enumerate(HOSTILE):
+            (tmp_path / f"id-{number}").write_text(json.dumps({"ID": instance, "Tags": {GROUP_TAG: "g"}}))
+        for number, slot in enumerate(("9" * 5000, "9" * 10, "0" * 200, "\u0663" * 10, "x" * 129)):
+            (tmp_path / f"slot-{number}").write_text(json.dumps({"ID": f"i-{number}", "Tags": {GROUP_TAG: "g"}, "Slot": slot}))
+
+    async def story() -> None:
+        if told == "before the start":
+            put()
+        async with running(tmp_path) as (plugin, heard):
+            if told != "before the start":
+                put()
+            for _ in range(3):
+                assert await plugin.describe_instances({GROUP_TAG: "g"}, slots=True) == []
+            reports = [event.text for event in heard.events]
+            assert len(reports) == len(HOSTILE) + 5 == len(set(reports))
+            assert sum("$.ID: expected 1 to 128 printable characters" in text for text in reports) == len(HOSTILE)
+            assert sum("$.Slot: expected at most 128 characters, and at most 9 digits" in text for text in reports) == 5
+            assert all(text.isprintable() for text in reports)
+        assert len(list(os.scandir(tmp_path))) == len(HOSTILE) + 5
+
+    asyncio.run(story())
+
+
+def test_a_file_that_is_truncated_and_never_closed_is_lost_by_its_event(tmp_path: Path, running: Any) -> None:
+    async def story() -> None:
+        async with running(tmp_path) as (plugin, heard):
+            instance = await plugin.provision(SPEC, "0")
+            os.truncate(tmp_path / instance, 0)
+            assert await plugin.provision(SPEC, "0") == instance  # a writer may be at work
+            assert (await heard.next("lost")).instance == instance  # long before everything is compared, without any call
+            assert await plugin.provision(SPEC, "0") != instance
 
     asyncio.run(story())
 
