@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from marked import marked
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from ikdemo.instance import output, procfs, running
 from ikdemo.instance.process import ProcessInstances
@@ -88,6 +88,18 @@ def test_an_instance_knows_who_it_is_and_where_to_listen(tmp_path: Path) -> None
             assert await made.describe_instances({"port": "1"}) == []
             assert await made.describe_instances({}) == [Description(instance, None, tags)]
             assert (await ear.next("provisioned")).slot == "3"
+
+    run(story)
+
+
+def test_an_empty_slot_is_none_and_one_that_cannot_be_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with plugin(tmp_path / "p") as (made, _):
+            first = await made.provision(spec(FOREVER), "")
+            assert await made.provision(spec(FOREVER), "") != first
+            with pytest.raises(SpecError, match=r"^\$\.Slot: expected at most 128 characters"):
+                await made.provision(spec(FOREVER), "1" * 10)
+            assert [described.slot for described in await made.describe_instances({}, slots=True)] == [UNSET, UNSET]
 
     run(story)
 
