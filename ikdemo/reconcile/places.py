@@ -1,6 +1,6 @@
 """Who sits where: the instances of a group put into its slots, and those that have no place.
 
-The one rule of preference (current, then not sick, then the higher ID) lives here; ``plan`` calls it and nothing else does.
+The one rule of preference (``_Merit``) lives here; ``plan`` calls ``assign`` and nothing else does.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from ..spi.plans import Seen
-from .world import Desired
+from .world import BEYOND, Desired, number_of
 
 
 class Places(NamedTuple):
@@ -19,25 +19,54 @@ class Places(NamedTuple):
     surplus: list[Seen]
     strangers: list[Seen]
 
+    def living(self) -> list[tuple[str, Seen]]:
+        """Return each occupant with the name of the slot in which it lives: its own number, or else where it was put."""
+        return [(slot if number_of(seen.slot) is None else seen.slot or slot, seen) for slot, seen in self.occupants.items()]
+
+
+class _Merit(NamedTuple):
+    """How much an instance is worth keeping, the most important first; a greater one stays."""
+
+    current: bool
+    is_not_sick: bool
+    in_range: bool
+    lowness: int
+    id: str
+
 
 def assign(desired: Desired, instances: Iterable[Seen], sick: Collection[str] = ()) -> Places:
-    """Put every instance into its own slot, adopt those without one into free slots, and list what is left over.
+    """Put every instance into its own slot, put those without one into free slots, and list what is left over.
 
-    Two instances that claim one slot: the better one stays. Instances without a slot (made by other programs) are adopted in
-    descending ID order, so that the lowest ID is the first to go, as in InfraKit. Of pets, an instance without a logical ID
-    is nobody's: it is neither adopted nor destroyed.
+    With more instances than slots the best stay, as ``_Merit`` has it: the current, then those that are well, then the lower
+    slot. With fewer, all stay: one whose number is out of range, as after a scale-down, sits in a free slot, which is not filled
+    while it lives. So scaling from 6 to 3 when only 3, 4 and 5 live leaves those three. Two instances that claim one slot: the
+    better one stays. Instances without a slot (made by other programs) come last, in descending ID order, so that the lowest ID
+    is the first to go, as in InfraKit. Of pets, an instance without a logical ID is nobody's: it is neither adopted nor
+    destroyed.
+
+    Views that lie: an instance in its own slot is not made twice even where it is not seen, as its slot is asked for by name.
+    One that sits in another slot (out of range, or without any) may be: a view in which it is missing fills the slot that it
+    held, and one too many lives until the next look, at which what is out of range goes first. What a plugin tells as ended is
+    really gone, and leads to none too many. A view that is too old may show instances in range that are gone by now, and cost
+    living ones out of range; never living ones in range.
 
     >>> from ikdemo.reconcile.world import Slot
     >>> group = Desired("g", "new", (Slot("0"), Slot("1")))
     >>> places = assign(group, [Seen("i-1", sha="new"), Seen("i-2", sha="new"), Seen("i-3", sha="old")])
     >>> {slot: seen.id for slot, seen in places.occupants.items()}, [seen.id for seen in places.surplus]
     ({'0': 'i-2', '1': 'i-1'}, ['i-3'])
+    >>> beyond = [Seen("i-4", slot="4", sha="new"), Seen("i-5", slot="5", sha="new")]
+    >>> places = assign(group, [Seen("i-1", slot="1", sha="old"), *beyond])
+    >>> {slot: seen.id for slot, seen in places.occupants.items()}, [seen.id for seen in places.surplus]
+    ({'1': 'i-5', '0': 'i-4'}, ['i-1'])
     """
-
-    def merit(seen: Seen) -> tuple[bool, bool, str]:
-        return seen.sha == desired.sha, seen.id not in sick, seen.id
-
     wanted = {slot.name for slot in desired.slots}
+
+    def merit(seen: Seen) -> _Merit:
+        number = number_of(seen.slot)
+        lowness = -BEYOND if number is None else -number
+        return _Merit(seen.sha == desired.sha, seen.id not in sick, seen.slot in wanted, lowness, seen.id)
+
     occupants: dict[str, Seen] = {}
     homeless: list[Seen] = []
     surplus: list[Seen] = []
@@ -50,16 +79,21 @@ def assign(desired: Desired, instances: Iterable[Seen], sick: Collection[str] = 
             else:
                 worse, occupants[slot] = sorted((seen, occupants[slot]), key=merit)
                 surplus.append(worse)
-        elif _is_numbered(slot) and not desired.pets:
-            surplus.append(seen)
         elif desired.pets and seen.logical_id is None:
             strangers.append(seen)
         else:
             homeless.append(seen)
     if homeless:
         homeless.sort(key=merit, reverse=True)
-        surplus.extend(_adopt(desired, occupants, homeless))
-    surplus.sort(key=lambda seen: (*merit(seen)[:2], -_number(seen.slot), seen.id))
+        left = _adopt(desired, occupants, homeless)
+        if left and not desired.pets:  # a pet has its own place or none
+            worst = sorted(occupants.items(), key=lambda pair: merit(pair[1]))
+            for number, ((slot, occupant), better) in enumerate(zip(worst, left[:], strict=False)):
+                if merit(better) <= merit(occupant):
+                    break
+                occupants[slot], left[number] = better, occupant
+        surplus.extend(left)
+    surplus.sort(key=merit)
     return Places(occupants, surplus, strangers)
 
 
@@ -77,11 +111,3 @@ def _adopt(desired: Desired, occupants: dict[str, Seen], homeless: list[Seen]) -
         else:
             left.append(seen)
     return left
-
-
-def _is_numbered(slot: str | None) -> bool:
-    return slot is not None and slot.isdecimal()
-
-
-def _number(slot: str | None) -> int:
-    return int(slot) if slot is not None and slot.isdecimal() else -1

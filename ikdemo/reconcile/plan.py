@@ -71,7 +71,7 @@ def _remove_surplus(draft: Draft, places: Places) -> None:
 
 def _heal_sick(draft: Draft, places: Places, sick: set[str]) -> None:
     """Replace sick occupants, unless so many are sick that replacing them would only do harm."""
-    patients = [(slot, seen) for slot, seen in places.occupants.items() if seen.id in sick]
+    patients = [(slot, seen) for slot, seen in places.living() if seen.id in sick]
     size = len(draft.desired.slots)
     if len(patients) > max(1, int(SICK_SHARE * size)):
         text = f"{len(patients)} of {size} instances are unhealthy; replacing them has stopped"
@@ -103,7 +103,7 @@ def _fill_missing(draft: Draft, places: Places) -> None:
 
 def _name_outdated(draft: Draft, places: Places) -> None:
     """Say which instances were adopted with another configuration; a first commit leaves them as they are."""
-    for slot, seen in places.occupants.items():
+    for slot, seen in places.living():
         if seen.sha != draft.desired.sha:
             text = f"instance {seen.id} was adopted with an older configuration"
             draft.because("adopted-outdated", text, slot=slot, instance=seen.id, awaits="the next commit")

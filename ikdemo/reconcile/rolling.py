@@ -13,7 +13,7 @@ from ..spi.documents import Health
 from ..spi.plans import Seen
 from .draft import Draft
 from .places import Places
-from .world import Desired, Memory, Observation, Proof, Slot
+from .world import Desired, Memory, Observation, Proof, Slot, number_of
 
 
 def is_mixed(desired: Desired, observed: Observation) -> bool:
@@ -31,6 +31,8 @@ def is_rolling(desired: Desired, observed: Observation) -> bool:
 def with_surge(desired: Desired, observed: Observation) -> Desired:
     """Return what is wanted with the further slots that an update may use, until every slot proper is filled again.
 
+    What lives in slots beyond those (after a scale-down) is no part of an update: it stays where it is.
+
     >>> from ikdemo.reconcile.world import Pace
     >>> group = Desired("g", "new", (Slot("0"),), pace=Pace(surge=1))
     >>> [slot.name for slot in with_surge(group, Observation((Seen("i", slot="0", sha="old"),))).slots]
@@ -43,7 +45,8 @@ def with_surge(desired: Desired, observed: Observation) -> Desired:
     size = len(desired.slots)
     further = tuple(Slot(str(size + n)) for n in range(desired.pace.surge))
     current = {seen.slot for seen in observed.instances if seen.sha == desired.sha}
-    replacing = current & set(_names(further)) and not current >= set(_names(desired.slots))
+    proper, more = set(_names(desired.slots)), set(_names(further))
+    replacing = current & more and current <= proper | more and not current >= proper
     if not replacing and not is_rolling(desired, observed):
         return desired
     return structs.replace(desired, slots=desired.slots + further)
@@ -59,7 +62,7 @@ def roll(draft: Draft, places: Places) -> None:
     The unhealthy leave first, then the highest slot.
     """
     sha = draft.desired.sha
-    outdated = [(slot, seen) for slot, seen in places.occupants.items() if seen.sha != sha]
+    outdated = [(slot, seen) for slot, seen in places.living() if seen.sha != sha]
     outdated.sort(key=lambda pair: (pair[1].health is not Health.UNHEALTHY, _descending(pair[0])))
     obstacle = _obstacle(draft, places)
     for number, (slot, seen) in enumerate(outdated):
@@ -86,7 +89,7 @@ def proven(desired: Desired, observed: Observation, memory: Memory, now: float) 
 
 def _obstacle(draft: Draft, places: Places) -> str:
     """Say what the next batch has to wait for, or nothing; the reasons for it are given."""
-    current = [(slot, seen) for slot, seen in places.occupants.items() if seen.sha == draft.desired.sha]
+    current = [(slot, seen) for slot, seen in places.living() if seen.sha == draft.desired.sha]
     for slot, seen in current:
         if seen.health is Health.UNHEALTHY:
             text = f"instance {seen.id} of the new configuration is unhealthy; the update has stopped"
@@ -116,5 +119,15 @@ def _lacking(draft: Draft, seen: Seen, proof: Proof | None) -> str:
 
 
 def _descending(slot: str) -> tuple[int, ...]:
-    """Sort key that puts the highest slot first: numbers by value, names of pets by their text."""
-    return (-int(slot),) if slot.isdecimal() else tuple(-ord(c) for c in slot)
+    """Sort key that puts the highest slot first: numbers by value, pets by their logical ID and then by the occurrence's value.
+
+    >>> sorted(["a#1", "a#10", "a#2", "ab#0"], key=_descending)
+    ['ab#0', 'a#10', 'a#2', 'a#1']
+    """
+    number = number_of(slot)
+    if number is not None:
+        return (-number,)
+    name, _, occurrence = slot.rpartition("#")
+    number = number_of(occurrence)
+    text, last = (slot, 0) if number is None else (name, -number)
+    return (*(-ord(c) for c in text), 1, last)

@@ -19,6 +19,10 @@ EXPECTED_FOR = 30.0
 """Seconds for which an instance asked of a plugin without slots is awaited before it is asked for again."""
 SICK_AFTER = 3
 """Consecutive unhealthy answers after which an instance is replaced, unless its flavor has counted already."""
+DIGITS = 9
+"""Most digits of a number that names a slot: more than any group has. Longer ones, which anybody may write, are no slot."""
+BEYOND = 10**DIGITS
+"""A number above that of every slot."""
 
 
 class Slot(NamedTuple):
@@ -45,6 +49,17 @@ def slots_of(allocation: Allocation) -> tuple[Slot, ...]:
         times[logical_id] = occurrence + 1
         slots.append(Slot(f"{logical_id}#{occurrence}", logical_id))
     return tuple(slots)
+
+
+def number_of(slot: str | None) -> int | None:
+    """Return the number that a slot's name is, from 0 to 999,999,999; None for any other text, however long.
+
+    >>> number_of("12"), number_of("a#0"), number_of("٣"), number_of("9" * 5000), number_of(None)
+    (12, None, None, None, None)
+    """
+    if slot is None or len(slot) > DIGITS or not (slot.isascii() and slot.isdecimal()):
+        return None
+    return int(slot)
 
 
 class Pace(Struct, frozen=True):

@@ -249,6 +249,6 @@ def test_two_instances_of_one_id_and_a_look_in_doubt_are_not_kept() -> None:
 
 def test_nothing_is_destroyed_on_hearsay() -> None:
     surplus = Observation((Seen("i-0", slot="0", sha="v1"), Seen("i-9", slot="9", sha="v1")))
-    assert not is_safe(plan(group(size=2), surplus, Memory(), 0.0))
+    assert not is_safe(plan(group(size=1), surplus, Memory(), 0.0))
     assert is_safe(plan(group(size=2), Observation(), Memory(), 0.0))
     assert is_safe(Plan())

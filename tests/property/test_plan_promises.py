@@ -12,7 +12,7 @@ from profiles import PATIENCE, lived, searched
 from ikdemo.reconcile.plan import plan, sentences
 from ikdemo.reconcile.rolling import with_surge
 from ikdemo.reconcile.settle import settle
-from ikdemo.reconcile.world import Desired, Memory, Observation, Pace, Proof, Slot, Trouble, slots_of
+from ikdemo.reconcile.world import SICK_AFTER, Desired, Memory, Observation, Pace, Proof, Slot, Trouble, slots_of
 from ikdemo.spi.documents import Allocation, Health
 from ikdemo.spi.plans import Outcome, Plan, Seen
 
@@ -128,7 +128,10 @@ def test_never_destroys_a_healthy_wanted_instance_nor_one_it_did_not_see(case: t
     for action in ended:
         victim = seen[action.instance]
         rivals = [s for s in observed.instances if s.slot == victim.slot and s.id != victim.id]
-        good = victim.slot in wanted and victim.sha == group.sha and victim.health is not Health.UNHEALTHY
+        is_well = victim.health is Health.HEALTHY or (
+            victim.health is Health.UNKNOWN and memory.sick.get(victim.id, 0) < SICK_AFTER
+        )
+        good = victim.slot in wanted and victim.sha == group.sha and is_well
         assert not good or any(r.sha == group.sha for r in rivals), action
     assert len([a for a in ended if a.code == "outdated"]) <= group.pace.batch
     if any(action.code == "outdated" for action in ended):  # an update goes on only from a full house
