@@ -2,7 +2,8 @@
 
 Whether a request was sent, and so whether it may have happened, is known only here: ``PluginUnavailable`` when it surely did
 not happen, ``OutcomeUnknown`` when it may have. Nothing that changes the world is ever sent twice. Accepts whatever InfraKit's
-own clients accept. Called by the proxies and ``peers``.
+own clients accept, and asks little of plugins without our extensions: simple ones serve one connection after the other, and say
+that they keep one which they then close. Called by the proxies and ``peers``.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ R = TypeVar("R")
 
 LIMIT = 64
 """Connections to one plugin; further calls wait within their own deadline."""
+FIRST_ID = 2**52
+"""IDs of requests begin at random below this and rise from there: all that JavaScript can hold, too."""
 
 
 class RemoteError(Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,7 +53,7 @@ class Client:
         self._open: set[OutboundConnection] = set()
         self._left: set[OutboundConnection] = set()
         self._socket: SocketIdentity | None = None
-        self._ids = itertools.count(1)
+        self._ids = itertools.count(1 + int.from_bytes(os.urandom(8)) % FIRST_ID)  # some plugins name their instances by them
         self._closed = False
 
     async def call(
@@ -59,15 +62,15 @@ class Client:
         """Call ``method`` and return its result, or raise what became of it, after ``deadline`` seconds at the latest.
 
         ``reads`` says that the method changes nothing: if a kept-alive connection breaks, it is asked again on a new one.
-        ``batch`` says that the plugin takes several calls at once. Raises PluginUnavailable, OutcomeUnknown, RemoteFailure,
-        ProtocolError.
+        ``batch`` says that the plugin takes several calls at once; to any other what changes something goes on a new connection.
+        Raises PluginUnavailable, OutcomeUnknown, RemoteFailure, ProtocolError.
         """
         number = next(self._ids)
         body = b'{"jsonrpc":"2.0","method":"%b","params":%b,"id":%d}' % (method.encode(), encode(params), number)
         what = f"plugin {self.name}: {method}"
-        call = Call(method, number, body, deadline, reads=reads)
+        call = Call(method, number, body, deadline, reads=reads, batch=batch)
         try:
-            reply = await self._together.send(call, batch=batch)
+            reply = await self._together.send(call)
         except ProtocolError as error:
             raise ProtocolError(f"{what}: {error}") from None
         except TimeoutError:
@@ -93,13 +96,13 @@ class Client:
         self._socket = None
         self.lost += 1
         self._left = set(self._open)  # calls under way may end
-        for connection in self._idle[:]:
-            self._idle.remove(connection)
-            connection.close()
+        self._close_idle()
 
-    async def _exchange(self, body: bytes, reads: bool, sent: list[OutboundConnection]) -> Answer:
+    async def _exchange(self, body: bytes, reads: bool, batch: bool, sent: list[OutboundConnection]) -> Answer:
         """Send a body and return the answer; once more on a new connection when that is surely harmless."""
         while True:
+            if not (reads or batch):
+                self._close_idle()  # what serves one connection after the other would wait for it
             connection = await self._acquire()
             fresh = connection.fresh
             sent.append(connection)
@@ -111,7 +114,7 @@ class Client:
                 sent.clear()
                 continue
             finally:
-                self._release(connection)
+                self._release(connection, keep=batch or (reads and len(self._open) == 1))
             return answer
 
     async def _acquire(self) -> OutboundConnection:
@@ -125,17 +128,25 @@ class Client:
             self.lost += 1
             connection.close()
         loop = asyncio.get_running_loop()
-        self._socket = identity(self.path)
+        served = identity(self.path)
+        if self._socket not in (None, served):
+            self.lost += 1
+        self._socket = served
         connected = await _connect(self.path)
         _, connection = await loop.create_unix_connection(lambda: OutboundConnection(self._on_lost), sock=connected)
         self._open.add(connection)
         return connection
 
-    def _release(self, connection: OutboundConnection) -> None:
-        """Keep a connection whose answer is complete; drop any other."""
-        if connection.reusable and not self._closed and connection not in self._left:
+    def _release(self, connection: OutboundConnection, *, keep: bool) -> None:
+        """Keep a connection whose answer is complete, if that is asked for; drop any other."""
+        if keep and connection.reusable and not self._closed and connection not in self._left:
             self._idle.append(connection)
         else:
+            connection.close()
+
+    def _close_idle(self) -> None:
+        for connection in self._idle[:]:
+            self._idle.remove(connection)
             connection.close()
 
     def _on_lost(self, connection: OutboundConnection, ours: bool) -> None:

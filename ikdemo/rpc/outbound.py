@@ -16,6 +16,8 @@ from ..spi.errors import ProtocolError
 
 REPLY_LIMIT = 64 * 2**20
 """Bytes of an answer: 100,000 instances described."""
+HEAD_LIMIT = 2**20
+"""Bytes of an answer's head."""
 
 
 class Answer(NamedTuple):
@@ -81,9 +83,10 @@ class OutboundConnection(asyncio.Protocol):
             raise Broken("the connection broke", unsent=True)
         self.fresh = self.reusable = False
         self._parser = httptools.HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)  # plugins in C put ctime() into the head
         self._body: list[bytes] = []
         self._size = 0
-        self._delimited = self._until_end = False
+        self._has_head = self._delimited = self._until_end = False
         self._answer = self._loop.create_future()
         head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
         self._transport.write(head + body)
@@ -103,6 +106,11 @@ class OutboundConnection(asyncio.Protocol):
                 self.reusable = False  # it said more than it should
             else:
                 self._fail(f"the answer is not HTTP ({error})")
+            return
+        self._size += len(data)
+        if not self._answer.done() and self._size > (REPLY_LIMIT if self._has_head else HEAD_LIMIT):
+            what, limit = ("answer", REPLY_LIMIT) if self._has_head else ("answer's head", HEAD_LIMIT)
+            self._fail(f"the {what} is larger than {limit >> 20} MiB")
 
     # what the parser calls
 
@@ -115,14 +123,11 @@ class OutboundConnection(asyncio.Protocol):
             self._delimited = True
 
     def on_headers_complete(self) -> None:
-        self._until_end = not self._delimited and self._parser.get_status_code() >= 200
+        self._has_head = self._parser.get_status_code() >= 200
+        self._until_end = self._has_head and not self._delimited
 
     def on_body(self, body: bytes) -> None:
-        self._size += len(body)
-        if self._size <= REPLY_LIMIT:
-            self._body.append(body)
-        elif self._answer and not self._answer.done():
-            self._fail(f"the answer is larger than {REPLY_LIMIT >> 20} MiB")
+        self._body.append(body)
 
     def on_message_complete(self) -> None:
         status = self._parser.get_status_code()

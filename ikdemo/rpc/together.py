@@ -26,6 +26,10 @@ PROMPT = 0.2
 """Seconds within which an answer is prompt."""
 
 
+Exchange = Callable[[bytes, bool, bool, list[OutboundConnection]], Awaitable[Answer]]
+"""Given a body, whether it only reads, whether the plugin takes batches, and where to note the connection: the answer."""
+
+
 class Reply(Struct, frozen=True, forbid_unknown_fields=True):
     """The envelope of an answer; ``jsonrpc`` is not looked at, and ``id`` only in an array."""
 
@@ -36,15 +40,17 @@ class Reply(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Call:
-    """One call: its ``body``, in which ``number`` is its ID; ``reads`` if it may be repeated. It ends after ``deadline`` seconds.
+    """One call: its ``body``, in which ``number`` is its ID; ``reads`` if it may be repeated, ``batch`` if it may go with others.
 
-    ``sent`` holds the connection that it was sent on, as soon as it was. Who makes a call in company waits for ``reply``.
+    It ends after ``deadline`` seconds. ``sent`` holds the connection that it was sent on, as soon as it was. Who makes a call in
+    company waits for ``reply``.
     """
 
     reply: asyncio.Future[Reply]
 
-    def __init__(self, method: str, number: int, body: bytes, deadline: float, *, reads: bool) -> None:
-        self.method, self.number, self.body, self.deadline, self.reads = method, number, body, deadline, reads
+    def __init__(self, method: str, number: int, body: bytes, deadline: float, *, reads: bool, batch: bool) -> None:
+        self.method, self.number, self.body, self.deadline = method, number, body, deadline
+        self.reads, self.batch = reads, batch
         self.sent: list[OutboundConnection] = []
         self.company: Company | None = None
 
@@ -101,21 +107,21 @@ class Together:
     At most ``limit`` bodies are on their way; further ones wait within their callers' deadlines.
     """
 
-    def __init__(self, exchange: Callable[[bytes, bool, list[OutboundConnection]], Awaitable[Answer]], limit: int) -> None:
+    def __init__(self, exchange: Exchange, limit: int) -> None:
         self._exchange = exchange
         self._limit = asyncio.Semaphore(limit)
         self._prompt: dict[str, bool] = {}
         self._waiting: dict[str, list[Call]] = {}
         self._under_way: set[Company] = set()
 
-    async def send(self, call: Call, *, batch: bool) -> Reply:
-        """Send a call, in company if there is any and the plugin takes a ``batch``.
+    async def send(self, call: Call) -> Reply:
+        """Send a call, in company if there is any and the plugin takes batches.
 
         Raises TimeoutError after its deadline, Broken or ProtocolError.
         """
-        if not (batch and self._prompt.get(call.method)):
+        if not (call.batch and self._prompt.get(call.method)):
             async with asyncio.timeout(call.deadline):
-                return _reply(await self._answer(call.method, call.body, call.reads, call.sent))
+                return _reply(await self._answer(call, call.body, call.reads, call.sent))
         loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.call_soon(self._flush)  # after all that call in this turn of the loop
@@ -128,14 +134,14 @@ class Together:
                 call.company.left()
             raise
 
-    async def _answer(self, method: str, body: bytes, reads: bool, sent: list[OutboundConnection]) -> Answer:
+    async def _answer(self, call: Call, body: bytes, reads: bool, sent: list[OutboundConnection]) -> Answer:
         loop = asyncio.get_running_loop()
         async with self._limit:
             began = loop.time()
             try:
-                return await self._exchange(body, reads, sent)
+                return await self._exchange(body, reads, call.batch, sent)
             finally:
-                self._prompt[method] = loop.time() - began < PROMPT
+                self._prompt[call.method] = loop.time() - began < PROMPT
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, {}
@@ -162,9 +168,9 @@ class Together:
         calls, sent = company.calls, company.sent
         first, reads = calls[0], all(call.reads for call in calls)
         if len(calls) == 1:
-            return {first.number: _reply(await self._answer(first.method, first.body, reads, sent))}
+            return {first.number: _reply(await self._answer(first, first.body, reads, sent))}
         body = b"[%b]" % b",".join([call.body for call in calls])
-        return _replies(await self._answer(first.method, body, reads, sent), calls)
+        return _replies(await self._answer(first, body, reads, sent), calls)
 
 
 def _reply(answer: Answer) -> Reply:
@@ -175,7 +181,10 @@ def _reply(answer: Answer) -> Reply:
 
 
 def _replies(answer: Answer, calls: list[Call]) -> dict[int, Reply]:
-    """Return the replies in an array by number; an error that is no array is everybody's."""
+    """Return the replies in an array by number, without those that contradict each other.
+
+    An error that is no array is everybody's.
+    """
     if not answer.body.lstrip().startswith(b"["):
         refused = _reply(answer)
         if refused.error == NULL:
@@ -185,7 +194,13 @@ def _replies(answer: Answer, calls: list[Call]) -> dict[int, Reply]:
         replies = decode(answer.body, list[Reply])
     except SpecError as error:
         raise _nonsense(answer, error) from None
-    return {int(bytes(reply.id)): reply for reply in replies if bytes(reply.id).isdigit()}
+    numbers = {str(call.number).encode(): call.number for call in calls}
+    found: dict[int, Reply] = {}
+    doubtful = set()
+    for reply in replies:
+        if (number := numbers.get(bytes(reply.id))) is not None and found.setdefault(number, reply) != reply:
+            doubtful.add(number)
+    return {number: reply for number, reply in found.items() if number not in doubtful}
 
 
 def _nonsense(answer: Answer, error: SpecError) -> ProtocolError:

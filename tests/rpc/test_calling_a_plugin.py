@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import resource
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -73,8 +74,8 @@ def against(short_dir: Path) -> Any:
     return running
 
 
-async def provision(client: Client, deadline: float = 5.0) -> str | None:
-    return (await client.call("Instance.Provision", Provision(InstanceSpec()), Provisioned, deadline)).id
+async def provision(client: Client, deadline: float = 5.0, *, batch: bool = False) -> str | None:
+    return (await client.call("Instance.Provision", Provision(InstanceSpec()), Provisioned, deadline, batch=batch)).id
 
 
 async def describe(client: Client, deadline: float = 5.0) -> Descriptions:
@@ -86,8 +87,9 @@ def test_a_request_looks_like_a_plain_json_clients(against: Any, bounded: Any) -
     async def story() -> None:
         async with against(http()) as (client, fake):
             assert await provision(client) == "instance-1"
+        number = json.loads(fake.requests[0].partition(b"\r\n\r\n")[2])["id"]
         spec = b'{"Properties":null,"Tags":null,"Init":"","LogicalID":null,"Attachments":null}'
-        body = b'{"jsonrpc":"2.0","method":"Instance.Provision","params":{"Spec":' + spec + b'},"id":1}'
+        body = b'{"jsonrpc":"2.0","method":"Instance.Provision","params":{"Spec":' + spec + b'},"id":%d}' % number
         head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
         assert fake.requests == [head + body]
 
@@ -106,6 +108,9 @@ def test_a_request_looks_like_a_plain_json_clients(against: Any, bounded: Any) -
         http(MADE, b"Connection: close"),
         http(line=b"HTTP/1.0 200 OK"),
         b"HTTP/1.1 100 Continue\r\n\r\n" + http(),
+        http(MADE, b"Date: Sun Nov 29 00:57:16 2026\nServer: InfraKit"),
+        http().replace(b"\r\n", b"\n"),
+        http().replace(b"\r\n\r\n", b"\r\nDate: Sun Nov 29 00:57:16 2026\n\r\n"),
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n"
         % (MADE[:5], len(MADE) - 5, MADE[5:]),
     ],
@@ -192,6 +197,16 @@ def test_an_answer_that_never_ends_is_cut_off(against: Any, bounded: Any, monkey
     bounded(story())
 
 
+@pytest.mark.parametrize("endless", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 100 Continue\r\n"])
+def test_a_head_that_never_ends_is_cut_off(against: Any, bounded: Any, endless: bytes) -> None:
+    async def story() -> None:
+        async with against(endless + b"X: y\r\n" * (1 << 18)) as (client, _):
+            with pytest.raises(ProtocolError, match="the answer's head is larger than 1 MiB"):
+                await provision(client)
+
+    bounded(story())
+
+
 def test_a_plugin_that_is_not_there_was_not_sent_anything(short_dir: Path, bounded: Any) -> None:
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(str(short_dir / "stale"))
@@ -263,10 +278,70 @@ def test_no_answer_in_time_is_an_unknown_outcome(against: Any, bounded: Any) -> 
 def test_a_provision_is_never_sent_twice(against: Any, bounded: Any) -> None:
     async def story() -> None:
         async with against(http(), None, http()) as (client, fake):
-            await provision(client)
+            await provision(client, batch=True)
             with pytest.raises(OutcomeUnknown):
-                await provision(client)
-            assert len(fake.requests) == 2
+                await provision(client, batch=True)
+            assert (len(fake.requests), fake.connections) == (2, 1)
+
+    bounded(story())
+
+
+def test_requests_are_numbered_from_anywhere_and_upwards(against: Any, bounded: Any) -> None:
+    """There are plugins that name what they make after the request's ID: no two processes may begin alike."""
+
+    async def story() -> None:
+        begun = set()
+        for _ in range(3):
+            async with against(*[http()] * 3) as (client, fake):
+                for _ in range(3):
+                    await provision(client)
+            first, *further = (json.loads(request.partition(b"\r\n\r\n")[2])["id"] for request in fake.requests)
+            assert further == [first + 1, first + 2]
+            assert further[-1] < 2**53  # JavaScript's plugins read no more
+            begun.add(first)
+        assert len(begun) == 3
+
+    bounded(story())
+
+
+def test_what_changes_something_goes_on_a_new_connection_to_a_plugin_without_extensions(against: Any, bounded: Any) -> None:
+    async def story() -> None:
+        looked = http(b'{"result":{"Descriptions":null}}')
+        async with against(looked, looked, http(), http(), looked) as (client, fake):
+            counted = []
+            for call in (describe, describe, provision, provision, describe):
+                await call(client)
+                counted.append(fake.connections)
+            assert counted == [1, 1, 2, 3, 4]
+
+    bounded(story())
+
+
+def test_a_plugin_that_serves_one_connection_after_the_other_answers_everything(short_dir: Path, bounded: Any) -> None:
+    """It says that it keeps connections, and hears nobody else until the one it has is closed."""
+
+    def serve(listening: socket.socket) -> None:
+        while True:
+            try:
+                accepted, _ = listening.accept()
+            except OSError:
+                return
+            with accepted:
+                while asked := accepted.recv(65536):
+                    looks = b"DescribeInstances" in asked
+                    accepted.sendall(http(b'{"result":{"Descriptions":null}}') if looks else http())
+
+    async def story() -> None:
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(short_dir / "serial"))
+            listening.listen()
+            serving = asyncio.create_task(asyncio.to_thread(serve, listening))
+            client = Client(short_dir / "serial")
+            await asyncio.gather(*(call(client) for _ in range(4) for call in (describe, provision)))
+            client.close()
+            await asyncio.sleep(0)
+            listening.shutdown(socket.SHUT_RDWR)
+            await serving
 
     bounded(story())
 
@@ -274,7 +349,7 @@ def test_a_provision_is_never_sent_twice(against: Any, bounded: Any) -> None:
 def test_a_look_is_repeated_on_a_new_connection_when_an_old_one_breaks(against: Any, bounded: Any) -> None:
     async def story() -> None:
         async with against(http(), None, http(b'{"result":{"Descriptions":null}}')) as (client, fake):
-            await provision(client)
+            await provision(client, batch=True)
             assert (await describe(client)).descriptions is None
             assert (len(fake.requests), fake.connections, client.lost) == (3, 2, 1)
 
@@ -328,7 +403,7 @@ def test_the_kernel_is_asked_whether_an_idle_connection_lives(short_dir: Path, b
 def test_calls_beyond_the_limit_wait_their_turn_and_connections_are_reused(against: Any, bounded: Any) -> None:
     async def story() -> None:
         async with against(*[http()] * 50, limit=4) as (client, fake):
-            assert await asyncio.gather(*(provision(client) for _ in range(50))) == ["instance-1"] * 50
+            assert await asyncio.gather(*(provision(client, batch=True) for _ in range(50))) == ["instance-1"] * 50
             assert fake.connections == 4
 
     bounded(story())

@@ -205,7 +205,7 @@ def test_what_is_at_work_is_answered_before_the_end(serve: Any, plugins: Any, bo
         plugin.gate.clear()
         async with serve(plugin) as server:
             client, idle = Client(server.path), Client(server.path)
-            await idle.call(DESCRIBE_INSTANCES.wire, DescribeInstances({}), Descriptions, 5.0)
+            await idle.call(DESCRIBE_INSTANCES.wire, DescribeInstances({}), Descriptions, 5.0, reads=True)
             asked = asyncio.create_task(client.call(PROVISION.wire, Provision(InstanceSpec()), Provisioned, 5.0))
             await plugin.entered.wait()
             stopping = asyncio.create_task(server.stop())

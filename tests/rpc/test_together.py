@@ -152,6 +152,8 @@ REFUSED = {"jsonrpc": "2.0", "error": {"code": -32600, "message": "no arrays"}, 
         (None, OutcomeUnknown, "the connection broke; it may have happened"),
         ([], OutcomeUnknown, "says nothing of it; it may have happened"),
         ([{"jsonrpc": "2.0", "result": {"ID": "x"}, "id": "2"}], OutcomeUnknown, "says nothing of it"),
+        (b'[{"result":{"ID":"x"},"id":' + b"9" * 5000 + b"}]", OutcomeUnknown, "says nothing of it"),
+        (b'[{"result":{"ID":"x"},"id":-1}]', OutcomeUnknown, "says nothing of it"),
     ],
 )
 def test_an_answer_that_is_none_is_everybody_s(short_dir: Path, bounded: Any, told: object, kind: type, words: str) -> None:
@@ -165,6 +167,19 @@ def test_an_answer_that_is_none_is_everybody_s(short_dir: Path, bounded: Any, to
             assert all(words in str(outcome) for outcome in outcomes)
             assert plugin.arrays() == [3]  # nothing that changes the world is sent twice
             assert await provision(client, "next") == "made of next"
+
+    bounded(story())
+
+
+def test_two_answers_to_one_call_are_none(short_dir: Path, bounded: Any) -> None:
+    async def answer(calls: list[dict[str, Any]]) -> object:
+        return [*(reply(call) for call in calls), reply(calls[0]), reply(calls[1], result={"ID": "another"})]
+
+    async def story() -> None:
+        async with against(short_dir, answer) as (client, _):
+            first, second, third = await several(client, 3)
+            assert (first, third) == ("made of 0", "made of 2")  # said twice in the same words
+            assert isinstance(second, OutcomeUnknown)
 
     bounded(story())
 
