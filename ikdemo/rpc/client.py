@@ -14,9 +14,9 @@ import itertools
 import os
 import socket
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from ..spi.decode import decode, encode
 from ..spi.documents import NULL, Document
@@ -31,12 +31,14 @@ R = TypeVar("R")
 
 LIMIT = 64
 """Connections to one plugin; further calls wait within their own deadline."""
+LONGEST_ERROR = 2**14
+"""Characters of a plugin's error that are passed on: it is kept, and shown, in many places."""
 FIRST_ID = 2**52
 """IDs of requests begin at random below this and rise from there: all that JavaScript can hold, too."""
 
 
 class RemoteError(Struct, frozen=True, forbid_unknown_fields=True):
-    code: int = -32000
+    code: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] = -32000
     message: str = ""
     data: Raw = NULL
 
@@ -198,6 +200,10 @@ def _remote(error: Raw) -> RemoteFailure:
     """Turn an error object into the error it stands for; one of another shape is its own message."""
     try:
         said = decode(error, RemoteError)
-        return RemoteFailure(said.message, remote_code=said.code, final=said.data == FINAL)
+        return RemoteFailure(_cut(said.message), remote_code=said.code, final=said.data == FINAL)
     except SpecError:
-        return RemoteFailure(bytes(error).decode("utf-8", "replace"))
+        return RemoteFailure(_cut(bytes(error).decode("utf-8", "replace")))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_ERROR else f"{text[:LONGEST_ERROR]}... ({len(text)} characters)"

@@ -65,7 +65,7 @@ class Dispatcher:
         except UnicodeDecodeError as error:
             return _error(PARSE, f"not JSON: not UTF-8 at byte {error.start}", NULL) + b"\n"
         except SpecError as error:
-            return _error(PARSE if error.expected == "one JSON value" else INVALID, str(error), NULL) + b"\n"
+            return _refusal(error) + b"\n"
         reply = await self._one(call)
         return reply + b"\n" if reply else b""
 
@@ -73,16 +73,17 @@ class Dispatcher:
         """Answer an array: its calls run side by side, the replies stand in their order."""
         if not 1 <= len(calls) <= BATCH:
             return _error(INVALID, f"a batch holds 1 to {BATCH} calls, this one {len(calls)}", NULL) + b"\n"
-        replies = await Crew(self._element, calls).work()
+        replies = await Crew(self._element, list(enumerate(calls))).work()
         wanted = [reply for reply in replies if reply]
         return b"[" + b",".join(wanted) + b"]\n" if wanted else b""
 
-    async def _element(self, raw: Raw) -> bytes:
+    async def _element(self, numbered: tuple[int, Raw]) -> bytes:
+        number, raw = numbered
         try:
-            call = decode(raw, Call)
+            call = decode(raw, Call, path=f"$[{number}]")
             check_once(bytes(raw))
-        except SpecError:
-            return _error(INVALID, "a request is a JSON object", NULL)
+        except SpecError as error:
+            return _refusal(error)
         return await self._one(call)
 
     async def _one(self, call: Call) -> bytes:
@@ -144,6 +145,11 @@ def _params(params: Raw, method: Method[Any, Any], opaque: bool) -> Any:
     if text[:1] == b"[":
         text = bytes(next(iter(decode(text, list[Raw])), NULL))
     return method.params() if text == b"null" else decode(text, method.params)
+
+
+def _refusal(error: SpecError) -> bytes:
+    """Say what is wrong with a request that could not be read."""
+    return _error(PARSE if error.expected == "one JSON value" else INVALID, str(error), NULL)
 
 
 def _error(code: int, message: str, id: Raw, data: Raw = NULL) -> bytes:

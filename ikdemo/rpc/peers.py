@@ -7,6 +7,7 @@ only here. Made by ``assembly``, the command line and the lab.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -16,16 +17,22 @@ from msgspec.structs import replace
 
 from ..spi import messages as m
 from ..spi.contracts import FlavorPlugin, Found, GroupPlugin, InstancePlugin
-from ..spi.errors import IkdemoError, ProtocolError
+from ..spi.errors import IkdemoError, OutcomeUnknown, PluginUnavailable, ProtocolError
 from ..spi.events import Cursor, EventBatch
 from .client import Client
 from .discovery import find, identity
 from .methods import WATCH
 from .proxies import FlavorClient, GroupClient, InstanceClient, ask_apis, extensions
 
+log = logging.getLogger(__name__)
+
 WATCH_SECONDS = 50.0
 BACK_OFF = (0.1, 5.0)
-"""Seconds before the first and before every later try to reach a plugin that is away."""
+"""Seconds before the first and before every later try to reach a plugin that is away, or that makes no sense."""
+AT_ONCE = 1.0
+"""Seconds in which an answer that tells nothing has not waited, as it should."""
+LASTING = 60.0
+"""Seconds after which a stream that made sense is trusted again."""
 LOOK_SECONDS = 1.0
 """Seconds between two looks at the socket of a plugin without events."""
 
@@ -77,12 +84,16 @@ class Peers:
         """Yield batches of a plugin's events for ever, across its restarts.
 
         The first batch after every connection has ``gap``: describe again. A plugin without the Events extension yields one
-        empty batch with ``gap`` each time it is reached anew. While a plugin is away nothing is yielded.
+        empty batch with ``gap`` each time it is reached anew. While a plugin is away nothing is yielded. One that makes no sense
+        is asked anew, ever more seldom. Raises nothing.
         """
         cursor = Cursor()
-        pause = BACK_OFF[0]
+        loop = asyncio.get_running_loop()
+        pause = distrust = BACK_OFF[0]
+        said = ""
         while not self._closed:
             client: Client | None = None
+            began = loop.time()
             try:
                 client = Client(find(self._directory, name), limit=1)
                 self._streams.add(client)
@@ -90,8 +101,15 @@ class Peers:
                     async for batch in batches:
                         cursor, pause = Cursor(batch.stream, batch.next), BACK_OFF[0]
                         yield batch
-            except IkdemoError:
+            except (PluginUnavailable, OutcomeUnknown):
                 pass
+            except Exception as error:
+                if str(error) != said:
+                    said = str(error)
+                    unforeseen = None if isinstance(error, IkdemoError) else error
+                    log.warning("The events of plugin %s are asked for anew: %s", name, said, exc_info=unforeseen)
+                distrust = BACK_OFF[0] if loop.time() - began > LASTING else min(distrust * 2, BACK_OFF[1])
+                pause = max(pause, distrust)
             finally:
                 if client:
                     self._streams.discard(client)
@@ -125,17 +143,28 @@ class Peers:
 async def _stream(client: Client, cursor: Cursor) -> AsyncGenerator[EventBatch, None]:
     """Yield one plugin process's batches until the connection ends; the first one has ``gap``."""
     served = identity(client.path)
-    if "Events" not in extensions(await ask_apis(client)):
+    offers = extensions(await ask_apis(client))
+    if "Events" not in offers:
         yield EventBatch(stream="", next=0, events=[], gap=True)
         client.close()  # a connection held open could keep a simple plugin from serving anybody else
         while identity(client.path) == served:  # noqa: ASYNC110, no event tells
             await asyncio.sleep(LOOK_SECONDS)
         return
-    first = True
+    loop = asyncio.get_running_loop()
+    first, pause = True, BACK_OFF[0]
     while first or not client.lost:
         ask = m.Watch(cursor, 0.0 if first else WATCH_SECONDS)
-        batch = await client.call(WATCH.wire, ask, WATCH.result, WATCH.deadline)
+        asked = loop.time()
+        batch = await client.call(WATCH.wire, ask, WATCH.result, WATCH.deadline, batch="Batch" in offers)
+        gap = first or batch.gap or batch.stream != cursor.stream
+        told = bool(batch.events) and not gap and batch.next > cursor.next
+        waited = loop.time() - asked >= AT_ONCE
         cursor = Cursor(batch.stream, batch.next)
-        if first or batch.events or batch.gap:
-            yield replace(batch, gap=True) if first else batch
+        if gap or batch.events:
+            yield replace(batch, gap=gap)
+        if told or waited or first:
+            pause = BACK_OFF[0]
+        else:
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, BACK_OFF[1])
         first = False

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from msgspec import UNSET, Raw
+from msgspec.structs import replace
 
 from ..spi import messages as m
 from ..spi.contracts import VERSION, Interface
@@ -39,7 +40,7 @@ def verdict(apis: list[Api], interface: Interface) -> frozenset[str]:
     if Api(interface, VERSION) in apis:
         return extensions(apis)
     if versions := [api.version for api in apis if api.name == interface]:
-        raise ProtocolError(f"Plugin supports {interface} interface version {versions[-1]}, client requires {VERSION}")
+        raise ProtocolError(f"Plugin supports {interface} interface version {versions[-1][:40]}, client requires {VERSION}")
     raise ProtocolError(f"Plugin does not support interface {{{interface} {VERSION}}}")
 
 
@@ -109,7 +110,8 @@ class InstanceClient(_Proxy):
     async def describe_instances(self, tags: Mapping[str, str], slots: bool = False) -> list[Description]:
         known = slots and "Slots" in await self.handshake()
         asked = m.DescribeInstances(dict(tags), True if known else UNSET)
-        return (await self._ask(methods.DESCRIBE_INSTANCES, asked)).descriptions or []
+        found = (await self._ask(methods.DESCRIBE_INSTANCES, asked)).descriptions or []
+        return found if known else [replace(d, slot=UNSET) if d.slot is not UNSET else d for d in found]
 
     async def digest_instances(self, group: str) -> str:
         return (await self._ask(methods.DIGEST, m.DigestInstances(group))).digest

@@ -7,6 +7,7 @@ so (``gap``) and never silently skips. ``append`` is the ``Emit`` that a plugin 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import time
 from collections import deque
@@ -20,6 +21,10 @@ LONGEST_WAIT = 60.0
 """Seconds that one call may wait, whatever it asks for."""
 BATCH = 512
 """Events in one answer; the reader asks again for the rest."""
+BATCH_SIGNS, HELD_SIGNS = 2**20, 2**24
+"""Characters in one answer, unless a single event has more; and in all events that are kept."""
+LONGEST_TEXT, LONGEST_TAGS = 4096, 2**16
+"""Characters of each text of an event, which is cut, and of all its tags, without which it goes to everybody."""
 
 
 class Ring:
@@ -31,7 +36,10 @@ class Ring:
 
     def __init__(self, plugin: str, capacity: int = 4096, watchers: int = 1024) -> None:
         self._plugin = plugin
-        self._events: deque[Event] = deque(maxlen=capacity)
+        self._events: deque[Event] = deque()
+        self._sizes: deque[int] = deque()
+        self._size = 0
+        self._capacity = capacity
         self._stream = os.urandom(8).hex()  # not by secrets, which would bring hashes and ciphers to every command line
         # microseconds, so that no number of an earlier process comes again, and JavaScript can still hold them
         self._next = time.time_ns() // 1000
@@ -41,7 +49,16 @@ class Ring:
 
     def append(self, event: Event) -> None:
         """Stamp an event, keep it and wake everybody who waits; the oldest event is forgotten when the ring is full."""
+        size = _size(event)
+        if size > LONGEST_TEXT:
+            event = _cut(event)
+            size = _size(event)
         self._events.append(replace(event, time=time.time(), plugin=self._plugin))
+        self._sizes.append(size)
+        self._size += size
+        while len(self._events) > self._capacity or self._size > HELD_SIGNS:
+            self._events.popleft()
+            self._size -= self._sizes.popleft()
         self._next += 1
         self._release(more=True)
 
@@ -74,11 +91,13 @@ class Ring:
         self._release(more=False)
 
     def _since(self, since: Cursor, tags: Mapping[str, str]) -> EventBatch:
-        """Pick the events from a cursor on, at most ``BATCH`` of them."""
+        """Pick the events from a cursor on, as many as fit into one answer."""
         oldest = self._next - len(self._events)
         gap = since.stream != self._stream or not oldest <= since.next <= self._next
         first = oldest if gap else since.next
         last = min(self._next, first + BATCH)
+        sizes = itertools.accumulate(self._sizes[n - oldest] for n in range(first, last))
+        last = first + max(sum(size <= BATCH_SIGNS for size in sizes), min(1, last - first))
         picked = [self._events[n - oldest] for n in range(first, last)]
         events = [e for e in picked if e.tags is None or tags.items() <= e.tags.items()]
         return EventBatch(self._stream, last, events, gap)
@@ -88,7 +107,7 @@ class Ring:
         if len(self._waiting) >= self._watchers:
             longest = next(iter(self._waiting))
             del self._waiting[longest]
-            longest.set_result(False)
+            _resolve(longest, False)  # whoever was cancelled in this turn of the loop still stands here
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[bool] = loop.create_future()
         self._waiting[waiter] = None
@@ -103,6 +122,19 @@ class Ring:
         waiting, self._waiting = self._waiting, {}
         for waiter in waiting:
             _resolve(waiter, more)
+
+
+def _size(event: Event) -> int:
+    """Return how many characters of an event are not its own."""
+    texts = len(event.group) + len(event.instance) + len(event.slot) + len(event.code) + len(event.text)
+    return texts + sum(len(key) + len(tag) for key, tag in event.tags.items()) if event.tags else texts
+
+
+def _cut(event: Event) -> Event:
+    """Return an event that can be sent: what a plugin tells may hold whatever it found."""
+    texts = {name: getattr(event, name)[:LONGEST_TEXT] for name in ("kind", "group", "instance", "slot", "code", "text")}
+    size = _size(replace(event, group="", instance="", slot="", code="", text=""))
+    return replace(event, **texts, tags=event.tags if size <= LONGEST_TAGS else None)
 
 
 def _resolve(waiter: asyncio.Future[bool], more: bool) -> None:

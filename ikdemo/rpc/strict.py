@@ -60,7 +60,7 @@ def check_once(body: bytes) -> None:
         outermost[:] = pairs  # the outermost object is the last to end
         return {}
 
-    json.loads(body, object_pairs_hook=note)
+    json.loads(body, object_pairs_hook=note, parse_int=len)  # a number of 5,000 digits has no need to become one
     names = [fold(name) for name, _ in outermost]
     for name in names:
         if names.count(name) > 1 and name in _MEMBERS:

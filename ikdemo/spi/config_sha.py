@@ -33,7 +33,10 @@ def config_sha(properties_text: str) -> str:
 
 def sha_of(properties: GroupProperties) -> str:
     """Return the hash of decoded properties; see ``config_sha``."""
-    text = _section(properties.instance) + _section(properties.flavor)
+    try:
+        text = _section(properties.instance) + _section(properties.flavor)
+    except RecursionError:
+        raise SpecError("nested too deeply") from None
     return base64.urlsafe_b64encode(hashlib.sha1(text.encode(), usedforsecurity=False).digest()).decode()
 
 
@@ -50,7 +53,7 @@ def parse(text: str) -> Any:
 def _number(text: str) -> float:
     value = float(text)
     if math.isinf(value):
-        raise SpecError(f"the number {text} does not fit a 64-bit float", expected="a number below 1.8e308")
+        raise SpecError(f"the number {text[:40]} does not fit a 64-bit float", expected="a number below 1.8e308")
     return value
 
 

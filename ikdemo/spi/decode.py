@@ -2,7 +2,8 @@
 
 The fast path is msgspec with exact member names. What it does not know (members in other letter case, unknown members, nulls,
 lone surrogates) is rewritten by ``_exact`` into exact names, members of no meaning dropped, and decoded by the same decoder;
-so there is one judge of types. Whoever receives bytes calls ``decode``, whoever sends a document calls ``encode``.
+so there is one judge of types. Whoever receives bytes calls ``decode``, whoever sends a document calls ``encode``, which sends
+whatever it is given: a text that no UTF-8 can hold, such as the name of a file may be, goes with U+FFFD in it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ _LONE_SURROGATE = re.compile(
     rb"(\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"  # kept: a backslash, a pair
     rb"|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 )
+_LONGEST = 150
 _CURLY = ("\u201c", "\u201d", "\u2018", "\u2019")
 _KINDS = {
     "int": "a whole number",
@@ -70,7 +72,10 @@ def encode(value: object) -> bytes:
 
     ``Raw`` members are copied as they are: they were compacted where they came in (``text.compact``).
     """
-    return escape_html(_encoder.encode(value))
+    try:
+        return escape_html(_encoder.encode(value))
+    except UnicodeEncodeError:
+        return escape_html(_encoder.encode(_sendable(value)))
 
 
 def encode_lines(values: Iterable[object]) -> list[bytes]:
@@ -79,7 +84,29 @@ def encode_lines(values: Iterable[object]) -> list[bytes]:
     >>> encode_lines([("<", None), {"a": 1}])
     [b'["\\u003c",null]', b'{"a":1}']
     """
-    return escape_html(_encoder.encode_lines(values)).split(b"\n")[:-1]
+    values = list(values)
+    try:
+        lines = _encoder.encode_lines(values)
+    except UnicodeEncodeError:
+        lines = _encoder.encode_lines([_sendable(value) for value in values])
+    return escape_html(lines).split(b"\n")[:-1]
+
+
+def _sendable(value: Any) -> Any:
+    r"""Return a document with U+FFFD in the place of every half of a surrogate pair, as Go sends it.
+
+    >>> _sendable(("a\udce9", {"\ud800": ["b", None, 1]}))
+    ['a\ufffd', {'\ufffd': ['b', None, 1]}]
+    """
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_sendable(key): _sendable(member) for key, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_sendable(item) for item in value]
+    if isinstance(value, Struct):
+        return type(value)(**{name: _sendable(getattr(value, name)) for name in value.__struct_fields__})
+    return value
 
 
 def fold(name: str) -> str:
@@ -141,6 +168,7 @@ def _wrong_type(text: str, path: str) -> SpecError:
     what, where = (found[1], found[2]) if found else (text, None)
     path += (where or "$")[1:]
     what = re.sub(r"`([^`]+)`", lambda m: " or ".join(_KINDS.get(kind, kind) for kind in m[1].split(" | ")), what)
+    what = what if len(what) <= _LONGEST else what[:_LONGEST] + "..."  # it may quote a value
     expected = what.removeprefix("Expected ").split(", got")[0]
     return SpecError(f"{path}: {what[0].lower()}{what[1:]}", path=path, expected=expected)
 

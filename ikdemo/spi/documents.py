@@ -18,6 +18,16 @@ SHA_TAG = "infrakit.config_sha"
 
 NULL = Raw(b"null")
 
+# Whatever is read is bounded where it is read: no number, name or moment beyond these gets in.
+Name = Annotated[str, Meta(max_length=4096)]
+"""An ID or a logical ID."""
+SlotName = Annotated[str, Meta(max_length=4200)]
+"""A slot: a number, or a logical ID and which one of that name it is."""
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+"""A whole number that every language holds."""
+Moment = Annotated[float, Meta(ge=-62_135_596_800, le=253_402_300_799)]
+"""Seconds since the epoch, between the years 1 and 9999."""
+
 _WIRE = {
     "id": "ID",
     "logical_id": "LogicalID",
@@ -55,24 +65,24 @@ class InstanceSpec(Document, frozen=True):
     properties: Raw = NULL
     tags: dict[str, str] | None = None
     init: str = ""
-    logical_id: str | None = None
+    logical_id: Name | None = None
     attachments: list[Attachment] | None = None
 
 
 class Description(Document, frozen=True, gc=False):  # thousands of them; nothing in one can lead back to it
     """One living instance as its plugin describes it. ``slot`` travels only where it was asked for."""
 
-    id: str = ""
-    logical_id: str | None = None
+    id: Name = ""
+    logical_id: Name | None = None
     tags: dict[str, str] | None = None
-    slot: str | UnsetType = UNSET
+    slot: SlotName | UnsetType = UNSET
 
 
 class Allocation(Document, frozen=True):
     """How many instances (cattle: ``size``) or which ones (pets: ``logical_ids``). Exactly one is used."""
 
-    size: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
-    logical_ids: list[str] | None = None
+    size: Count = 0
+    logical_ids: list[Name] | None = None
 
 
 class PluginSpec(Document, frozen=True):
@@ -108,7 +118,7 @@ class GroupProperties(Document, frozen=True):
 class GroupSpec(Document, frozen=True):
     """A group as it is committed: an ID, any text, and properties that decode to ``GroupProperties``."""
 
-    id: str = ""
+    id: Name = ""
     properties: Raw = NULL
 
 

@@ -8,6 +8,7 @@ _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1
 _PART = r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)"
 _WHOLE = re.compile(rf"[-+]?(?:{_PART})+\Z", re.ASCII)
 _LONGEST = 2**63 / 1e9
+_MOST_SIGNS = 100
 
 
 def parse_duration(text: str) -> float:
@@ -24,7 +25,7 @@ def parse_duration(text: str) -> float:
     """
     if text.lstrip("+-") == "0" and len(text) <= 2:
         return 0.0
-    if not _WHOLE.match(text):
+    if len(text) > _MOST_SIGNS or not _WHOLE.match(text):
         raise ValueError("expected a duration such as 10s, 1m30s or 100ms")
     seconds = sum(float(number) * _SECONDS[unit] for number, unit in re.findall(_PART, text, re.ASCII))
     if seconds >= _LONGEST:
@@ -42,7 +43,7 @@ def format_duration(seconds: float) -> str:
         return f"{seconds * 1000:.0f}ms"
     if seconds < 60:
         return f"{seconds:.1f}".removesuffix(".0") + "s"
-    minutes, rest = divmod(int(seconds), 60)
+    minutes, rest = divmod(int(min(seconds, _LONGEST)), 60)
     if minutes < 60:
         return f"{minutes}m{rest}s" if rest else f"{minutes}m"
     return f"{minutes // 60}h{minutes % 60}m"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from msgspec import UNSET, UnsetType
 
-from .documents import Document
+from .documents import Count, Document, Moment, Name, SlotName
 
 
 class Event(Document, frozen=True, gc=False):  # thousands of them; nothing in one can lead back to it
@@ -21,14 +21,14 @@ class Event(Document, frozen=True, gc=False):  # thousands of them; nothing in o
     """
 
     kind: str
-    time: float = 0.0
+    time: Moment = 0.0
     plugin: str = ""
     group: str = ""
-    instance: str = ""
-    slot: str = ""
+    instance: Name = ""
+    slot: SlotName = ""
     code: str = ""
     text: str = ""
-    size: int | UnsetType = UNSET
+    size: Count | UnsetType = UNSET
     tags: dict[str, str] | None = None
 
 
@@ -40,13 +40,13 @@ class Cursor(Document, frozen=True):
     """A place in one process's stream of events; another ``stream`` means that the process was restarted."""
 
     stream: str = ""
-    next: int = 0
+    next: Count = 0
 
 
 class EventBatch(Document, frozen=True):
     """Events since a cursor, oldest first. ``gap``: some were missed (or the stream is new), so describe again."""
 
     stream: str
-    next: int
+    next: Count
     events: list[Event]
     gap: bool = False

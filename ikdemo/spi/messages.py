@@ -9,7 +9,19 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Raw, UnsetType
 
-from .documents import NULL, Allocation, Api, Description, Document, GroupDescription, GroupSpec, Health, InstanceSpec
+from .documents import (
+    NULL,
+    Allocation,
+    Api,
+    Description,
+    Document,
+    GroupDescription,
+    GroupSpec,
+    Health,
+    InstanceSpec,
+    Name,
+    SlotName,
+)
 from .events import Cursor
 from .plans import Reason
 
@@ -61,11 +73,11 @@ class Provision(Document, frozen=True):
     """``slot`` belongs to the Slots extension and stands beside the spec, so that plain plugins never see it."""
 
     spec: InstanceSpec = InstanceSpec()
-    slot: str | UnsetType = UNSET
+    slot: SlotName | UnsetType = UNSET
 
 
 class Provisioned(Document, frozen=True):
-    id: str | None = None
+    id: Name | None = None
 
 
 class DestroyInstance(Document, frozen=True):
@@ -142,7 +154,7 @@ class Watch(Document, frozen=True):
 
 class ScaleGroup(Document, frozen=True):
     id: str = ""
-    size: int = 0
+    size: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] = 0
 
 
 class FreeGroup(Document, frozen=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from .documents import Document, Health
+from .documents import Document, Health, Moment, Name, SlotName
 
 Code = Literal[
     "missing",
@@ -33,9 +33,9 @@ Code = Literal[
 class Seen(Document, frozen=True, gc=False):
     """One instance of the group as observed: its tags reduced to what a decision needs."""
 
-    id: str
-    logical_id: str | None = None
-    slot: str | None = None
+    id: Name
+    logical_id: Name | None = None
+    slot: SlotName | None = None
     sha: str | None = None
     health: Health = Health.UNKNOWN
 
@@ -45,9 +45,9 @@ class Action(Document, frozen=True, gc=False):
 
     verb: Literal["provision", "destroy"]
     code: Code
-    slot: str = ""
-    instance: str = ""
-    logical_id: str | None = None
+    slot: SlotName = ""
+    instance: Name = ""
+    logical_id: Name | None = None
 
 
 class Reason(Document, frozen=True, gc=False):
@@ -58,9 +58,9 @@ class Reason(Document, frozen=True, gc=False):
 
     code: Code
     text: str
-    slot: str = ""
-    instance: str = ""
-    since: float = 0.0
+    slot: SlotName = ""
+    instance: Name = ""
+    since: Moment = 0.0
     awaits: str = ""
     error: str = ""
 
@@ -83,7 +83,7 @@ class Outcome(Document, frozen=True, gc=False):
     """
 
     action: Action
-    instance: str = ""
+    instance: Name = ""
     error: str = ""
     unknown: bool = False
     terminal: bool = False

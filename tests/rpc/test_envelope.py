@@ -151,6 +151,11 @@ def test_a_slip_in_a_plugin_is_one_sentence_and_a_traceback_in_its_log(plugins: 
         (b'{"jsonrpc":"2.0","method":"Plugin.Implements","id":1,"ID":2}', -32600),
         (b'{"jsonrpc":"2.0","method":"Plugin.Implements","Method":"Instance.Destroy","id":1}', -32600),
         (b'{"jsonrpc":"2.0","method":"Plugin.Implements","id":NaN}', -32700),
+        (b'{"jsonrpc":"2.0","method":"Plugin.Implements","id":' + b"9" * 5000 + b',"ID":2}', -32600),
+        (b'{"jsonrpc":"2.0","method":"Events.Watch","params":{"Since":{"Next":' + b"9" * 30 + b'}},"id":1}', -32602),
+        (b'{"jsonrpc":"2.0","method":"Events.Watch","params":{"Since":{"Next":' + b"9" * 5000 + b'}},"id":1}', -32602),
+        (b'{"jsonrpc":"2.0","method":"Events.Watch","params":{"Since":{"Next":-1}},"id":1}', -32602),
+        (b'{"jsonrpc":"2.0","method":"Events.Watch","params":{"Timeout":1e999},"id":1}', -32602),
         (b"5", -32600),
         (b'"text"', -32600),
         (b"null", -32600),
@@ -170,6 +175,23 @@ def test_malformed_requests_get_the_codes_of_json_rpc(plugins: Any, body: bytes,
 def test_a_wrong_parameter_is_named_with_its_path(plugins: Any) -> None:
     body = '{"jsonrpc":"2.0","method":"Instance.Provision","params":{"Spec":{"Tags":{"a":1}}},"id":1}'
     assert error(plugins.instances(), body)["message"].startswith("$.Spec.Tags")
+
+
+@pytest.mark.parametrize(
+    "element",
+    [b"5", b"null", b'"text"', b'{"jsonrpc":"2.0","id":1,"ID":2}', b'{"jsonrpc":"2.0","method":"a","Method":"b","id":1}'],
+)
+def test_an_element_of_a_batch_hears_what_is_wrong_with_it_as_a_single_call_does(plugins: Any, element: bytes) -> None:
+    plugin = plugins.instances()
+    alone = error(plugin, element)
+    [among] = json.loads(answers(plugin, b"[" + element + b"]")[0])
+    assert among["error"] == alone | {"message": alone["message"].replace("$:", "$[0]:")}
+
+
+def test_an_id_of_any_length_is_given_back(plugins: Any) -> None:
+    number = b"9" * 5000
+    [said] = answers(plugins.instances(), b'{"jsonrpc":"2.0","method":"Plugin.Implements","id":' + number + b"}")
+    assert said.endswith(b'"id":' + number + b"}\n")
 
 
 def test_a_batch_is_answered_in_order_without_its_notifications(plugins: Any) -> None:

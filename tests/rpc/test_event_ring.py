@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from typing import Any
 
+import pytest
+
 from ikdemo.rpc.ring import BATCH, Ring
+from ikdemo.spi.decode import decode, encode
 from ikdemo.spi.events import Cursor, Event, EventBatch
 
 
@@ -127,6 +131,61 @@ def test_the_longest_waiting_reader_makes_room(bounded: Any) -> None:
         assert not readers[1].done()
         ring.append(Event("lost", instance="a"))
         assert [names(await reader) for reader in readers[1:]] == [["a"], ["a"]]
+
+    bounded(story())
+
+
+def test_a_reader_that_went_away_makes_room_and_hinders_nobody(bounded: Any) -> None:
+    async def story() -> None:
+        ring = Ring("p", watchers=1)
+        cursor = after(await ring.watch(Cursor(), 0.0))
+        gone = asyncio.create_task(ring.watch(cursor, 60.0))
+        while not ring._waiting:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        gone.cancel()  # and has not had its turn when the next one comes
+        assert (await ring.watch(cursor, 0.01)).events == []
+
+    bounded(story())
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Event("reported", text=os.fsdecode(b"/caf\xe9/readme")),
+        Event("lost", instance="\ud800", slot="\udfff", tags={"\ud83d": "\ude00"}),
+        Event("reported", text="x" * 10**6, instance="y" * 10**6, slot="9" * 5000, group="\x00" * 10**5),
+        Event("provisioned", tags={str(n): "z" * 1000 for n in range(1000)}),
+    ],
+)
+def test_whatever_a_plugin_tells_is_read_by_its_readers(bounded: Any, event: Event) -> None:
+    async def story() -> None:
+        ring = Ring("p")
+        ring.append(Event("lost", instance="before"))
+        ring.append(event)
+        ring.append(Event("lost", instance="after"))
+        read = decode(encode(await ring.watch(Cursor(), 0.0)), EventBatch)
+        assert [names(read)[0], names(read)[2]] == ["before", "after"]
+        assert read.events[1].kind == event.kind
+        assert len(encode(read)) < 2**20
+
+    bounded(story())
+
+
+def test_what_is_kept_and_what_is_answered_is_bounded_in_size(bounded: Any) -> None:
+    async def story() -> None:
+        ring = Ring("p")
+        tags = {"t": "x" * 60_000}
+        for n in range(600):
+            ring.append(Event("lost", instance=str(n), tags=tags))
+        batch = await ring.watch(Cursor(), 0.0)
+        told = []
+        while batch.events:
+            assert len(encode(batch)) < 2**21
+            told += names(batch)
+            batch = await ring.watch(after(batch), 0.0)
+            assert not batch.gap
+        assert told == [str(n) for n in range(600 - len(told), 600)]
+        assert 200 < len(told) < 300
 
     bounded(story())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ async def peers_of(directory: Path) -> AsyncIterator[Peers]:
 
 @pytest.fixture
 def foreign(short_dir: Path) -> Any:
-    """Run a plugin of somebody else's: it answers each method with a fixed document and remembers what it was asked."""
+    """Run a plugin of somebody else's: it answers each method with a document or the next one, and keeps what it is asked."""
 
     @asynccontextmanager
     async def running(results: dict[str, Any], name: str = "foreign") -> AsyncIterator[list[dict[str, Any]]]:
@@ -47,7 +47,9 @@ def foreign(short_dir: Path) -> Any:
                     head = await reader.readuntil(b"\r\n\r\n")
                     length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
                     asked.append(json.loads(await reader.readexactly(length)))
-                    reply = json.dumps({"result": results[asked[-1]["method"]]}).encode()
+                    told = results[asked[-1]["method"]]
+                    told = next(told) if isinstance(told, Iterator) else told
+                    reply = told if isinstance(told, bytes) else json.dumps({"result": told}).encode()
                     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(reply), reply))
             except (asyncio.IncompleteReadError, ConnectionError):
                 pass
@@ -172,14 +174,17 @@ def test_verdicts_are_infrakits(foreign: Any, short_dir: Path, bounded: Any, sai
 
 def test_extensions_are_never_tried_on_a_plain_plugin(foreign: Any, short_dir: Path, bounded: Any) -> None:
     results = apis(("Other", "9"), ("Slots", "0.2.0"), ("Instance", "0.1.0"))
-    results |= {"Instance.Provision": {"ID": "instance-1"}, "Instance.DescribeInstances": {"Descriptions": None}}
+    results |= {
+        "Instance.Provision": {"ID": "instance-1"},
+        "Instance.DescribeInstances": {"Descriptions": [{"ID": "instance-1", "Slot": "3"}]},
+    }
 
     async def story() -> None:
         async with foreign(results) as asked, peers_of(short_dir) as peers:
             found = await peers.instance("foreign")
             assert found.offers == frozenset()
             assert await found.plugin.provision(SPEC, "3") == "instance-1"
-            assert await found.plugin.describe_instances({}, slots=True) == []
+            assert await found.plugin.describe_instances({}, slots=True) == [Description("instance-1")]
         assert [list(one["params"]) for one in asked] == [[], ["Spec"], ["Tags"]]
 
     bounded(story())
@@ -300,6 +305,115 @@ def test_a_plugin_without_events_is_one_gap_until_it_is_another(
                 assert len(asked) == 1
             async with foreign(plain):
                 assert (await pending).gap
+
+    bounded(story())
+
+
+def told(next: object, *instances: str, stream: str = "s", gap: bool = False) -> dict[str, Any]:
+    events = [{"Kind": "lost", "Instance": instance} for instance in instances]
+    return {"Stream": stream, "Next": next, "Events": events, "Gap": gap}
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        told(10**30),
+        told(-1),
+        told(1.5),
+        b'{"result":{"Stream":"s","Next":' + b"9" * 5000 + b',"Events":[],"Gap":false}}',
+        b'{"result":{"Stream":"s","Next":NaN,"Events":[],"Gap":false}}',
+        b'{"result":' + b"[" * 10**5 + b"]" * 10**5 + b"}",
+        told(2) | {"Events": [{"Kind": "lost", "Time": 1e300}]},
+        told(2) | {"Events": [{"Kind": "lost", "Slot": "9" * 5000}]},
+        b"hello",
+        b'{"error":{"code":1,"message":"no events today"}}',
+    ],
+)
+def test_a_stream_that_makes_no_sense_is_begun_again_with_a_gap(
+    foreign: Any,
+    short_dir: Path,
+    bounded: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    nonsense: object,
+) -> None:
+    monkeypatch.setattr(peers_module, "BACK_OFF", (0.001, 0.002))
+    script = [told(1), nonsense, told(1), nonsense, told(1), told(2, "a"), told(3, "b")]
+    answers = apis(("Instance", "0.1.0"), ("Events", "0.1.0")) | {"Events.Watch": iter(script)}
+
+    async def story() -> None:
+        async with peers_of(short_dir) as peers, foreign(answers):
+            batch = follow(peers, "foreign")
+            told = [await batch() for _ in range(5)]
+        assert [batch.gap for batch in told] == [True, True, True, False, False]
+        assert [[event.instance for event in batch.events] for batch in told] == [[], [], [], ["a"], ["b"]]
+
+    bounded(story())
+    assert caplog.text.count("The events of plugin foreign are asked for anew: ") == 1
+
+
+def test_the_oftener_a_stream_makes_no_sense_the_seldomer_it_is_asked(
+    foreign: Any, short_dir: Path, bounded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However good each beginning is: a gap makes groups look at the world."""
+    paused: list[float] = []
+    sleep = asyncio.sleep
+
+    def note(seconds: float) -> Any:
+        paused.append(seconds)
+        return sleep(0)
+
+    monkeypatch.setattr(peers_module.asyncio, "sleep", note)
+    script = [told(1), told(-1)] * 9
+    answers = apis(("Instance", "0.1.0"), ("Events", "0.1.0")) | {"Events.Watch": iter(script)}
+
+    async def story() -> None:
+        async with peers_of(short_dir) as peers, foreign(answers):
+            batch = follow(peers, "foreign")
+            for _ in range(9):
+                await batch()
+
+    bounded(story())
+    assert [seconds for seconds in paused if seconds][:8] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0]
+
+
+@pytest.mark.parametrize(
+    "told_at_once",
+    [told(1), told(1, "a"), told(0, "a"), told(2, "a", gap=True), told(2, gap=True)],
+    ids=["nothing", "no further events", "earlier ones", "events and a gap", "a gap"],
+)
+def test_a_plugin_that_answers_without_waiting_is_not_asked_without_waiting(
+    foreign: Any, short_dir: Path, bounded: Any, monkeypatch: pytest.MonkeyPatch, told_at_once: dict[str, Any]
+) -> None:
+    paused: list[float] = []
+    sleep = asyncio.sleep
+
+    def note(seconds: float) -> Any:
+        paused.append(seconds)
+        return sleep(0)
+
+    monkeypatch.setattr(peers_module.asyncio, "sleep", note)
+    script = [told(1), *[told_at_once] * 8, told(7, "end")]
+    answers = apis(("Instance", "0.1.0"), ("Events", "0.1.0")) | {"Events.Watch": iter(script)}
+
+    async def story() -> None:
+        async with peers_of(short_dir) as peers, foreign(answers):
+            batch = follow(peers, "foreign")
+            while [event.instance for event in (await batch()).events] != ["end"]:
+                pass
+
+    bounded(story())
+    assert [seconds for seconds in paused if seconds][:8] == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+
+
+def test_another_stream_is_a_gap_even_if_its_plugin_says_there_is_none(foreign: Any, short_dir: Path, bounded: Any) -> None:
+    script = [told(1), told(2, "a"), told(3, "b", stream="other"), told(4, "c", stream="other")]
+    answers = apis(("Instance", "0.1.0"), ("Events", "0.1.0")) | {"Events.Watch": iter(script)}
+
+    async def story() -> None:
+        async with peers_of(short_dir) as peers, foreign(answers):
+            batch = follow(peers, "foreign")
+            assert [(await batch()).gap for _ in range(4)] == [True, False, True, False]
 
     bounded(story())
 
