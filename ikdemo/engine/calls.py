@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
-from ..spi.errors import OutcomeUnknown, PluginFailure
+from ..spi.errors import OutcomeUnknown, PluginFailure, PluginUnavailable, SpecError
 from .client import Client
 
 T = TypeVar("T")
@@ -57,10 +57,19 @@ class Engine:
         return found
 
     async def containers(self, labels: Sequence[str] = (), container: str = "") -> list[Row]:
-        """List containers in whatever state: with all of these labels, each ``key=value``, or the one of this ID."""
+        """List containers in whatever state: with all of these labels, each ``key=value``, or the one of this ID.
+
+        A list that makes no sense, or contradicts itself, is no list: raises OutcomeUnknown.
+        """
         filters = {"label": list(labels), **({"id": container} if container else {})}
-        listed: list[Row] = await self._ask(lambda api: api.containers(all=True, filters=filters))
-        return listed
+        try:
+            return await self._ask(lambda api: _rows(api.containers(all=True, filters=filters)))
+        except SpecError as error:  # an engine that does not understand the question; no spec can help
+            raise PluginFailure(str(error)) from None
+
+    async def state(self, container: str) -> str | None:
+        """Return what a container does, such as ``running``; None for one that the engine says is not there."""
+        return await self._ask(lambda api: _unless_gone(lambda: str(api.inspect_container(container)["State"]["Status"])))
 
     async def create(self, name: str, config: Mapping[str, Any]) -> str | None:
         """Create a container as Docker's API describes one and return its ID, or None when the engine lacks the image."""
@@ -165,7 +174,11 @@ async def in_thread(
         with suppress(RuntimeError):  # the loop is closed: nobody waits
             loop.call_soon_threadsafe(tell, result, wrong)
 
-    threading.Thread(target=run, daemon=True, name="question to the engine").start()
+    try:
+        threading.Thread(target=run, daemon=True, name="question to the engine").start()
+    except RuntimeError as error:  # no thread, no memory for one
+        ended()
+        raise PluginUnavailable(f"the Docker engine cannot be asked: {error}") from None
     return await done
 
 
@@ -176,6 +189,23 @@ def _settle(future: asyncio.Future[Any], result: object, error: BaseException | 
         future.set_result(result)
     else:
         future.set_exception(error)
+
+
+def _rows(listed: Any) -> list[Row]:
+    """Look over a list of containers; raises ValueError where it cannot be true.
+
+    >>> _rows([{"Id": "a", "State": "running"}, {"Id": "a", "State": "running"}])
+    [{'Id': 'a', 'State': 'running'}]
+    """
+    if not isinstance(listed, list):
+        raise ValueError("a list of containers was expected")
+    rows: dict[str, Row] = {}
+    for row in listed:
+        if not (isinstance(row, dict) and isinstance(row.get("Id"), str) and isinstance(row.get("State"), str)):
+            raise ValueError("a container without an Id or a State is listed")
+        if rows.setdefault(row["Id"], row)["State"] != row["State"]:
+            raise ValueError(f"container {row['Id'][:12]} is listed as {rows[row['Id']]['State']} and as {row['State']}")
+    return list(rows.values())
 
 
 def _unless_gone(question: Callable[[], T]) -> T | None:

@@ -50,8 +50,8 @@ class Client:
     def ask(self, question: Callable[[Any], T]) -> T:
         """Ask a question of the SDK's low-level client, blocking.
 
-        Raises PluginUnavailable when nobody answers, OutcomeUnknown when no answer came, SpecError for what only another spec
-        can help, PluginFailure for every other refusal.
+        Raises PluginUnavailable when nobody answers, OutcomeUnknown when no answer came, or none that makes sense, SpecError for
+        what only another spec can help, PluginFailure for every other refusal.
         """
         from docker.errors import APIError, DockerException
         from requests.exceptions import RequestException
@@ -63,6 +63,9 @@ class Client:
             raise _refusal(error.status_code or 0, error.explanation or str(error)) from None
         except (DockerException, RequestException, HTTPError, OSError) as error:
             raise self._silence(error) from None
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            said = f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+            raise OutcomeUnknown(f"the Docker engine at {self.host} gives an answer that makes no sense: {said}") from None
 
     def _greeted(self) -> Any:
         from docker import APIClient

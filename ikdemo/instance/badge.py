@@ -13,15 +13,20 @@ from msgspec import UNSET
 
 from ..engine import Row
 from ..spi.documents import GROUP_TAG, Description
+from ..spi.errors import SpecError
+from ..spi.slots import slot_of
 
 PREFIX = "ikdemo."
-OWNER = PREFIX + "owner"
-"""Label that says whose a container is: the directory of its plugin."""
+OWNER, MARK = PREFIX + "owner", PREFIX + "mark"
+"""Labels that say whose a container is: the directory of its plugin, for people; and what the plugin noted down there, as the
+directory may be renamed, and another one may have the same path in a container that uses the same engine."""
 INSTANCE, SLOT, LOGICAL_ID, PORT = (PREFIX + name for name in ("instance", "slot", "logical_id", "port"))
 TAG = PREFIX + "tag."
 PORT_TAG, ADDRESS_TAG = "port", "Address"
 """Tags that say where an instance answers, unless its spec has them."""
 ALIVE = ("running", "paused", "restarting")
+LEFTOVER = ("created", "dead", "removing")
+"""States in which a container is that was never started, or could not be removed; one that ended is ``exited``."""
 
 
 class Badge(NamedTuple):
@@ -37,9 +42,9 @@ class Badge(NamedTuple):
     def group(self) -> str:
         return self.tags.get(GROUP_TAG, "")
 
-    def labels(self, owner: str) -> dict[str, str]:
-        """Return the labels of this instance's container."""
-        own = {OWNER: owner, INSTANCE: self.instance, PORT: self.port}
+    def labels(self, whose: Mapping[str, str]) -> dict[str, str]:
+        """Return the labels of this instance's container; ``whose``: those that say whose it is."""
+        own = {**whose, INSTANCE: self.instance, PORT: self.port}
         if self.slot is not None:
             own[SLOT] = self.slot
         if self.logical_id is not None:
@@ -48,10 +53,14 @@ class Badge(NamedTuple):
 
 
 class Container(NamedTuple):
-    """A container of ours as the engine lists it. ``host``, ``public``: where it answers."""
+    """A container of ours as the engine lists it. ``host``, ``public``: where it answers.
+
+    ``is_original``: it bears the ID of its instance as its name, as it was made; an image of it passes on the labels alone.
+    """
 
     id: str
     badge: Badge
+    is_original: bool
     state: str
     status: str
     network: str
@@ -80,13 +89,17 @@ def badge_of(labels: Mapping[str, str]) -> Badge | None:
     """Return who a container with these labels is, None if no plugin of this kind made it.
 
     >>> badge = Badge("instance-1", "0", None, {"infrakit.group": "web"}, "80")
-    >>> badge_of(badge.labels("me")) == badge, badge.group
+    >>> badge_of(badge.labels({OWNER: "me"})) == badge, badge.group
     (True, 'web')
     """
     if not (instance := labels.get(INSTANCE)):
         return None
     tags = {name.removeprefix(TAG): text for name, text in labels.items() if name.startswith(TAG)}
-    return Badge(instance, labels.get(SLOT), labels.get(LOGICAL_ID), tags, labels.get(PORT, ""))
+    try:
+        slot = slot_of(labels.get(SLOT))
+    except SpecError:  # no slot has such a name
+        slot = None
+    return Badge(instance, slot, labels.get(LOGICAL_ID), tags, labels.get(PORT, ""))
 
 
 def container_of(row: Row, engine: str) -> Container | None:
@@ -97,7 +110,8 @@ def container_of(row: Row, engine: str) -> Container | None:
     public = next((str(p["PublicPort"]) for p in row.get("Ports") or () if _leads_to(p, badge.port)), "")
     network = (row.get("HostConfig") or {}).get("NetworkMode", "")
     host = engine if public or network == "host" else address_of(row)
-    return Container(row["Id"], badge, row["State"], row["Status"], network, host, public)
+    is_original = f"/{badge.instance}" in (row.get("Names") or ())
+    return Container(row["Id"], badge, is_original, row["State"], str(row.get("Status") or row["State"]), network, host, public)
 
 
 def _leads_to(port: Row, own: str) -> bool:

@@ -69,11 +69,11 @@ class DockerInstances:
             raise disk.refusal("create", self._path, error) from None
         lease = disk.Lease(self._path)
         try:
-            leave_note(lease, engine.host)
+            whose = leave_note(lease, self._path.resolve(), engine.host)
         except PluginFailure:
             lease.release()
             raise
-        fleet = Fleet(engine, str(self._path.resolve()), emit)
+        fleet = Fleet(engine, whose, emit)
         filling = Filling(fleet, self._most)
         self._parts = _Parts(lease, fleet, filling, Watching(fleet, filling, emit))
         with suppress(TimeoutError):
@@ -88,8 +88,7 @@ class DockerInstances:
         await parts.filling.close()
         if self._takes_along:
             with suppress(IkdemoError):
-                living = [one for one in await parts.fleet.containers() if one in parts.fleet]
-                endings = [parts.fleet.end(one.badge.instance, self._grace) for one in living]
+                endings = [parts.fleet.end(one.badge.instance, self._grace) for one in await parts.fleet.living()]
                 await asyncio.gather(*endings, return_exceptions=True)
         await parts.fleet.close()
         await parts.watching.stop()
@@ -129,7 +128,8 @@ class DockerInstances:
         """
         fleet = self._started().fleet
         group = [f"{TAG}{GROUP_TAG}={tags[GROUP_TAG]}"] if tags.get(GROUP_TAG) else []
-        living = sorted((one for one in await fleet.containers(*group) if one in fleet), key=lambda one: one.badge.instance)
+        living = await fleet.living(*group, meant=lambda badge: badge.group == tags[GROUP_TAG] if group else True)
+        living.sort(key=lambda one: one.badge.instance)
         hosts = {one.lender: await fleet.host_of(one.lender) for one in living if one.lender}
         described = [one.description(hosts.get(one.lender, "")) for one in living]
         matching = [one for one in described if carries(one.tags, tags)]

@@ -61,7 +61,7 @@ class Filling:
             raise PluginFailure(f"no room: {len(self._fleet)} instances are alive, and no more than {self._most} may be")
         port = properties.port or (str(free_port(self._fleet.ports())) if properties.shares_network else "")
         badge = Badge(f"instance-{secrets.randbits(63)}", slot, spec.logical_id, dict(spec.tags or {}), port)
-        config = config_of(properties, spec, badge, badge.labels(self._fleet.owner), init=self.has_init)
+        config = config_of(properties, spec, badge, badge.labels(self._fleet.whose), init=self.has_init)
         if properties.pull == "always":
             await self._pulls.pull(properties.image)
         if not await self._fleet.make(badge, config):

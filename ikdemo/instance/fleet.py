@@ -7,20 +7,23 @@ while the engine cleans up, so what was told counts too. Called by ``docker``, a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from ..engine import Engine, Row
-from ..spi.errors import PluginFailure
+from ..spi.errors import OutcomeUnknown, PluginFailure
 from ..spi.events import Emit, Event
-from .badge import INSTANCE, OWNER, Badge, Container, address_of, badge_of, container_of
+from .badge import ALIVE, INSTANCE, LEFTOVER, MARK, Badge, Container, address_of, badge_of, container_of
 from .burials import Burials
 from .endings import Omens, time_of
 from .running import Ending
 
 REMEMBERED = 2000
 """Dead containers that are not taken for living ones, should an old list say so."""
+
+log = logging.getLogger(__name__)
 
 
 class Member(NamedTuple):
@@ -31,10 +34,10 @@ class Member(NamedTuple):
 
 
 class Fleet:
-    """Living containers by ID. ``owner``: what their label says; ``seen``: time of the latest event, in nanoseconds."""
+    """Living containers by ID. ``whose``: labels that say whose they are; ``seen``: time of the latest event, in nanoseconds."""
 
-    def __init__(self, engine: Engine, owner: str, emit: Emit) -> None:
-        self.engine, self.owner, self.labels, self.burials = engine, owner, [f"{OWNER}={owner}"], Burials(engine)
+    def __init__(self, engine: Engine, whose: Mapping[str, str], emit: Emit) -> None:
+        self.engine, self.whose, self.labels, self.burials = engine, whose, [f"{MARK}={whose[MARK]}"], Burials(engine)
         self.seen = 0
         self._emit, self._omens = emit, Omens()
         self._living: dict[str, Member] = {}
@@ -55,6 +58,31 @@ class Fleet:
         """List the owner's containers, in whatever state, that have these labels besides."""
         rows = await self.engine.containers([*self.labels, *labels])
         return [one for row in rows if (one := container_of(row, self.engine.address)) is not None]
+
+    async def living(self, *labels: str, meant: Callable[[Badge], bool] = lambda badge: True) -> list[Container]:
+        """List the owner's living containers that have these labels besides, one for each instance.
+
+        ``meant``: says of what is known whether it has these labels, so that it must not be lacking. Raises what the engine
+        raises, and OutcomeUnknown for a list that says less than the engine knows.
+        """
+        known = [(container, member.badge) for container, member in self._living.items() if meant(member.badge)]
+        chosen: dict[str, Container] = {}
+        listed = await self.containers(*labels)
+        for one in listed:
+            if one in self and (one.badge.instance not in chosen or one.is_original):
+                chosen[one.badge.instance] = one
+        there = {one.id for one in listed}
+        for container, badge in known:
+            if container not in there and await self._is_alive(container):
+                raise OutcomeUnknown(f"the Docker engine does not list {badge.instance}, and says that it lives")
+        return list(chosen.values())
+
+    async def _is_alive(self, container: str) -> bool:
+        """Say whether the engine knows a container that a list lacks, and says that it lives; tell it as lost if not."""
+        if container in self._living and container not in self._dying and await self.engine.state(container) in ALIVE:
+            return container in self._living
+        self._lose(container, Ending("unknown", "ended while nobody watched"))
+        return False
 
     async def host_of(self, container: str) -> str:
         """Return where a container answers that may not be ours, and whose network one of ours uses; empty if it is gone."""
@@ -112,7 +140,7 @@ class Fleet:
             task.exception()  # whoever waits has it; perhaps nobody does
 
     async def _end(self, instance: str, grace: float) -> None:
-        found = [one for one in await self.containers(f"{INSTANCE}={instance}") if one in self]
+        found = await self.living(f"{INSTANCE}={instance}", meant=lambda badge: badge.instance == instance)
         if not found:
             raise PluginFailure(f"{instance} is no instance here")
         container, badge = found[0].id, found[0].badge
@@ -131,7 +159,13 @@ class Fleet:
         self._tell("destroyed", badge, f"container {container[:12]} was removed")
 
     def hear(self, event: Row) -> None:
-        """Take one of the engine's events about a container of this owner."""
+        """Take one of the engine's events about a container of this owner; one that makes no sense is passed over."""
+        try:
+            self._hear(event)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            log.warning("The engine told what makes no sense (%s: %s): %.200r", type(error).__name__, error, event)
+
+    def _hear(self, event: Row) -> None:
         container, badge = event["Actor"]["ID"], badge_of(event["Actor"].get("Attributes") or {})
         if badge is None:
             return
@@ -167,8 +201,12 @@ class Fleet:
         listed = await self.containers()
         living = {one.id for one in listed if one in self}
         self._omens.keep(living)
+        there = {one.id for one in listed}
         for container in before - living - self._dying.keys():
-            self._lose(container, Ending("unknown", "ended while nobody watched"))
+            if container in there:
+                self._lose(container, Ending("unknown", "ended while nobody watched"))
+            else:
+                await self._is_alive(container)
         for one in listed:
             if one.badge.instance in self._making or one.id in self._dying or one.id in self.burials:
                 continue
@@ -177,7 +215,7 @@ class Fleet:
             elif one.state == "exited" and one.id not in self._gone:
                 self._living[one.id] = Member(one.badge, 0)
                 self._lose(one.id, Ending("unknown", f"ended while nobody watched: {one.status.lower()}"))
-            else:
+            elif one.state in (*ALIVE, *LEFTOVER, "exited"):  # another state is not known here, so it is left alone
                 self.burials.remove(one.id)
 
     def _adopt(self, container: str, member: Member, how: str) -> None:

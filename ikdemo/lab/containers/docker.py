@@ -71,7 +71,7 @@ class Docker:
 
     def run(self) -> Words:
         """Start a container that is no instance, as ``docker run -d`` does, and return its name."""
-        name, labels = f"stranger-{secrets.token_hex(3)}", {OWNER: self._owner()}
+        name, labels = f"stranger-{secrets.token_hex(3)}", self._labels()
         self._engine.ask(lambda api: api.create_container(self.image, COMMAND, name=name, labels=labels))
         self._engine.ask(lambda api: api.start(name))
         return Words(name)
@@ -86,7 +86,7 @@ class Docker:
 
         Services only where the engine manages a Swarm already, which takes ten seconds more; else they are from the recording.
         """
-        labels = {OWNER: self._owner()}
+        labels = self._labels()
         makers: list[Callable[[Any], Peer]] = [lambda api: RestartPolicyAlways(api, self.image, COMMAND, labels)]
         if self._swarm:
             makers += [
@@ -114,16 +114,15 @@ class Docker:
             raise IkdemoError(self._said)
         return self._client
 
-    def _owner(self) -> str:
-        """Return the directory to which containers belong that are no instances: what is left of them goes with the lab."""
+    def _labels(self) -> dict[str, str]:
+        """Return the labels of containers that are no instances: what is left of them goes with the lab."""
         directory = self._lab.root.resolve() / "compared"
         directory.mkdir(mode=0o700, exist_ok=True)
         lease = Lease(directory)
         try:
-            leave_note(lease, self._client.host)
+            return leave_note(lease, directory, self._client.host)
         finally:
             lease.release()
-        return str(directory)
 
     def _image(self) -> str:
         """Return an image that the engine has, or has fetched by now; raises IkdemoError when it cannot."""
