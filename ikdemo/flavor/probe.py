@@ -13,12 +13,13 @@ import time
 from msgspec import Raw
 
 from ..spi.contracts import Interface
+from ..spi.decode import refuse_unknown
 from ..spi.documents import GROUP_TAG, Allocation, Description, Health, InstanceSpec
 from ..spi.errors import PluginFailure
 from ..spi.events import Emit, Event
 from .check import Place, Pulse, look_over, place_of, seconds_of
 from .properties import read
-from .vanilla import Vanilla
+from .vanilla import Vanilla, VanillaProperties
 from .watched import Orders, Watched
 
 AT_ONCE = 64
@@ -64,6 +65,7 @@ class Probe:
         """Accept vanilla's properties with a check; raises SpecError."""
         await self._vanilla.validate(properties, allocation)
         look_over(read(properties, Pulse))
+        refuse_unknown(properties, VanillaProperties, Pulse, path="$.Properties")
 
     async def prepare(self, properties: Raw, spec: InstanceSpec, allocation: Allocation) -> InstanceSpec:
         """Return the spec with Init lines appended and tags added, as vanilla does."""

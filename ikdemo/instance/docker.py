@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from .. import disk
 from ..engine import Engine
 from ..spi.contracts import Interface
+from ..spi.decode import refuse_unknown
 from ..spi.documents import GROUP_TAG, NULL, Description, InstanceSpec
 from ..spi.errors import IkdemoError, PluginFailure, SpecError
 from ..spi.events import Emit
@@ -26,7 +27,7 @@ from ..spi.slots import slot_of
 from .badge import INSTANCE, TAG
 from .filling import Filling
 from .fleet import Fleet
-from .order import read_properties
+from .order import DockerProperties, read_properties
 from .output import lines_of
 from .stray_containers import leave_note
 from .tags import carries
@@ -100,6 +101,7 @@ class DockerInstances:
         if properties == NULL:
             raise SpecError("Request Properties must be set", path="$.Properties", expected="an object")
         read_properties(bytes(properties), "$.Properties")
+        refuse_unknown(properties, DockerProperties, path="$.Properties")
 
     async def provision(self, spec: InstanceSpec, slot: str | None = None) -> str:
         """Start one container and return its instance's ID, or the ID of the instance that lives in the slot of the spec's group.

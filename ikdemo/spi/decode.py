@@ -17,7 +17,7 @@ from msgspec import Raw, Struct
 
 from .errors import SpecError
 from .sources import lookalike
-from .text import escape_html
+from .text import escape_html, visible
 
 T = TypeVar("T")
 
@@ -65,6 +65,23 @@ def decode(raw: bytes | Raw, kind: type[T], *, path: str = "$") -> T:
         raise _wrong_type(str(error), path) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _not_json(bytes(raw), error, path) from None
+
+
+def refuse_unknown(raw: bytes | Raw, *kinds: type[Struct], path: str = "$") -> None:
+    """Refuse members that none of the types has, in an object that was decoded as each of them: they would be passed over.
+
+    Raises SpecError that names the first one by its JSON path, and those that are known.
+    """
+    known = {fold(field.encode_name): field for kind in kinds for field in msgspec.structs.fields(kind)}
+    for name, value in _members.decode(raw).items():
+        field = known.get(fold(name))
+        if field is None:
+            expected = f"one of {', '.join(sorted(field.encode_name for field in known.values()))}"
+            where = f"{path}.{visible(name[:40])}"
+            raise SpecError(f"{where}: no such member is known, expected {expected}", path=where, expected=expected)
+        inside = _struct_in(field.type)
+        if inside is not None and not _is_list(field.type) and bytes(value) != b"null":
+            refuse_unknown(value, inside, path=f"{path}.{field.encode_name}")
 
 
 def encode(value: object) -> bytes:

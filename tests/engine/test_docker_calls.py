@@ -360,6 +360,10 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path, client: docker.APIClient)
         ({"Image": "a", "Labels": {"ikdemo.slot": "1"}}, "names that do not begin with ikdemo."),
         ({"Image": "a", "Env": {"A=B": "c"}}, r"\$.Properties.Env: expected names of variables"),
         ({"Image": "a", "Env": {"A": "c\0"}}, "NUL"),
+        (
+            {"Image": "a", "Volumes": []},
+            r"^\$\.Properties\.Volumes: no such member is known, expected one of Command, Env, Image, ",
+        ),
         ({"Image": "a", "Memory": "lots"}, r"\$.Properties.Memory: expected an amount such as 64M"),
     ],
 )

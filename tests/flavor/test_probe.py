@@ -283,6 +283,11 @@ def test_it_adds_what_vanilla_adds() -> None:
         ({"Check": {"TCP": True}, "Timeout": "0s"}, "Timeout: expected a duration between 10ms and 1h"),
         ({"Check": {"TCP": True}, "Threshold": 0}, "Threshold: expected a whole number >= 1"),
         ({"Check": {"TCP": True}, "Init": "ls"}, "Init: expected a list"),
+        (
+            {"Check": {"TCP": True}, "Intervall": "1s"},
+            r"^\$\.Properties\.Intervall: no such member is known, expected one of Check, ",
+        ),
+        ({"Check": {"HTTP": "/", "Port": 80}}, r"^\$\.Properties\.Check\.Port: no such member .*one of Command, HTTP, TCP$"),
     ],
 )
 def test_properties_that_make_no_sense_are_refused(wrong: dict[str, Any], sentence: str) -> None:
@@ -296,5 +301,17 @@ def test_an_instance_without_a_port_cannot_be_asked() -> None:
             for tags in ({}, {"port": "x"}, {"port": "70000"}, {"port": "0"}):
                 with pytest.raises(PluginFailure, match="has no tag 'port'"):
                     await probe.healthy(properties({"HTTP": "/"}), Description("i-1", None, tags))
+
+    run(story)
+
+
+def test_members_are_known_in_any_letter_case_and_a_stored_group_goes_on_with_one_that_is_not() -> None:
+    async def story() -> None:
+        async with serving() as (_, instance), probing() as (probe, told):
+            await probe.validate(
+                Raw(b'{"check": {"tcp": true, "HTTP": null}, "INTERVAL": "1s", "tags": {"x": "y"}, "init": []}'), ONE
+            )
+            await probe.healthy(properties({"TCP": True, "Port": 1}, Retries=1), instance)
+            await codes(told, "healthy")
 
     run(story)
