@@ -35,7 +35,7 @@ class Serving:
         self._plugin, self._server, self.path = plugin, server, path
 
     async def stop(self) -> None:
-        """Stop listening, let requests in flight finish (up to 10 s), remove the socket, end the plugin."""
+        """Stop listening, remove the socket, let requests at hand finish (for ``stopping.REQUESTS`` seconds), end the plugin."""
         await self._server.stop()
         if isinstance(self._plugin, Lifecycle):
             await self._plugin.stop()
@@ -77,17 +77,23 @@ async def connect(name: str, *, directory: Path | None = None) -> GroupClient | 
 
 
 def run(make: Callable[[Lookup], Plugin], *, name: str, directory: Path | None = None, exit_with_stdin: bool = False) -> int:
-    """Serve a plugin in the foreground until SIGTERM or SIGINT, or (if asked) until standard input ends; return the exit status.
+    """Serve a plugin in the foreground until a signal ends it, or (if asked) until standard input does; return the exit status.
 
     Errors at the start are raised as they are, before anything is served.
     """
     return asyncio.run(_run(make, name, directory or plugin_dir(), exit_with_stdin))
 
 
+def ending_signals() -> set[signal.Signals]:
+    """Return the signals that are an orderly end: Ctrl-C, SIGTERM, and, without ``nohup``, a closed terminal."""
+    ending = {signal.SIGTERM, signal.SIGINT}
+    return ending if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else ending | {signal.SIGHUP}
+
+
 async def _run(make: Callable[[Lookup], Plugin], name: str, directory: Path, exit_with_stdin: bool) -> int:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in ending_signals():
         loop.add_signal_handler(number, ended.set)
     if exit_with_stdin:
         try:
@@ -106,6 +112,12 @@ async def _run(make: Callable[[Lookup], Plugin], name: str, directory: Path, exi
 
 def _watch_stdin(ended: asyncio.Event) -> None:
     """End with the process that holds the other end of standard input, however it ends."""
-    if not os.read(sys.stdin.fileno(), 4096):
+    try:
+        ends = not os.read(sys.stdin.fileno(), 4096)
+    except BlockingIOError:
+        return
+    except OSError:  # as of a terminal that was closed
+        ends = True
+    if ends:
         asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
         ended.set()

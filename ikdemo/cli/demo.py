@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Self
 
+from ..assembly import ending_signals
 from ..lab import Lab, Recovery, collabnix
 from ..spi.errors import IkdemoError
 from .commands import Call, Verb, say
@@ -26,8 +27,9 @@ TELL_EVERY = 0.02
 
 
 def demo(call: Call) -> int:
-    """Start, commit, break, watch it heal; return 0 only when it did. Ctrl-C and SIGTERM end it, and clean up as well."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Start, commit, break, watch it heal; return 0 only when it did. Ctrl-C and other ends clean up as well."""
+    for number in ending_signals():
+        signal.signal(number, signal.default_int_handler)
     with Lab() as lab:
         say(f"== Four plugins start, each a process of its own, in {lab.plugin_dir}")
         lab.start("instance-file", "flavor-vanilla", "group")

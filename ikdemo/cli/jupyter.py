@@ -5,7 +5,11 @@ A program of its own: importing JupyterLab takes a second or two, which is paid 
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
+
+from ..assembly import ending_signals
 
 DESK = Path(__file__).parents[1] / "desk"
 WORKSPACE = "ikdemo"
@@ -19,6 +23,8 @@ def main() -> None:
     from jupyterlab_server.workspaces_handler import WorkspacesManager
 
     layout = (DESK / "workspace.json").read_text(encoding="utf-8")
+    if signal.SIGHUP in ending_signals():
+        signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))  # which JupyterLab takes for an orderly end
     WorkspacesManager(get_workspaces_dir()).save(WORKSPACE, layout)
     labapp.main()
 

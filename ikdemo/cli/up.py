@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from ..rpc.discovery import ensure_dir
 from ..spi.errors import IkdemoError
+from ..spi.stopping import stop_within
 from .commands import Call, Verb
 from .ending import guarded
 from .flags import Flag, switch
@@ -25,8 +26,6 @@ from .programs import find
 
 USUAL = ("instance-file", "flavor-vanilla", "group")
 """What a group needs."""
-STOP_WITHIN = 15.0
-"""Seconds that plugins get to finish their calls in flight; after that they are killed."""
 ON_DEMAND = Flag("on-demand", "start what a lab orders, over a socket as standard input", switch, False)
 
 log = logging.getLogger(__name__)
@@ -42,6 +41,11 @@ class Wanted(NamedTuple):
     def name(self) -> str:
         name: str = self.values["name"]
         return name
+
+    @property
+    def stop_within(self) -> float:
+        """Seconds that it gets to end in order; after that it is killed."""
+        return stop_within(self.values.get("grace", 0.0))
 
     @property
     def is_group(self) -> bool:
@@ -66,8 +70,10 @@ def up(call: Call) -> int:
     ensure_dir(call.directory)
     for plugin in wanted:
         plugin.program.load()
+    from ..assembly import ending_signals
+
     # Never delivered from here on, only waited for: none is lost, and none interrupts what is done about another.
-    signals = {signal.SIGINT, signal.SIGTERM, signal.SIGCHLD}
+    signals = ending_signals() | {signal.SIGCHLD}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     leash = Leash()
     running = {fork(plugin.serve, name=plugin.name, leash=leash): plugin for plugin in wanted}
@@ -106,8 +112,8 @@ def _end(running: dict[int, Wanted]) -> bool:
     Returns whether one of them failed, or had to be killed.
     """
     failed = False
-    until = time.monotonic() + STOP_WITHIN
     for groups in (True, False):
+        until = time.monotonic() + max((plugin.stop_within for plugin in running.values()), default=0.0)
         for pid, plugin in running.items():
             if plugin.is_group is groups:
                 os.kill(pid, signal.SIGTERM)
@@ -115,7 +121,7 @@ def _end(running: dict[int, Wanted]) -> bool:
             if signal.sigtimedwait({signal.SIGCHLD}, left):
                 failed = any(status for _, status in _ended(running)) or failed
     for pid, plugin in running.items():
-        log.warning("%s did not end within %.0f s and is killed", plugin.name, STOP_WITHIN)
+        log.warning("%s did not end within %.0f s and is killed", plugin.name, plugin.stop_within)
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
     return failed or bool(running)

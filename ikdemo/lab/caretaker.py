@@ -17,7 +17,7 @@ from ..instance import procfs
 from ..instance.spawn import MARK
 from ..instance.strays import end_strays
 from ..rpc.discovery import ENVIRONMENT
-from .process import STOP_WITHIN
+from ..spi.stopping import stop_within
 
 _WAIT = 'read -r closed || exec "$@"'
 _CLEAN = "import sys; from ikdemo.lab.caretaker import clean_up; clean_up(sys.argv[1])"
@@ -43,7 +43,7 @@ class Caretaker:
 
 def clean_up(directory: str) -> None:
     """Wait until a lab's plugins have ended, end what they left running, and remove its directory."""
-    root, deadline = Path(directory), time.monotonic() + STOP_WITHIN
+    root, deadline = Path(directory), time.monotonic() + stop_within()
     while _plugins(root / "plugins") and time.monotonic() < deadline:
         time.sleep(0.05)
     end_strays(root)

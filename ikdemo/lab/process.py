@@ -6,6 +6,8 @@ is here. Called by ``Bench``.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import subprocess
 import sys
@@ -15,9 +17,8 @@ from pathlib import Path
 from typing import Protocol
 
 from ..rpc.discovery import ENVIRONMENT
-
-STOP_WITHIN = 15.0
-"""Seconds a plugin gets to finish its calls in flight; after that it is killed."""
+from ..spi.durations import parse_duration
+from ..spi.stopping import stop_within
 
 
 class Running(Protocol):
@@ -53,6 +54,15 @@ class PluginProcess:
         return self._process.pid
 
     @property
+    def _grace(self) -> float:
+        """Seconds that its instances have to end themselves, where the arguments say so."""
+        for flag, value in itertools.pairwise(self.arguments):
+            if flag == "--grace":
+                with contextlib.suppress(ValueError):  # the program itself has refused it
+                    return parse_duration(value)
+        return 0.0
+
+    @property
     def running(self) -> bool:
         return self._process.poll() is None
 
@@ -70,14 +80,16 @@ class PluginProcess:
         return next((line.strip() for line in reversed(lines) if line.strip()), f"exit status {self._process.returncode}")
 
     def stop(self) -> None:
-        """End the plugin gracefully; afterwards its socket is gone and the process is reaped."""
+        """End the plugin gracefully; afterwards its socket is gone and the process is reaped. What takes too long is killed."""
         self._process.terminate()
+        seconds = stop_within(self._grace)
         try:
-            self._process.wait(STOP_WITHIN)
+            self._process.wait(seconds)
+            ended = "stopped"
         except subprocess.TimeoutExpired:
-            pass
+            ended = f"killed: it did not end within {seconds:.0f} s"
         self.kill()
-        self._ended = "stopped"
+        self._ended = ended
 
     def kill(self) -> None:
         """End the plugin as ``kill -9`` does: at once, its socket stays behind."""

@@ -66,10 +66,17 @@ class Listener:
             return False
         self._said = False
         accepted.setblocking(False)
-        beginning = self._loop.create_task(self._loop.connect_accepted_socket(self._make, accepted))
+        beginning = self._loop.create_task(self._begin(accepted))
         self._beginning.add(beginning)
         beginning.add_done_callback(self._beginning.discard)
         return True
+
+    async def _begin(self, accepted: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(self._make, accepted)
+        except Exception:
+            log.exception("A connection cannot be served")
+            accepted.close()
 
     def _rest(self, error: OSError) -> None:
         if not self._said:

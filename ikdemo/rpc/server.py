@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import socket
 import stat
@@ -18,11 +19,14 @@ from pathlib import Path
 
 from ..spi.contracts import Plugin
 from ..spi.errors import InUse, SpecError
+from ..spi.stopping import CUTTING, REQUESTS
 from .discovery import check_length, ensure_dir
 from .dispatch import Dispatcher
 from .inbound import InboundConnection
 from .listener import Listener
 from .ring import Ring
+
+log = logging.getLogger(__name__)
 
 LOCK_WAIT = 5.0
 
@@ -55,7 +59,7 @@ class Server:
             self._listener = Listener(listening, self._accept)
         self._sweeper = loop.create_task(self._sweep(), name=f"deadlines of {self.path.name}")
 
-    async def stop(self, grace: float = 10.0) -> None:
+    async def stop(self, grace: float = REQUESTS) -> None:
         """Stop listening and remove the socket; requests in flight get ``grace`` seconds, then their connections are cut.
 
         The socket is left alone when it is not ours any longer. Safe to call twice.
@@ -91,8 +95,8 @@ class Server:
     async def _end_connections(self) -> None:
         """Wait until the last answers are on their way, then cut what is left; on return every connection has ended."""
         loop = asyncio.get_running_loop()
-        for seconds in (1.0, 1.0):
-            end = loop.time() + seconds
+        for _ in range(2):
+            end = loop.time() + CUTTING
             while self._connections and loop.time() < end:  # noqa: ASYNC110, each ends in its own time
                 await asyncio.sleep(0.001)
             for connection in list(self._connections):
@@ -111,7 +115,10 @@ class Server:
             await asyncio.sleep(1.0)
             now = loop.time()
             for connection in [c for c in self._connections if c.deadline < now]:
-                connection.overdue()
+                try:
+                    connection.overdue()
+                except Exception:  # the others still have to end in time
+                    log.exception("A connection that is overdue cannot be ended")
 
 
 @contextlib.asynccontextmanager

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import asking
 import pytest
 
 NAMES = {
@@ -30,6 +31,39 @@ def test_a_program_says_where_it_listens_and_leaves_no_socket(desk, program: str
     assert desk.stop(name) == 0
     assert re.fullmatch(rf'time="[^"]+" level=info msg="Listening at: {desk.plugins / name}" \n', desk.log(name))
     assert not (desk.plugins / name).exists()
+
+
+@pytest.mark.parametrize("program", NAMES)
+def test_a_terminal_that_is_closed_is_an_orderly_end(desk, program: str) -> None:
+    name = NAMES[program]
+    desk.start(program, name)
+    assert desk.stop(name, signal.SIGHUP) == 0
+    assert not (desk.plugins / name).exists()
+
+
+def test_a_program_under_nohup_outlives_its_terminal(desk) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what a program is started to ignore, it goes on to ignore
+    try:
+        process = desk.start("infrakit-flavor-vanilla", "flavor-vanilla")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    process.send_signal(signal.SIGHUP)
+    assert "flavor-vanilla" in desk.run("infrakit plugin ls -q").stdout
+    assert asking.ask(desk.plugins / "flavor-vanilla", "Plugin.Implements", {})["APIs"]
+    assert desk.stop("flavor-vanilla") == 0
+
+
+def test_a_program_ends_when_its_standard_input_is_a_terminal_that_was_closed(desk) -> None:
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "ikdemo", "infrakit-flavor-vanilla", "--exit-with-stdin"]
+    with subprocess.Popen(command, env=desk.environment, stdin=theirs, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "Listening at" in process.stderr.readline()
+        os.close(theirs)
+        os.close(ours)
+        _, rest = process.communicate(timeout=15)
+        assert (process.returncode, rest) == (0, "")
+    assert not (desk.plugins / "flavor-vanilla").exists()
 
 
 @pytest.mark.parametrize("program", NAMES)

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import http.server
+import json
 import os
 import re
 import select
 import shlex
 import signal
+import socketserver
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from asking import ask, until
 from desk import Desk
 
+from ikdemo.cli.programs import find
+from ikdemo.cli.up import _read
+from ikdemo.group.supervisor import STOP_WAIT
 from ikdemo.instance import procfs
 from ikdemo.rpc.discovery import ENVIRONMENT
+from ikdemo.spi.stopping import CUTTING, PLUGIN, REQUESTS, stop_within
 
 USUAL = ["flavor-vanilla", "group", "instance-file"]
 
@@ -87,7 +97,52 @@ def gone(pids: dict[str, int]) -> bool:
     return all(ended)
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@contextmanager
+def hanging(path: Path) -> Iterator[threading.Semaphore]:
+    """Serve an instance plugin that never answers Provision; the semaphore counts how often it was asked."""
+    asked, ended = threading.Semaphore(0), threading.Event()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            call = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            results: dict[str, object] = {
+                "Plugin.Implements": {"APIs": [{"Name": "Instance", "Version": "0.1.0"}]},
+                "Instance.DescribeInstances": {"Descriptions": []},
+            }
+            if call["method"] == "Instance.Provision":
+                asked.release()
+                ended.wait()
+            body = json.dumps({"jsonrpc": "2.0", "result": results.get(call["method"], {"OK": True}), "id": call["id"]}).encode()
+            with suppress(OSError):
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+        def address_string(self) -> str:
+            return "a"
+
+        def log_message(self, *_: object) -> None: ...
+
+    with socketserver.ThreadingUnixStreamServer(str(path), Handler) as server:
+        serving = threading.Thread(target=server.serve_forever, args=(0.05,))
+        serving.start()
+        try:
+            yield asked
+        finally:
+            ended.set()
+            server.shutdown()
+            serving.join()
+
+
+def told(path: Path, kind: str) -> bool:
+    batch = ask(path, "Events.Watch", {"Since": {"Stream": "", "Next": 0}, "Timeout": 0})
+    return kind in [event["Kind"] for event in batch["Events"]]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_what_a_group_needs_is_started_and_ended_from_one_terminal(desk: Desk, how: signal.Signals) -> None:
     with terminal(desk) as up:
         assert up.listening(3) == USUAL
@@ -138,6 +193,36 @@ def test_the_group_ends_first(desk: Desk) -> None:
         os.kill(pids["group"], signal.SIGCONT)
         assert up.process.wait(10) == 0
         assert gone(pids)
+
+
+def test_what_ends_in_order_is_not_killed(desk: Desk) -> None:
+    """The times of all that ends one after the other, and what whoever ends a plugin waits for it."""
+    grace = next(flag.default for flag in find("instance-process").flags if flag.name == "grace")
+    assert STOP_WAIT < PLUGIN
+    assert grace < PLUGIN - 2
+    assert stop_within() > REQUESTS + 2 * CUTTING + PLUGIN + 2
+    assert stop_within(60.0) == stop_within() + 60.0
+    within = _read(["instance-process --grace 60s", "flavor-vanilla"], 4)
+    assert [plugin.stop_within for plugin in within] == [stop_within(60.0), stop_within()]
+
+
+def test_a_pass_and_a_call_that_hang_end_in_time(desk: Desk) -> None:
+    """The instance plugin takes Provision calls and never answers; nobody is killed, and no socket stays behind."""
+    desk.plugins.mkdir(mode=0o700)
+    with hanging(desk.plugins / "hangs") as asked, terminal(desk, "flavor-vanilla", "group") as up:
+        assert up.listening(2) == ["flavor-vanilla", "group"]
+        desk.put_spec("web.json")
+        spec = (desk.cwd / "web.json").read_text().replace("instance-file", "hangs")
+        ask(desk.plugins / "group", "Group.CommitGroup", {"Spec": json.loads(spec)})
+        assert asked.acquire(timeout=20)  # a pass is under way
+        with ThreadPoolExecutor(1) as caller:
+            cut = caller.submit(ask, desk.plugins / "group", "Group.DestroyGroup", {"ID": "web"}, 60.0)
+            until(lambda: told(desk.plugins / "group", "destroying"))
+            up.process.send_signal(signal.SIGTERM)
+            _, rest = up.process.communicate(timeout=50)
+            assert (up.process.returncode, "is killed" in rest) == (0, False), rest
+            assert cut.exception() is not None
+    assert [path.name for path in desk.plugins.iterdir() if path.is_socket()] == ["hangs"]
 
 
 def test_nothing_outlives_a_launcher_that_is_killed(desk: Desk) -> None:

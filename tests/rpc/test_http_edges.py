@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from ikdemo.rpc import http
+from ikdemo.rpc.inbound import InboundConnection
 from ikdemo.spi.documents import InstanceSpec
 
 BODY = b'{"jsonrpc":"2.0","method":"Instance.DescribeInstances","params":{},"id":1}'
@@ -171,6 +172,36 @@ def test_slow_senders_are_cut_off(
     heard = talk(*parts)
     assert heard.startswith(said)
     assert bool(heard) == bool(said)
+
+
+def test_one_connection_that_cannot_be_ended_keeps_no_other_from_its_end(
+    serve: Any, plugins: Any, bounded: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(http, "IDLE", 0.1)
+    end = InboundConnection.overdue
+    broken: list[InboundConnection] = []
+
+    def overdue(self: InboundConnection) -> None:
+        if not broken or self in broken:
+            broken[:] = [self]
+            raise RuntimeError("a slip")
+        end(self)
+
+    monkeypatch.setattr(InboundConnection, "overdue", overdue)
+
+    async def story() -> None:
+        async with serve(plugins.groups()) as server:
+            talks = [await asyncio.open_unix_connection(server.path) for _ in range(3)]
+            readers = {asyncio.create_task(reader.read()) for reader, _ in talks}
+            while len(readers) > 1:
+                _, readers = await asyncio.wait(readers, return_when=asyncio.FIRST_COMPLETED)
+            assert broken
+            for _, writer in talks:
+                writer.close()
+            await asyncio.wait(readers)
+
+    bounded(story())
+    assert "cannot be ended" in caplog.text
 
 
 def test_a_client_that_never_reads_is_cut_off(serve: Any, plugins: Any, bounded: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -14,7 +15,9 @@ from typing import Any
 
 import pytest
 
+from ikdemo.rpc import server as server_module
 from ikdemo.rpc.client import Client
+from ikdemo.rpc.inbound import InboundConnection
 from ikdemo.rpc.methods import DESCRIBE_INSTANCES, PROVISION, WATCH
 from ikdemo.rpc.ring import Ring
 from ikdemo.rpc.server import Server
@@ -197,6 +200,25 @@ def test_a_socket_that_has_a_new_owner_is_left_to_it(serve: Any, plugins: Any, b
         assert server.path.is_socket()
 
     bounded(story())
+
+
+def test_a_connection_that_cannot_be_served_is_closed_and_said_and_the_next_one_is_served(
+    serve: Any, plugins: Any, bounded: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_room(*_: object) -> InboundConnection:
+        raise OSError(errno.ENOSPC, "no room to watch one more")
+
+    async def story() -> None:
+        async with serve(plugins.instances()) as server:
+            with monkeypatch.context() as patched:
+                patched.setattr(server_module, "InboundConnection", no_room)
+                reader, writer = await asyncio.open_unix_connection(server.path)
+                assert await reader.read() == b""
+                writer.close()
+            assert (await describe(server.path)).descriptions == []
+
+    bounded(story())
+    assert "A connection cannot be served" in caplog.text
 
 
 def test_what_is_at_work_is_answered_before_the_end(serve: Any, plugins: Any, bounded: Any) -> None:
