@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any, NamedTuple, ParamSpec
 
 from ..reconcile.plan import sentences
+from ..reconcile.waiting import being_destroyed
 from ..spi.errors import IkdemoError
 from ..spi.plans import Reason
 from ..spi.text import visible
@@ -72,7 +73,9 @@ def remedy(group: str, reasons: Sequence[Reason]) -> str:
     "slot 3: no instance in this slot (missing). Wait for it: lab.wait('web')"
     """
     codes = {reason.code for reason in reasons}
-    if "paused" in codes:
+    if being_destroyed(reasons):
+        cure = f"Let it go at once, with what is left of it: lab.free({group!r}, force=True)"
+    elif "paused" in codes:
         cure = f"Let the loop act again: lab.resume({group!r})"
     elif codes & {"halted", "spec-refused"}:
         cure = "Commit a version that works: lab.commit(...)"

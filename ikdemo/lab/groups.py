@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..reconcile.plan import sentences
+from ..reconcile.waiting import Waiting
 from ..spi.contracts import GroupPlugin
 from ..spi.decode import decode
 from ..spi.documents import GROUP_TAG, SHA_TAG, Description, GroupDescription, GroupProperties, GroupSpec
-from ..spi.errors import NotConverged, OutcomeUnknown, PluginNotFound, PluginUnavailable, UnknownGroup
+from ..spi.errors import NotConverged, OutcomeUnknown, PluginFailure, PluginNotFound, PluginUnavailable, UnknownGroup
 from ..spi.plans import Reason
 from ..spi.text import indent
 from .bench import Bench
@@ -59,10 +60,18 @@ class Groups(Bench):
         """Return the committed spec as JSON text."""
         return Words(indent(bytes(self._spec(group).properties)))
 
-    def free(self, group: str) -> Words:
-        """Let go of a group: nobody watches it any more, its instances stay."""
-        self._ask(group, lambda plugin: plugin.free_group(group))
-        return Words(f"Freed {group}")
+    def free(self, group: str, *, force: bool = False) -> Words:
+        """Let go of a group: nobody watches it any more, its instances stay.
+
+        With ``force`` also while it is being destroyed or its plugins are away; what it leaves is said.
+        """
+        if not force:
+            self._ask(group, lambda plugin: plugin.free_group(group))
+            return Words(f"Freed {group}")
+        freed = self._ask(group, lambda plugin: plugin.force_free(group, True))
+        if freed.left is None:
+            return Words(f"Freed {group}. {freed.text or 'What it leaves cannot be told'}")
+        return Words(f"Freed {group}. Nothing keeps these any more: {', '.join(freed.left) or 'there is no instance'}")
 
     def destroy(self, group: str) -> Words:
         """Destroy a group and all its instances, and wait until the last one is gone."""
@@ -92,8 +101,12 @@ class Groups(Bench):
         return Pass(self._ask(group, lambda plugin: plugin.step_group(group)))
 
     def wait(self, group: str, timeout: float = 30.0) -> Words:
-        """Wait until a group is as wanted; raises NotConverged with the reasons when the time is up."""
+        """Wait until a group is as wanted; raises NotConverged with the reasons when the time is up.
+
+        Raises it early, with what overtook the wait, when the group is freed, destroyed or paused meanwhile.
+        """
         deadline, seen, why = time.monotonic() + timeout, -1, ["it was not asked"]
+        waiting, mark = Waiting(group), self._record.mark
         while time.monotonic() < deadline:
             seen = len(self._record)
             try:
@@ -101,11 +114,16 @@ class Groups(Bench):
                 if described.converged:
                     self._catch_up(group, described)
                     return Words(f"{group} is as wanted: {len(described.instances or [])} instances")
-                why = list(sentences(self._reasons(group)))
+                reasons = self._reasons(group)
+                waiting.found(reasons)
+                why = list(sentences(reasons))
             except PluginNotFound:
                 raise  # nobody starts it while this cell waits
             except (PluginUnavailable, OutcomeUnknown) as error:
                 why = [str(error)]
+            except PluginFailure as error:
+                waiting.told(event.kind for event in self._record.since(mark)[0] if event.group == group)
+                raise waiting.refused(error) from None
             self._record.wait_for(lambda: len(self._record) > seen, min(0.25, max(0.0, deadline - time.monotonic())))  # noqa: B023
         raise NotConverged(f"{group} is not as wanted after {timeout:g} s", tuple(why))
 

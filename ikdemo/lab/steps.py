@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from ..spi.errors import IkdemoError, PluginNotFound
-
-UNKNOWN = "is not being watched"
-"""How the group plugin's sentence about an unknown group ends, whichever side of a socket it comes from."""
+from ..spi.errors import IkdemoError, PluginNotFound, UnknownGroup
 
 
 def name_the_step(error: IkdemoError) -> None:
@@ -21,5 +18,5 @@ def name_the_step(error: IkdemoError) -> None:
         error.add_note(
             f"Start it first: lab.start(), or lab.start_plugin(..., name={error.name!r}). lab.plugins() says what runs."
         )
-    elif str(error).endswith(UNKNOWN):
+    elif UnknownGroup.is_said_by(error):
         error.add_note("Commit it first: lab.commit(...)")

@@ -66,6 +66,11 @@ class UnknownGroup(PluginFailure):
         super().__init__(f"Group '{group}' is not being watched")
         self.group = group
 
+    @staticmethod
+    def is_said_by(error: IkdemoError) -> bool:
+        """Say whether an error means that there is no such group, on whichever side of a socket it was raised."""
+        return str(error).endswith("is not being watched")
+
 
 class RemoteFailure(PluginFailure):
     """A plugin behind a socket answered with a JSON-RPC error; the message is that error's message, word for word.

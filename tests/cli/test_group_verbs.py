@@ -138,6 +138,28 @@ def test_a_wait_outlives_a_restart_of_the_group_plugin(three) -> None:
     assert "web is converged" in printed
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("infrakit group free web", "web was freed while it was waited for"),
+        ("ikdemo group pause web", "web was paused while it was waited for: "),
+        ("infrakit group destroy web", "web is being destroyed, so it will not be as it was committed: "),
+    ],
+)
+def test_a_wait_that_is_overtaken_ends_and_says_by_what(three, command, said) -> None:
+    three.put_spec("web.json")
+    ok(three.run("infrakit group commit web.json"))
+    ok(three.run("ikdemo group wait web"))
+    three.stop("instance-file")  # so that it cannot be as wanted
+    waiting = three.popen("ikdemo group wait web --timeout 45s")
+    assert waiting.stdout is not None
+    waiting.stdout.readline()  # it has looked, and waits
+    three.run(command)
+    _, stderr = waiting.communicate(timeout=40)
+    assert waiting.returncode == 1
+    assert f'msg="{said}' in stderr
+
+
 BAD_SPECS = (
     ("{“ID”: “web”}", r"g\.json: not JSON: line 1 holds curly quotes.*"),
     ('{"ID": "web",}', r"g\.json: not JSON: .* line 1, column 14"),

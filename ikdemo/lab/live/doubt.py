@@ -11,10 +11,11 @@ from concurrent.futures import Future
 from typing import Any
 
 from ...reconcile.plan import sentences
+from ...reconcile.waiting import being_destroyed
 from ...spi.errors import IkdemoError, OutcomeUnknown, PluginUnavailable
 from ...spi.plans import Reason
 from ..line import Line
-from ..marks import AS_WANTED, AWAY, DIFFERENT, NOTHING, PAUSED, Sign
+from ..marks import AS_WANTED, AWAY, DESTROYING, DIFFERENT, NOTHING, PAUSED, STORM, Sign
 from .scene import Scene
 
 APART, AGAIN = 0.5, 2.0
@@ -28,7 +29,8 @@ Why = Callable[[], Coroutine[Any, Any, list[Reason]]]
 class Doubt:
     """The reasons known last, and whether they may be old."""
 
-    def __init__(self, line: Line, why: Why) -> None:
+    def __init__(self, group: str, line: Line, why: Why) -> None:
+        self._group = group
         self._line, self._why = line, why
         self._asked: Future[list[Reason]] | None = None
         self._asked_at = float("-inf")
@@ -66,8 +68,12 @@ class Doubt:
         if self._error is not None:
             away = isinstance(self._error, PluginUnavailable | OutcomeUnknown)
             return AWAY if away else DIFFERENT if scene.size else NOTHING
+        if being_destroyed(self.reasons):
+            return DESTROYING
         if any(reason.code == "paused" for reason in self.reasons):
             return PAUSED
+        if any(map(_is_storm, self.reasons)):
+            return STORM
         if self.reasons or scene.quality < 1 or scene.surplus:
             return DIFFERENT
         return AS_WANTED
@@ -76,10 +82,12 @@ class Doubt:
         """Say why the group is not as wanted, or nothing."""
         if self._error is not None:
             return f"{self._error}."
-        said = "; ".join(sentences(self.reasons[:NAMED]))
+        first = sorted(self.reasons, key=lambda reason: not (_is_storm(reason) or being_destroyed([reason])))
+        said = "; ".join(sentences(first[:NAMED]))
         left = len(self.reasons) - NAMED
         more = f"; and {left} more {'reason' if left == 1 else 'reasons'}" if left > 0 else ""
-        return f"{said}{more}." if said else ""
+        way_out = f" To let it go at once: lab.free({self._group!r}, force=True)" if being_destroyed(self.reasons) else ""
+        return f"{said}{more}.{way_out}" if said else ""
 
     def _take(self, answer: Future[list[Reason]]) -> None:
         self._error = None
@@ -87,3 +95,8 @@ class Doubt:
             self.reasons = answer.result()
         except IkdemoError as error:
             self._error, self.reasons = error, []
+
+
+def _is_storm(reason: Reason) -> bool:
+    """Say whether instances are ended from outside again and again, so that they are replaced ever more slowly."""
+    return reason.code == "backing-off" and "ended from outside" in reason.text

@@ -30,7 +30,7 @@ class LiveView:
 
     def __init__(self, group: str, line: Line, why: Why, also: Callable[[Scene, str], None] | None = None) -> None:
         self.group, self._line, self._also = group, line, also
-        self.doubt = Doubt(line, why)
+        self.doubt = Doubt(group, line, why)
         self._story, self._mark = Story(group), 0
         self._still, self._words = "", ""
         self._ended, self._woken = "", False

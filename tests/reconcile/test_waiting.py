@@ -1,0 +1,51 @@
+"""A wait ends when nothing that it waits for can come any more, and says by what it was overtaken."""
+
+from __future__ import annotations
+
+import pytest
+
+from ikdemo.lab.check import remedy
+from ikdemo.reconcile.waiting import DESTROYING, Waiting, being_destroyed
+from ikdemo.spi.errors import NotConverged, PluginFailure, RemoteFailure, UnknownGroup
+from ikdemo.spi.plans import Reason
+
+MISSING = Reason("missing", "no instance in this slot", slot="3")
+PAUSED = Reason("paused", "the group is paused")
+
+
+def test_a_pause_that_came_meanwhile_ends_it_and_one_that_was_there_before_does_not() -> None:
+    before = Waiting("web")
+    before.found([PAUSED, MISSING])
+    before.found([PAUSED, MISSING])
+    meanwhile = Waiting("web")
+    meanwhile.found([MISSING])
+    meanwhile.found([PAUSED])  # and nothing is missing any more: it is as wanted
+    with pytest.raises(NotConverged, match="web was paused while it was waited for"):
+        meanwhile.found([PAUSED, MISSING])
+
+
+def test_a_group_that_is_being_destroyed_is_not_waited_for() -> None:
+    assert not being_destroyed([Reason("surplus", "instance i-7: not wanted", instance="i-7"), MISSING])
+    with pytest.raises(NotConverged, match="web is being destroyed"):
+        Waiting("web").found([MISSING, DESTROYING])
+    assert remedy("web", [DESTROYING]).endswith("lab.free('web', force=True)")
+
+
+@pytest.mark.parametrize("error", [UnknownGroup("web"), RemoteFailure("Group 'web' is not being watched")])
+@pytest.mark.parametrize(
+    ("kinds", "said"),
+    [
+        ((), "was freed or destroyed"),
+        (("planned", "freed"), "was freed"),
+        (("destroying",), "was destroyed"),
+        (("destroying", "gone"), "was destroyed"),
+    ],
+)
+def test_a_group_that_went_meanwhile_is_said_to_have_gone(error: PluginFailure, kinds: tuple[str, ...], said: str) -> None:
+    waiting = Waiting("web")
+    assert waiting.refused(error) is error  # it never was there: that is what to say
+    waiting.found([MISSING])
+    waiting.told(kinds)
+    assert str(waiting.refused(error)) == f"web {said} while it was waited for: nothing keeps it any more"
+    other = RemoteFailure("the disk is full")
+    assert waiting.refused(other) is other
