@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -61,24 +62,22 @@ class Group:
         self._here = _Here(plugins)
         self._groups = Groups(self._here, state_dir=None, poll_interval=poll_interval)
         self._ring = Ring("group")
+        self._running = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        await self._groups.start(self._ring.append)
-        try:
+        async with AsyncExitStack() as running:  # what was begun, and nothing else, is ended if the rest cannot begin
             for name, plugin in self._plugins.items():
                 if isinstance(plugin, Lifecycle):
                     await plugin.start(self._here.rings[name].append)
+                    running.push_async_callback(plugin.stop)
+            await self._groups.start(self._ring.append)
+            running.push_async_callback(self._groups.stop)
             await self._groups.commit_group(self._spec)
-        except BaseException:
-            await self.__aexit__(None, None, None)
-            raise
+            self._running = running.pop_all()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await self._groups.stop()
-        for plugin in self._plugins.values():
-            if isinstance(plugin, Lifecycle):
-                await plugin.stop()
+        await self._running.aclose()
 
     async def commit(self, spec: dict[str, Any] | str) -> str:
         """Commit another spec of the same group; return the Details sentence."""

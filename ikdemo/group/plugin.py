@@ -1,17 +1,16 @@
 """The group plugin: InfraKit's five methods and the Reconcile extension, over one supervisor per group.
 
-Here a spec becomes a durable record and a running supervisor; how a group is healed is not decided here. Served by
-``assembly``; handed a lookup, it does not know where its plugins live.
+Here a command becomes a change of a group's record; how a record is changed is in ``registry``, what is acceptable in ``commit``,
+and how a group is healed is not decided here. Served by ``assembly``; handed a lookup, it does not know where its plugins live.
 """
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from ..reconcile.explain import explain
 from ..spi.contracts import Interface, Lookup
 from ..spi.decode import encode
 from ..spi.documents import SHA_TAG, Allocation, GroupDescription, GroupProperties, GroupSpec
@@ -20,13 +19,16 @@ from ..spi.events import Emit, Event
 from ..spi.plans import Freed, Reason, Step
 from .clock import Clock
 from .commit import ask_plugins, check_size, read
-from .listen import Listeners
+from .details import Look, StaleLook, details_of, look
 from .observe import observe
+from .registry import Registry, present, watched
 from .store import Record, Store
 from .supervisor import Supervisor
 
 DESTROY_WAIT = 60.0
 """Seconds for which DestroyGroup waits for the last instance to go; afterwards the work goes on without the caller."""
+LOOKS = 5
+"""Looks that a commit takes at most, should the group begin or end, or change its plugin, each time."""
 
 
 class Groups:
@@ -38,62 +40,84 @@ class Groups:
     def __init__(
         self, lookup: Lookup, *, state_dir: Path | None, poll_interval: float = 10.0, clock: Clock | None = None
     ) -> None:
-        self._lookup, self._poll, self._clock = lookup, poll_interval, clock or Clock()
-        self._store = Store(state_dir, self._clock.boot)
-        self._saving = asyncio.Lock()
-        self._supervisors: dict[str, Supervisor] = {}
-        self._listeners = Listeners(lookup)
+        clock = clock or Clock()
+        self._lookup = lookup
+        self._store = Store(state_dir, clock.boot)
+        self._registry = Registry(self._store, lookup, poll_interval, clock)
+        self._supervisors = self._registry.supervisors
         self._emit: Emit = lambda event: None
 
     async def start(self, emit: Emit) -> None:
         """Resume every stored group. Raises InUse or CorruptState; nothing runs then."""
         self._emit = emit
-        for record in await asyncio.to_thread(self._store.open):
-            self._supervise(record, resumed=True)
+        await self._registry.open(emit)
 
     async def stop(self) -> None:
         """End the loops, not the groups: what was begun is finished, the records stay."""
-        await self._listeners.close()
-        await asyncio.gather(*(supervisor.stop() for supervisor in self._supervisors.values()))
-        self._store.close()
+        await self._registry.close()
 
     async def commit_group(self, spec: GroupSpec, pretend: bool = False) -> str:
         """Validate, store and act on a spec; return InfraKit's Details. See GroupPlugin."""
         properties = read(spec)
         await ask_plugins(properties, self._lookup)
-        return await self._commit(spec.id, properties, pretend)
+        return await self._commit(spec.id, lambda before: properties, pretend)
 
     async def scale_group(self, group: str, size: int) -> str:
         """Commit another size of a Size group, 0 included; return the Details."""
-        before = self._known(group).record.properties
-        if before.allocation.logical_ids:
-            raise SpecError(f"Group '{group}' has LogicalIDs; only a group with a Size can be scaled")
         if size < 0:
             raise SpecError("$.Size: expected a whole number >= 0", path="$.Size", expected="a whole number >= 0")
         check_size(Allocation(size))
-        return await self._commit(group, msgspec.structs.replace(before, allocation=Allocation(size)), pretend=False)
+
+        def scaled(before: Record | None) -> GroupProperties:
+            properties = watched(before, group).properties
+            if properties.allocation.logical_ids:
+                raise SpecError(f"Group '{group}' has LogicalIDs; only a group with a Size can be scaled")
+            return msgspec.structs.replace(properties, allocation=Allocation(size))
+
+        return await self._commit(group, scaled, pretend=False)
 
     async def free_group(self, group: str) -> None:
         """Forget the group (durable), then let its loop end; the instances stay."""
-        supervisor = self._watched(group)
-        await self._forget(group)
-        await supervisor.stop()
-        self._emit(Event("freed", group=group))
+        await self._registry.free(group, lambda before: msgspec.structs.replace(watched(before, group), freed=True))
 
     async def force_free(self, group: str, force: bool = False) -> Freed:
-        """Forget the group as ``free_group`` does, and say what is left."""
-        await self.free_group(group)
-        return Freed()
+        """Forget the group as ``free_group`` does, with ``force`` even while it is being destroyed, and say what is left."""
+        marked: list[Record] = []
+
+        def mark(before: Record | None) -> Record:
+            marked.append(msgspec.structs.replace((present if force else watched)(before, group), freed=True))
+            return marked[-1]
+
+        await self._registry.free(group, mark)
+        view = await observe(group, marked[-1].properties, self._lookup, ask_health=False)
+        if view.observed.error:
+            return Freed(None, f"Group '{group}' is let go; what it leaves cannot be told: {view.observed.error}")
+        left = tuple(sorted(seen.id for seen in view.observed.instances))
+        what = f"these {len(left)} instances go on, and nobody heals them" if left else "it leaves no instance"
+        return Freed(left, f"Group '{group}' is let go; {what}")
 
     async def destroy_group(self, group: str) -> None:
         """Mark for destruction (durable), then wait until nothing is left, for at most a minute or until a pass fails.
 
-        Raises PluginUnavailable when the instances cannot be destroyed now; the mark stays and the work goes on.
+        Raises PluginUnavailable when the instances cannot be destroyed now; the mark stays and the work goes on. Raises
+        PluginFailure when the group is let go meanwhile.
         """
-        supervisor = self._known(group)
-        if not supervisor.record.destroying:
-            await self._save(msgspec.structs.replace(supervisor.record, destroying=True, paused=False))
-            self._emit(Event("destroying", group=group))
+
+        marked: list[Supervisor] = []
+
+        def mark(before: Record | None) -> Record:
+            record = present(before, group)
+            if record.destroying:
+                return record
+            return msgspec.structs.replace(record, destroying=True, paused=False)
+
+        def tell(supervisor: Supervisor, changed: bool) -> None:
+            marked.append(supervisor)
+            if changed:
+                self._emit(Event("destroying", group=group))
+
+        await self._registry.change(group, mark, tell, by="a destroy")
+        supervisor = marked[0]
         if not await supervisor.gone(DESTROY_WAIT):
             _, todo = await supervisor.look(ask_health=False)
             if not todo.converged:
@@ -110,8 +134,8 @@ class Groups:
         return GroupDescription(described, todo.converged and supervisor.at_rest)
 
     async def inspect_groups(self) -> list[GroupSpec]:
-        """Return the committed specs in the order of their IDs."""
-        records = (s.record for _, s in sorted(self._supervisors.items()) if not s.record.destroying)
+        """Return the committed specs in the order of their IDs, those of groups that are being destroyed included."""
+        records = (s.record for _, s in sorted(self._supervisors.items()) if not s.record.freed)
         return [GroupSpec(record.id, msgspec.Raw(encode(record.properties))) for record in records]
 
     async def plan_group(self, group: str) -> Step:
@@ -125,85 +149,79 @@ class Groups:
 
     async def pause_group(self, group: str) -> None:
         """Keep the loop from acting (durable)."""
-        await self._save(msgspec.structs.replace(self._watched(group).record, paused=True))
-        self._emit(Event("paused", group=group))
+
+        def paused(before: Record | None) -> Record:
+            return msgspec.structs.replace(watched(before, group), paused=True)
+
+        await self._registry.change(group, paused, lambda *_: self._emit(Event("paused", group=group)), by="a pause")
 
     async def resume_group(self, group: str) -> None:
         """Let the loop act again, and try at once what it waits with or has stopped trying (durable)."""
-        await self._save(msgspec.structs.replace(self._watched(group).record, paused=False, troubled={}))
-        self._emit(Event("resumed", group=group))
+
+        def resumed(before: Record | None) -> Record:
+            return msgspec.structs.replace(watched(before, group), paused=False, troubled={})
+
+        await self._registry.change(group, resumed, lambda *_: self._emit(Event("resumed", group=group)), by="a resume")
 
     async def step_group(self, group: str) -> Step:
         """Make one acting pass and return it."""
-        return await self._watched(group).step()
+        supervisor = self._known(group)
+        watched(supervisor.record, group)
+        return await supervisor.step()
 
-    async def _commit(self, group: str, properties: GroupProperties, pretend: bool) -> str:
-        known = self._supervisors.get(group)
-        if known is None:
-            details = explain(None, (), properties)
-        else:
-            before = self._watched(group).record.properties
-            view = await observe(group, before, self._lookup, ask_health=False)
-            if view.observed.error:
-                raise PluginFailure(view.observed.error)
-            details = explain(before, (seen.sha for seen in view.observed.instances), properties)
-        if not pretend:
-            record = Record(group, properties, rolls=known is not None)
-            if known is not None:
-                same = properties == known.record.properties
-                troubled = known.record.troubled if same else {}
-                record = msgspec.structs.replace(record, paused=known.record.paused, troubled=troubled)
-            await self._save(record)
-            aim = self._supervisors[group].aim
-            self._emit(Event("committed", group=group, size=len(aim.slots), text=details, tags={SHA_TAG: aim.sha}))
-        return details
+    async def _commit(self, group: str, wanted: Callable[[Record | None], GroupProperties], pretend: bool) -> str:
+        """Commit what ``wanted`` makes of the present record. The look that Details need is taken before, without a lock."""
+        for _ in range(LOOKS):
+            await self._registry.settled(group)
+            seen = await self._look(group)
+            try:
+                if pretend:
+                    return self._replaced(group, seen, wanted)[1]
+                return await self._replace(group, seen, wanted)
+            except StaleLook:
+                continue
+        raise PluginFailure(f"Group '{group}' is being changed by others at the same time; try again")
 
-    async def _save(self, record: Record) -> None:
-        """Make a record durable, then what is wanted; in this order, and one record at a time."""
-        async with self._saving:
-            held = self._supervisors.get(record.id)
-            if held is not None and held.record.destroying:
-                raise PluginFailure(f"Group '{record.id}' is being destroyed")
-            await asyncio.to_thread(self._store.save, record)
-            if held is None:
-                self._supervise(record, resumed=False)
-            else:
-                held.want(record)
-                self._listeners.follow(held)
+    async def _look(self, group: str) -> Look | None:
+        supervisor = self._supervisors.get(group)
+        if supervisor is None or supervisor.record.freed:
+            return None
+        return await look(watched(supervisor.record, group), self._lookup)
 
-    async def _keep(self, record: Record) -> None:
-        """Make what a loop remembers durable, unless something else is wanted meanwhile."""
-        async with self._saving:
-            held = self._supervisors.get(record.id)
-            if held is not None and held.record is record:
-                await asyncio.to_thread(self._store.save, record)
+    async def _replace(self, group: str, seen: Look | None, wanted: Callable[[Record | None], GroupProperties]) -> str:
+        said = ""
 
-    def _supervise(self, record: Record, *, resumed: bool) -> None:
-        supervisor = Supervisor(record, self._lookup, self._emit, self._poll, self._keep, resumed=resumed, clock=self._clock)
-        self._supervisors[record.id] = supervisor
-        self._listeners.follow(supervisor)
-        supervisor.start(lambda: self._end(record.id))
+        def replaced(before: Record | None) -> Record:
+            nonlocal said
+            after, said = self._replaced(group, seen, wanted)
+            return after
 
-    async def _end(self, group: str) -> None:
-        """The last instance of a group marked for destruction is gone: now its record may go."""
-        await self._forget(group)
-        self._emit(Event("gone", group=group))
+        def tell(supervisor: Supervisor, changed: bool) -> None:
+            aim = supervisor.aim
+            self._emit(Event("committed", group=group, size=len(aim.slots), text=said, tags={SHA_TAG: aim.sha}))
 
-    async def _forget(self, group: str) -> None:
-        async with self._saving:
-            await asyncio.to_thread(self._store.remove, group)
-            supervisor = self._supervisors.pop(group, None)
-            if supervisor is not None:
-                self._listeners.leave(supervisor)
+        await self._registry.change(group, replaced, tell, by="a commit")
+        return said
+
+    def _replaced(self, group: str, seen: Look | None, wanted: Callable[[Record | None], GroupProperties]) -> tuple[Record, str]:
+        """Return the record after a commit, and its Details; raises StaleLook when a look is to be taken anew."""
+        supervisor = self._supervisors.get(group)
+        if supervisor is None:
+            properties = wanted(None)
+            return Record(group, properties), details_of(None, seen, properties, at_rest=False)
+        before = supervisor.record
+        if before.freed:
+            raise StaleLook
+        watched(before, group)
+        properties = wanted(before)
+        said = details_of(before, seen, properties, at_rest=supervisor.at_rest)
+        troubled = before.troubled if properties == before.properties else {}
+        good = before.properties if supervisor.at_rest else before.good
+        after = msgspec.structs.replace(before, properties=properties, rolls=True, troubled=troubled, good=good)
+        return after, said
 
     def _known(self, group: str) -> Supervisor:
         supervisor = self._supervisors.get(group)
-        if supervisor is None:
+        if supervisor is None or supervisor.record.freed:
             raise UnknownGroup(group)
-        return supervisor
-
-    def _watched(self, group: str) -> Supervisor:
-        supervisor = self._known(group)
-        if supervisor.record.destroying:
-            raise PluginFailure(f"Group '{group}' is being destroyed")
         return supervisor

@@ -1,6 +1,6 @@
 """What a group plugin must not forget: one file per group with its spec and its marks, durable before anybody is told.
 
-Files are written atomically and read once, at the start. One process owns the directory. Only ``Groups`` uses this.
+Files are written atomically and read once, at the start. One process owns the directory. Only ``Registry`` uses this.
 """
 
 from __future__ import annotations
@@ -25,15 +25,18 @@ FORMAT = 1
 class Record(Struct, frozen=True):
     """A committed group. ``rolls``: outdated instances are replaced (not after a first commit, which adopts).
 
-    ``destroying`` and ``paused`` are marks that outlive the process, and so do ``troubled`` slots with their back-off.
-    ``boot``: the boot of the machine in whose seconds they wait; written by ``Store``.
+    ``destroying``, ``freed`` and ``paused`` are marks that outlive the process, and so do ``troubled`` slots with their back-off.
+    ``boot``: the boot of the machine in whose seconds they wait; written by ``Store``. ``good`` is what was committed when the
+    group was converged last, before ``properties``; None when it never was.
     """
 
     id: str
     properties: GroupProperties
     rolls: bool = False
     destroying: bool = False
+    freed: bool = False
     paused: bool = False
+    good: GroupProperties | None = None
     troubled: Mapping[str, Trouble] = {}
     boot: str = ""
     format: Annotated[int, Meta(ge=1)] = FORMAT
@@ -55,8 +58,12 @@ class Store:
             return []
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lease = disk.Lease(self._directory)
-        disk.clear_leftovers(self._directory)
-        return [self._read(path) for path in sorted(self._directory.glob("*.json"))]
+        try:
+            disk.clear_leftovers(self._directory)
+            return [self._read(path) for path in sorted(self._directory.glob("*.json"))]
+        except BaseException:  # what is not opened is not kept from whoever mends it
+            self.close()
+            raise
 
     def save(self, record: Record) -> None:
         """Write a record; on return it survives a power cut, and a kill half-way leaves the one before.

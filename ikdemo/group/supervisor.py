@@ -1,8 +1,10 @@
 """The one loop of a group: observe, plan, act, settle, emit; then sleep until an event, a wake-up time or the poll.
 
-One task per group makes every pass, so a group's actions never overlap. What is wanted may change at any time
-(``want``): a pass under way finishes what it began and begins nothing more. Whether a pass looks or goes by what it was told
-is decided in ``sight``; but nothing is destroyed without a look. Made by ``Groups``, one per group.
+One task per group makes every pass, so a group's actions never overlap; if it ends unexpectedly it is begun again. What is
+wanted may change at any time (``want``): a pass under way finishes what it began and begins nothing more. Whoever waits for a
+pass (``step``) or for the end (``gone``) gets an answer, also when something else comes first. Whether a pass looks or goes by
+what it was told is decided in ``sight``; but nothing is destroyed without a look. Made by ``Registry``, which alone changes
+``record``.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from ..reconcile.settle import bury, settle
 from ..reconcile.world import Death, Desired, Memory, desired
 from ..spi.config_sha import sha_of
 from ..spi.contracts import Lookup
-from ..spi.errors import IkdemoError
+from ..spi.errors import IkdemoError, PluginFailure
 from ..spi.events import Emit, Event
 from ..spi.plans import Outcome, Plan, Reason, Step
 from .act import Actor
@@ -34,6 +36,8 @@ log = logging.getLogger(__name__)
 
 STOP_WAIT = 8.0
 """Seconds that a pass under way may take to end."""
+AGAIN_AFTER = 1.0
+"""Seconds after which a loop that ended unexpectedly is begun again."""
 PAUSED = Reason("paused", "the group is paused: nothing is done until it is resumed or stepped", awaits="resume or step")
 
 
@@ -46,7 +50,7 @@ class Supervisor:
         lookup: Lookup,
         emit: Emit,
         poll_interval: float,
-        keep: Callable[[Record], Awaitable[None]],
+        keep: Callable[[Supervisor, Callable[[Record], Record]], Awaitable[None]],
         *,
         resumed: bool,
         clock: Clock,
@@ -60,7 +64,8 @@ class Supervisor:
         self._wake = asyncio.Event()
         self._doubt = asyncio.Event()
         self._steps: list[asyncio.Future[Step]] = []
-        self._stopping = False
+        self._ended_by = ""
+        self._overtaken_by = ""
         self._task: asyncio.Task[None] | None = None
         self._set(record)
 
@@ -78,20 +83,27 @@ class Supervisor:
         """Begin; ``when_gone`` is awaited once, at the end, if the group was to be destroyed and nothing of it is left."""
         self._task = asyncio.create_task(self._run(when_gone), name=f"supervisor of {self.record.id}")
 
-    async def stop(self) -> None:
-        """Finish what was begun, begin nothing more, and end; what hangs is left to itself after ``STOP_WAIT``."""
-        self._stopping = True
+    async def end(self, by: str) -> None:
+        """Finish what was begun, begin nothing more, and return when the loop is over; ``by`` tells those who wait why.
+
+        A call to a plugin that is not answered within ``STOP_WAIT`` is given up.
+        """
+        self._ended_by = self._ended_by or by
         self._wake.set()
-        if self._task is not None:
+        if self._task is not None and not self._task.done():
             await asyncio.wait([self._task], timeout=STOP_WAIT)
             self._task.cancel()
-        for waiting in self._steps:
-            waiting.cancel()
+            await asyncio.wait([self._task])
+        self._refuse(self._steps)
 
-    def want(self, record: Record) -> None:
-        """Take another record as what is wanted, from now on; its trouble is what is remembered (none with another spec)."""
+    def want(self, record: Record, *, by: str) -> None:
+        """Take another record as what is wanted, from now on; its trouble is what is remembered (none with another spec).
+
+        ``by`` names the command, for a step that it cuts short.
+        """
         self._memory = msgspec.structs.replace(self._memory, troubled=record.troubled)
         self._set(record)
+        self._overtaken_by = by
         self._sight.doubt()
         self._facts.start_over()
         self._wake.set()
@@ -116,39 +128,64 @@ class Supervisor:
     async def look(self, *, ask_health: bool = True) -> tuple[View, Plan]:
         """Observe and plan without acting and without remembering: what would be done now."""
         view = await observe(self.record.id, self.record.properties, self._lookup, ask_health=ask_health)
-        todo = self._clock.stamped(self._plan(view))
+        try:
+            todo = self._clock.stamped(self._plan(view))
+        except Exception as error:  # a bug in the planner must not leave people without an answer
+            log.exception("Planning for group %s failed", self.record.id)
+            todo = _failed(error)
         if self.record.paused:
             todo = msgspec.structs.replace(todo, reasons=(PAUSED, *todo.reasons))
         return view, todo
 
     async def step(self) -> Step:
-        """Have the loop make one acting pass, paused or not, and return what it did."""
+        """Have the loop make one acting pass, paused or not, and return what it did.
+
+        Raises PluginFailure when the loop ends before the pass could be made.
+        """
         waiting: asyncio.Future[Step] = asyncio.get_running_loop().create_future()
         self._steps.append(waiting)
+        if self._ended_by:
+            self._refuse(self._steps)
         self._wake.set()
         return await waiting
 
     async def gone(self, timeout: float) -> bool:
-        """Wait until the loop has ended because nothing is left; false after ``timeout`` seconds or a pass in doubt."""
+        """Wait until the loop has ended because nothing is left; false after ``timeout`` seconds or a pass in doubt.
+
+        Raises PluginFailure when the loop ended for another reason, which it names.
+        """
         if self._task is None:
             return True
         self._doubt.clear()
         doubt = asyncio.create_task(self._doubt.wait())
         await asyncio.wait([self._task, doubt], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         doubt.cancel()
+        if self._task.done() and self._ended_by:
+            raise PluginFailure(f"Group '{self.record.id}' was being destroyed and was overtaken by {self._ended_by}")
         return self._task.done()
 
     async def _run(self, when_gone: Callable[[], Awaitable[None]]) -> None:
-        while not self._stopping:
+        """Keep the loop going until it ends as it should: what ends it otherwise is a bug, and healing must survive that."""
+        while True:
+            try:
+                return await self._loop(when_gone)
+            except Exception:
+                log.exception("The loop of group %s ended unexpectedly and is begun again", self.record.id)
+            self._sight.doubt()
+            await asyncio.sleep(AGAIN_AFTER)
+
+    async def _loop(self, when_gone: Callable[[], Awaitable[None]]) -> None:
+        while not self._ended_by:
             self._wake.clear()
             record, (waiting, self._steps) = self.record, (self._steps, [])
             try:
-                step = await self._pass(asked=bool(waiting))
-            except Exception as error:  # a bug in one pass must not end the healing of the group
-                log.exception("A pass over group %s failed", record.id)
-                self._sight.doubt()
-                first = error.exceptions[0] if isinstance(error, ExceptionGroup) else error  # of actions that ended each other
-                step = Step(plan=Plan(reasons=(Reason("blocked", f"internal error: {first}"),)))
+                step = await self._pass_safely(asked=bool(waiting))
+            except BaseException:
+                self._refuse(waiting)
+                raise
+            if step is None:  # something else is wanted meanwhile: look again with that in mind, for those who wait, too
+                self._steps = waiting + self._steps
+                continue
             for future in waiting:
                 if not future.done():
                     future.set_result(step)
@@ -159,6 +196,23 @@ class Supervisor:
                 continue
             wake_after, look_in = step.plan.wake_after, self._sight.look_in()
             await self._sleep(look_in if wake_after is None else min(look_in, wake_after))
+
+    def _refuse(self, waiting: list[asyncio.Future[Step]]) -> None:
+        """Answer those who wait for a pass that will not be made."""
+        for future in waiting:
+            if not future.done():
+                by = self._ended_by or "a failure of the loop"
+                future.set_exception(PluginFailure(f"The step of group '{self.record.id}' was overtaken by {by}"))
+        waiting.clear()
+
+    async def _pass_safely(self, *, asked: bool) -> Step | None:
+        """Make a pass; a bug in it is told as its result and must not end the healing of the group."""
+        try:
+            return await self._pass(asked=asked)
+        except Exception as error:
+            log.exception("A pass over group %s failed", self.record.id)
+            self._sight.doubt()
+            return Step(plan=_failed(error))
 
     async def _end(self, when_gone: Callable[[], Awaitable[None]]) -> bool:
         """Nothing is left: say so; false when that could not be made durable, to be tried again."""
@@ -171,27 +225,28 @@ class Supervisor:
 
     async def _remember(self) -> None:
         """Make the slots' trouble durable; where that cannot be, a restart would only try again sooner."""
-        self.record = msgspec.structs.replace(self.record, troubled=self._memory.troubled)
+        troubled = self._memory.troubled
         try:
-            await self._keep(self.record)
+            await self._keep(self, lambda record: msgspec.structs.replace(record, troubled=troubled))
         except IkdemoError as error:
             log.warning("The waits of group %s cannot be stored: %s", self.record.id, error)
 
-    async def _pass(self, *, asked: bool) -> Step:
-        """Make one pass, with a look if somebody ``asked`` for it; nothing is changed anywhere else."""
+    async def _pass(self, *, asked: bool) -> Step | None:
+        """Make one pass, with a look if somebody ``asked`` for it; None when something else was wanted before it could act."""
         aim, paused = self.aim, self.record.paused
         view, todo = await self._decide(look=asked or aim.destroying)
-        if aim is not self.aim:
-            return Step()  # something else is wanted meanwhile: look again with that in mind
+        if aim is not self.aim or self._ended_by:
+            return None
         self._facts.planned(todo, len(aim.slots), aim.destroying)
         outcomes = await self._act(todo, view) if (asked or not paused) and todo.actions else ()
-        settled = outcomes if aim is self.aim else [outcome for outcome in outcomes if not outcome.error]
+        overtaken = self._overtaken_by if aim is not self.aim else ""
+        settled = [outcome for outcome in outcomes if not outcome.error] if overtaken else outcomes
         self._memory = settle(self._judging(view), view.observed, self._memory, todo, settled, self._clock.now())
-        if self._memory.troubled != self.record.troubled:
+        if self._memory.troubled != self.record.troubled and not overtaken:
             await self._remember()
         if view.observed.error:
             self._doubt.set()
-        return Step(view.observed.instances, self._clock.stamped(todo) if asked else todo, outcomes)
+        return Step(view.observed.instances, self._clock.stamped(todo) if asked else todo, outcomes, overtaken)
 
     async def _decide(self, *, look: bool) -> tuple[View, Plan]:
         """Observe, take in what was told of instances, and plan; look if a plan by hearsay would destroy something."""
@@ -213,7 +268,7 @@ class Supervisor:
         self._facts.acting(todo.actions, len(aim.slots))
         self._sight.begin_acting(todo.actions)
         actor = Actor(aim, self.record.properties, view.described, self._facts.acted)
-        outcomes = await actor.act(todo.actions, self._lookup, lambda: aim is self.aim and not self._stopping)
+        outcomes = await actor.act(todo.actions, self._lookup, lambda: aim is self.aim and not self._ended_by)
         self._sight.end_acting(outcomes, aim.sha)
         return outcomes
 
@@ -229,3 +284,9 @@ class Supervisor:
                 await self._wake.wait()
         except TimeoutError:
             pass
+
+
+def _failed(error: Exception) -> Plan:
+    """Say that a pass failed by a bug, as a plan that does nothing."""
+    first = error.exceptions[0] if isinstance(error, ExceptionGroup) else error  # of actions that ended each other
+    return Plan(reasons=(Reason("blocked", f"internal error: {first}", awaits="the next pass"),))

@@ -22,11 +22,13 @@ def explain(before: GroupProperties | None, observed: Iterable[str | None], afte
     if before is None:
         return f"Managing {count(after.allocation)} instances"
     check_change(before.allocation, after.allocation)
-    if after.allocation.logical_ids:
-        return f"Performing a rolling update on {count(after.allocation)} instances"
     sha = sha_of(after)
     shas = list(observed)
     current = sum(1 for one in shas if one == sha)
+    if after.allocation.logical_ids:
+        if sha_of(before) == sha and current == len(shas):
+            return "Noop"  # v0.1.0 announces an update of pets whether there is one or not
+        return f"Performing a rolling update on {count(after.allocation)} instances"
     return _scale(before.allocation.size, after.allocation.size, current, len(shas) - current, sha_of(before) == sha)
 
 

@@ -99,8 +99,12 @@ class Freed(Document, frozen=True):
 
 
 class Step(Document, frozen=True):
-    """One pass of the loop, written down: what was observed, what was planned, what came of it."""
+    """One pass of the loop, written down: what was observed, what was planned, what came of it.
+
+    ``overtaken``: the command that came while the pass acted, so that it began nothing more; empty when there was none.
+    """
 
     observed: tuple[Seen, ...] = ()
     plan: Plan = Plan()
     outcomes: tuple[Outcome, ...] = ()
+    overtaken: str = ""

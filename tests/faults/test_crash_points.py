@@ -19,6 +19,7 @@ import pytest
 
 from ikdemo.flavor.vanilla import Vanilla
 from ikdemo.group.plugin import Groups
+from ikdemo.group.registry import Registry
 from ikdemo.group.store import Record, Store
 from ikdemo.instance.file import FileInstances
 from ikdemo.spi.contracts import FlavorPlugin, Found, InstancePlugin
@@ -60,16 +61,16 @@ class FusedFiles(FileInstances):
         await self.fuse.around(lambda: FileInstances.destroy(self, instance))
 
 
-class FusedGroups(Groups):
-    """The group plugin whose store is behind the fuse."""
+class FusedRegistry(Registry):
+    """The registry of a group plugin whose store is behind the fuse."""
 
     fuse: Fuse
 
     async def _save(self, record: Record) -> None:
-        await self.fuse.around(lambda: Groups._save(self, record))
+        await self.fuse.around(lambda: Registry._save(self, record))
 
-    async def _forget(self, group: str) -> None:
-        await self.fuse.around(lambda: Groups._forget(self, group))
+    async def _remove(self, group: str) -> None:
+        await self.fuse.around(lambda: Registry._remove(self, group))
 
 
 class Process:
@@ -79,8 +80,10 @@ class Process:
         self.files = FusedFiles(root / "instances")
         self.files.fuse = fuse
         self.vanilla = Vanilla()
-        self.groups = FusedGroups(self, state_dir=root / "state", poll_interval=60.0)
-        self.groups.fuse = fuse
+        self.fuse = fuse
+        self.groups = Groups(self, state_dir=root / "state", poll_interval=60.0)
+        self.groups._registry.__class__ = FusedRegistry
+        self.groups._registry.fuse = fuse  # type: ignore[attr-defined]
         self.events_of: dict[str, list[Any]] = {}
 
     async def instance(self, name: str) -> Found[InstancePlugin]:
@@ -169,7 +172,7 @@ async def story(root: Path, at: int, before: bool) -> bool:
         if not fuse.blown.is_set() and not await cut_off(step(process, number), fuse):
             assert world(root) == expected
             continue
-        if process.groups.fuse is fuse:  # this is where it died: a new process takes over
+        if process.fuse is fuse:  # this is where it died: a new process takes over
             assert len(world(root)) <= 3
             await process.die()
             process = Process(root, Fuse(10**9, before=False))
