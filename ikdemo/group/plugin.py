@@ -115,6 +115,8 @@ class Groups:
             marked.append(supervisor)
             if changed:
                 self._emit(Event("destroying", group=group))
+            else:
+                supervisor.try_again()
 
         await self._registry.change(group, mark, tell, by="a destroy")
         supervisor = marked[0]
@@ -134,8 +136,8 @@ class Groups:
         return GroupDescription(described, todo.converged and supervisor.at_rest)
 
     async def inspect_groups(self) -> list[GroupSpec]:
-        """Return the committed specs in the order of their IDs, those of groups that are being destroyed included."""
-        records = (s.record for _, s in sorted(self._supervisors.items()) if not s.record.freed)
+        """Return the committed specs in the order of their IDs."""
+        records = (s.record for _, s in sorted(self._supervisors.items()) if not (s.record.freed or s.record.destroying))
         return [GroupSpec(record.id, msgspec.Raw(encode(record.properties))) for record in records]
 
     async def plan_group(self, group: str) -> Step:

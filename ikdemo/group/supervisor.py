@@ -104,6 +104,7 @@ class Supervisor:
         self._memory = msgspec.structs.replace(self._memory, troubled=record.troubled)
         self._set(record)
         self._overtaken_by = by
+        self._doubt.clear()
         self._sight.doubt()
         self._facts.start_over()
         self._wake.set()
@@ -149,14 +150,19 @@ class Supervisor:
         self._wake.set()
         return await waiting
 
-    async def gone(self, timeout: float) -> bool:
-        """Wait until the loop has ended because nothing is left; false after ``timeout`` seconds or a pass in doubt.
+    def try_again(self) -> None:
+        """Make a pass soon, and let ``gone`` hear of doubt only from now on."""
+        self._doubt.clear()
+        self.wake()
 
+    async def gone(self, timeout: float) -> bool:
+        """Wait until the loop has ended because nothing is left.
+
+        False after ``timeout`` seconds, or when a pass was in doubt since the group was marked for destruction.
         Raises PluginFailure when the loop ended for another reason, which it names.
         """
         if self._task is None:
             return True
-        self._doubt.clear()
         doubt = asyncio.create_task(self._doubt.wait())
         await asyncio.wait([self._task, doubt], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         doubt.cancel()

@@ -40,7 +40,7 @@ def test_the_hash_of_the_collabnix_group() -> None:
 
 @pytest.mark.parametrize("line", EXPLAIN, ids=lambda line: line["case"])
 def test_details(line: dict[str, Any]) -> None:
-    """Two are bugs of v0.1.0 and not followed: logical IDs for a Size group destroy everything, pets announce what is not done."""
+    """Two bugs of v0.1.0 are not followed: logical IDs for a Size group destroy all, pets announce what is not done."""
     before, after = (
         decode(json.dumps(spec["Properties"]).encode(), GroupProperties) if spec else None
         for spec in (line["before"], line["after"])
