@@ -56,7 +56,7 @@ def _take(orders: socket.socket, leash: Leash, waiting: selectors.BaseSelector) 
     answer = socket.socket(fileno=answering)
     try:
         pid = _start(order, leash, output)
-    except (OSError, IkdemoError) as error:
+    except (OSError, IkdemoError, KeyError, TypeError, ValueError) as error:  # an order of no use ends no others' plugins
         _say(answer, {"Refused": str(error)})
         answer.close()
         return True

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import atexit
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -20,7 +20,7 @@ from .line import Line
 from .mute import Mute
 from .place import Place
 from .process import Begin, PluginProcess, Script
-from .programs import PROGRAMS, arguments
+from .programs import PROGRAMS, arguments, check_plugin_name
 from .table import Table
 from .timeline import Timeline
 
@@ -62,11 +62,13 @@ class Bench:
 
     def start(self, *kinds: str) -> Table:
         """Start plugins under their usual names and wait until they answer; without arguments the three that a group needs."""
-        started = [self._launch(kind, kind, {}) for kind in kinds or ("instance-file", "flavor-vanilla", "group")]
-        return self._answered(started)
+        kinds = kinds or ("instance-file", "flavor-vanilla", "group")
+        for kind in kinds:
+            arguments(kind, kind, {}, self._place)  # a slip in the last one comes before the first is started
+        return self._answered([self._launch(kind, kind, {}) for kind in kinds])
 
-    def start_plugin(self, kind: str, name: str | None = None, **flags: str) -> Table:
-        """Start one plugin, under another name or with flags such as ``poll_interval="2s"``, and wait until it answers."""
+    def start_plugin(self, kind: str, name: str | None = None, **flags: str | float | Path) -> Table:
+        """Start one plugin, under another name or with flags such as ``poll_interval=2`` (seconds), and wait until it answers."""
         return self._answered([self._launch(kind, name or kind, flags)])
 
     def start_script(self, script: str | Path, name: str) -> Table:
@@ -161,7 +163,7 @@ class Bench:
             self._processes[name].stop()
         self._line.close(ended)
 
-    def _launch(self, kind: str, name: str, flags: dict[str, str]) -> PluginProcess:
+    def _launch(self, kind: str, name: str, flags: Mapping[str, object]) -> PluginProcess:
         self._line.must_be_open()
         words = arguments(kind, name, flags, self._place)
         started = self._run(name, words, PROGRAMS[kind], self._launcher.start)
@@ -185,6 +187,7 @@ class Bench:
         self._programs[name] = program
 
     def _must_be_free(self, name: str) -> None:
+        check_plugin_name(name)
         if self._line.serves(name) or (name in self._processes and self._processes[name].running):
             raise InUse(f"{name!r} is already running in this lab")
 

@@ -145,3 +145,34 @@ def test_an_order_that_is_too_long_is_refused_in_words(lab: Lab, monkeypatch: py
         monkeypatch.setenv(f"LONG_{number}", "x" * 100_000)
     with pytest.raises(IkdemoError, match="infrakit-flavor-vanilla cannot be started: Message too long"):
         lab.start("flavor-vanilla")
+
+
+@pytest.mark.parametrize("seconds", [2, 0.25, "2s"])
+def test_a_number_for_a_duration_means_seconds(lab: Lab, seconds: float | str) -> None:
+    assert ["group", "infrakit-group-default", "running"] in list(lab.start_plugin("group", poll_interval=seconds))
+    said = lab._processes["group"].arguments
+    assert said[said.index("--poll-interval") + 1] == {2: "2s", 0.25: "0.25s"}.get(seconds, seconds)
+
+
+@pytest.mark.parametrize(
+    "slip",
+    [
+        lambda lab: lab.start_plugin("group", poll_interval=[2]),
+        lambda lab: lab.start_plugin("group", poll_interval=True),
+        lambda lab: lab.start_plugin("group", poll_interval=float("nan")),
+        lambda lab: lab.start_plugin("group", store=None),
+        lambda lab: lab.start_plugin("group", store="no\0ne"),
+        lambda lab: lab.start_plugin("group", 5),
+        lambda lab: lab.start_plugin("group", "../elsewhere"),
+        lambda lab: lab.start_plugin(["group"]),
+        lambda lab: lab.start("flavor-vanilla", 5),
+        lambda lab: lab.serve(object(), 5),
+    ],
+)
+def test_a_value_of_no_use_is_one_sentence_and_the_launcher_lives_on(lab: Lab, slip) -> None:
+    before = launcher(lab).pid
+    with pytest.raises(IkdemoError) as refused:
+        slip(lab)
+    assert "\n" not in str(refused.value)
+    lab.start("instance-file", "flavor-vanilla")
+    assert launcher(lab).pid == before
