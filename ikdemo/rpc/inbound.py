@@ -212,6 +212,10 @@ class InboundConnection(asyncio.Protocol):
         self._deaf = self._ended = True
         return self._task
 
+    def is_idle(self, seconds: float) -> bool:
+        """Say whether nothing is at work here, and nothing has come for so long."""
+        return not (self.busy or self._deaf or self._in_message) and self.deadline - http.IDLE + seconds <= self._loop.time()
+
     def leave(self) -> None:
         """End an idle connection."""
         self._deaf = True

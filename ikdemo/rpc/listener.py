@@ -22,10 +22,13 @@ log = logging.getLogger(__name__)
 
 
 class Listener:
-    """One listening socket, from construction to ``close``; each connection gets a protocol from ``make``."""
+    """One listening socket, from construction to ``close``; each connection gets a protocol from ``make``.
 
-    def __init__(self, bound: socket.socket, make: Callable[[], asyncio.Protocol]) -> None:
-        self._socket, self._make = bound, make
+    ``make_room`` is called when no further connection can be had: it ends those that nobody uses.
+    """
+
+    def __init__(self, bound: socket.socket, make: Callable[[], asyncio.Protocol], make_room: Callable[[], None]) -> None:
+        self._socket, self._make, self._make_room = bound, make, make_room
         self._loop = asyncio.get_running_loop()
         self._beginning: set[asyncio.Task[Any]] = set()
         self._resting: asyncio.TimerHandle | None = None
@@ -83,5 +86,6 @@ class Listener:
             reason = (error.strerror or str(error)).lower()
             log.warning("No further connection can be accepted now: %s; those that wait are served when there is room", reason)
         self._said = True
+        self._make_room()
         self._loop.remove_reader(self._socket.fileno())
         self._resting = self._loop.call_later(REST, self._listen)

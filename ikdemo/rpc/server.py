@@ -29,6 +29,8 @@ from .ring import Ring
 log = logging.getLogger(__name__)
 
 LOCK_WAIT = 5.0
+UNUSED = 0.2
+"""Seconds after which a connection on which nothing comes is ended when there is no room for others."""
 
 
 class Server:
@@ -56,7 +58,7 @@ class Server:
             listening = _bind(self.path)
             found = self.path.lstat()
             self._identity = found.st_dev, found.st_ino
-            self._listener = Listener(listening, self._accept)
+            self._listener = Listener(listening, self._accept, self._make_room)
         self._sweeper = loop.create_task(self._sweep(), name=f"deadlines of {self.path.name}")
 
     async def stop(self, grace: float = REQUESTS) -> None:
@@ -78,6 +80,11 @@ class Server:
 
     def _accept(self) -> InboundConnection:
         return InboundConnection(self._dispatcher.answer, self._connections)
+
+    def _make_room(self) -> None:
+        """End the connections that are kept for later use: others cannot be accepted for want of descriptors."""
+        for idle in [connection for connection in self._connections if connection.is_idle(UNUSED)]:
+            idle.leave()
 
     async def _drain(self, grace: float) -> None:
         """End what is idle, and let what is at work be answered, for ``grace`` seconds."""
