@@ -148,7 +148,7 @@ def write_atomic(directory: int | Path, name: str, data: bytes, *, mode: int = 0
             os.fsync(directory)
     except OSError as error:
         _unlink_quietly(directory, temporary)
-        raise refusal("open" if not temporary else "write", _path_of(directory) / name, error) from None
+        raise refusal("open" if not temporary else "write", path_of(directory) / name, error) from None
     return written
 
 
@@ -157,7 +157,7 @@ def check_writable(directory: int) -> None:
     try:
         temporary, fd = _create(directory, 0o600)
     except OSError as error:
-        raise refusal("write to", _path_of(directory), error) from None
+        raise refusal("write to", path_of(directory), error) from None
     os.close(fd)
     _unlink_quietly(directory, temporary)
 
@@ -187,7 +187,8 @@ def _unlink_quietly(directory: int, name: str) -> None:
         pass
 
 
-def _path_of(directory: int) -> Path:
+def path_of(directory: int) -> Path:
+    """Return where an open directory is."""
     return Path(f"/proc/self/fd/{directory}").readlink()
 
 
@@ -224,7 +225,7 @@ def clear_leftovers(directory: int | Path) -> None:
         for leftover in found:
             os.unlink(leftover, dir_fd=directory if isinstance(directory, int) else None)
     except OSError as error:
-        raise refusal("clear", directory if isinstance(directory, Path) else _path_of(directory), error) from None
+        raise refusal("clear", directory if isinstance(directory, Path) else path_of(directory), error) from None
 
 
 def read_regular(directory: int, name: str, limit: int) -> tuple[bytes, os.stat_result]:

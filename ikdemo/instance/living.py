@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from ..spi.documents import GROUP_TAG
 from ..spi.errors import PluginFailure
 from ..spi.events import Emit, Event
-from .output import Outputs, cut
+from . import procfs
+from .cutting import Cutting
+from .descriptors import check_free
+from .family import Looks, look
+from .output import Outputs
 from .register import Record, Register
 from .running import Ending, Running
-from .strays import end_strays
-
-CUT_EVERY = 1.0
-"""Seconds between two looks at the length of the outputs."""
+from .strays import find_strays, kill_strays
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +30,11 @@ class Living:
     def __init__(self, register: Register, emit: Emit) -> None:
         self.register, self.outputs = register, Outputs()
         self._emit = emit
+        self._looks = Looks()
         self._running: dict[str, Running] = {}
         self._endings: dict[str, asyncio.Task[None]] = {}
-        self._cutting: asyncio.Task[None] | None = None
+        self._clearings: set[asyncio.Task[None]] = set()
+        self._cutting: Cutting | None = None
 
     def __iter__(self) -> Iterator[Running]:
         """Yield every living instance, in the order of the IDs."""
@@ -41,40 +44,68 @@ class Living:
         return len(self._running)
 
     def __contains__(self, instance: str) -> bool:
+        """Say whether an instance is alive."""
         return instance in self._running
 
     def take_up(self) -> None:
-        """Take up what lives, tell as lost what does not, and end every process of ours that no record knows."""
-        found = self.register.read()
-        for text in found.complaints:
-            log.warning("%s: %s", self.register.path, text)
-            self._emit(Event("reported", text=f"{self.register.path}: {text}"))
+        """Take up what lives, tell as lost what does not, and end every process of ours that no record knows.
+
+        Raises PluginFailure, and has done nothing then, when of one record it cannot be told whether its process lives.
+        """
+        try:
+            self._take_up()
+        except BaseException:
+            self._let_go()
+            raise
+
+    def _take_up(self) -> None:
+        found, gone = self.register.read(), []
         for record in found.records:
             try:
-                self._running[record.id] = Running(record, self._lost)
-            except OSError:
-                self._bury(record, Ending("unknown", "ended while its plugin was away"))
-        for instance in self.register.orphaned_logs(set(self._running)):
+                self._running[record.id] = Running(record, self.register.owner, self._looks, self._lost)
+            except ProcessLookupError:
+                gone.append(record)
+        check_free("go on with the instances that there are")
+        known = {*self._running, *found.doubtful}
+        processes = look()
+        strays = find_strays(processes, self.register.path, self.register.owner, known)
+        for record in gone:
+            if record.boot != procfs.boot():
+                continue  # neither its pid nor its start means anything now
+            strays |= processes.of_instance(record.id, self.register.owner, record.pid, record.start)
+        orphans = self.register.orphaned_logs(known | {record.id for record in gone})
+        for text in found.complaints:  # from here on all is known that there is to know
+            log.warning("%s: %s", self.register.path, text)
+            self._emit(Event("reported", text=f"{self.register.path}: {text}"))
+        for record in gone:
+            self._bury(record, Ending("unknown", "ended while its plugin was away"))
+        for instance in orphans:
             self.register.remove(instance)
-        end_strays(self.register.path, below=False, but=self._running)
-        self._cutting = asyncio.create_task(self._cut(), name="cutting of outputs")
+        kill_strays(processes, strays)
+        self._cutting = Cutting(self.register, lambda: self._running)
 
     async def leave(self) -> None:
         """Finish the endings that were begun, and hold nothing any longer; what lives goes on."""
+        await asyncio.gather(*self._endings.values(), *self._clearings, return_exceptions=True)
         if self._cutting is not None:
-            self._cutting.cancel()
-            await asyncio.gather(self._cutting, return_exceptions=True)
-        await asyncio.gather(*self._endings.values(), return_exceptions=True)
+            await self._cutting.stop()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._cutting is not None:
+            self._cutting.drop()
+            self._cutting = None
         for running in self._running.values():
             running.let_go()
         self._running.clear()
+        self._looks.close()
 
     async def add(self, record: Record) -> None:
         """Take up a process just started, in memory and in the register; without a record it does not stay.
 
-        Raises PluginFailure when it cannot be registered.
+        Raises PluginFailure when it cannot be held (it is the caller's to end then) or registered.
         """
-        self._running[record.id] = Running(record, self._lost)
+        self._running[record.id] = Running(record, self.register.owner, self._looks, self._lost)
         try:
             self.register.write(record)
         except PluginFailure:
@@ -93,15 +124,29 @@ class Living:
         running = self._running.get(instance)
         if running is None:
             return  # it ended by itself just now
-        await running.end(grace)
+        try:
+            await running.end(grace)
+        except PluginFailure as error:
+            if running.has_ended:
+                self._lost(running, Ending("killed", f"was ended; {error}"))
+            raise
         del self._running[instance]
         self._forget(running.record)
         self._tell("destroyed", running.record, f"pid {running.record.pid} was ended")
 
     def _lost(self, running: Running, ending: Ending) -> None:
-        """An instance ended by itself, or by somebody who did not ask this plugin."""
+        """An instance ended by itself, or by somebody who did not ask this plugin; what it leaves behind is ended."""
         del self._running[running.record.id]
         self._bury(running.record, ending)
+        clearing = asyncio.create_task(self._clear(running), name=f"end of what {running.record.id} left")
+        self._clearings.add(clearing)
+        clearing.add_done_callback(self._clearings.discard)
+
+    async def _clear(self, running: Running) -> None:
+        try:
+            await running.clear()
+        except PluginFailure as error:
+            log.warning("What %s left behind may still run: %s", running.record.id, error)
 
     def _bury(self, record: Record, ending: Ending) -> None:
         last = self._forget(record)
@@ -117,9 +162,3 @@ class Living:
     def _tell(self, kind: str, record: Record, text: str, code: str = "") -> None:
         group, slot = (record.tags or {}).get(GROUP_TAG, ""), record.slot or ""
         self._emit(Event(kind, group=group, instance=record.id, slot=slot, code=code, text=text, tags=record.tags))
-
-    async def _cut(self) -> None:
-        while True:
-            await asyncio.sleep(CUT_EVERY)
-            for running in self:
-                cut(self.register.log(running.record.id))

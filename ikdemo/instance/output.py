@@ -1,7 +1,7 @@
 """What instances print: kept in a file each, cut to its end when it grows, and a little of it after an instance has died.
 
-The instances write their files themselves, so they print on while the plugin is away. Called by ``living`` and ``process``;
-what of it concerns the dead, and lines, by ``burials`` and ``docker`` too.
+The instances write their files themselves, so they print on while the plugin is away. Called by ``living``, ``cutting`` and
+``process``; what of it concerns the dead, and lines, by ``burials`` and ``docker`` too.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ DEAD = 20
 """Instances whose last output is remembered after their death."""
 LAST_LINE = 200
 """Characters of the last line that a death is told with."""
+
+_being_cut: dict[Path, bytes] = {}
 
 
 class Outputs:
@@ -41,28 +43,34 @@ class Outputs:
 
 def tail(log: Path, size: int = KEPT) -> bytes:
     """Return the last bytes of a file, from the beginning of a line where that is possible; nothing if it cannot be read."""
+    text, length = _being_cut.get(log), 0
     try:
-        with log.open("rb") as file:
-            length = os.fstat(file.fileno()).st_size
-            file.seek(max(0, length - size))
-            text = file.read(size)
+        if text is None:
+            with log.open("rb") as file:
+                length = os.fstat(file.fileno()).st_size
+                file.seek(max(0, length - size))
+                text = file.read(size)
     except OSError:
         return b""
-    return text.partition(b"\n")[2] or text if length > size else text
+    if text is None or max(length, len(text)) <= size:
+        return text or b""
+    return text[-size:].partition(b"\n")[2] or text[-size:]
 
 
 def cut(log: Path) -> None:
-    """Keep only the end of a file that grew beyond ``KEPT``; what is printed in this very moment may be lost."""
+    """Keep only the end of a file that grew beyond ``KEPT``; what is printed meanwhile may be lost. May be done in a thread."""
     try:
         if log.stat().st_size <= KEPT:
             return
-        text = tail(log, KEPT // 2)
+        text = _being_cut[log] = tail(log, KEPT // 2)  # for who reads the file while it is empty
         with log.open("r+b", buffering=0) as file:
             file.truncate(0)
         with log.open("ab", buffering=0) as file:  # its writer appends as well, so neither overwrites the other
             file.write(text)
     except OSError:
         pass  # gone, or no room: tried again at the next look
+    finally:
+        _being_cut.pop(log, None)
 
 
 def lines_of(text: bytes, number: int) -> list[str]:

@@ -8,6 +8,7 @@ wait between looking and starting, so calls never interleave.
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import time
 from collections.abc import Mapping
@@ -22,10 +23,11 @@ from ..spi.errors import PluginFailure, SpecError
 from ..spi.events import Emit
 from ..spi.slots import slot_of
 from . import procfs
+from .descriptors import check_free
 from .living import Living
 from .output import lines_of, tail
-from .register import Record, Register
-from .spawn import command_of, environment_of, free_port, read_properties, spawn
+from .register import Record, Register, check_size
+from .spawn import check_properties, command_of, environment_of, free_port, read_properties, spawn, undo
 from .tags import carries
 
 PORT_TAG = "port"
@@ -47,7 +49,10 @@ class ProcessInstances:
         self._living: Living | None = None
 
     async def start(self, emit: Emit) -> None:
-        """Take the directory and what lives of it; what died meanwhile is told as lost. Raises InUse or PluginFailure."""
+        """Take the directory and what lives of it; what died meanwhile is told as lost.
+
+        Raises InUse, and PluginFailure, also when it cannot be told whether an instance lives: all stays as it is then.
+        """
         register = Register(self._path)
         try:
             living = Living(register, emit)
@@ -73,7 +78,7 @@ class ProcessInstances:
         """Accept properties that a process can be started from; raises SpecError."""
         if properties == NULL:
             raise SpecError("Request Properties must be set", path="$.Properties", expected="an object")
-        read_properties(bytes(properties), "$.Properties")
+        check_properties(bytes(properties), "$.Properties")
 
     async def provision(self, spec: InstanceSpec, slot: str | None = None) -> str:
         """Start one process and return its instance's ID, or the ID of the instance that lives in the slot of the spec's group.
@@ -89,14 +94,23 @@ class ProcessInstances:
             return occupant
         if len(living) >= self._most:
             raise PluginFailure(f"no room: {len(living)} instances are alive, and no more than {self._most} may be")
+        living.register.check_held()
+        check_free("start a process")
         instance = f"instance-{secrets.randbits(63)}"
         port = free_port({running.record.port for running in living})
-        environment = environment_of(properties, spec, instance, slot, port, living.register.path)
-        pid = spawn(command, environment, properties.cwd, living.register.log(instance))
         tags = {**(spec.tags or {}), PORT_TAG: str(port)}
         place = UNSET if slot is None else slot
-        start = procfs.start_of(pid)  # it cannot be another one's yet: the process is ours to reap
-        await living.add(Record(instance, pid, start, procfs.boot(), time.time(), port, spec.logical_id, tags, place))
+        record = Record(instance, 1, 0, procfs.boot(), time.time(), port, spec.logical_id, tags, place)
+        check_size(record)
+        environment = environment_of(properties, spec, instance, slot, port, living.register.path, living.register.owner)
+        pid = _spawn(living, instance, command, environment, properties.cwd)
+        try:  # it cannot be another one's yet: the process is ours to reap
+            await living.add(replace(record, pid=pid, start=procfs.start_of(pid)))
+        except BaseException:
+            if instance not in living:
+                undo(pid)
+                living.register.remove(instance)
+            raise
         return instance
 
     async def destroy(self, instance: str) -> None:
@@ -128,6 +142,18 @@ class ProcessInstances:
         if self._living is None:
             raise PluginFailure(f"the plugin of {self._path} is not running")
         return self._living
+
+
+def _spawn(living: Living, instance: str, command: list[str], environment: dict[str, str], cwd: str) -> int:
+    """Start a process that prints into the instance's file, and return its pid; what cannot be started leaves no file."""
+    output = living.register.open_log(instance)
+    try:
+        return spawn(command, environment, cwd, output)
+    except BaseException:
+        living.register.remove(instance)
+        raise
+    finally:
+        os.close(output)
 
 
 def _occupant(living: Living, spec: InstanceSpec, slot: str) -> str | None:

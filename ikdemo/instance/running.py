@@ -1,8 +1,8 @@
 """One running instance: the process group behind a record, its end noticed at once, and how it is ended.
 
 A group lives in a session of its own. As long as its dead leader is not reaped the leader's pid is nobody else's, so the rest
-of the group is killed before that; where somebody else reaps (after a restart of the plugin) the rest is looked for by group
-and session. Made by ``living``.
+of the group is killed before that. What left the group, or is left where somebody else reaps (after a restart of the plugin),
+is looked for by ``family``. Made by ``living``.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
+from .. import disk
 from ..spi.errors import PluginFailure
 from . import procfs
+from .family import Looks, living
 from .register import Record
 
 AFTER_KILL = 5.0
@@ -39,43 +42,73 @@ class Ending(NamedTuple):
 
 
 class Running:
-    """A process group by its leader, from ``Running(...)`` until it has ended or ``let_go``.
+    """A process group by its leader, and all else that it started, from ``Running(...)`` until it has ended or ``let_go``.
 
-    ``ended`` is called once, when the leader ends without ``end`` having been asked for; what was left of its group has been
-    killed by then. ``is_ending``: it was asked for.
+    ``ended`` is called once, when the leader ends without ``end`` having been asked for; its group has been killed by then,
+    and ``clear`` ends the rest. ``is_ending``: it was asked for. ``owner``: the mark of the register it is in.
     """
 
-    def __init__(self, record: Record, ended: Callable[[Running, Ending], None]) -> None:
-        """Hold the process of a record; raises ProcessLookupError when it is no more, or is another one by now."""
+    def __init__(self, record: Record, owner: str, looks: Looks, ended: Callable[[Running, Ending], None]) -> None:
+        """Hold the process of a record; raises ProcessLookupError when it is no more, or is another one by now.
+
+        Raises PluginFailure when that cannot be told, or the process cannot be held for want of descriptors or memory.
+        """
         self.record = record
         self.is_ending = False
-        self._ended = ended
+        self._owner, self._looks, self._ended = owner, looks, ended
         self._gone = asyncio.Event()
-        self._held = os.pidfd_open(record.pid)  # first held, then looked at: it cannot change in between
-        now = procfs.stat(record.pid)
-        if record.boot != procfs.boot() or now is None or now.start != record.start:
+        self._held = _hold(record)
+        try:
+            asyncio.get_running_loop().add_reader(self._held, self._noticed)
+        except OSError as error:
             os.close(self._held)
-            raise ProcessLookupError(record.pid)
-        asyncio.get_running_loop().add_reader(self._held, self._noticed)
+            raise disk.refusal("watch", f"the process of {record.id} (pid {record.pid})", error) from None
 
     async def end(self, grace: float) -> None:
-        """Ask the whole group to end, kill it after ``grace`` seconds, and return when nothing of it is left.
+        """Ask all that belongs to it to end, kill it after ``grace`` seconds, and return when nothing of it is left.
 
-        Raises PluginFailure when the kernel cannot end it.
+        Raises PluginFailure when the kernel cannot end it, or it cannot be told what there is to end: then nothing was done
+        yet, or the rest is done when this is asked again.
         """
         self.is_ending = True
-        deadline = time.monotonic() + grace
+        try:
+            await self._end(time.monotonic() + grace)
+        except PluginFailure:
+            self.is_ending = False
+            raise
+
+    async def _end(self, deadline: float) -> None:
+        known = await self._family()  # while the leader lives: what it began is still to be found by its parents
         self._signal(signal.SIGTERM)
         self._signal(signal.SIGCONT)  # a stopped process ends only when it may go on
-        if not await self._is_gone(grace):
+        for number in (signal.SIGTERM, signal.SIGCONT):
+            self._signal_others(known, number)
+        if not await self._is_gone(deadline - time.monotonic()):
             self._signal(signal.SIGKILL)
             if not await self._is_gone(AFTER_KILL):
-                self.is_ending = False
                 raise PluginFailure(f"{self.record.id} (pid {self.record.pid}) does not end although it was killed")
-        await self._is_deserted(deadline)
-        for pid in self._rest():
-            self._kill(pid)
-        await self._is_deserted(time.monotonic() + AFTER_KILL)
+        while self._living(known) and time.monotonic() < deadline:  # noqa: ASYNC110  the kernel has no event for that
+            await asyncio.sleep(STEP)
+        await self.clear(known)
+
+    async def clear(self, known: Mapping[int, int] | None = None) -> None:
+        """Kill all that is left of it after its leader, also what left its group; ``known``: what was seen of it before.
+
+        Raises PluginFailure when it cannot be told what there is, or that does not end.
+        """
+        deadline, known = time.monotonic() + AFTER_KILL, dict(known or {})
+        while left := await self._family(known):
+            if time.monotonic() > deadline:
+                raise PluginFailure(f"of {self.record.id} the processes {sorted(left)} do not end although they were killed")
+            known |= left
+            self._signal_others(left, signal.SIGKILL)
+            while self._living(left) and time.monotonic() < deadline:  # noqa: ASYNC110
+                await asyncio.sleep(STEP)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the leader is no more."""
+        return self._gone.is_set()
 
     def let_go(self) -> None:
         """Hold the process no longer; it goes on."""
@@ -84,17 +117,32 @@ class Running:
             os.close(self._held)
             self._held = -1
 
-    async def _is_deserted(self, deadline: float) -> None:
-        """Wait until nobody is left of the group of an ended leader; the kernel has no event for that."""
-        while self._rest() and time.monotonic() < deadline:  # noqa: ASYNC110
-            await asyncio.sleep(STEP)
+    async def _family(self, known: Mapping[int, int] | None = None) -> dict[int, int]:
+        """Return pid and start time of everything that belongs to it now; raises PluginFailure."""
+        record = self.record
+        processes = await self._looks.take(record.start)
+        found = processes.of_instance(record.id, self._owner, record.pid, record.start)
+        same = [pid for pid, start in (known or {}).items() if pid in processes.stats and processes.stats[pid].start == start]
+        return found | processes.family(same)
+
+    def _living(self, known: Mapping[int, int]) -> Collection[int]:
+        with self._looks.spare:
+            return living(known)
+
+    def _signal_others(self, known: Mapping[int, int], number: signal.Signals) -> None:
+        """Signal processes one by one, but the leader: that one is held. Those that may not be signalled live on."""
+        with self._looks.spare:
+            for pid, start in known.items():
+                if pid != self.record.pid:
+                    with suppress(PluginFailure):
+                        procfs.kill(pid, start, number)
 
     async def _is_gone(self, seconds: float) -> bool:
         try:
             async with asyncio.timeout(seconds):
                 await self._gone.wait()
         except TimeoutError:
-            return False
+            return self._gone.is_set()
         return True
 
     def _signal(self, number: int) -> None:
@@ -113,11 +161,8 @@ class Running:
         ending = self._reap()
         self.let_go()
         self._gone.set()
-        if self.is_ending:
-            return
-        for pid in self._rest():
-            self._kill(pid)
-        self._ended(self, ending)
+        if not self.is_ending:
+            self._ended(self, ending)
 
     def _is_child(self) -> bool:
         try:
@@ -126,7 +171,7 @@ class Running:
             return False
 
     def _reap(self) -> Ending:
-        age = time.time() - self.record.began
+        age = procfs.age_of(self.record.start)
         try:
             result = os.waitid(os.P_PIDFD, self._held, os.WEXITED | os.WNOHANG)
         except ChildProcessError:
@@ -144,16 +189,27 @@ class Running:
             return Ending("died", text)
         return Ending("early" if age < BEGINNING else "killed", text)
 
-    def _rest(self) -> list[int]:
-        """Return who is left of the group after its leader; the kernel is asked the short question first."""
-        try:
-            os.killpg(self.record.pid, 0)
-        except ProcessLookupError:
-            return []
-        except PermissionError:
-            pass
-        return procfs.members(self.record.pid, self.record.start)
 
-    def _kill(self, pid: int) -> None:
-        if (now := procfs.stat(pid)) is not None and now.group == self.record.pid:
-            procfs.kill(pid, now.start)
+def _hold(record: Record) -> int:
+    """Return a descriptor of a record's process; raises ProcessLookupError when it is gone, PluginFailure in doubt."""
+    if record.boot != procfs.boot():
+        raise ProcessLookupError(record.pid)
+    refused: OSError | None = None
+    held = -1
+    try:
+        held = os.pidfd_open(record.pid)  # first held, then looked at: it cannot change in between
+    except ProcessLookupError:
+        raise
+    except OSError as error:  # none is left, or the number is a thread's by now
+        refused = error
+    try:
+        now = procfs.stat(record.pid)
+        if now is None or now.start != record.start:
+            raise ProcessLookupError(record.pid)
+        if refused is not None:
+            raise disk.refusal("hold", f"the process of {record.id} (pid {record.pid})", refused)
+    except BaseException:
+        if held >= 0:
+            os.close(held)
+        raise
+    return held

@@ -16,16 +16,21 @@ import socket
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from ..spi.decode import decode
+from .. import disk
+from ..spi.decode import decode, fold, refuse_unknown
 from ..spi.documents import GROUP_TAG, NULL, Document, InstanceSpec
 from ..spi.errors import PluginFailure, SpecError
 
 MARK = "IKDEMO_INSTANCES"
-"""Environment variable of every instance: the directory of its plugin. With INSTANCE_ID it tells whose a process is."""
+"""Environment variable of every instance: where its plugin's directory was when it began. A place, and no proof."""
+OWNER = "IKDEMO_OWNER"
+"""Environment variable of every instance: the mark of its plugin's register. With INSTANCE_ID it tells whose a process is."""
 PORTS = range(20000, 30000)
 """Ports given to instances; below those that the kernel lends to outgoing connections."""
 CANNOT_RUN = (errno.ENOEXEC, errno.E2BIG)
 """What the system says of a command that it will not run as it is."""
+LONGEST = 32 * os.sysconf("SC_PAGE_SIZE") - 1
+"""Bytes of one argument or variable (as NAME=TEXT) that Linux passes on to a program."""
 _MEMORY = re.compile(r"([1-9]\d{0,11})([KMG]?)")
 _FACTORS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
@@ -43,8 +48,25 @@ class ProcessProperties(Document, frozen=True):
     memory: str = ""
 
 
+def check_properties(spec_properties: bytes, path: str) -> None:
+    """Refuse what no process can be started from, and members that nothing here reads; raises SpecError."""
+    read = read_properties(spec_properties, path)
+    _refuse_unknown(spec_properties, path)
+    check_lengths(read.command or (), read.env or {}, path)
+
+
+def _refuse_unknown(spec_properties: bytes, path: str) -> None:
+    try:
+        refuse_unknown(spec_properties, ProcessProperties, path=path)
+    except SpecError as error:
+        if fold(error.path) != fold(f"{path}.Init"):
+            raise
+        sentence = f"{error}; Init belongs to the properties of the flavor"
+        raise SpecError(sentence, path=error.path, expected=error.expected) from None
+
+
 def read_properties(spec_properties: bytes, path: str) -> ProcessProperties:
-    """Decode properties and look at what types cannot say; raises SpecError. Absent ones are empty."""
+    """Decode properties and look at what types cannot say; raises SpecError. Absent ones are empty, unknown ones passed over."""
     if spec_properties == bytes(NULL):
         return ProcessProperties()
     read = decode(spec_properties, ProcessProperties, path=path)
@@ -58,6 +80,17 @@ def read_properties(spec_properties: bytes, path: str) -> ProcessProperties:
         raise SpecError(f"{path}: no text here can hold a NUL", path=path, expected="texts without NUL")
     memory_of(read.memory, f"{path}.Memory")
     return read
+
+
+def check_lengths(command: Collection[str], environment: Mapping[str, str], path: str = "") -> None:
+    """Refuse a text that is too long for Linux to pass it on to a program; raises SpecError. ``path``: where they stand."""
+    texts = [(f"{path}.Command", text) for text in command]
+    texts += [(f"{path}.Env.{name[:80]}", f"{name}={text}") for name, text in environment.items()]
+    for where, text in texts:
+        if (length := len(os.fsencode(text))) > LONGEST:
+            at = f"{where}: " if path else f"cannot run {next(iter(command))}: " if where == ".Command" else f"{where[5:]}: "
+            sentence = f"{at}argument list too long: one text has {length} bytes, and no more than {LONGEST} can be passed on"
+            raise SpecError(sentence, path=where if path else "", expected=f"at most {LONGEST} bytes")
 
 
 def memory_of(text: str, path: str = "$.Memory") -> int:
@@ -94,9 +127,12 @@ def command_of(properties: ProcessProperties, init: str) -> list[str]:
 
 
 def environment_of(
-    properties: ProcessProperties, spec: InstanceSpec, instance: str, slot: str | None, port: int, directory: Path
+    properties: ProcessProperties, spec: InstanceSpec, instance: str, slot: str | None, port: int, directory: Path, owner: str
 ) -> dict[str, str]:
-    """Return an instance's environment: the plugin's own, that of the properties, and what it may want to know of itself."""
+    """Return an instance's environment: the plugin's own, that of the properties, and what it may want to know of itself.
+
+    ``directory`` and ``owner`` are its register's place and mark.
+    """
     own = {
         "INSTANCE_ID": instance,
         "SLOT": slot or "",
@@ -104,6 +140,7 @@ def environment_of(
         "LOGICAL_ID": spec.logical_id or "",
         "PORT": str(port),
         MARK: str(directory),
+        OWNER: owner,
     }
     return {**os.environ, **(properties.env or {}), **{name: text.replace("\0", "") for name, text in own.items()}}
 
@@ -112,31 +149,37 @@ def free_port(taken: Collection[int]) -> int:
     """Return a TCP port of this machine on which nobody listens and that is nobody's yet; raises PluginFailure."""
     begin = secrets.randbelow(len(PORTS))
     for port in itertools.chain(PORTS[begin:], PORTS[:begin]):
-        if port in taken:
-            continue
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
+        if port not in taken and _is_free(port):
+            return port
     raise PluginFailure(f"no port is free between {PORTS[0]} and {PORTS[-1]}")
 
 
-def spawn(command: list[str], environment: Mapping[str, str], cwd: str, log: Path) -> int:
-    """Start a process as the leader of a session and group of its own, its output added to ``log``; return its pid.
+def _is_free(port: int) -> bool:
+    try:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+    except OSError as error:
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            return False
+        raise disk.refusal("look for", "a port that is free", error) from None
+    return True
+
+
+def spawn(command: list[str], environment: Mapping[str, str], cwd: str, output: int) -> int:
+    """Start a process as the leader of a session and group of its own, its output going to an open file; return its pid.
 
     Raises SpecError for what this machine cannot run, such as a program that is not there, and PluginFailure when the system
-    refuses for now.
+    refuses for now; nothing was started then.
     """
     if cwd and not Path(cwd).is_dir():
         raise SpecError(f"cannot run in {cwd}: no such directory", expected="a directory")
     program = shutil.which(command[0], path=environment.get("PATH"))
     if program is None:
         raise SpecError(f"cannot run {command[0]}: there is no such program", expected="a program")
+    check_lengths(command, environment)
     wiring = [
         (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600),
+        (os.POSIX_SPAWN_DUP2, output, 1),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
     ours = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # as if a login shell had started it
@@ -147,3 +190,12 @@ def spawn(command: list[str], environment: Mapping[str, str], cwd: str, log: Pat
         reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
         kind = PluginFailure if isinstance(error, OSError) and error.errno not in CANNOT_RUN else SpecError
         raise kind(f"cannot run {command[0]}: {reason}") from None
+
+
+def undo(pid: int) -> None:
+    """End a process that was just started, with its whole group, and reap it: it could not be taken up."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    except OSError:
+        pass  # somebody else has reaped it

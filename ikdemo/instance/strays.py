@@ -1,4 +1,4 @@
-"""Processes that were started for an instance which nobody keeps any longer: found by their environment, and killed.
+"""Processes that were started for an instance which nobody keeps any longer: found by their marks, and killed with all theirs.
 
 Called by ``living`` when a plugin starts, and by a lab when it is removed with everything that was in it.
 """
@@ -10,25 +10,83 @@ import os
 from collections.abc import Container
 from pathlib import Path
 
+from ..spi.errors import PluginFailure
 from . import procfs
-from .spawn import MARK
+from .family import Marks, Processes, look
+from .register import read_owner
 from .stray_containers import end_stray_containers
+
+ROUNDS = 10
+"""Looks at most: who starts others faster than they are killed is left in the end."""
 
 log = logging.getLogger(__name__)
 
 
-def end_strays(directory: Path, *, below: bool = True, but: Container[str] = ()) -> None:
-    """Kill every process started for an instance whose register is ``directory`` (or below it), but those of some instances.
+def end_strays(directory: Path) -> None:
+    """Kill every process started for an instance whose register is, or was, below a directory, and all that those started.
 
-    They end soon after; this does not wait. Containers of plugins whose directories are below it are removed.
+    They end soon after; this does not wait. A process that another register's mark says to be its own is left alone, wherever
+    that register was. Containers of plugins whose directories are below it are removed. Raises PluginFailure when processes
+    cannot be looked at.
     """
     directory = directory.resolve()
-    if below:
-        end_stray_containers(directory)
-    for pid, variables in procfs.with_variable(MARK):
-        register = Path(os.fsdecode(variables[os.fsencode(MARK)]))
-        instance = os.fsdecode(variables.get(b"INSTANCE_ID", b""))
-        is_its = register == directory or (below and register.is_relative_to(directory))
-        if is_its and instance not in but and pid != os.getpid():
-            log.warning("Process %d was started for %s, which nobody keeps any longer, and is killed", pid, instance)
-            procfs.kill(pid, procfs.start_of(pid))
+    end_stray_containers(directory)
+    owners: dict[Path, str] = {}
+
+    def is_its(marks: Marks) -> bool:
+        if not marks.register.is_relative_to(directory):
+            return False
+        if marks.register not in owners:
+            owners[marks.register] = _owner_at(marks.register)
+        return not marks.owner or owners[marks.register] in ("", marks.owner)
+
+    killed: dict[int, int] = {}
+    for _ in range(ROUNDS):
+        processes = look()
+        found = processes.family(pid for pid, marks in processes.marks.items() if is_its(marks))
+        if found.items() <= killed.items():
+            return
+        kill_strays(processes, dict(found.items() - killed.items()))
+        killed |= found
+
+
+def find_strays(processes: Processes, register: Path, owner: str, but: Container[str]) -> dict[int, int]:
+    """Return pid and start time of the processes of a register's instances, but those of some, with all that they started.
+
+    Only the register's mark makes a process its own. One without any mark, from a former version, is only spoken of, for
+    a place is no proof.
+    """
+    strays = []
+    for pid, marks in processes.marks.items():
+        if marks.owner == owner and marks.instance not in but:
+            strays.append(pid)
+        elif marks.register == register and marks.owner != owner and marks.instance not in but:
+            log.warning("Process %d was started for %s of another register in %s: left alone", pid, marks.instance, register)
+    return processes.family(strays)
+
+
+def kill_strays(processes: Processes, strays: dict[int, int]) -> None:
+    """Kill processes, each by pid and start time; one that cannot be killed is spoken of."""
+    for pid, start in strays.items():
+        marks = processes.marks.get(pid)
+        what = f"was started for {marks.instance}" if marks is not None else "was started by an instance"
+        try:
+            procfs.kill(pid, start)
+        except PluginFailure as error:
+            log.warning("Process %d %s, which nobody keeps any longer, and cannot be killed: %s", pid, what, error)
+        else:
+            log.warning("Process %d %s, which nobody keeps any longer, and is killed", pid, what)
+
+
+def _owner_at(register: Path) -> str:
+    """Return the mark of the register that is at a path now; nothing where there is none, or none that can be read."""
+    try:
+        directory = os.open(register, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        return read_owner(directory)
+    except PluginFailure:
+        return ""
+    finally:
+        os.close(directory)

@@ -1,6 +1,7 @@
 """What the kernel noticed in a directory since it was last asked.
 
-The only place that knows inotify. Called by ``directory``, which looks at the files themselves: a notice says where to look.
+The only place that knows inotify. Called by ``directory`` and ``cutting``, which look at the files themselves: a notice says
+where to look.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ _DELETED = int(flags.DELETE)
 _LEFT = int(flags.MOVED_FROM)
 _STALE = int(flags.MODIFY | flags.CLOSE_WRITE | flags.MOVED_FROM | flags.DELETE)
 _MASK = _STALE | int(flags.CREATE | flags.MOVED_TO | flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR)
+MODIFIED = int(flags.MODIFY | flags.ONLYDIR)
+"""What to watch for where only the growth of files counts."""
 _OVERFLOW = int(flags.Q_OVERFLOW)
 _EVENT = struct.Struct("iIII")
 """The head of an event, as inotify(7) has it: watch, mask, cookie, bytes of the name that follows."""
@@ -46,11 +49,11 @@ class Notice(NamedTuple):
 class Notices:
     """A watch on one open directory, from construction to ``close``; readable (``fileno``) when there is something to take."""
 
-    def __init__(self, directory: int) -> None:
-        """Watch an open directory; raises OSError when the system has no more watches to give, or none at all."""
+    def __init__(self, directory: int, mask: int = _MASK) -> None:
+        """Watch an open directory for what a mask of inotify says; raises OSError when the system gives no watch, or has none."""
         self._inotify = INotify(nonblocking=True)
         try:
-            self._inotify.add_watch(f"/proc/self/fd/{directory}", _MASK)
+            self._inotify.add_watch(f"/proc/self/fd/{directory}", mask)
         except OSError:
             self._inotify.close()
             raise

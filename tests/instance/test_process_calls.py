@@ -17,8 +17,10 @@ import pytest
 from marked import marked
 from msgspec import UNSET, Raw
 
-from ikdemo.instance import output, procfs, running
+from ikdemo.instance import output, procfs, register, running
 from ikdemo.instance.process import ProcessInstances
+from ikdemo.instance.spawn import LONGEST
+from ikdemo.spi.decode import encode
 from ikdemo.spi.documents import Description, InstanceSpec
 from ikdemo.spi.errors import PluginFailure, SpecError
 from ikdemo.spi.events import Event
@@ -261,6 +263,90 @@ def test_output_is_kept_and_bounded(tmp_path: Path) -> None:
     run(story)
 
 
+def test_an_output_stays_short_while_it_is_written(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with plugin(tmp_path / "p") as (made, _):
+            written = 2**30
+            instance = await made.provision(spec(f"yes | head -c {written}; echo done; {FOREVER}"))
+            file, longest = tmp_path / "p" / f"{instance}.log", 0
+            async with asyncio.timeout(25):
+                while (await made.logs(instance, 1)) != ["done"]:
+                    longest = max(longest, file.stat().st_size)
+                    await asyncio.sleep(0.001)
+            assert longest > 0
+            assert longest < written / 2, "nobody cut it before it was nearly all there"
+
+    run(story)
+
+
+def test_an_output_is_cut_where_the_kernel_notices_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: Any) -> Any:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("ikdemo.instance.cutting.Notices", none)
+
+    async def story() -> None:
+        async with plugin(tmp_path / "p") as (made, _):
+            instance = await made.provision(spec(f"head -c {4 * output.KEPT} /dev/zero; {FOREVER}"))
+            file = tmp_path / "p" / f"{instance}.log"
+            async with asyncio.timeout(25):
+                while file.stat().st_size != output.KEPT // 2:  # noqa: ASYNC110  a file tells nobody that it shrank
+                    await asyncio.sleep(0.01)
+
+    run(story)
+
+
+def test_what_is_written_down_can_be_read_again_and_more_is_refused_before_anything_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        monkeypatch.setattr(register, "LIMIT", 5000)
+        made, ear = ProcessInstances(tmp_path / "p"), Ear()
+        await made.start(ear)
+        room = 5000 - len(encode(record_with({"port": "20000", "infrakit.group": "g", "k": ""})))
+        fits, over = (InstanceSpec(Raw(b"{}"), {"infrakit.group": "g", "k": "v" * (room + n)}, FOREVER) for n in (-20, 20))
+        with pytest.raises(SpecError, match="no more than 5000 are read again"):
+            await made.provision(over)
+        assert (list((tmp_path / "p").iterdir()), left(tmp_path / "p")) == ([], [])
+        instance = await made.provision(fits)
+        await made.stop()
+        again = ProcessInstances(tmp_path / "p", takes_along=True)
+        await again.start(ear)
+        assert [one.id for one in await again.describe_instances({})] == [instance]
+        await again.stop()
+        assert left(tmp_path / "p") == []
+
+    run(story)
+
+
+def record_with(tags: dict[str, str]) -> register.Record:
+    return register.Record(f"instance-{2**62}", 1, 0, procfs.boot(), time.time(), 20000, None, tags)
+
+
+def test_the_age_of_an_instance_is_not_a_matter_of_the_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        for hours in (1, -1):
+            made, ear = ProcessInstances(tmp_path / "p"), Ear()
+            await made.start(ear)
+            await made.provision(spec("read x < /dev/null; sleep 0.1; exit 3"), "0")
+            real = time.time
+            monkeypatch.setattr(time, "time", lambda real=real, hours=hours: real() + 3600 * hours)
+            event = await ear.next("lost")
+            assert 0 <= float(event.text.split(" after ")[1].split()[0]) < 600, event.text
+            await made.provision(spec(FOREVER), "0")
+            pid = pid_of(tmp_path / "p", (await made.describe_instances({}))[0].id)
+            await made.stop()
+            made = ProcessInstances(tmp_path / "p")
+            monkeypatch.setattr(running, "BEGINNING", 600.0)
+            monkeypatch.setattr(time, "time", real)
+            await made.start(ear)
+            os.kill(pid, signal.SIGKILL)
+            assert (await ear.next("lost")).code == "early"
+            await made.stop()
+
+    run(story)
+
+
 def test_limits_on_number_and_memory_hold(tmp_path: Path) -> None:
     async def story() -> None:
         async with plugin(tmp_path / "p", most=2) as (made, ear):
@@ -285,6 +371,10 @@ def test_limits_on_number_and_memory_hold(tmp_path: Path) -> None:
         ({"Command": ["sleep", 1]}, r"\$.Properties.Command\[1\]: expected a string"),
         ({"Env": {"A=B": "c"}}, "cannot be a variable's name"),
         ({"Env": {"A": "c\0"}}, "NUL"),
+        ({"Command": ["true", "x" * LONGEST, "y" * (LONGEST + 1)]}, r"\$.Properties.Command: argument list too long"),
+        ({"Env": {"A": "x" * LONGEST}}, r"\$.Properties.Env.A: argument list too long"),
+        ({"Init": "sleep 1"}, r"\$.Properties.Init: no such member is known.*; Init belongs to .* the flavor"),
+        ({"Comand": ["true"]}, r"\$.Properties.Comand: no such member is known, expected one of Command, Cwd, Env, Memory"),
         ({"Memory": "lots"}, r"\$.Properties.Memory: expected an amount such as 64M or 1G, got 'lots'"),
         ([], "expected an object"),
     ],
@@ -302,6 +392,8 @@ def test_properties_that_nothing_can_be_started_from_are_refused(tmp_path: Path,
         (spec(Command=["/etc/passwd"]), "cannot run /etc/passwd"),
         (spec(), "neither Properties.Command nor an Init"),
         (spec("x" * 3_000_000), "cannot run sh: argument list too long"),
+        (spec("x" * (LONGEST + 1)), "cannot run sh: argument list too long"),
+        (spec(Command=["sh", *["x" * LONGEST] * 100]), "cannot run sh: argument list too long"),
     ],
 )
 def test_what_cannot_be_started_is_said_and_leaves_nothing(tmp_path: Path, wrong: InstanceSpec, sentence: str) -> None:
@@ -310,7 +402,7 @@ def test_what_cannot_be_started_is_said_and_leaves_nothing(tmp_path: Path, wrong
             with pytest.raises(SpecError, match=sentence):
                 await made.provision(wrong)
             assert await made.describe_instances({}) == []
-        assert [path for path in (tmp_path / "p").iterdir() if path.suffix == ".json"] == []
+        assert list((tmp_path / "p").iterdir()) == []
 
     run(story)
 
