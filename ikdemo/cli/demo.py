@@ -17,7 +17,7 @@ from ..lab import Lab, Recovery, collabnix
 from ..spi.errors import IkdemoError
 from .commands import Call, Verb, say
 
-WALKTHROUGH = "collabnix-instance-file"
+GROUP, WALKTHROUGH = "walkthrough", "collabnix-instance-file"
 SIZE = 5
 VICTIMS = 2
 PICTURE = "recovery.png"
@@ -34,17 +34,17 @@ def demo(call: Call) -> int:
         say(f"== Four plugins start, each a process of its own, in {lab.plugin_dir}")
         lab.start("instance-file", "flavor-vanilla", "group")
         print(lab.start_plugin("instance-file", WALKTHROUGH))
-        with Teller(lab, "collabnix") as teller:
+        with Teller(lab, GROUP) as teller:
             teller.headline(f"infrakit group commit collabnix-walkthrough.json: {SIZE} instances are wanted")
-            lab.commit(collabnix(WALKTHROUGH, SIZE))
-            lab.wait("collabnix", 15.0)
+            lab.commit(collabnix(WALKTHROUGH, SIZE, group=GROUP))
+            lab.wait(GROUP, 15.0)
             time.sleep(LOOK)
             folder = lab.directory(WALKTHROUGH)
             teller.headline(f"rm: {VICTIMS} of the {SIZE} files in {folder} vanish, and nobody is told")
-            lab.kill("collabnix", VICTIMS)
-            lab.wait("collabnix", 15.0)
+            lab.kill(GROUP, VICTIMS)
+            lab.wait(GROUP, 15.0)
             time.sleep(LOOK)
-        recovery = lab.recovery("collabnix")
+        recovery = lab.recovery(GROUP)
         print(f"\n== The last fall, from its fault on\n{recovery.stamps()}\n\n{recovery.measures()}\n", flush=True)
         living = len(list(folder.iterdir()))
     _save(recovery)

@@ -6,6 +6,7 @@ are one story. What differs from run to run (IDs, times, the place of the socket
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -118,6 +119,12 @@ def test_commands_do_what_the_page_prints(page: str, short_dir: Path) -> None:
     with story(short_dir) as terminals:
         for line in lines:
             assert terminals.type(line) == settled(line.expected, terminals.plugins), line.command
+
+
+def test_each_example_is_a_group_of_its_own() -> None:
+    """One commit must not take another one's group over to its own plugins."""
+    groups = [json.loads(file.read_text())["ID"] for file in (ROOT / "examples").glob("*.json")]
+    assert len(groups) == len(set(groups)) >= 4
 
 
 def test_the_demo_prints_what_the_page_shows(tmp_path: Path) -> None:
