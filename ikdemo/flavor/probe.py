@@ -1,6 +1,7 @@
 """The flavor ``probe``: what vanilla does, and an opinion on each instance's health, which it looks after by itself.
 
-An instance is known from the first question about its health on, and forgotten when nobody has asked for some minutes.
+An instance is known from the first question about its health on, and forgotten when nobody has asked for some minutes: sooner
+when it does not answer, at once when room is needed.
 A change of health is told as an event, so that nobody has to ask for it. How a check is made is in ``check``, when an
 instance is called unhealthy in ``watched``. Made by the command line and by whoever embeds a group.
 """
@@ -8,9 +9,11 @@ instance is called unhealthy in ``watched``. Made by the command line and by who
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 
 from msgspec import Raw
+from msgspec.structs import replace
 
 from ..spi.contracts import Interface
 from ..spi.decode import refuse_unknown
@@ -30,6 +33,8 @@ START_UP = 30.0
 """Seconds that an instance may take to answer for the first time."""
 FORGET_AFTER = 600.0
 """Seconds after the last question until an instance is forgotten; its group is reminded after half of them."""
+GONE_SHARE = 0.25
+"""Share of these seconds for an instance that does not answer: most of them are gone, and nobody will ask about them again."""
 
 
 class Probe:
@@ -93,9 +98,24 @@ class Probe:
     def _watch(self, instance: Description, orders: Orders) -> Watched:
         self._drop(instance.id)
         if len(self._watched) >= MOST:
-            raise PluginFailure(f"no more than {MOST} instances can be watched")
+            self._make_room()
+        shared = {sys.intern(key): sys.intern(text) for key, text in (instance.tags or {}).items()}  # kept long, in many events
+        instance = replace(instance, tags=shared)
         watched = self._watched[instance.id] = Watched(instance, orders, self._gate, self._start_up, self._changed)
         return watched
+
+    def _make_room(self) -> None:
+        """Forget the instance that does not answer and that nobody has asked about for longest; raises PluginFailure."""
+        now = time.monotonic()
+        candidates = [w for w in self._watched.values() if w.health is not Health.HEALTHY and self._silence(w, now) > 0.5]
+        if not candidates:
+            raise PluginFailure(f"no more than {MOST} instances can be watched")
+        self._drop(min(candidates, key=lambda watched: watched.asked).instance.id)
+
+    def _silence(self, watched: Watched, now: float) -> float:
+        """Return how long nobody has asked about an instance: 0 is not at all, 1 so long that it is to be forgotten."""
+        patience = self._forget_after * (1.0 if watched.health is Health.HEALTHY else GONE_SHARE)
+        return (now - watched.asked) / patience
 
     def _drop(self, instance: str) -> None:
         if (watched := self._watched.pop(instance, None)) is not None:
@@ -105,11 +125,11 @@ class Probe:
         """Remind of what nobody has asked about lately, and then forget it: it may be long gone."""
         reminded: set[str] = set()
         while True:
-            await asyncio.sleep(self._forget_after / 4)
+            await asyncio.sleep(self._forget_after * GONE_SHARE / 4)
             now = time.monotonic()
-            silent = {name: w for name, w in self._watched.items() if now - w.asked > self._forget_after / 2}
+            silent = {name: w for name, w in self._watched.items() if self._silence(w, now) > 0.5}
             for name, watched in silent.items():
-                if now - watched.asked > self._forget_after:
+                if self._silence(watched, now) > 1.0:
                     self._drop(name)
                 elif name not in reminded:
                     self._tell(watched.instance, "unasked", f"{name}: nobody asks for its health any longer")
