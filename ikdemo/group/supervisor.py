@@ -19,6 +19,7 @@ from ..reconcile.health import heed
 from ..reconcile.hearsay import is_safe
 from ..reconcile.plan import plan
 from ..reconcile.settle import bury, settle
+from ..reconcile.waiting import DESTROYING
 from ..reconcile.world import Death, Desired, Memory, desired
 from ..spi.config_sha import sha_of
 from ..spi.contracts import Lookup
@@ -134,6 +135,8 @@ class Supervisor:
         except Exception as error:  # a bug in the planner must not leave people without an answer
             log.exception("Planning for group %s failed", self.record.id)
             todo = _failed(error)
+        if self.record.destroying and not todo.converged:
+            todo = msgspec.structs.replace(todo, reasons=(*todo.reasons, DESTROYING))
         if self.record.paused:
             todo = msgspec.structs.replace(todo, reasons=(PAUSED, *todo.reasons))
         return view, todo

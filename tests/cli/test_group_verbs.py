@@ -160,6 +160,29 @@ def test_a_wait_that_is_overtaken_ends_and_says_by_what(three, command, said) ->
     assert f'msg="{said}' in stderr
 
 
+def test_a_group_that_cannot_be_destroyed_is_seen_and_can_be_let_go(three) -> None:
+    three.put_spec("web.json")
+    ok(three.run("infrakit group commit web.json"))
+    ok(three.run("ikdemo group wait web"))
+    assert ok(three.run("ikdemo group ls")).split() == ["ID", "STATE", "web", "converged"]
+    left = three.living()
+    three.stop("instance-file")
+    assert "Group 'web' is marked for destruction" in refused(three.run("infrakit group destroy web"))
+    why = ok(three.run("ikdemo group why web"))
+    assert "the group is being destroyed" in why
+    assert "Plugin not found: instance-file" in why
+    assert why.splitlines()[-1].endswith("ikdemo group free --force web")
+    assert refused(three.run("ikdemo group free web")) == "Group 'web' is being destroyed"
+    freed = ok(three.run("ikdemo group free --force web")).splitlines()
+    assert freed[0] == "Freed web"
+    assert "Plugin not found: instance-file" in freed[1]
+    assert ok(three.run("infrakit group ls -q")) == ""
+    three.start("infrakit-instance-file", "instance-file", "--dir", str(three.instances))
+    ok(three.run("infrakit group commit web.json"))
+    assert three.until(3) == left
+    assert ok(three.run("ikdemo group free --force web")) == f"Freed web\nNothing keeps these any more: {', '.join(left)}\n"
+
+
 BAD_SPECS = (
     ("{“ID”: “web”}", r"g\.json: not JSON: line 1 holds curly quotes.*"),
     ('{"ID": "web",}', r"g\.json: not JSON: .* line 1, column 14"),
