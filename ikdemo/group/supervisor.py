@@ -18,7 +18,7 @@ import msgspec
 from ..reconcile.health import heed
 from ..reconcile.hearsay import is_safe
 from ..reconcile.plan import plan
-from ..reconcile.settle import bury, settle
+from ..reconcile.settle import anew, bury, settle
 from ..reconcile.waiting import DESTROYING
 from ..reconcile.world import Death, Desired, Memory, desired
 from ..spi.config_sha import sha_of
@@ -102,7 +102,7 @@ class Supervisor:
 
         ``by`` names the command, for a step that it cuts short.
         """
-        self._memory = msgspec.structs.replace(self._memory, troubled=record.troubled)
+        self._memory = anew(self._memory, record.troubled)
         self._set(record)
         self._overtaken_by = by
         self._doubt.clear()

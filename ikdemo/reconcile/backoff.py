@@ -1,6 +1,6 @@
 """How long to wait before trying again: doubling, capped, with a jitter that is a hash and not a dice.
 
-And when to stop trying. Called by ``settle`` and ``draft``.
+And when to begin waiting, and when to stop trying. Called by ``settle`` and ``draft``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,30 @@ GIVE_UP_AFTER = 9
 
 Of instances that end at once there are so many in 32 to 63 seconds: longer than most restarts of something that they need.
 """
+ALLOWANCE = 3
+"""Instances of one slot that may end from outside, whoever ends them, and are replaced at once."""
+REFILL = 10.0
+"""Seconds after which a slot's allowance is one more again."""
+WINDOW = 10
+"""Seconds over which the instances that ended are counted for the sentence about a storm."""
+
+
+def charge(until: float, now: float) -> float:
+    """Take one from an allowance that is whole again at ``until``; return when it is now. It never owes more than all of it.
+
+    >>> charge(0.0, now=100.0), charge(125.0, now=100.0)
+    (110.0, 130.0)
+    """
+    return min(max(until, now) + REFILL, now + ALLOWANCE * REFILL)
+
+
+def is_spent(until: float, now: float) -> bool:
+    """Say whether less than one is left of an allowance that is whole again at ``until``.
+
+    >>> is_spent(charge(charge(0.0, 100.0), 100.0), 100.0), is_spent(charge(charge(charge(0.0, 99.0), 99.0), 99.0), 99.0)
+    (False, True)
+    """
+    return until - now > (ALLOWANCE - 1) * REFILL
 
 
 def backoff(group: str, slot: str, attempt: int) -> float:

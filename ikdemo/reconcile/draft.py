@@ -6,14 +6,15 @@ The rules that decide what to add are in ``plan`` and ``rolling``.
 from __future__ import annotations
 
 from ..spi.plans import Action, Code, Plan, Reason, Seen
-from .backoff import GIVE_UP_AFTER
+from .backoff import ALLOWANCE, GIVE_UP_AFTER, WINDOW
 from .world import Desired, Memory, Observation, Slot, Trouble, place_of
 
 
 class Draft:
     """What was asked (``desired``, ``observed``, ``memory``, ``now`` as in ``plan``) and what has been decided so far.
 
-    ``wakes`` are the times at which, without any event, the plan would change.
+    ``wakes`` are the times at which, without any event, the plan would change. ``storms``: a slot waits, because what ends its
+    instances from outside does it faster than they should be made.
     """
 
     def __init__(self, desired: Desired, observed: Observation, memory: Memory, now: float) -> None:
@@ -21,6 +22,7 @@ class Draft:
         self.actions: list[Action] = []
         self.reasons: list[Reason] = []
         self.wakes: list[float] = []
+        self.storms = False
 
     def finish(self, *, converged: bool) -> Plan:
         """Return the plan."""
@@ -48,6 +50,17 @@ class Draft:
         if self._may_try(seen.id, slot=slot, instance=seen.id):
             self.because(code, f"instance {seen.id}: {cause}", slot=slot, instance=seen.id, awaits="its destruction")
             self.actions.append(Action("destroy", code, slot, seen.id, seen.logical_id))
+
+    def name_storm(self) -> None:
+        """Say of the whole group, before anything else, that its instances end from outside, if that keeps slots waiting."""
+        if self.storms:
+            lately = sum(number for second, number in self.memory.losses.items() if second >= self.now - WINDOW)
+            instances = "1 instance" if lately == 1 else f"{lately} instances"
+            text = f"{instances} ended from outside in the last {WINDOW} s; they are made again more slowly"
+            if not lately:
+                text = "instances ended from outside again and again; they are made again more slowly"
+            self.because("backing-off", text, awaits="the next attempts, or to be resumed")
+            self.reasons.insert(0, self.reasons.pop())
 
     def expected(self) -> int:
         """Count what a plugin without slots was asked to make and has not shown yet."""
@@ -79,6 +92,9 @@ class Draft:
             self.because("plugin-unreachable", trouble.error, slot=slot, instance=instance, awaits="the plugin to answer")
             return False
         text = f"{what} failed {_times(trouble)}"
+        if trouble.storm:
+            self.storms = True
+            text = f"its instances end from outside again and again: {trouble.storm + ALLOWANCE - 1} by now"
         self.because("backing-off", text, slot=slot, instance=instance, awaits="the next attempt", error=trouble.error)
         return False
 

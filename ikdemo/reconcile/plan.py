@@ -53,6 +53,7 @@ def plan(desired: Desired, observed: Observation, memory: Memory, now: float) ->
         _heal_sick(draft, places, sick)
     if len(places.occupants) < len(desired.slots):
         _fill_missing(draft, places)
+        draft.name_storm()
     if rolling:
         roll(draft, places)
     elif is_mixed(desired, observed):

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import structs
 
-from ..spi.plans import Outcome, Plan
-from .backoff import backoff
+from ..spi.plans import Action, Outcome, Plan
+from .backoff import WINDOW, backoff, charge, is_spent
 from .health import unhealthy_in_a_row
 from .rolling import proven, with_surge
 from .world import EXPECTED_FOR, Birth, Death, Desired, Memory, Observation, Trouble, place_of
@@ -29,8 +29,8 @@ def settle(
 ) -> Memory:
     """Return the memory after a pass.
 
-    A doubtful observation changes nothing but since when. A slot's trouble ends when its instance has grown old; what deletes
-    an instance from outside never makes trouble.
+    A doubtful observation changes nothing but since when. A slot's trouble ends when its instance has grown old. What ends
+    instances from outside makes trouble only beyond the slot's allowance.
 
     >>> from ikdemo.reconcile.world import Slot
     >>> from ikdemo.spi.plans import Action
@@ -43,10 +43,20 @@ def settle(
     if observed.error:
         return structs.replace(memory, since=since)
     ledger = _Ledger(with_surge(desired, observed), observed, memory, now)
+    for reason in plan.reasons:
+        if reason.slot in ledger.made and not reason.instance:  # a slot that is empty, although one was made in it
+            ledger.lose(reason.slot)
     for outcome in outcomes:
         ledger.enter(outcome)
     sick, proofs = unhealthy_in_a_row(observed, memory), proven(desired, observed, memory, now)
-    return Memory(ledger.troubled, ledger.made, sick, proofs, ledger.expected, since)
+    return Memory(ledger.troubled, ledger.made, sick, proofs, ledger.expected, ledger.spent, ledger.losses, since)
+
+
+def anew(memory: Memory, troubled: Mapping[str, Trouble]) -> Memory:
+    """Return the memory when something else is wanted, with the trouble that is remembered; with none of it, a storm is over."""
+    if troubled:
+        return structs.replace(memory, troubled=troubled)
+    return structs.replace(memory, troubled={}, spent={}, losses={})
 
 
 def bury(desired: Desired, memory: Memory, deaths: Iterable[Death], now: float) -> Memory:
@@ -86,6 +96,9 @@ class _Ledger:
     def __init__(self, desired: Desired, observed: Observation, memory: Memory, now: float) -> None:
         self._desired, self._now = desired, now
         self.made, self.troubled, self.expected = dict(memory.made), dict(memory.troubled), dict(memory.expected)
+        self.spent = {slot: until for slot, until in memory.spent.items() if until > now}
+        self.losses = {second: number for second, number in memory.losses.items() if second >= now - WINDOW}
+        self._found_missing: dict[str, tuple[float, Trouble]] = {}
         if not (self.made or self.troubled or self.expected):
             return  # as mostly, and then thousands of instances need not be looked through
         slots = {slot.name for slot in desired.slots}
@@ -103,6 +116,21 @@ class _Ledger:
         self.troubled = {k: t for k, t in self.troubled.items() if k in present or (k in slots and k not in grown)}
         self.expected = {k: until for k, until in self.expected.items() if until > now and k not in present}
 
+    def lose(self, slot: str) -> None:
+        """Enter that what was made in a slot is not there: ended by somebody, or never shown. What the planner ended is no loss.
+
+        Beyond the slot's allowance, or before its wait is over, it is worse than the time before.
+        """
+        birth, before = self.made[slot], self.troubled.get(slot, NOTHING_YET)
+        if birth.gone:
+            return
+        self._found_missing[slot] = self.spent.get(slot, 0.0), before
+        self.made[slot] = birth._replace(gone=True)
+        self.losses[int(self._now)] = self.losses.get(int(self._now), 0) + 1
+        self.spent[slot] = charge(self.spent.get(slot, 0.0), self._now)
+        if is_spent(self.spent[slot], self._now) or (before.storm and self._now < before.not_before):
+            self.troubled[slot] = structs.replace(before, attempts=before.attempts + 1, storm=before.storm + 1)
+
     def enter(self, outcome: Outcome) -> None:
         """Enter one outcome; a replaced sick instance counts like one that died."""
         action = outcome.action
@@ -117,17 +145,36 @@ class _Ledger:
             self.troubled[key] = Trouble(attempts, not_before, outcome.error, outcome.terminal, futile=futile)
         elif action.verb == "destroy":
             self.troubled.pop(key, None)
-            if action.code == "unhealthy":
-                self._replaced(Death(action.slot, action.instance, "was unhealthy", self._now))
+            self._ended(action)
         else:
+            if key in self._found_missing and outcome.instance == self.made[key].instance:
+                before = self._find_again(key)
             self.made[key] = Birth(outcome.instance, self._now)
             if key in self.troubled:
-                self.troubled[key] = structs.replace(before, not_before=0.0, terminal=False, unreachable=False)
+                wait = backoff(self._desired.group, key, before.attempts + 1) if before.storm else 0.0  # for the next one
+                not_before = self._now + wait if wait else 0.0
+                self.troubled[key] = structs.replace(before, not_before=not_before, terminal=False, unreachable=False)
         if action.verb == "provision" and not self._desired.idempotent and (outcome.unknown or not outcome.error):
             self.expected[outcome.instance or key] = self._now + EXPECTED_FOR
 
-    def _replaced(self, death: Death) -> None:
-        """Enter that a sick instance was ended; if it was young, like one that died."""
-        if (birth := self.made.pop(death.slot, None)) is not None:
-            before = self.troubled.get(death.slot, NOTHING_YET)
-            self.troubled[death.slot] = _short_life(self._desired.group, death, birth, before, self._now)
+    def _find_again(self, slot: str) -> Trouble:
+        """Take back a loss that was none: the plugin says that what was not seen lives in its slot; return the slot's trouble."""
+        self.spent[slot], before = self._found_missing.pop(slot)
+        self.losses[int(self._now)] -= 1
+        if before is NOTHING_YET:
+            self.troubled.pop(slot, None)
+        else:
+            self.troubled[slot] = before
+        return before
+
+    def _ended(self, action: Action) -> None:
+        """Enter that an instance was ended here; if it was sick and young, like one that died."""
+        birth, before = self.made.get(action.slot), self.troubled.get(action.slot, NOTHING_YET)
+        if birth is None or birth.instance != action.instance:
+            return
+        del self.made[action.slot]
+        if action.code == "unhealthy":
+            death = Death(action.slot, action.instance, "was unhealthy", self._now)
+            self.troubled[action.slot] = _short_life(self._desired.group, death, birth, before, self._now)
+        elif before.storm:
+            self.troubled[action.slot] = structs.replace(before, not_before=0.0)

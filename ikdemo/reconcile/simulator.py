@@ -16,7 +16,7 @@ from ..spi.events import Event
 from ..spi.plans import Action, Outcome, Seen, Step
 from .hearsay import Hearsay, is_safe
 from .plan import plan
-from .settle import bury, settle
+from .settle import anew, bury, settle
 from .world import Death, Desired, Memory, Observation
 
 Dice = Callable[[], float]
@@ -72,7 +72,7 @@ class Simulation:
 
     def want(self, desired: Desired) -> None:
         """Want something else from now on, or the same once more, as after a resume."""
-        self.memory = structs.replace(self.memory, troubled={})
+        self.memory = anew(self.memory, {})
         self.desired = desired
         self._look_due = self.now
 

@@ -122,10 +122,11 @@ class Death(NamedTuple):
 
 
 class Birth(NamedTuple):
-    """Which instance was made in a slot, and when (seconds)."""
+    """Which instance was made in a slot, and when (seconds). ``gone``: it has been found missing, and was counted as a loss."""
 
     instance: str
     at: float
+    gone: bool = False
 
 
 class Observation(Struct, frozen=True):
@@ -146,7 +147,8 @@ class Trouble(Struct, frozen=True):
     """What went wrong with one slot or one victim: how often, until when to wait (seconds), the last error.
 
     ``terminal``: only another spec helps. ``unreachable``: a plugin could not be asked; attempts are not counted then.
-    ``futile``: how many attempts in a row came to nothing by the spec's own doing.
+    ``futile``: how many attempts in a row came to nothing by the spec's own doing. ``storm``: how many instances of the slot
+    ended from outside, beyond its allowance (``backoff``).
     """
 
     attempts: int
@@ -155,6 +157,7 @@ class Trouble(Struct, frozen=True):
     terminal: bool = False
     unreachable: bool = False
     futile: int = 0
+    storm: int = 0
 
 
 class Memory(Struct, frozen=True):
@@ -164,8 +167,9 @@ class Memory(Struct, frozen=True):
     young. ``sick``: instance ID to consecutive unhealthy answers.
     ``proven``: while an update is under way, instance ID to the proof that it is well.
     ``expected``: with plugins that are not idempotent, what was provisioned and not yet seen (an ID, or a slot name when
-    no answer came) to the time until which it is awaited. ``since``: slot or instance (for the
-    group itself: the code) to when something was first not as wanted there, whatever the reason is by now.
+    no answer came) to the time until which it is awaited. ``spent``: slot name to when its allowance of losses is whole again.
+    ``losses``: whole second to how many instances were found missing in it, of late. ``since``: slot or instance (for the group
+    itself: the code) to when something was first not as wanted there, whatever the reason is by now.
     """
 
     troubled: Mapping[str, Trouble] = {}
@@ -173,4 +177,6 @@ class Memory(Struct, frozen=True):
     sick: Mapping[str, int] = {}
     proven: Mapping[str, Proof] = {}
     expected: Mapping[str, float] = {}
+    spent: Mapping[str, float] = {}
+    losses: Mapping[int, int] = {}
     since: Mapping[str, float] = {}

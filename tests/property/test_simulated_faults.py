@@ -9,13 +9,13 @@ import random
 
 import pytest
 
-from ikdemo.reconcile.backoff import backoff
+from ikdemo.reconcile.backoff import ALLOWANCE, CAP, REFILL, backoff
 from ikdemo.reconcile.plan import plan
 from ikdemo.reconcile.settle import YOUNG, bury, settle
 from ikdemo.reconcile.simulator import Faults, Simulation
 from ikdemo.reconcile.world import Death, Desired, Memory, Observation, Pace, Slot, slots_of
 from ikdemo.spi.documents import Allocation, Health
-from ikdemo.spi.plans import Outcome, Seen
+from ikdemo.spi.plans import Outcome, Plan, Seen
 
 RUNS, PASSES, SIZE = 60, 80, 5
 KINDS = ["refused", "lost", "doubled", "late", "blind", "stale", "partial"]
@@ -148,13 +148,79 @@ def test_since_when_a_slot_is_not_as_wanted_survives_a_change_of_the_reason() ->
     assert codes == {"missing", "backing-off"}
 
 
-def test_a_deletion_never_causes_a_wait() -> None:
+def test_a_deletion_now_and_then_never_causes_a_wait() -> None:
     simulation = Simulation(group(), random.Random(1).random)
     assert simulation.settle_down(5)
     for _ in range(50):
         simulation.kill(0.5)
+        simulation.now += REFILL
         simulation.step()
         assert len(simulation.living) == SIZE
+
+
+def deleted_for(seconds: float, every: float) -> Simulation:
+    """Delete everything there is ``every`` so many seconds."""
+    simulation = Simulation(group(), random.Random(1).random, poll=every)
+    assert simulation.settle_down(5)
+    while simulation.now < seconds:
+        while simulation.kill(0.5):
+            pass
+        simulation.step()
+    return simulation
+
+
+def test_a_storm_of_deletions_is_braked_named_and_ended_by_a_resume() -> None:
+    simulation = deleted_for(10.0, every=0.01)
+    assert ALLOWANCE * SIZE < simulation.counts["made"] < 8 * SIZE
+    first, *others = simulation.look().plan.reasons
+    assert (first.code, first.slot, first.instance) == ("backing-off", "", "")
+    lately = int(first.text.partition(" ")[0])
+    assert 0 < lately <= simulation.counts["kill"]
+    assert first.text.startswith(f"{lately} instance")
+    assert {(reason.code, bool(reason.slot)) for reason in others} == {("backing-off", True)}
+    simulation.want(simulation.desired)  # somebody resumes it
+    simulation.step()
+    assert len(simulation.living) == SIZE
+    assert simulation.look().plan.converged
+
+
+def test_a_storm_without_end_makes_an_instance_every_two_minutes_and_one_that_is_over_leaves_no_wait() -> None:
+    simulation = deleted_for(3600.0, every=1.0)
+    assert simulation.counts["made"] < SIZE * (12 + 3600 / 60)
+    simulation.now += CAP
+    assert simulation.settle_down(3)
+    made = simulation.counts["made"]
+    for _ in range(int(YOUNG / 1.0) + 5):  # it has grown old
+        simulation.step()
+    assert simulation.counts["made"] == made
+    assert simulation.memory.troubled == {}
+    assert simulation.memory.spent == {}
+    simulation.kill(0.5)
+    simulation.step()
+    assert len(simulation.living) == SIZE
+
+
+def test_what_is_only_not_seen_is_no_loss() -> None:
+    """An instance missing in every view but living: the plugin answers with its ID, and nothing is counted."""
+    desired, memory = group(size=2), Memory()
+    both = [Outcome(action, f"i-{action.slot}") for action in plan(desired, Observation(), memory, 0.0).actions]
+    memory = settle(desired, Observation(), memory, Plan(), both, 0.0)
+    one = Observation((Seen("i-0", slot="0", sha="v1", health=Health.HEALTHY),))
+    for turn in range(20):
+        todo = plan(desired, one, memory, 1.0 + turn)
+        assert [action.slot for action in todo.actions] == ["1"]
+        memory = settle(desired, one, memory, todo, [Outcome(todo.actions[0], "i-1")], 1.0 + turn)
+    assert memory.troubled == {}
+    assert sum(memory.losses.values()) == 0
+
+
+def test_what_the_planner_ends_itself_is_no_loss() -> None:
+    simulation = Simulation(group(), random.Random(1).random, poll=0.01)
+    for turn in range(10):
+        simulation.want(group(f"v{turn}"))
+        assert simulation.settle_down(50)
+    assert simulation.counts["made"] == 10 * SIZE
+    assert simulation.memory.spent == {}
 
 
 def test_an_hour_without_a_pass_as_in_a_suspended_machine_makes_no_burst() -> None:
