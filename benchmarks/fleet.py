@@ -100,6 +100,13 @@ class Fleet:
         await asyncio.sleep(dice.random())
         await self._start(name)
 
+    async def calm(self) -> None:
+        """End the storm that the deletions are to the group; where its plugin has just been killed, most is forgotten."""
+        try:
+            await self.group.resume_group("soak")
+        except IkdemoError:
+            pass
+
     async def look(self) -> None:
         """Wait until the group is as wanted, and count the files: one in each slot."""
         until = time.monotonic() + PATIENCE

@@ -34,6 +34,8 @@ VIRTUAL_KILLS, KILLS_A_RUN = 10_000, 100
 STORM = Faults(refused=0.1, lost=0.1, doubled=0.1, late=0.1, blind=0.1, stale=0.1, partial=0.1)
 PAUSE = 0.1
 """Seconds between two blows, on average."""
+CALM = 8
+"""Blows after which the group is resumed: without, they are a storm, and the group would rather wait than be struck."""
 LOOK = 50
 """Blows after which both groups are waited for and looked at."""
 PLUGIN_KILLS = 0.05
@@ -79,6 +81,8 @@ async def strike(fleet: Fleet, seed: str, end: float, *, plugins: bool) -> None:
         else:
             fleet.unlink(dice)
         blows += 1
+        if blows % CALM == 0:
+            await fleet.calm()
         if blows % LOOK == 0:
             await fleet.look()
         if not plugins and now - sampled >= SAMPLE:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import ClassVar
 
+from ..reconcile.backoff import ALLOWANCE
 from ..spi.errors import IkdemoError
 from ..spi.text import visible
 from .breaking import Breaking
@@ -65,9 +66,14 @@ class Lab(Breaking):
         return Recovery(group, self._record.events(group), time.time(), since)
 
     def measure(self, group: str, kills: int, *, within: float, seed: int = 1) -> Recovery:
-        """Remove one instance after the other, each at a random moment ``within`` so many seconds, and wait for each recovery."""
+        """Remove one instance after the other, each at a random moment ``within`` so many seconds, and wait for each recovery.
+
+        So many removals would be a storm to the group, which answers one by waiting; a resume now and then ends it.
+        """
         chance, began = random.Random(seed), time.time()
-        for _ in range(kills):
+        for turn in range(kills):
+            if turn % ALLOWANCE == ALLOWANCE - 1:
+                self.resume(group)
             time.sleep(0.3 + chance.uniform(0.0, within))
             self.kill(group, 1, seed=chance.getrandbits(32))
             self.wait(group)

@@ -1,7 +1,8 @@
 """Whom an experiment is made on: a group of a lab, seen and broken through the lab's own verbs.
 
 ``Subject`` is all that an experiment asks of a group, so the same experiment runs on files, on processes and on a simulated
-group (``simulated``). Made by ``Experiment``.
+group (``simulated``). Made by ``Experiment``. An experiment kills faster than a group's brake on storms allows, so it ends the
+storm that it is now and then, as a person would by ``resume``; what is measured is healing, and not the brake.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
+from ...reconcile.backoff import ALLOWANCE
 from ...spi.errors import IkdemoError
 from ..check import Check, Point
 from ..lab import Lab
@@ -54,11 +56,21 @@ class LiveGroup:
         self._lab, self.group = lab, group
         lab.inspect(group)
         self.size = lab.recovery(group).size
+        self._killed, self._braked_at = 0, ALLOWANCE * self.size // 2
 
     def now(self) -> float:
         return time.time()
 
     def wait_until(self, moment: float) -> None:
+        """Sleep; half-way, when so much was killed that the next slot would wait, resume the group if it is whole.
+
+        Half-way, because the loop looks when it is resumed, and no kill is to be timed by that.
+        """
+        if self._killed >= self._braked_at:
+            time.sleep(max(0.0, (moment - time.time()) / 2))
+            if self.filled() == self.size:
+                self._lab.resume(self.group)
+                self._killed = 0
         time.sleep(max(0.0, moment - time.time()))
 
     def steady(self) -> Check:
@@ -72,12 +84,12 @@ class LiveGroup:
 
     def kill(self, seed: int) -> None:
         self._lab.kill(self.group, 1, seed=seed)
+        self._killed += 1
 
     def restore(self) -> str:
-        """Let the loop act again, should somebody have paused it, and wait for it."""
+        """Let the loop act again, should somebody have paused it, and wait with nothing more; wait for it."""
         try:
-            if self._paused():
-                self._lab.resume(self.group)
+            self._lab.resume(self.group)
             return self._lab.wait(self.group, PATIENCE)
         except IkdemoError as error:
             return f"not restored: {error}"
