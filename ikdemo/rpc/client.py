@@ -31,6 +31,8 @@ R = TypeVar("R")
 
 LIMIT = 64
 """Connections to one plugin; further calls wait within their own deadline."""
+SPARE = 5.0
+"""Seconds after which all idle connections but one are closed: many calls at once are over then."""
 LONGEST_ERROR = 2**14
 """Characters of a plugin's error that are passed on: it is kept, and shown, in many places."""
 FIRST_ID = 2**52
@@ -51,7 +53,8 @@ class Client:
         self.name = self.path.name
         self.lost = 0
         self._together = Together(self._exchange, limit)
-        self._idle: list[OutboundConnection] = []
+        self._idle: list[OutboundConnection] = []  # the one used last comes last
+        self._sparing: asyncio.TimerHandle | None = None
         self._open: set[OutboundConnection] = set()
         self._left: set[OutboundConnection] = set()
         self._socket: SocketIdentity | None = None
@@ -88,6 +91,8 @@ class Client:
     def close(self) -> None:
         """Close every connection; calls under way end with OutcomeUnknown."""
         self._closed = True
+        if self._sparing is not None:
+            self._sparing.cancel()
         for connection in list(self._open):
             connection.close()
 
@@ -142,9 +147,24 @@ class Client:
     def _release(self, connection: OutboundConnection, *, keep: bool) -> None:
         """Keep a connection whose answer is complete, if that is asked for; drop any other."""
         if keep and connection.reusable and not self._closed and connection not in self._left:
+            connection.idle_since = asyncio.get_running_loop().time()
             self._idle.append(connection)
+            self._spare()
         else:
             connection.close()
+
+    def _spare(self) -> None:
+        """See to it that of several idle connections the last one alone stays."""
+        if len(self._idle) > 1 and self._sparing is None:
+            loop = asyncio.get_running_loop()
+            self._sparing = loop.call_at(self._idle[0].idle_since + SPARE, self._close_spare)
+
+    def _close_spare(self) -> None:
+        self._sparing = None
+        overdue = asyncio.get_running_loop().time() - SPARE
+        while len(self._idle) > 1 and self._idle[0].idle_since <= overdue:
+            self._idle.pop(0).close()
+        self._spare()
 
     def _close_idle(self) -> None:
         for connection in self._idle[:]:

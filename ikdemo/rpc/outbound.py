@@ -36,7 +36,7 @@ class Broken(Exception):
 
 
 class OutboundConnection(asyncio.Protocol):
-    """A connection that carries one request at a time; ``fresh`` until it has carried one."""
+    """A connection that carries one request at a time; ``fresh`` until it has carried one. ``idle_since`` is its client's."""
 
     def __init__(self, on_lost: Callable[[OutboundConnection, bool], None]) -> None:
         self._on_lost = on_lost
@@ -47,6 +47,7 @@ class OutboundConnection(asyncio.Protocol):
         self.gone: asyncio.Future[None] = self._loop.create_future()
         self.fresh = True
         self.reusable = False
+        self.idle_since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from asking import Refused, ask, held
+from asking import Refused, ask, held, until
 from desk import Desk
 
 RECORDED = Path(__file__).parents[1] / "wire" / "conversations.jsonl"
@@ -295,10 +295,10 @@ def test_mutated_requests_are_answered_refused_or_cut_off_and_leave_nothing_behi
             assert late.result(DEADLINE).startswith(b"HTTP/1.1 408 ")
     tidy(desk)
     assert {"Name": "Events", "Version": "0.1.0"} in ask(path, "Plugin.Implements", {})["APIs"]
+    until(lambda: held(pid).descriptors <= before.descriptors + 2)  # connections of calls at once are closed a little later
     after = held(pid)
     print(plugin, dict(talk.counts), before, after)
     assert after.memory - before.memory < GROWTH
-    assert after.descriptors <= before.descriptors + 2
     assert after.threads <= before.threads + 8
     assert talk.counts["200"] > REQUESTS / 2
     assert talk.counts["errors"] > REQUESTS / 4

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
+from ikdemo.rpc import client as client_module
 from ikdemo.rpc.client import Client
 from ikdemo.rpc.methods import DESCRIBE_INSTANCES
 from ikdemo.spi.documents import GroupSpec, InstanceSpec
@@ -405,6 +406,22 @@ def test_calls_beyond_the_limit_wait_their_turn_and_connections_are_reused(again
         async with against(*[http()] * 50, limit=4) as (client, fake):
             assert await asyncio.gather(*(provision(client, batch=True) for _ in range(50))) == ["instance-1"] * 50
             assert fake.connections == 4
+
+    bounded(story())
+
+
+def test_of_the_connections_of_many_calls_at_once_one_stays(against: Any, bounded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "SPARE", 0.05)
+
+    async def story() -> None:
+        async with against(*[http()] * 12, limit=8) as (client, fake):
+            await asyncio.gather(*(provision(client, batch=True) for _ in range(5)))
+            assert (fake.connections, len(client._open)) == (5, 5)
+            while len(client._open) > 1:  # noqa: ASYNC110, no event tells
+                await asyncio.sleep(0.01)
+            for _ in range(2):
+                assert await provision(client, batch=True) == "instance-1"
+            assert (fake.connections, len(client._open), client.lost) == (5, 1, 0)
 
     bounded(story())
 
