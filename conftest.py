@@ -1,0 +1,16 @@
+"""What holds for every run of pytest, whatever it is given: notebooks that are run by hand are compared as the tests do it.
+
+``pytest --nbval-lax notebooks/`` needs no further word.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Put aside what differs from run to run (IDs, times, places), unless another file is named for it."""
+    if getattr(config.option, "nbval_sanitize_with", "no nbval") is None:
+        config.option.nbval_sanitize_with = str(Path(__file__).parent / "tests" / "notebooks" / "sanitize.cfg")
