@@ -140,6 +140,11 @@ class Bench:
         self.close()
 
     @property
+    def line(self) -> Line:
+        """The line to the plugins that is open now; whatever looks at the lab for long ends with it."""
+        return self._line
+
+    @property
     def _record(self) -> Timeline:
         return self._line.record
 

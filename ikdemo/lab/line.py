@@ -31,7 +31,7 @@ PATIENCE = 2.0
 class Line:
     """Open from the moment it is made until ``close``; ``ended`` says then how it was.
 
-    ``watching`` has, for each group, what ends the view that shows it: a newer one takes its place.
+    ``watching`` has, for each group and each web page, what ends the view that shows it: a newer one takes its place.
     """
 
     def __init__(self, plugin_dir: Path) -> None:

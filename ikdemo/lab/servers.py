@@ -49,7 +49,7 @@ class Servers:
 
     def page(self) -> LivePage:
         """Return a web page of the servers that is kept fresh, where widgets can be shown; else it stands still."""
-        return LivePage(self.visit)
+        return LivePage(self.visit, self._lab.line)
 
     def wait(self, timeout: float = 20.0) -> Words:
         """Wait until every wanted server gives its page; raises NotConverged with what the others said."""

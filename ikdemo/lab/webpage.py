@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ..spi.errors import IkdemoError
 from ..spi.text import visible
+from .line import Line
 from .live.view import html_widget
 from .table import Table, say_seconds, visible_html
 
@@ -119,19 +119,22 @@ def _tile(slot: str, answer: Answer | None, index: int, nothing: str) -> str:
 
 
 class LivePage:
-    """The tiles of one group's servers, asked anew several times a second until the lab is closed."""
+    """The tiles of one group's servers, asked anew several times a second until the lab is closed or a newer page is opened."""
 
-    def __init__(self, visit: Callable[[], Visit]) -> None:
-        self._visit, self._still = visit, visit()
+    def __init__(self, visit: Callable[[], Visit], line: Line) -> None:
+        self._visit, self._line, self._still = visit, line, visit()
+        self._over = threading.Event()
         self._widget = html_widget()
         if self._widget is not None:
+            name = f"web page of {self._still.group}"
+            line.watching.pop(name, lambda: None)()  # that of the same cell, run before
+            line.watching[name] = self._over.set
             self._widget.value = self._still.svg()
-            threading.Thread(target=self._refresh, name=f"web page of {self._still.group}", daemon=True).start()
+            line.spawn(self._refresh, name)
 
     def _refresh(self) -> None:
         """Visit and redraw; an error, such as that of a closed lab, ends it and leaves the last picture."""
-        while self._widget is not None:
-            time.sleep(REDRAW)
+        while not self._over.wait(REDRAW) and self._line.open:
             try:
                 self._widget.value = self._visit().svg()
             except (IkdemoError, OSError, RuntimeError):

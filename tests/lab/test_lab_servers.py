@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import threading
 import time
 from collections.abc import Iterator
 
@@ -48,6 +49,16 @@ def test_each_server_says_who_it_is(lab: Lab, web: Servers) -> None:
         assert answer[:5] == (slot, instance, port, pid, f"{instance} in slot {slot} of collabnix")
         assert os.getpgid(int(pid)) == int(pid)
         assert f"port={port}" in next(row[3] for row in lab.describe("collabnix") if row[1] == instance)
+
+
+def test_a_page_that_is_opened_again_ends_the_one_before(web: Servers) -> None:
+    """A cell that is run again must not leave a visitor behind each time."""
+    pages = [web.page() for _ in range(3)]
+    visitors = [thread for thread in threading.enumerate() if thread.name == "web page of collabnix"]
+    for thread in visitors[:-1]:
+        thread.join(20)
+    assert [thread.is_alive() for thread in visitors] == [False] * (len(visitors) - 1) + [True]
+    assert [page._over.is_set() for page in pages] == [True, True, False]
 
 
 def test_a_killed_server_is_missed_and_all_answer_again(lab: Lab, web: Servers) -> None:
