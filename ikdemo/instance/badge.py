@@ -6,7 +6,7 @@ The only place that knows our labels. They are the whole truth about an instance
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from msgspec import UNSET
@@ -100,6 +100,12 @@ def badge_of(labels: Mapping[str, str]) -> Badge | None:
     except SpecError:  # no slot has such a name
         slot = None
     return Badge(instance, slot, labels.get(LOGICAL_ID), tags, labels.get(PORT, ""))
+
+
+def bears(row: Row, labels: Iterable[str]) -> bool:
+    """Say whether a row of the engine's list has these labels, each ``key=value``: it may list more than it was asked for."""
+    own = row.get("Labels") or {}
+    return all(own.get(key) == text for key, _, text in (label.partition("=") for label in labels))
 
 
 def container_of(row: Row, engine: str) -> Container | None:

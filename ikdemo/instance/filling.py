@@ -57,20 +57,28 @@ class Filling:
     async def _fill(self, properties: DockerProperties, spec: InstanceSpec, slot: str | None) -> str:
         if slot is not None and (occupant := await self._occupant(spec, slot)) is not None:
             return occupant
+        if properties.pull == "always":
+            await self._pulls.pull(properties.image)
+        if (instance := await self._make(properties, spec, slot)) is not None:
+            return instance
+        if properties.pull == "never":
+            raise PluginFailure(f"the engine has no image {properties.image}, and Pull is never")
+        await self._pulls.pull(properties.image)
+        if (instance := await self._make(properties, spec, slot)) is not None:
+            return instance
+        raise PluginFailure(f"image {properties.image} was pulled, and the engine does not have it")
+
+    async def _make(self, properties: DockerProperties, spec: InstanceSpec, slot: str | None) -> str | None:
+        """Make an instance and return its ID, None when the engine lacks the image.
+
+        Nothing is waited for between the look at the room and at the ports, and the moment from which the new one counts.
+        """
         if len(self._fleet) >= self._most:
             raise PluginFailure(f"no room: {len(self._fleet)} instances are alive, and no more than {self._most} may be")
         port = properties.port or (str(free_port(self._fleet.ports())) if properties.shares_network else "")
         badge = Badge(f"instance-{secrets.randbits(63)}", slot, spec.logical_id, dict(spec.tags or {}), port)
         config = config_of(properties, spec, badge, badge.labels(self._fleet.whose), init=self.has_init)
-        if properties.pull == "always":
-            await self._pulls.pull(properties.image)
-        if not await self._fleet.make(badge, config):
-            if properties.pull == "never":
-                raise PluginFailure(f"the engine has no image {properties.image}, and Pull is never")
-            await self._pulls.pull(properties.image)
-            if not await self._fleet.make(badge, config):
-                raise PluginFailure(f"image {properties.image} was pulled, and the engine does not have it")
-        return badge.instance
+        return badge.instance if await self._fleet.make(badge, config) else None
 
     async def _occupant(self, spec: InstanceSpec, slot: str) -> str | None:
         """Return the ID of the instance in a slot if it is as the spec wants it, None if there is none; raises PluginFailure."""

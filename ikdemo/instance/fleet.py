@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ..engine import Engine, Row
 from ..spi.errors import OutcomeUnknown, PluginFailure
 from ..spi.events import Emit, Event
-from .badge import ALIVE, INSTANCE, LEFTOVER, MARK, Badge, Container, address_of, badge_of, container_of
+from .badge import ALIVE, INSTANCE, LEFTOVER, MARK, Badge, Container, address_of, badge_of, bears, container_of
 from .burials import Burials
 from .endings import Omens, time_of
 from .running import Ending
@@ -42,7 +42,7 @@ class Fleet:
         self._emit, self._omens = emit, Omens()
         self._living: dict[str, Member] = {}
         self._gone: dict[str, None] = {}
-        self._making: set[str] = set()  # instances between the request to create one and the answer that it runs
+        self._making: dict[str, Badge] = {}  # instances between the request to create one and the answer that it runs
         self._early: dict[str, Ending] = {}  # ends of those that were being made
         self._dying: dict[str, asyncio.Event] = {}
         self._ends: dict[str, asyncio.Task[None]] = {}
@@ -56,7 +56,8 @@ class Fleet:
 
     async def containers(self, *labels: str) -> list[Container]:
         """List the owner's containers, in whatever state, that have these labels besides."""
-        rows = await self.engine.containers([*self.labels, *labels])
+        wanted = [*self.labels, *labels]
+        rows = [row for row in await self.engine.containers(wanted) if bears(row, wanted)]
         return [one for row in rows if (one := container_of(row, self.engine.address)) is not None]
 
     async def living(self, *labels: str, meant: Callable[[Badge], bool] = lambda badge: True) -> list[Container]:
@@ -95,12 +96,13 @@ class Fleet:
         await self.burials.finish()
 
     def ports(self) -> set[int]:
-        """Return the ports on which the living listen."""
-        return {int(member.badge.port) for member in self._living.values() if member.badge.port.isdecimal()}
+        """Return the ports on which the living listen, and those that are being made."""
+        badges = [*(member.badge for member in self._living.values()), *self._making.values()]
+        return {int(badge.port) for badge in badges if badge.port.isdecimal() and len(badge.port) <= 5}
 
     async def make(self, badge: Badge, config: Mapping[str, Any]) -> bool:
         """Create and start a container; false when the engine lacks its image. One that does not start does not stay."""
-        self._making.add(badge.instance)
+        self._making[badge.instance] = badge
         container: str | None = badge.instance  # its name, until it has an ID
         try:
             container = await self.engine.create(badge.instance, config)
@@ -112,7 +114,7 @@ class Fleet:
             self.burials.remove(container or badge.instance)
             raise
         finally:
-            self._making.discard(badge.instance)
+            del self._making[badge.instance]
             early = self._early.pop(badge.instance, None)
         self._living[container] = Member(badge, self.seen)
         self._tell("provisioned", badge, f"container {container[:12]} of {config['Image']}")
@@ -210,7 +212,7 @@ class Fleet:
         for one in listed:
             if one.badge.instance in self._making or one.id in self._dying or one.id in self.burials:
                 continue
-            if one.id in living:
+            if one in self:  # asked again: it may have ended while the engine was asked about others
                 self._adopt(one.id, Member(one.badge, 0), "" if first else "was found")
             elif one.state == "exited" and one.id not in self._gone:
                 self._living[one.id] = Member(one.badge, 0)

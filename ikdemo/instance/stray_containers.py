@@ -16,7 +16,7 @@ from typing import Any
 from .. import disk
 from ..engine.client import Client
 from ..spi.errors import CorruptState, IkdemoError, PluginFailure
-from .badge import MARK, OWNER
+from .badge import MARK, OWNER, bears
 
 NOTE = "engine"
 """File in the directory of a plugin for containers: a line that says where the engine is, and one with the mark."""
@@ -71,7 +71,7 @@ def _mark_in(note: Path) -> str:
 
 
 def _remove_all(label: str, api: Any) -> list[str]:
-    found = [row["Id"] for row in api.containers(all=True, filters={"label": label})]
+    found = [row["Id"] for row in api.containers(all=True, filters={"label": label}) if bears(row, [label])]
     for container in found:
         api.remove_container(container, force=True, v=True)
     return found

@@ -15,11 +15,13 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
 from ikdemo.engine import calls
+from ikdemo.instance import filling
 from ikdemo.instance.badge import MARK, SLOT, Badge
 from ikdemo.instance.docker import DockerInstances
+from ikdemo.instance.stray_containers import end_stray_containers
 from ikdemo.spi.documents import InstanceSpec
 from ikdemo.spi.errors import IkdemoError
 from ikdemo.spi.events import Event
@@ -37,6 +39,10 @@ class Engine:
         self.answers: dict[str, Answer] = {}
         self.states: dict[str, str] = {}
         self.removed: list[str] = []
+        self.made: list[dict[str, Any]] = []
+        self.asked: Callable[[str], None] = lambda path: None
+        self.creating = asyncio.Event()  # until it is set, no container is created
+        self.creating.set()
 
     def answer(self, method: str, path: str) -> Answer:
         """Answer a question as Docker does."""
@@ -48,6 +54,10 @@ class Engine:
             return 200, json.dumps(self.rows).encode()
         if method == "DELETE":
             self.removed.append(path.rpartition("/")[2])
+            return 204, b""
+        if path.endswith("/containers/create"):
+            return 201, json.dumps({"Id": f"made-{len(self.made)}"}).encode()
+        if path.endswith("/start"):
             return 204, b""
         if path.endswith(("/version", "/info")):
             return 200, b'{"ApiVersion": "1.44", "MinAPIVersion": "1.24"}'
@@ -64,6 +74,14 @@ class Engine:
                     writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
                     await reader.read()
                     return
+                self.asked(path)
+                length = next(
+                    (int(row[15:]) for row in head.decode().split("\r\n") if row.lower().startswith("content-length:")), 0
+                )
+                sent = await reader.readexactly(length)
+                if path.endswith("/containers/create"):
+                    self.made.append(json.loads(sent))
+                    await self.creating.wait()
                 status, body = self.answer(method, path)
                 if (status, body) == CUT:
                     writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n[{"Id": "c-0", "St')
@@ -198,6 +216,23 @@ def test_two_containers_of_one_instance_are_one_and_it_is_the_original_that_is_e
     run(story)
 
 
+def test_what_is_listed_beyond_what_was_asked_for_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        async with unwell(tmp_path, monkeypatch) as (plugin, engine, told, _):
+            engine.rows += [row(7, "theirs"), row(8, "theirs", "exited"), row(9, "theirs", "created")]
+            assert [one.id for one in await plugin.describe_instances({})] == WHOLE
+            with pytest.raises(IkdemoError, match="instance-7 is no instance here"):
+                await plugin.destroy("instance-7")
+            assert plugin._parts is not None
+            await plugin._parts.fleet.agree()
+            await plugin._parts.fleet.burials.finish()
+            assert not engine.removed and not told
+            await asyncio.to_thread(end_stray_containers, tmp_path)
+            assert engine.removed == ["c-0", "c-1", "c-2"]
+
+    run(story)
+
+
 def test_a_state_that_is_not_known_here_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         async with unwell(tmp_path, monkeypatch) as (plugin, engine, _, mark):
@@ -218,7 +253,7 @@ def test_a_slot_that_cannot_be_is_none(tmp_path: Path, monkeypatch: pytest.Monke
             described = await plugin.describe_instances({"infrakit.group": "g"}, slots=True)
             assert [one.slot for one in described] == [UNSET, UNSET, UNSET]
             with pytest.raises(IkdemoError, match=r"^\$\.Slot: expected at most 128 characters"):
-                await plugin.provision(InstanceSpec(b'{"Image": "a"}'), "1" * 10)  # type: ignore[arg-type]
+                await plugin.provision(InstanceSpec(Raw(b'{"Image": "a"}')), "1" * 10)
 
     run(story)
 
@@ -266,5 +301,57 @@ def test_without_a_descriptor_or_a_thread_left_nothing_is_lost_and_questions_are
                         await ids(plugin)
             assert await ids(plugin) == WHOLE
             assert not [event for event in told if event.kind == "lost"]
+
+    run(story)
+
+
+def test_one_that_dies_while_the_engine_is_asked_about_another_is_lost_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        async with unwell(tmp_path, monkeypatch) as (plugin, engine, told, mark):
+            assert plugin._parts is not None
+            fleet, died = plugin._parts.fleet, {"ID": "c-0", "Attributes": {**row(0, mark)["Labels"], "exitCode": "1"}}
+            engine.rows, listed = [engine.rows[0], engine.rows[2]], engine.rows[1]
+            engine.asked = lambda path: fleet.hear({"Actor": died, "Action": "die"}) if path.endswith("/c-1/json") else None
+            await fleet.agree()
+            engine.asked = lambda path: None
+            engine.rows.append(listed)
+            await fleet.agree()
+            await fleet.burials.finish()
+            assert [(event.kind, event.instance) for event in told] == [("lost", "instance-0")]
+
+    run(story)
+
+
+def test_overlapping_provisions_keep_to_the_room_and_to_one_for_a_slot_and_get_ports_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    properties = Raw(b'{"Image": "a", "Network": "host", "Pull": "always"}')
+    ports = iter([1000, 1000, 1001, 1000, 1001, 1002])
+    monkeypatch.setattr(filling, "free_port", lambda taken: next(port for port in ports if port not in taken))
+
+    async def story() -> None:
+        async with unwell(tmp_path, monkeypatch) as (plugin, engine, _, __):
+            assert plugin._parts is not None
+            plugin._parts.filling._most = 6
+            engine.creating.clear()
+            engine.answers["/images/create"] = 200, b"{}"
+
+            async def provision(slot: int) -> str:
+                tags = {"infrakit.group": "new", "infrakit.config_sha": "s"}
+                return await plugin.provision(InstanceSpec(properties, tags), str(slot))
+
+            asked = [asyncio.create_task(provision(slot)) for slot in (0, 1, 2, 3, 4, 0, 1, 2)]
+            while len(engine.made) < 3 or sum(task.done() for task in asked) < 2:  # noqa: ASYNC110  no event tells of it
+                await asyncio.sleep(0)
+            engine.creating.set()
+            said = await asyncio.gather(*asked, return_exceptions=True)
+            made = {one for one in said if isinstance(one, str)}
+            assert (len(made), len(engine.made)) == (3, 3)
+            refused = [str(one) for one in said if not isinstance(one, str)]
+            assert set(refused) == {"no room: 6 instances are alive, and no more than 6 may be"}
+            listens = [next(text for text in one["Env"] if text.startswith("PORT=")) for one in engine.made]
+            assert sorted(listens) == ["PORT=1000", "PORT=1001", "PORT=1002"]
 
     run(story)

@@ -10,6 +10,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -202,13 +203,25 @@ def test_an_engine_that_comes_back_has_the_whole_group_again(fleet: Fleet, how: 
 @pytest.mark.timeout(120)
 def test_an_engine_that_hangs_is_doubt_and_nothing_is_done_about_it(fleet: Fleet) -> None:
     fleet.commit(size=2)
-    before = fleet.whole(2)
+    before, containers = fleet.whole(2), {row["Id"] for row in fleet.rows()}
+
+    def look() -> str:
+        """Have the group look at its world; return why it cannot."""
+        try:
+            ask(fleet.desk.plugins / "group", "Reconcile.Plan", {"ID": "collabnix"}, timeout=60)
+        except Refused as error:
+            return str(error)
+        return ""
+
     os.kill(fleet.engine.pid, signal.SIGSTOP)
     try:
-        time.sleep(2.0)  # nothing may happen in that time
+        with ThreadPoolExecutor(2) as looking:
+            assert all("the Docker engine" in said for said in looking.map(lambda _: look(), range(2)))
     finally:
         os.kill(fleet.engine.pid, signal.SIGCONT)
     assert fleet.whole(2) == before
+    assert [look(), look()] == ["", ""]  # what was asked of the engine before it hung has been done by now
+    assert {row["Id"] for row in fleet.rows()} == containers
 
 
 @pytest.mark.timeout(120)
