@@ -7,13 +7,16 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from html import unescape
+from itertools import pairwise
 
 import pytest
 
 from ikdemo.flavor.vanilla import Vanilla
 from ikdemo.lab import Lab, collabnix
+from ikdemo.lab.live import picture, scene, slots, view
 from ikdemo.lab.live.dashboard import Dashboard
 from ikdemo.lab.live.view import LiveView
+from ikdemo.reconcile.waiting import DESTROYING
 from ikdemo.spi.plans import Reason
 
 
@@ -217,10 +220,38 @@ def test_a_view_that_breaks_down_says_so_instead_of_standing_still(lab: Lab) -> 
     until(lambda: "This view has broken down: ValueError: nonsense" in words_of(view.reason.value))
 
 
-def test_nothing_is_drawn_while_nothing_happens(lab: Lab) -> None:
-    dashboard = lab.dashboard("nobody")
-    until(lambda: "nothing wanted" in label(dashboard))
-    sent: list[str] = []
-    dashboard.view.picture.observe(lambda change: sent.append(change["new"]), "value")
-    threading.Event().wait(1.5)
+def test_nothing_is_sent_while_nothing_happens_and_what_happens_is_sent_at_once(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (picture, scene, slots, view):  # so that what happened has soon left the picture
+        monkeypatch.setattr(module, "WINDOW", 0.5)
+    shown, frames, sent = lab.watch("collabnix"), list[float](), list[str]()
+    shown._also = lambda seen, _: frames.append(seen.now)
+    shown.picture.observe(lambda change: sent.append(change["new"]), "value")
+    until(lambda: bool(frames) and "as wanted." in shown.picture.value and frames[-1] > shown._story.latest + 1.0)
+    sent.clear()
+    frames.clear()
+    until(lambda: len(frames) > 2)  # it looks, but seldom, and has nothing to send
+    assert all(later - before >= view.IDLE for before, later in pairwise(frames))
     assert sent == []
+    lab.kill("collabnix")
+    until(lambda: bool(sent))
+
+
+def test_a_storm_and_a_group_that_is_destroyed_have_a_sign_and_a_reason(lab: Lab) -> None:
+    said: list[Reason] = []
+
+    async def why() -> list[Reason]:
+        return said
+
+    storm = Reason("backing-off", "42 instances ended from outside in the last 10 s", slot="3", awaits="the next attempt")
+    others = [Reason("missing", "no instance in this slot", slot=str(slot)) for slot in range(3)]
+    said[:] = [*others, storm]
+    shown = LiveView("collabnix", lab._line, why).start()
+    until(lambda: "Group collabnix: storm." in shown.picture.value)
+    assert "Why: slot 3: 42 instances ended from outside in the last 10 s" in words_of(shown.reason.value)
+    said[:] = [*others, DESTROYING]
+    shown.wake()
+    until(lambda: "Group collabnix: being destroyed." in shown.picture.value)
+    until(lambda: "Why: the group is being destroyed" in words_of(shown.reason.value))
+    assert words_of(shown.reason.value).endswith("To let it go at once: lab.free('collabnix', force=True)")
