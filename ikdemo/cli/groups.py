@@ -29,6 +29,11 @@ async def named(call: Call) -> AsyncIterator[Found[GroupPlugin]]:
         yield await found.group(call["name"])
 
 
+async def listed(group: Found[GroupPlugin]) -> list[GroupSpec]:
+    """Return every group that a plugin keeps, those that it is destroying included where it can tell."""
+    return await (group.plugin.list_groups() if "Reconcile" in group.offers else group.plugin.inspect_groups())
+
+
 async def commit(call: Call) -> None:
     spec = read_document(call.arguments[0], GroupSpec)
     spec = GroupSpec(spec.id, packed(spec.properties))
@@ -66,7 +71,7 @@ async def destroy(call: Call) -> None:
 
 async def ls(call: Call) -> None:
     async with named(call) as group:
-        specs = await group.plugin.inspect_groups()
+        specs = await listed(group)
     show("\n".join(([] if call["quiet"] else ["ID"]) + [visible(spec.id) for spec in specs]))
 
 

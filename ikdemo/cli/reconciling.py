@@ -18,8 +18,8 @@ from . import columns
 from .commands import QUIET, Call, Verb, say, show
 from .flags import Flag, switch
 from .groups import free as free_only
+from .groups import listed, named
 from .groups import ls as ls_only
-from .groups import named
 from .reach import reconciling
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ async def free(call: Call) -> None:
 
 async def ls(call: Call) -> None:
     async with named(call) as found:
-        groups = [spec.id for spec in await found.plugin.inspect_groups()]
+        groups = [spec.id for spec in await listed(found)]
         if call["quiet"] or "Reconcile" not in found.offers:
             await ls_only(call)
             return

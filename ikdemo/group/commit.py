@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
+import msgspec
 from msgspec import Raw
 
 from ..reconcile.explain import count
 from ..spi.config_sha import sha_of
 from ..spi.contracts import Lookup
-from ..spi.decode import decode
-from ..spi.documents import Allocation, GroupProperties, GroupSpec, PluginSpec
+from ..spi.decode import decode, unknown_members
+from ..spi.documents import NULL, Allocation, Document, GroupProperties, GroupSpec, PluginSpec, Updating
 from ..spi.durations import parse_duration
 from ..spi.errors import PluginNotFound, RemoteFailure, SpecError
-from ..spi.text import compact
+from ..spi.text import compact, visible
 
 LARGEST = 100_000
 """Instances that a group may have: what one description of it can hold."""
@@ -43,6 +44,23 @@ def read(spec: GroupSpec) -> GroupProperties:
     _check_updating(properties)
     sections = _compacted(properties.instance), _compacted(properties.flavor)
     return GroupProperties(*sections, allocation, properties.updating)
+
+
+class _WithUpdating(Document, frozen=True):
+    """The part of a group's properties that v0.1.0 does not know, as text."""
+
+    updating: Raw = NULL
+
+
+def passed_over(spec: GroupSpec) -> str:
+    """Name the members of ``Updating`` that nobody knows, to follow the Details; empty when there is none."""
+    updating = decode(spec.properties, _WithUpdating).updating
+    unknown = [] if updating == NULL else unknown_members(updating, Updating)
+    if not unknown:
+        return ""
+    known = ", ".join(field.encode_name for field in msgspec.structs.fields(Updating))
+    named = ", ".join(f"$.Properties.Updating.{visible(name[:40])}" for name in unknown[:5])
+    return f" (without {named}: Updating has only {known})"
 
 
 async def ask_plugins(properties: GroupProperties, lookup: Lookup) -> None:

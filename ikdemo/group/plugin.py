@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from ..reconcile.waiting import DESTROYING
 from ..spi.contracts import Interface, Lookup
 from ..spi.decode import encode
 from ..spi.documents import SHA_TAG, Allocation, GroupDescription, GroupProperties, GroupSpec
@@ -18,7 +19,7 @@ from ..spi.errors import PluginFailure, PluginUnavailable, SpecError, UnknownGro
 from ..spi.events import Emit, Event
 from ..spi.plans import Freed, Reason, Step
 from .clock import Clock
-from .commit import ask_plugins, check_size, read
+from .commit import ask_plugins, check_size, passed_over, read
 from .details import Look, StaleLook, details_of, look
 from .observe import observe
 from .registry import Registry, present, watched
@@ -60,7 +61,7 @@ class Groups:
         """Validate, store and act on a spec; return InfraKit's Details. See GroupPlugin."""
         properties = read(spec)
         await ask_plugins(properties, self._lookup)
-        return await self._commit(spec.id, lambda before: properties, pretend)
+        return await self._commit(spec.id, lambda before: properties, pretend) + passed_over(spec)
 
     async def scale_group(self, group: str, size: int) -> str:
         """Commit another size of a Size group, 0 included; return the Details."""
@@ -123,7 +124,8 @@ class Groups:
         if not await supervisor.gone(DESTROY_WAIT):
             _, todo = await supervisor.look(ask_health=False)
             if not todo.converged:
-                why = todo.reasons[0].error or todo.reasons[0].text if todo.reasons else "instances are left"
+                left = [reason for reason in todo.reasons if reason is not DESTROYING]
+                why = left[0].error or left[0].text if left else "instances are left"
                 raise PluginUnavailable(f"Group '{group}' is marked for destruction and being worked on: {why}")
 
     async def describe_group(self, group: str) -> GroupDescription:
@@ -136,9 +138,12 @@ class Groups:
         return GroupDescription(described, todo.converged and supervisor.at_rest)
 
     async def inspect_groups(self) -> list[GroupSpec]:
-        """Return the committed specs in the order of their IDs."""
-        records = (s.record for _, s in sorted(self._supervisors.items()) if not (s.record.freed or s.record.destroying))
-        return [GroupSpec(record.id, msgspec.Raw(encode(record.properties))) for record in records]
+        """Return the committed specs in the order of their IDs; as in InfraKit, not of groups that are being destroyed."""
+        return self._specs(destroying=False)
+
+    async def list_groups(self) -> list[GroupSpec]:
+        """Return the specs in the order of their IDs, those of groups that are being destroyed included."""
+        return self._specs(destroying=True)
 
     async def plan_group(self, group: str) -> Step:
         """Observe and plan without acting."""
@@ -221,6 +226,10 @@ class Groups:
         good = before.properties if supervisor.at_rest else before.good
         after = msgspec.structs.replace(before, properties=properties, rolls=True, troubled=troubled, good=good)
         return after, said
+
+    def _specs(self, *, destroying: bool) -> list[GroupSpec]:
+        records = [supervisor.record for _, supervisor in sorted(self._supervisors.items()) if not supervisor.record.freed]
+        return [GroupSpec(r.id, msgspec.Raw(encode(r.properties))) for r in records if destroying or not r.destroying]
 
     def _known(self, group: str) -> Supervisor:
         supervisor = self._supervisors.get(group)

@@ -188,7 +188,7 @@ def watched(record: Record | None, group: str) -> Record:
     """Return the record of a group that can be changed; raises UnknownGroup, or PluginFailure when it is being destroyed."""
     record = present(record, group)
     if record.destroying:
-        raise PluginFailure(f"Group '{group}' is being destroyed")
+        raise PluginFailure(f"Group '{group}' is being destroyed; to let it go at once: ikdemo group free --force {group}")
     return record
 
 

@@ -135,11 +135,8 @@ class Supervisor:
         except Exception as error:  # a bug in the planner must not leave people without an answer
             log.exception("Planning for group %s failed", self.record.id)
             todo = _failed(error)
-        if self.record.destroying and not todo.converged:
-            todo = msgspec.structs.replace(todo, reasons=(*todo.reasons, DESTROYING))
-        if self.record.paused:
-            todo = msgspec.structs.replace(todo, reasons=(PAUSED, *todo.reasons))
-        return view, todo
+        marks = (DESTROYING,) if self.record.destroying else (PAUSED,) if self.record.paused else ()
+        return view, msgspec.structs.replace(todo, reasons=(*marks, *todo.reasons))
 
     async def step(self) -> Step:
         """Have the loop make one acting pass, paused or not, and return what it did.

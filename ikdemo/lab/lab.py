@@ -133,7 +133,7 @@ class Lab(Breaking):
         for plugin in [name for name, program in self._programs.items() if program == PROGRAMS["group"]]:
             kept = [group for group, home in self._homes.items() if home == plugin]
             try:
-                kept = [spec.id for spec in self._call(self._with(plugin, lambda asked: asked.inspect_groups()))]
+                kept = [spec.id for spec in self._call(self._with(plugin, lambda asked: asked.list_groups()))]
                 for group in kept:
                     self._call(self._with(plugin, lambda asked: asked.destroy_group(group)))  # noqa: B023
                     said.append(f"destroyed {group}")

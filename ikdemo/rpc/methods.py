@@ -185,6 +185,10 @@ async def _scale(plugin: GroupPlugin, ask: m.ScaleGroup) -> m.Details:
     return m.Details(await plugin.scale_group(ask.id, ask.size))
 
 
+async def _list(plugin: GroupPlugin, _: m.Nothing) -> m.Inspected:
+    return m.Inspected(await plugin.list_groups() or None)
+
+
 async def _force_free(plugin: GroupPlugin, ask: m.FreeGroup) -> Freed:
     return await plugin.force_free(ask.id, ask.force)
 
@@ -218,6 +222,7 @@ PAUSE = Method("Reconcile.Pause", m.GroupID, m.Ok, QUICK, _pause)
 RESUME = Method("Reconcile.Resume", m.GroupID, m.Ok, QUICK, _resume)
 STEP = Method("Reconcile.Step", m.GroupID, Step, SLOW, _step)
 SCALE = Method("Reconcile.Scale", m.ScaleGroup, m.Details, SLOW, _scale)
+LIST = Method("Reconcile.List", m.Nothing, m.Inspected, QUICK, _list, reads=True)
 FORCE_FREE = Method("Reconcile.Free", m.FreeGroup, Freed, SLOW, _force_free)
 
 # fmt: off
@@ -226,6 +231,6 @@ METHODS: tuple[Method[Any, Any], ...] = (
     VALIDATE_INSTANCE, PROVISION, DESTROY, DESCRIBE_INSTANCES, DIGEST, LOGS,
     VALIDATE_FLAVOR, PREPARE, HEALTHY, DRAIN,
     COMMIT, FREE, DESTROY_GROUP, DESCRIBE_GROUP, INSPECT,
-    PLAN, WHY, PAUSE, RESUME, STEP, SCALE, FORCE_FREE,
+    PLAN, WHY, PAUSE, RESUME, STEP, SCALE, LIST, FORCE_FREE,
 )
 # fmt: on

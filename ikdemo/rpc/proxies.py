@@ -176,5 +176,8 @@ class GroupClient(_Proxy):
     async def scale_group(self, group: str, size: int) -> str:
         return (await self._ask(methods.SCALE, m.ScaleGroup(group, size))).details
 
+    async def list_groups(self) -> list[GroupSpec]:
+        return (await self._ask(methods.LIST, m.Nothing())).groups or []
+
     async def force_free(self, group: str, force: bool = False) -> Freed:
         return await self._ask(methods.FORCE_FREE, m.FreeGroup(group, force))

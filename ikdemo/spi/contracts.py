@@ -136,6 +136,9 @@ class GroupPlugin(Plugin, Protocol):
     async def scale_group(self, group: str, size: int) -> str:
         """Commit another size (0 included) of a Size group; return the Details sentence."""
 
+    async def list_groups(self) -> list[GroupSpec]:
+        """Return every group's spec, those of groups that are being destroyed included."""
+
     async def force_free(self, group: str, force: bool = False) -> Freed:
         """Stop watching and say what is left; with ``force`` also a group that is being destroyed."""
 

@@ -67,6 +67,17 @@ def decode(raw: bytes | Raw, kind: type[T], *, path: str = "$") -> T:
         raise _not_json(bytes(raw), error, path) from None
 
 
+def unknown_members(raw: bytes | Raw, kind: type[Struct]) -> list[str]:
+    """Return the names of an object's members that a type has not, in their order.
+
+    >>> from .documents import Updating
+    >>> unknown_members(b'{"batchsize": 2, "BatchSzie": 3}', Updating)
+    ['BatchSzie']
+    """
+    known = {fold(field.encode_name) for field in msgspec.structs.fields(kind)}
+    return [name for name in _members.decode(raw) if fold(name) not in known]
+
+
 def refuse_unknown(raw: bytes | Raw, *kinds: type[Struct], path: str = "$") -> None:
     """Refuse members that none of the types has, in an object that was decoded as each of them: they would be passed over.
 
