@@ -121,12 +121,16 @@ class Groups:
 
         await self._registry.change(group, mark, tell, by="a destroy")
         supervisor = marked[0]
-        if not await supervisor.gone(DESTROY_WAIT):
+        for _ in range(LOOKS):
+            if await supervisor.gone(DESTROY_WAIT):
+                return
             _, todo = await supervisor.look(ask_health=False)
-            if not todo.converged:
-                left = [reason for reason in todo.reasons if reason is not DESTROYING]
-                why = left[0].error or left[0].text if left else "instances are left"
+            left = [reason for reason in todo.reasons if reason is not DESTROYING]
+            if not todo.converged or supervisor.kept_by:
+                why = supervisor.kept_by or (left[0].error or left[0].text if left else "instances are left")
                 raise PluginUnavailable(f"Group '{group}' is marked for destruction and being worked on: {why}")
+            supervisor.try_again()  # a pass was in doubt, and is over
+        raise PluginUnavailable(f"Group '{group}' is marked for destruction and being worked on")
 
     async def describe_group(self, group: str) -> GroupDescription:
         """Describe the instances, live; converged means that this look and the loop's latest pass found them as wanted."""

@@ -53,7 +53,7 @@ class Registry:
         self._emit = emit
         for record in await asyncio.to_thread(self._store.open):
             if record.freed:  # the process ended before the last step of it
-                await asyncio.to_thread(self._store.remove, record.id)
+                await self._remove_freed(record.id)
             else:
                 self._begin(record, resumed=True)
 
@@ -84,8 +84,6 @@ class Registry:
         Raises PluginUnavailable when something that its loop had begun is not answered yet; the group is let go all the same.
         """
         await self.change(group, update, by="a free")
-        if group not in self._leaving:
-            self._leaving[group] = asyncio.create_task(self._leave(group), name=f"end of group {group}")
         await self.settled(group)
 
     async def settled(self, group: str) -> None:
@@ -130,6 +128,8 @@ class Registry:
                 else:
                     supervisor.want(after, by=by)
                     self._listeners.follow(supervisor)
+                if after.freed:  # begun here, so that it goes on whatever becomes of the caller
+                    self._leaving[group] = asyncio.create_task(self._leave(group), name=f"end of group {group}")
             assert supervisor is not None
             tell(supervisor, after is not before)
 
@@ -164,10 +164,7 @@ class Registry:
         try:
             await supervisor.end("a free")
             async with self._lock(group):
-                try:
-                    await self._remove(group)
-                except IkdemoError as error:  # its mark is durable, so a restart removes it
-                    log.warning("The record of group %s, which was let go, cannot be removed yet: %s", group, error)
+                await self._remove_freed(group)
                 self._forget(supervisor)
                 self._emit(Event("freed", group=group))
         finally:
@@ -175,6 +172,13 @@ class Registry:
 
     async def _save(self, record: Record) -> None:
         await asyncio.to_thread(self._store.save, record)
+
+    async def _remove_freed(self, group: str) -> None:
+        """Remove the record of a group that was let go; where that cannot be, its mark keeps it from coming back."""
+        try:
+            await self._remove(group)
+        except IkdemoError as error:
+            log.warning("The record of group %s, which was let go, cannot be removed yet: %s", group, error)
 
     async def _remove(self, group: str) -> None:
         await asyncio.to_thread(self._store.remove, group)

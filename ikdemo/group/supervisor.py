@@ -43,7 +43,10 @@ PAUSED = Reason("paused", "the group is paused: nothing is done until it is resu
 
 
 class Supervisor:
-    """Keeps one group as its record wants it, from ``start`` until ``stop`` or, when destroying, until none is left."""
+    """Keeps one group as its record wants it, from ``start`` until ``end`` or, when destroying, until none is left.
+
+    ``kept_by``: what kept the store from forgetting a group of which nothing is left; empty otherwise.
+    """
 
     def __init__(
         self,
@@ -65,7 +68,7 @@ class Supervisor:
         self._wake = asyncio.Event()
         self._doubt = asyncio.Event()
         self._steps: list[asyncio.Future[Step]] = []
-        self._ended_by = ""
+        self._ended_by = self.kept_by = ""
         self._overtaken_by = ""
         self._task: asyncio.Task[None] | None = None
         self._set(record)
@@ -153,6 +156,7 @@ class Supervisor:
     def try_again(self) -> None:
         """Make a pass soon, and let ``gone`` hear of doubt only from now on."""
         self._doubt.clear()
+        self.kept_by = ""
         self.wake()
 
     async def gone(self, timeout: float) -> bool:
@@ -226,6 +230,8 @@ class Supervisor:
             await when_gone()
         except IkdemoError as error:
             log.warning("Nothing is left of group %s, but it cannot be forgotten yet: %s", self.record.id, error)
+            self.kept_by = str(error)
+            self._doubt.set()
             return False
         return True
 
@@ -246,7 +252,7 @@ class Supervisor:
         self._facts.planned(todo, len(aim.slots), aim.destroying)
         outcomes = await self._act(todo, view) if (asked or not paused) and todo.actions else ()
         overtaken = self._overtaken_by if aim is not self.aim else ""
-        settled = [outcome for outcome in outcomes if not outcome.error] if overtaken else outcomes
+        settled = [o for o in outcomes if not o.error or o.unknown] if overtaken else outcomes
         self._memory = settle(self._judging(view), view.observed, self._memory, todo, settled, self._clock.now())
         if self._memory.troubled != self.record.troubled and not overtaken:
             await self._remember()
