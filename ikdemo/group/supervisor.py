@@ -60,6 +60,7 @@ class Supervisor:
         clock: Clock,
     ) -> None:
         self._lookup, self._keep, self._clock = lookup, keep, clock
+        self._poll = poll_interval
         self._sight = Sight(record.id, lookup, poll_interval, clock)
         self._facts = Facts(record.id, emit, converged=True if resumed else None)
         self._memory = Memory(troubled=record.troubled)
@@ -76,7 +77,7 @@ class Supervisor:
     def _set(self, record: Record) -> None:
         self.record = record
         aim = desired(record.id, record.properties, sha_of(record.properties), rolls=record.rolls)
-        self.aim = msgspec.structs.replace(aim, destroying=record.destroying)
+        self.aim = msgspec.structs.replace(aim, destroying=record.destroying, poll=self._poll)
 
     @property
     def at_rest(self) -> bool:
@@ -249,11 +250,13 @@ class Supervisor:
         view, todo = await self._decide(look=asked or aim.destroying)
         if aim is not self.aim or self._ended_by:
             return None
+        seen_at = self._clock.now()
         self._facts.planned(todo, len(aim.slots), aim.destroying)
         outcomes = await self._act(todo, view) if (asked or not paused) and todo.actions else ()
         overtaken = self._overtaken_by if aim is not self.aim else ""
         settled = [o for o in outcomes if not o.error or o.unknown] if overtaken else outcomes
-        self._memory = settle(self._judging(view), view.observed, self._memory, todo, settled, self._clock.now())
+        now = self._clock.now()
+        self._memory = settle(self._judging(view), view.observed, self._memory, todo, settled, now, seen_at)
         if self._memory.troubled != self.record.troubled and not overtaken:
             await self._remember()
         if view.observed.error:

@@ -5,7 +5,7 @@ One rule for ``plan``, which acts on it, and ``settle``, which remembers it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec import structs
 
@@ -16,31 +16,47 @@ from .world import Desired, Memory, Observation
 def heed(desired: Desired, memory: Memory, told: Iterable[str]) -> Memory:
     """Return the memory after a flavor has told that instances are unhealthy: one answer that says the same is enough now.
 
-    A flavor that tells has looked more than once before it does; what has passed since then, the answer will show.
+    A flavor that tells has looked more than once before it does; what has passed since then, the answer will show. That one
+    counts whenever it comes.
 
     >>> heed(Desired("g", "sha", (), sick_after=3), Memory(sick={"a": 1}), ["a", "b"]).sick
     {'a': 2, 'b': 2}
     """
     enough = desired.sick_after - 1
-    return structs.replace(memory, sick={**memory.sick, **{one: max(enough, memory.sick.get(one, 0)) for one in told if enough}})
+    news = {one: max(enough, memory.sick.get(one, 0)) for one in told if enough}
+    if not news:
+        return memory
+    asked = {one: when for one, when in memory.asked.items() if one not in news}
+    return structs.replace(memory, sick={**memory.sick, **news}, asked=asked)
 
 
-def unhealthy_in_a_row(observed: Observation, memory: Memory) -> dict[str, int]:
-    """Return instance ID to unhealthy answers in a row, this observation's included; the healthy are left out.
+def unhealthy_in_a_row(desired: Desired, observed: Observation, memory: Memory, now: float) -> dict[str, int]:
+    """Return instance ID to unhealthy answers in a row, this observation's (of ``now``) included; the healthy are left out.
 
-    An unknown answer is no evidence: it neither adds to the count nor ends it.
+    An unknown answer is no evidence: it neither adds to the count nor ends it. One that comes sooner than a poll after the one
+    counted before adds nothing, either.
 
     >>> from ikdemo.spi.plans import Seen
     >>> seen = (Seen("a", health=Health.UNHEALTHY), Seen("b", health=Health.HEALTHY), Seen("c"))
-    >>> unhealthy_in_a_row(Observation(seen), Memory(sick={"a": 1, "b": 2, "c": 3}))
+    >>> group, before = Desired("g", "sha", (), poll=10.0), Memory(sick={"a": 1, "b": 2, "c": 3}, asked={"a": 100.0})
+    >>> unhealthy_in_a_row(group, Observation(seen), before, now=110.0)
     {'a': 2, 'c': 3}
+    >>> unhealthy_in_a_row(group, Observation(seen), before, now=101.0)
+    {'a': 1, 'c': 3}
     """
     healthy, unhealthy = Health.HEALTHY, Health.UNHEALTHY
     suspects = observed.instances if memory.sick else [seen for seen in observed.instances if seen.health is unhealthy]
     counts = {}
     for seen in suspects:
         before = memory.sick.get(seen.id, 0)
-        count = before + 1 if seen.health is unhealthy else 0 if seen.health is healthy else before
+        adds = seen.health is unhealthy and desired.is_another(memory.asked.get(seen.id), now)
+        count = 0 if seen.health is healthy else before + adds
         if count:
             counts[seen.id] = count
     return counts
+
+
+def asked_at(memory: Memory, sick: Mapping[str, int], now: float) -> dict[str, float]:
+    """Return when the last unhealthy answer of each was counted, after those of ``now`` have made ``sick`` of it."""
+    counted = {one: now if times > memory.sick.get(one, 0) else memory.asked.get(one) for one, times in sick.items()}
+    return {one: when for one, when in counted.items() if when is not None}

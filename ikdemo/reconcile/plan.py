@@ -45,7 +45,7 @@ def plan(desired: Desired, observed: Observation, memory: Memory, now: float) ->
         for seen in observed.instances:
             draft.destroy(seen, "surplus", "the group is being destroyed")
         return draft.finish(converged=not observed.instances)
-    sick = {one for one, times in unhealthy_in_a_row(observed, memory).items() if times >= desired.sick_after}
+    sick = {one for one, times in unhealthy_in_a_row(desired, observed, memory, now).items() if times >= desired.sick_after}
     places = assign(desired, observed.instances, sick)
     _remove_surplus(draft, places)
     rolling = is_rolling(desired, observed)

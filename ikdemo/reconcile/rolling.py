@@ -74,14 +74,21 @@ def roll(draft: Draft, places: Places) -> None:
 
 
 def proven(desired: Desired, observed: Observation, memory: Memory, now: float) -> dict[str, Proof]:
-    """Return the proofs after an observation: a healthy answer adds to one, an unhealthy one ends it, none changes nothing."""
+    """Return the proofs after an observation: a healthy answer adds to one, an unhealthy one ends it, none changes nothing.
+
+    Answers that come sooner than a poll after the one counted before are not counted.
+    """
     if not is_rolling(desired, observed):
         return {}
     proofs = {}
     for seen in observed.instances:
         before = memory.proven.get(seen.id)
         if seen.health is Health.HEALTHY:
-            proofs[seen.id] = Proof(before.answers + 1, before.since) if before else Proof(1, now)
+            if before is None:
+                proofs[seen.id] = Proof(1, now, now)
+            else:
+                adds = desired.is_another(before.latest, now)
+                proofs[seen.id] = Proof(before.answers + adds, before.since, now if adds else before.latest)
         elif before and seen.health is Health.UNKNOWN:
             proofs[seen.id] = before
     return proofs

@@ -11,7 +11,7 @@ from msgspec import structs
 
 from ..spi.plans import Action, Outcome, Plan
 from .backoff import WINDOW, backoff, charge, is_spent
-from .health import unhealthy_in_a_row
+from .health import asked_at, unhealthy_in_a_row
 from .rolling import proven, with_surge
 from .world import EXPECTED_FOR, Birth, Death, Desired, Memory, Observation, Trouble, place_of
 
@@ -25,9 +25,15 @@ NOTHING_YET = Trouble(0, 0.0, "")
 
 
 def settle(
-    desired: Desired, observed: Observation, memory: Memory, plan: Plan, outcomes: Iterable[Outcome], now: float
+    desired: Desired,
+    observed: Observation,
+    memory: Memory,
+    plan: Plan,
+    outcomes: Iterable[Outcome],
+    now: float,
+    seen_at: float | None = None,
 ) -> Memory:
-    """Return the memory after a pass.
+    """Return the memory after a pass. ``seen_at``: when its plan was made, if it took a while since then.
 
     A doubtful observation changes nothing but since when. A slot's trouble ends when its instance has grown old. What ends
     instances from outside makes trouble only beyond the slot's allowance.
@@ -48,8 +54,19 @@ def settle(
             ledger.lose(reason.slot)
     for outcome in outcomes:
         ledger.enter(outcome)
-    sick, proofs = unhealthy_in_a_row(observed, memory), proven(desired, observed, memory, now)
-    return Memory(ledger.troubled, ledger.made, sick, proofs, ledger.expected, ledger.spent, ledger.losses, since)
+    seen_at = now if seen_at is None else seen_at
+    sick, proofs = unhealthy_in_a_row(desired, observed, memory, seen_at), proven(desired, observed, memory, seen_at)
+    return Memory(
+        ledger.troubled,
+        ledger.made,
+        sick,
+        proofs,
+        ledger.expected,
+        ledger.spent,
+        ledger.losses,
+        asked_at(memory, sick, seen_at) if sick else {},
+        since,
+    )
 
 
 def anew(memory: Memory, troubled: Mapping[str, Trouble]) -> Memory:

@@ -19,6 +19,8 @@ EXPECTED_FOR = 30.0
 """Seconds for which an instance asked of a plugin without slots is awaited before it is asked for again."""
 SICK_AFTER = 3
 """Consecutive unhealthy answers after which an instance is replaced, unless its flavor has counted already."""
+ABOUT = 0.9
+"""Share of a poll that counts as one: a loop is woken a little early, and an answer takes a moment."""
 DIGITS = 9
 """Most digits of a number that names a slot: more than any group has. Longer ones, which anybody may write, are no slot."""
 BEYOND = 10**DIGITS
@@ -76,7 +78,8 @@ class Desired(Struct, frozen=True):
 
     ``rolls``: outdated instances are replaced at ``pace`` (false after a first commit, which only adopts).
     ``destroying``: nothing is wanted any more. ``idempotent``: the instance plugin provisions a slot at most once.
-    ``sick_after``: consecutive unhealthy answers that make an instance sick.
+    ``sick_after``: consecutive unhealthy answers that make an instance sick. ``poll``: seconds between two looks; answers that
+    come closer together than that are one (``is_another``).
     """
 
     group: str
@@ -87,7 +90,19 @@ class Desired(Struct, frozen=True):
     destroying: bool = False
     idempotent: bool = True
     sick_after: int = SICK_AFTER
+    poll: float = 0.0
     pace: Pace = Pace()
+
+    def is_another(self, before: float | None, now: float) -> bool:
+        """Say whether an answer about an instance's health counts beside one that was counted at ``before``; None: there is none.
+
+        Between two polls a loop may ask many times, whatever wakes it; in a row means at as many polls.
+
+        >>> group = Desired("g", "sha", (), poll=10.0)
+        >>> group.is_another(100.0, now=100.5), group.is_another(100.0, now=109.5), group.is_another(None, now=100.5)
+        (False, True, True)
+        """
+        return before is None or now - before >= ABOUT * self.poll
 
 
 def desired(group: str, properties: GroupProperties, sha: str, *, rolls: bool = True) -> Desired:
@@ -137,10 +152,11 @@ class Observation(Struct, frozen=True):
 
 
 class Proof(Struct, frozen=True):
-    """That a new instance is well: healthy ``answers`` in a row, the first at ``since`` (seconds)."""
+    """That a new instance is well: healthy ``answers`` in a row, the first at ``since``, the last that counts at ``latest``."""
 
     answers: int
     since: float
+    latest: float | None = None
 
 
 class Trouble(Struct, frozen=True):
@@ -164,7 +180,7 @@ class Memory(Struct, frozen=True):
     """What must be remembered between passes.
 
     ``troubled``: slot name or instance ID to its trouble. ``made``: slot name to the birth of its instance, as long as it is
-    young. ``sick``: instance ID to consecutive unhealthy answers.
+    young. ``sick``: instance ID to consecutive unhealthy answers. ``asked``: instance ID to when the last of those was counted.
     ``proven``: while an update is under way, instance ID to the proof that it is well.
     ``expected``: with plugins that are not idempotent, what was provisioned and not yet seen (an ID, or a slot name when
     no answer came) to the time until which it is awaited. ``spent``: slot name to when its allowance of losses is whole again.
@@ -179,4 +195,5 @@ class Memory(Struct, frozen=True):
     expected: Mapping[str, float] = {}
     spent: Mapping[str, float] = {}
     losses: Mapping[int, int] = {}
+    asked: Mapping[str, float] = {}
     since: Mapping[str, float] = {}

@@ -15,7 +15,7 @@ from ikdemo.flavor.vanilla import Vanilla
 from ikdemo.instance.file import FileInstances
 from ikdemo.reconcile.plan import plan
 from ikdemo.reconcile.settle import settle
-from ikdemo.reconcile.world import Desired, Memory, Observation, Slot
+from ikdemo.reconcile.world import Desired, Memory, Observation, Pace, Slot
 from ikdemo.spi.documents import Description, Health
 from ikdemo.spi.events import Emit, Event
 from ikdemo.spi.plans import Seen
@@ -97,3 +97,47 @@ def test_the_planner_counts_as_far_as_it_is_told(enough: int) -> None:
         todo = plan(group, sick, memory, 0.0)
         assert [action.code for action in todo.actions] == (["unhealthy"] if passes == enough else [])
         memory = settle(group, sick, memory, todo, [], 0.0)
+
+
+def test_in_a_row_means_at_as_many_polls() -> None:
+    group = Desired("g", "sha", (Slot("0"), Slot("1")), poll=10.0)
+    sick = Observation((Seen("i", slot="0", sha="sha", health=Health.UNHEALTHY), Seen("j", slot="1", sha="sha")))
+    memory, acted = Memory(), list[float]()
+    for now in (100.0, 100.2, 104.0, 108.9, 109.5, 110.0, 118.0, 118.6):
+        todo = plan(group, sick, memory, now)
+        acted += [now] * len(todo.actions)
+        memory = settle(group, sick, memory, todo, [], now + 3.0, seen_at=now)  # what was done took its time
+    assert acted == [118.6]
+
+
+def test_healthy_answers_prove_something_once_a_poll() -> None:
+    group = Desired("g", "new", (Slot("0"), Slot("1")), poll=10.0, pace=Pace(count=3))
+    new = Seen("i", slot="1", sha="new", health=Health.HEALTHY)
+    observed = Observation((Seen("j", slot="0", sha="old", health=Health.HEALTHY), new))
+    memory, left = Memory(), list[float]()
+    for now in (100.0, 100.2, 104.0, 109.5, 110.0, 118.0, 118.6):
+        todo = plan(group, observed, memory, now)
+        left += [now] * len(todo.actions)
+        memory = settle(group, observed, memory, todo, [], now)
+    assert left == [118.6]
+
+
+def test_what_wakes_the_loop_between_two_polls_makes_nobody_sicker(tmp_path: Path) -> None:
+    async def story() -> None:
+        flavor = Telling(frozenset(), tells=False)
+        plugins = {"instance-file": FileInstances(tmp_path), "flavor": flavor}
+        async with ikdemo.Group(SPEC, plugins, poll_interval=3600.0) as group:
+            await group.wait(5)
+            kept = (await group.instances())[0].id
+            flavor.sick = kept
+            for _ in range(5):  # each replacement is asked about at once, and so are the others
+                asked = flavor.questions
+                other = next(one.id for one in await group.instances() if one.id != kept)
+                (tmp_path / other).unlink()
+                while flavor.questions == asked or len(await group.instances()) < 3:  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
+            assert flavor.questions >= 5
+            assert kept in {one.id for one in await group.instances()}
+            assert {reason.code for reason in await group.why()} <= {"unhealthy"}
+
+    run(story)
