@@ -1,0 +1,133 @@
+"""What no schedule may show, looked at with every call that a group's loop makes: two loops, too many instances, a foreign one gone.
+
+A call is one to prepare, provision, drain or destroy: only a loop makes them. Which loop, its ``ORIGIN`` tells.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from ikdemo.spi.documents import GROUP_TAG
+
+from .history import History
+from .loop import ORIGIN, PROCESS, Process, SimulatedLoop
+from .plugins import Instance
+
+SURGE = {"v1": 0, "v2": 0, "v3": 1}
+"""Configuration to the instances that its updates may make beyond Size."""
+ACTIONS = ("provision", "destroy")
+
+
+@dataclass
+class Call:
+    """One call of a loop under way; ``most``: how many instances the group may have by what was wanted when it began."""
+
+    kind: str
+    group: str
+    instance: str
+    origin: int
+    process: Process | None
+    most: int
+    over: bool = False
+
+
+@dataclass
+class Busy:
+    """The calls of one group under way, and the most instances it may have had since it was idle last."""
+
+    calls: list[Call] = field(default_factory=list)
+    most: int = 0
+    idle_since: float = -1.0
+
+
+class Watch:
+    """Counts, and writes down what is wrong."""
+
+    def __init__(self, loop: SimulatedLoop, histories: dict[str, History]) -> None:
+        self._loop, self._histories = loop, histories
+        self._busy = {group: Busy() for group in histories}
+        self._loops: dict[tuple[int, str], list[asyncio.Task[Any]]] = {}
+        self.wrong: list[str] = []
+        self.actions = 0
+        self.strict_size = True
+        self.ended = False
+        self.trace: list[str] = []
+
+    def say(self, text: str) -> None:
+        """Write a line into the story of the schedule."""
+        self.trace.append(f"{self._loop.time():10.3f}  {text}")
+
+    def blame(self, text: str) -> None:
+        """Write down that a promise is broken."""
+        if not self.ended:
+            self.wrong.append(f"at {self._loop.time():.3f} s: {text}")
+            self.say(f"WRONG: {text}")
+
+    def task_named(self, task: asyncio.Task[Any], name: str) -> None:
+        """Look at a task that has just got its name: a group has one living loop at most."""
+        process = PROCESS.get()
+        if not name.startswith("supervisor of ") or process is None:
+            return
+        loops = self._loops.setdefault((process.number, name), [])
+        if any(not other.done() for other in loops):
+            self.blame(f"a second loop is begun: {name}")
+        loops.append(task)
+
+    def changed(self, group: str) -> None:
+        """Something else may be wanted now."""
+        busy, most = self._busy[group], self._most(group)
+        busy.most = max(busy.most, most) if busy.calls else most
+
+    def begins(self, kind: str, group: str, instance: str) -> Call:
+        origin, process, now = ORIGIN.get(), PROCESS.get(), self._loop.time()
+        if group not in self._busy:
+            return Call(kind, group, instance, origin, process, 10**9)
+        busy, history = self._busy[group], self._histories[group]
+        busy.calls = [call for call in busy.calls if call.process is process]  # not those of a process that is dead
+        if not busy.calls:
+            busy.most = max(self._most(group), busy.most if busy.idle_since == now else 0)
+        for other in busy.calls:
+            if other.origin != origin:
+                self.blame(f"two loops act on {group} at once: {kind} of loop {origin} while {other.kind} of loop {other.origin}")
+                break
+        fresh = not busy.calls and busy.idle_since < now
+        if fresh and not history.may_be(lambda record: True):
+            self.blame(f"{kind} for {group}, which is not there")
+        elif fresh and not history.open("step") and not history.may_be(lambda record: record.destroying or not record.paused):
+            self.blame(f"{kind} for {group}, which is paused")
+        call = Call(kind, group, instance, origin, process, busy.most)
+        busy.calls.append(call)
+        self.actions += kind in ACTIONS
+        self.say(f"    loop {origin}: {kind} {group} {instance}")
+        return call
+
+    def ends(self, call: Call) -> None:
+        call.over = True
+        if call.group in self._busy:
+            busy = self._busy[call.group]
+            if call in busy.calls:
+                busy.calls = [other for other in busy.calls if other is not call]
+                busy.idle_since = self._loop.time()
+
+    def made(self, call: Call, instance: Instance, living: int) -> None:
+        """An instance is there; were more asked for than may be?"""
+        instance.answered = not call.over and not (call.process is not None and call.process.frozen)
+        self.say(f"    made {instance.id} of {instance.group} in slot {instance.slot}, {living} are there")
+        if instance.group not in self._busy or not self.strict_size:
+            return
+        most = max(call.most, self._most(instance.group), self._busy[instance.group].most)
+        if living > most:
+            self.blame(f"{living} instances of {instance.group} where {most} are wanted at most")
+
+    def destroyed(self, call: Call, instance: Instance | None, name: str) -> None:
+        self.say(f"    destroyed {name}{'' if instance else ', which was not there'}")
+        if instance is not None and instance.tags.get(GROUP_TAG) not in self._busy:
+            self.blame(f"{name}, which is not of any group here, was destroyed")
+
+    def _most(self, group: str) -> int:
+        history = self._histories[group]
+        if history.lost:
+            return 10**9
+        return max((record.size + SURGE[record.note] for record in history.states() if record is not None), default=0)
