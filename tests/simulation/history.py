@@ -56,7 +56,8 @@ class History:
         if self._possible:
             return ""
         self.lost = True
-        return f"no order of the commands explains that '{command}' was answered {answer!r}; possible before: {sorted(map(str, before))}"
+        possible = sorted(map(str, before))
+        return f"no order of the commands explains that '{command}' was answered {answer!r}; possible before: {possible}"
 
     def ended(self) -> None:
         """The process has ended: what was not answered has happened by now, or never will."""

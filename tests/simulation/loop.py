@@ -1,7 +1,7 @@
 """An event loop whose time is simulated: when nothing is ready it jumps to the next timer, and threads are timers, too.
 
-Nothing here waits, opens a socket or starts a thread, so a schedule of hours takes milliseconds, and the same schedule always runs
-the same way. A process of the simulated world is what was begun in its context (``PROCESS``): ``freeze`` ends it between two
+Nothing here waits, opens a socket or starts a thread, so a schedule of hours takes milliseconds, and the same schedule always
+runs the same way. A process of the simulated world is what was begun in its context (``PROCESS``): ``freeze`` ends it between two
 steps, as ``kill -9`` does: no ``finally`` of it runs, no answer reaches it.
 """
 
@@ -81,7 +81,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self.call_later(seconds, callback, *args, context=self.world)
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
-        """Let a call in a thread take effect and be answered later; who no longer waits for it does not keep it from happening."""
+        """Let a call in a thread take effect and be answered later, whether or not it is waited for still."""
         answer = self.create_future()
         before, after = self._thread_time()
 

@@ -1,4 +1,4 @@
-"""What a group is to those who command it, as a sequential model: one command at a time, each with the answer that it has to give.
+"""What a group is to those who command it, as a sequential model: one command at a time, each with its answer.
 
 A state is None (no such group) or a ``Record``. Pure.
 """
@@ -32,8 +32,8 @@ class Command(NamedTuple):
     size: int = 0
 
     def __str__(self) -> str:
-        wanted = f" {self.note}x{self.size}" if self.verb in ("commit", "pretend") else f" {self.size}" if self.verb == "scale" else ""
-        return f"{self.verb} {self.group}{wanted}"
+        wanted = {"commit": f" {self.note}x{self.size}", "pretend": f" {self.note}x{self.size}", "scale": f" {self.size}"}
+        return f"{self.verb} {self.group}{wanted.get(self.verb, '')}"
 
 
 UNKNOWN: Answer = ("unknown group",)

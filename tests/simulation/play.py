@@ -31,6 +31,8 @@ from .weather import CALM
 
 ANSWER_WAIT = 240.0
 """Seconds within which every command is answered once the faults have ended."""
+ARRIVAL = 40.0
+"""Seconds after which whatever was sent while there were faults has arrived."""
 GROUPS = ("a", "b")
 UPDATING = {"v1": None, "v2": {"BatchSize": 2}, "v3": {"BatchSize": 1, "Surge": 1, "Duration": "1s"}}
 MOST_OPEN = 6
@@ -72,6 +74,7 @@ class Play:
         self._loop.named = self._watch.task_named
         self.wrong, self.trace = self._watch.wrong, self._watch.trace
         self._world = World(self._loop, schedule.weather, schedule.seed, self._watch)
+        self._watch.living, self._watch.notes = self._world.living, NOTES
         self._disk = Disk(self._loop, schedule.weather, random.Random(f"{schedule.seed}/disk"))
         self._plugins = (
             SimulatedInstances(self._world, slots=schedule.slots, lag=schedule.lag),
@@ -109,8 +112,7 @@ class Play:
         elif item.verb == "kill":
             self._world.kill(item.group, item.pick)
         elif item.verb == "sicken":
-            for one in self._world.members(item.group)[: item.size]:
-                one.well = not one.well
+            self._world.sicken(item.group, item.size)
         elif item.verb == "down":
             self._world.down["cloud" if item.pick < 0.5 else "plain"] = self._loop.time() + 10 * item.pick
         elif sum(command.group == item.group for command, _ in self._open.values()) < MOST_OPEN:
@@ -144,6 +146,8 @@ class Play:
         self._watch.say(f"[{number}] {command} -> {answer}")
         if answer[0] == "not known":
             return  # it may yet happen: it stays open for the history
+        if answer == OK:
+            self._watch.answered(command.group, command.verb)
         if trouble := self._histories[command.group].answered(number, answer):
             self._watch.blame(trouble)
         self._watch.changed(command.group)
@@ -220,6 +224,7 @@ class Play:
         for one in self._world.living.values():
             one.well = True
         await self._everything_answered("though nothing fails any longer")
+        await asyncio.sleep(ARRIVAL)
         poll = self.schedule.poll
         for group in GROUPS:
             if self.schedule.resumes and (await self._ask(group, "why"))[:2] == ("seen", True):

@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -29,7 +30,7 @@ from .weather import Weather
 
 @dataclass
 class Instance:
-    """One instance; not described before ``shown`` (seconds). ``answered``: its maker was told of it in time."""
+    """One instance; asked for at ``begun`` and not described before ``shown`` (seconds)."""
 
     id: str
     group: str
@@ -37,8 +38,9 @@ class Instance:
     slot: str | None
     logical_id: str | None
     shown: float
+    begun: float = 0.0
     well: bool = True
-    answered: bool = True
+    ever_ill: bool = False
 
 
 class Watcher(Protocol):
@@ -46,7 +48,7 @@ class Watcher(Protocol):
 
     def begins(self, kind: str, group: str, instance: str) -> Any: ...
     def ends(self, call: Any) -> None: ...
-    def made(self, call: Any, instance: Instance, living: int) -> None: ...
+    def made(self, call: Any, instance: Instance) -> None: ...
     def destroyed(self, call: Any, instance: Instance | None, name: str) -> None: ...
 
 
@@ -84,6 +86,12 @@ class World:
             victim = members[int(pick * len(members))]
             del self.living[victim.id]
             self.tell("cloud", Event("lost", group=group, instance=victim.id, slot=victim.slot or "", code="deleted"))
+
+    def sicken(self, group: str, number: int) -> None:
+        """Let so many instances fall ill, or be well again."""
+        for one in self.members(group)[:number]:
+            one.well = not one.well
+            one.ever_ill = True
 
     def is_down(self, plugin: str) -> bool:
         return self.loop.time() < self.down.get(plugin, 0.0)
@@ -142,10 +150,10 @@ class SimulatedInstances:
         group = tags.get(GROUP_TAG, "")
         call = self._world.watcher.begins("provision", group, "")
         try:
-            made = await self._world.call("cloud", group, "provision", lambda: self._make(call, group, tags, spec, slot), changing=True)
+            make = partial(self._make, call, group, tags, spec, slot)
+            return await self._world.call("cloud", group, "provision", make, changing=True)
         finally:
             self._world.watcher.ends(call)
-        return made
 
     def _make(self, call: Any, group: str, tags: dict[str, str], spec: InstanceSpec, slot: str | None) -> str:
         if self._slots and slot:
@@ -157,7 +165,7 @@ class SimulatedInstances:
         shown = self._world.loop.time() + self._lag
         made = Instance(self._world.serial(), group, tags, slot if self._slots else None, spec.logical_id, shown)
         self._world.living[made.id] = made
-        self._world.watcher.made(call, made, len(self._world.members(group)))
+        self._world.watcher.made(call, made)
         self._world.tell("cloud", Event("provisioned", group=group, instance=made.id, slot=made.slot or ""))
         return made.id
 

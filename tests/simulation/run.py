@@ -13,6 +13,12 @@ from .play import play
 from .schedule import draw
 
 
+def numbers(text: str) -> range:
+    """Return the numbers that a text such as ``7`` or ``0-999`` names."""
+    first, _, last = text.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
 def broken(seed: int) -> tuple[int, list[str], int]:
     """Play the schedule of a number; return the number, what it broke, and how many commands were answered."""
     played = play(draw(seed))
@@ -26,20 +32,21 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--show", type=int, default=20, help="how many failures are shown")
     asked = parser.parse_args()
-    first, _, last = asked.seeds.partition("-")
-    if not last:
-        return tell_one(int(first))
+    seeds = numbers(asked.seeds)
+    if len(seeds) == 1:
+        return tell_one(seeds[0])
     began, answered, failures, kinds = time.monotonic(), 0, 0, Counter[str]()
     with multiprocessing.Pool(asked.jobs) as pool:
-        for seed, wrong, commands in pool.imap(broken, range(int(first), int(last) + 1), chunksize=8):
+        for seed, wrong, commands in pool.imap(broken, seeds, chunksize=8):
             answered += commands
             if wrong:
                 failures += 1
                 kinds[" ".join(wrong[0].split(": ", 1)[1].split()[:6])] += 1
                 if failures <= asked.show:
-                    print(f"IKDEMO_SEED={seed}: {wrong[0][:300]}" + (f" (and {len(wrong) - 1} more)" if wrong[1:] else ""), flush=True)
-    schedules, seconds = int(last) - int(first) + 1, time.monotonic() - began
-    print(f"{schedules} schedules with {answered} commands in {seconds:.1f} s: {failures} broke a promise")
+                    more = f" (and {len(wrong) - 1} more)" if wrong[1:] else ""
+                    print(f"IKDEMO_SEED={seed}: {wrong[0][:300]}{more}", flush=True)
+    seconds = time.monotonic() - began
+    print(f"{len(seeds)} schedules with {answered} commands in {seconds:.1f} s: {failures} broke a promise")
     for kind, times in kinds.most_common(30):
         print(f"{times:7}  {kind} ...")
     return 1 if failures else 0

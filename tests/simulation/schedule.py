@@ -26,7 +26,7 @@ COMMANDS = {
 FAULTS = {"kill": 3, "sicken": 2, "down": 1, "restart": 1, "crash": 1}
 GAPS = (0.0, 0.0, 0.0, 0.005, 0.05, 0.5, 3.0, 12.0)
 """Seconds between two things that happen."""
-PATIENCE = (0.0, 0.01, 0.5, 5.0)
+PATIENCE_OF_CALLERS = (0.0, 0.01, 0.5, 5.0)
 """Seconds after which a caller that gives up does so."""
 
 
@@ -60,13 +60,9 @@ class Schedule:
     resumes: bool = True
 
     def __str__(self) -> str:
-        return "\n".join(
-            [
-                f"seed {self.seed}: slots={self.slots} lag={self.lag} constant={self.constant} telling={self.telling} poll={self.poll}",
-                f"{self.weather}",
-                *(f"  +{item.after:<6} {item.verb} {item.group} {item.note}x{item.size} {item.gives_up or ''}" for item in self.items),
-            ]
-        )
+        of_all = f"slots={self.slots} lag={self.lag} constant={self.constant} telling={self.telling} poll={self.poll}"
+        lines = [f"+{i.after:<6} {i.verb} {i.group} {i.note}x{i.size} {i.pick:.2f} gives_up={i.gives_up}" for i in self.items]
+        return "\n  ".join([f"seed {self.seed}: {of_all}", str(self.weather), *lines])
 
 
 def draw(seed: int) -> Schedule:
@@ -91,7 +87,7 @@ def draw(seed: int) -> Schedule:
 
 
 def _item(dice: random.Random, verb: str, groups: tuple[str, ...]) -> Item:
-    gives_up = dice.choice(PATIENCE) if dice.random() < 0.05 else None
+    gives_up = dice.choice(PATIENCE_OF_CALLERS) if dice.random() < 0.05 else None
     size = dice.randint(0, 4) if verb == "scale" else dice.randint(1, 4)
     note = dice.choice(("v1", "v1", "v2", "v3"))
     return Item(dice.choice(GAPS), verb, dice.choice(groups), note, size, dice.random(), gives_up)

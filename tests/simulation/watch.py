@@ -1,4 +1,4 @@
-"""What no schedule may show, looked at with every call that a group's loop makes: two loops, too many instances, a foreign one gone.
+"""What no schedule may show, looked at with every call of a group's loop: two loops, too many instances, a foreign one gone.
 
 A call is one to prepare, provision, drain or destroy: only a loop makes them. Which loop, its ``ORIGIN`` tells.
 """
@@ -6,10 +6,11 @@ A call is one to prepare, provision, drain or destroy: only a loop makes them. W
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ikdemo.spi.documents import GROUP_TAG
+from ikdemo.spi.documents import GROUP_TAG, SHA_TAG
 
 from .history import History
 from .loop import ORIGIN, PROCESS, Process, SimulatedLoop
@@ -18,11 +19,13 @@ from .plugins import Instance
 SURGE = {"v1": 0, "v2": 0, "v3": 1}
 """Configuration to the instances that its updates may make beyond Size."""
 ACTIONS = ("provision", "destroy")
+LONGEST = 60.0
+"""Seconds within which a call has had its effect, if it ever has."""
 
 
 @dataclass
 class Call:
-    """One call of a loop under way; ``most``: how many instances the group may have by what was wanted when it began."""
+    """One call of a loop; ``most``: how many instances the group may have by what was wanted since it was made."""
 
     kind: str
     group: str
@@ -30,16 +33,22 @@ class Call:
     origin: int
     process: Process | None
     most: int
+    at: float
     over: bool = False
 
 
 @dataclass
 class Busy:
-    """The calls of one group under way, and the most instances it may have had since it was idle last."""
+    """The calls of one group under way, and the most instances it may have had since it was idle last.
+
+    ``absent``: when it may have been not there last, by the command ``ended_by``.
+    """
 
     calls: list[Call] = field(default_factory=list)
     most: int = 0
     idle_since: float = -1.0
+    absent: float = -1.0
+    ended_by: str = ""
 
 
 class Watch:
@@ -48,11 +57,13 @@ class Watch:
     def __init__(self, loop: SimulatedLoop, histories: dict[str, History]) -> None:
         self._loop, self._histories = loop, histories
         self._busy = {group: Busy() for group in histories}
+        self._asked: list[Call] = []
         self._loops: dict[tuple[int, str], list[asyncio.Task[Any]]] = {}
         self.wrong: list[str] = []
         self.actions = 0
-        self.strict_size = True
         self.ended = False
+        self.living: Mapping[str, Instance] = {}
+        self.notes: Mapping[str, str] = {}
         self.trace: list[str] = []
 
     def say(self, text: str) -> None:
@@ -78,12 +89,22 @@ class Watch:
     def changed(self, group: str) -> None:
         """Something else may be wanted now."""
         busy, most = self._busy[group], self._most(group)
+        if None in self._histories[group].states():
+            busy.absent = self._loop.time()
         busy.most = max(busy.most, most) if busy.calls else most
+        for call in self._asked:
+            if call.group == group:
+                call.most = max(call.most, most)
+
+    def answered(self, group: str, verb: str) -> None:
+        """A command was carried out: remember what ended the group."""
+        if verb in ("destroy", "free", "force"):
+            self._busy[group].ended_by = verb
 
     def begins(self, kind: str, group: str, instance: str) -> Call:
         origin, process, now = ORIGIN.get(), PROCESS.get(), self._loop.time()
         if group not in self._busy:
-            return Call(kind, group, instance, origin, process, 10**9)
+            return Call(kind, group, instance, origin, process, 10**9, now)
         busy, history = self._busy[group], self._histories[group]
         busy.calls = [call for call in busy.calls if call.process is process]  # not those of a process that is dead
         if not busy.calls:
@@ -97,8 +118,12 @@ class Watch:
             self.blame(f"{kind} for {group}, which is not there")
         elif fresh and not history.open("step") and not history.may_be(lambda record: record.destroying or not record.paused):
             self.blame(f"{kind} for {group}, which is paused")
-        call = Call(kind, group, instance, origin, process, busy.most)
+        if kind == "drain":
+            self._check_victim(group, instance, history)
+        call = Call(kind, group, instance, origin, process, busy.most, now)
         busy.calls.append(call)
+        if kind == "provision":
+            self._asked = [asked for asked in self._asked if now - asked.at < LONGEST] + [call]
         self.actions += kind in ACTIONS
         self.say(f"    loop {origin}: {kind} {group} {instance}")
         return call
@@ -111,20 +136,41 @@ class Watch:
                 busy.calls = [other for other in busy.calls if other is not call]
                 busy.idle_since = self._loop.time()
 
-    def made(self, call: Call, instance: Instance, living: int) -> None:
-        """An instance is there; were more asked for than may be?"""
-        instance.answered = not call.over and not (call.process is not None and call.process.frozen)
-        self.say(f"    made {instance.id} of {instance.group} in slot {instance.slot}, {living} are there")
-        if instance.group not in self._busy or not self.strict_size:
+    def made(self, call: Call, instance: Instance) -> None:
+        """An instance is there; were more asked for than may be?
+
+        One that was asked for, and not to be seen, before the group was let go and committed again is not counted: nothing is
+        left to know it by.
+        """
+        group, instance.begun = instance.group, call.at
+        members = [one for one in self.living.values() if one.group == group]
+        self.say(f"    made {instance.id} of {group} in slot {instance.slot}, {len(members)} are there")
+        if group not in self._busy:
             return
-        most = max(call.most, self._most(instance.group), self._busy[instance.group].most)
-        if living > most:
-            self.blame(f"{living} instances of {instance.group} where {most} are wanted at most")
+        busy = self._busy[group]
+        known = sum(not one.begun < busy.absent <= one.shown for one in members)
+        most = max(call.most, self._most(group), busy.most)
+        if known > most:
+            self.blame(f"{known} instances of {group} where {most} are wanted at most")
+        if instance.slot is None and busy.ended_by == "destroy" and not self._histories[group].may_be(lambda record: True):
+            self.blame(f"{instance.id} comes when {group} is destroyed already, though it was expected")
 
     def destroyed(self, call: Call, instance: Instance | None, name: str) -> None:
         self.say(f"    destroyed {name}{'' if instance else ', which was not there'}")
         if instance is not None and instance.tags.get(GROUP_TAG) not in self._busy:
             self.blame(f"{name}, which is not of any group here, was destroyed")
+
+    def _check_victim(self, group: str, name: str, history: History) -> None:
+        """Blame a loop that ends what is not its own, or what is well and wanted in a slot of its own."""
+        one = self.living.get(name)
+        if one is None:
+            return
+        if one.group != group:
+            self.blame(f"{name} of {one.group!r} is ended by the loop of {group}")
+        elif one.slot is not None and not one.ever_ill and not history.lost:
+            slot, note, states = int(one.slot), self.notes[one.tags[SHA_TAG]], history.states()
+            if all(s is not None and not s.destroying and slot < s.size and note == s.note for s in states):
+                self.blame(f"{name} in slot {slot} is ended, which is well and wanted: {sorted(map(str, states))}")
 
     def _most(self, group: str) -> int:
         history = self._histories[group]
