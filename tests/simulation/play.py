@@ -6,18 +6,18 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from msgspec import Raw
 
 from ikdemo.group.commit import read
-from ikdemo.group.plugin import Groups
 from ikdemo.spi.config_sha import sha_of
+from ikdemo.spi.contracts import GroupPlugin
 from ikdemo.spi.decode import decode
 from ikdemo.spi.documents import SHA_TAG, GroupProperties, GroupSpec
-from ikdemo.spi.errors import IkdemoError, OutcomeUnknown, PluginFailure, PluginUnavailable, UnknownGroup
+from ikdemo.spi.errors import IkdemoError, OutcomeUnknown
 
 from .disk import Disk
 from .history import History
@@ -254,8 +254,8 @@ class Play:
             await asyncio.sleep(min(5.0, patience / 20))
 
 
-async def answer_of(groups: Groups, item: Item) -> Answer:
-    """Give a command to the group plugin; return what it answers, in the words of the model."""
+async def answer_of(groups: GroupPlugin, item: Item, spec: Callable[[str, str, int], GroupSpec] = spec) -> Answer:
+    """Give a command to a group plugin; return what it answers, in the words of the model."""
     group, verb = item.group, item.verb
     try:
         if verb in ("commit", "pretend"):
@@ -276,26 +276,30 @@ async def answer_of(groups: Groups, item: Item) -> Answer:
             await groups.force_free(group, force=True)
         else:
             await getattr(groups, f"{verb}_group")(group)
-    except UnknownGroup:
-        return UNKNOWN
-    except PluginFailure as error:
-        return REFUSED if "is being destroyed" in str(error) else ("failed", str(error))
-    except OutcomeUnknown as error:
-        return "not known", str(error)
-    except PluginUnavailable as error:
-        if "marked for destruction" in str(error):
-            return MARKED
-        return OK if verb in ("free", "force") and "was let go" in str(error) else ("failed", str(error))
     except IkdemoError as error:
-        return "failed", str(error)
+        return _refusal(verb, error)
     return OK
+
+
+def _refusal(verb: str, error: IkdemoError) -> Answer:
+    """Return what an error says, by its words: over a socket nothing else of it is left."""
+    text = str(error)
+    if "is not being watched" in text:
+        return UNKNOWN
+    if "is being destroyed" in text:
+        return REFUSED
+    if "is marked for destruction" in text:
+        return MARKED
+    if isinstance(error, OutcomeUnknown) or "it may have happened" in text:
+        return "not known", text
+    return OK if verb in ("free", "force") and "was let go" in text else ("failed", text)
 
 
 def _inspected(specs: list[GroupSpec], group: str) -> tuple[str, int] | None:
     for one in specs:
         if one.id == group:
             properties = decode(one.properties, GroupProperties)
-            return NOTES[sha_of(properties)], properties.allocation.size
+            return json.loads(bytes(properties.instance.properties))["Note"], properties.allocation.size
     return None
 
 
