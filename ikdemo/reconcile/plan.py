@@ -44,7 +44,10 @@ def plan(desired: Desired, observed: Observation, memory: Memory, now: float) ->
     if desired.destroying:
         for seen in observed.instances:
             draft.destroy(seen, "surplus", "the group is being destroyed")
-        return draft.finish(converged=not observed.instances)
+        if expected := draft.expected():  # one that comes when the group is forgotten would be left for ever
+            text = f"{expected} instances were asked for and have not been seen yet"
+            draft.because("provisioning", text, awaits="their descriptions, to destroy them")
+        return draft.finish(converged=not observed.instances and not expected)
     sick = {one for one, times in unhealthy_in_a_row(desired, observed, memory, now).items() if times >= desired.sick_after}
     places = assign(desired, observed.instances, sick)
     _remove_surplus(draft, places)
