@@ -202,6 +202,7 @@ class Play:
         for group, history in self._histories.items():
             history.ended()
             self._watch.changed(group)
+        self._watch.forgotten()
         await asyncio.sleep(after)
         await self._start()
 
@@ -286,10 +287,10 @@ def _refusal(verb: str, error: IkdemoError) -> Answer:
     text = str(error)
     if "is not being watched" in text:
         return UNKNOWN
-    if "is being destroyed" in text:
-        return REFUSED
     if "is marked for destruction" in text:
         return MARKED
+    if "is being destroyed" in text:
+        return REFUSED
     if isinstance(error, OutcomeUnknown) or "it may have happened" in text:
         return "not known", text
     return OK if verb in ("free", "force") and "was let go" in text else ("failed", text)

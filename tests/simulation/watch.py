@@ -96,6 +96,11 @@ class Watch:
             if call.group == group:
                 call.most = max(call.most, most)
 
+    def forgotten(self) -> None:
+        """The process has ended: what was asked for and not to be seen is not known to the next one."""
+        for busy in self._busy.values():
+            busy.absent = self._loop.time() + 1e-6
+
     def answered(self, group: str, verb: str) -> None:
         """A command was carried out: remember what ended the group."""
         if verb in ("destroy", "free", "force"):
