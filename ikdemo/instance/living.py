@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Coroutine, Iterator, Set
 
 from ..spi.documents import GROUP_TAG
 from ..spi.errors import PluginFailure
@@ -15,11 +15,11 @@ from ..spi.events import Emit, Event
 from . import procfs
 from .cutting import Cutting
 from .descriptors import check_free
-from .family import Looks, look
+from .family import Looks, Processes, look
 from .output import Outputs
 from .register import Record, Register
-from .running import Ending, Running
-from .strays import find_strays, kill_strays
+from .running import STEP, Ending, Running
+from .strays import ROUNDS, find_strays, kill_strays, speak_of_others
 
 log = logging.getLogger(__name__)
 
@@ -68,11 +68,8 @@ class Living:
         check_free("go on with the instances that there are")
         known = {*self._running, *found.doubtful}
         processes = look()
-        strays = find_strays(processes, self.register.path, self.register.owner, known)
-        for record in gone:
-            if record.boot != procfs.boot():
-                continue  # neither its pid nor its start means anything now
-            strays |= processes.of_instance(record.id, self.register.owner, record.pid, record.start)
+        strays = self._strays(processes, found.doubtful, gone)
+        speak_of_others(processes, self.register.path, self.register.owner, known)
         orphans = self.register.orphaned_logs(known | {record.id for record in gone})
         for text in found.complaints:  # from here on all is known that there is to know
             log.warning("%s: %s", self.register.path, text)
@@ -82,7 +79,28 @@ class Living:
         for instance in orphans:
             self.register.remove(instance)
         kill_strays(processes, strays)
+        if strays:
+            self._in_background(self._clear_strays(found.doubtful, gone), "end of strays")
         self._cutting = Cutting(self.register, lambda: self._running)
+
+    def _strays(self, processes: Processes, doubtful: Set[str], gone: Collection[Record]) -> dict[int, int]:
+        """Return what belongs to instances of this register that are not here, by pid and start time."""
+        strays = find_strays(processes, self.register.owner, {*self._running, *doubtful})
+        for record in gone:
+            if record.boot == procfs.boot():  # else neither its pid nor its start means anything now
+                strays |= processes.of_instance(record.id, self.register.owner, record.pid, record.start)
+        return strays
+
+    async def _clear_strays(self, doubtful: Set[str], gone: Collection[Record]) -> None:
+        """Kill again what was started while the first ones were killed, until nothing is left."""
+        killed: dict[int, int] = {}
+        for _ in range(ROUNDS):
+            await asyncio.sleep(STEP)
+            processes = await self._looks.take(0)
+            if not (strays := self._strays(processes, doubtful, gone)):
+                return
+            kill_strays(processes, dict(strays.items() - killed.items()))
+            killed |= strays
 
     async def leave(self) -> None:
         """Finish the endings that were begun, and hold nothing any longer; what lives goes on."""
@@ -138,15 +156,18 @@ class Living:
         """An instance ended by itself, or by somebody who did not ask this plugin; what it leaves behind is ended."""
         del self._running[running.record.id]
         self._bury(running.record, ending)
-        clearing = asyncio.create_task(self._clear(running), name=f"end of what {running.record.id} left")
-        self._clearings.add(clearing)
-        clearing.add_done_callback(self._clearings.discard)
+        self._in_background(running.clear(), f"end of what {running.record.id} left")
 
-    async def _clear(self, running: Running) -> None:
+    def _in_background(self, clearing: Coroutine[None, None, None], name: str) -> None:
+        task = asyncio.create_task(self._clear(clearing), name=name)
+        self._clearings.add(task)
+        task.add_done_callback(self._clearings.discard)
+
+    async def _clear(self, clearing: Coroutine[None, None, None]) -> None:
         try:
-            await running.clear()
+            await clearing
         except PluginFailure as error:
-            log.warning("What %s left behind may still run: %s", running.record.id, error)
+            log.warning("What an instance left behind may still run: %s", error)
 
     def _bury(self, record: Record, ending: Ending) -> None:
         last = self._forget(record)

@@ -50,19 +50,23 @@ def end_strays(directory: Path) -> None:
         killed |= found
 
 
-def find_strays(processes: Processes, register: Path, owner: str, but: Container[str]) -> dict[int, int]:
+def find_strays(processes: Processes, owner: str, but: Container[str]) -> dict[int, int]:
     """Return pid and start time of the processes of a register's instances, but those of some, with all that they started.
 
-    Only the register's mark makes a process its own. One without any mark, from a former version, is only spoken of, for
-    a place is no proof.
+    Only the register's mark makes a process its own.
     """
-    strays = []
-    for pid, marks in processes.marks.items():
-        if marks.owner == owner and marks.instance not in but:
-            strays.append(pid)
-        elif marks.register == register and marks.owner != owner and marks.instance not in but:
-            log.warning("Process %d was started for %s of another register in %s: left alone", pid, marks.instance, register)
-    return processes.family(strays)
+    marks = processes.marks.items()
+    return processes.family([pid for pid, one in marks if one.owner == owner and one.instance not in but])
+
+
+def speak_of_others(processes: Processes, register: Path, owner: str, but: Container[str]) -> None:
+    """Warn of processes started in a register's place that lack its mark: a former version's, or of one that was moved.
+
+    They are left alone, for a place is no proof.
+    """
+    for pid, one in processes.marks.items():
+        if one.register == register and one.owner != owner and one.instance not in but:
+            log.warning("Process %d was started for %s of another register in %s: left alone", pid, one.instance, register)
 
 
 def kill_strays(processes: Processes, strays: dict[int, int]) -> None:
