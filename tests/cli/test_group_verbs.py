@@ -172,6 +172,7 @@ def test_a_group_that_cannot_be_destroyed_is_seen_and_can_be_let_go(three) -> No
     assert "the group is being destroyed" in why
     assert "Plugin not found: instance-file" in why
     assert why.splitlines()[-1].endswith("ikdemo group free --force web")
+    assert ok(three.run("ikdemo group ls")).splitlines()[1].split(maxsplit=1) == ["web", "being destroyed"]
     assert refused(three.run("ikdemo group free web")).startswith("Group 'web' is being destroyed; to let it go at once")
     freed = ok(three.run("ikdemo group free --force web")).splitlines()
     assert freed[0] == "Freed web"
