@@ -53,8 +53,7 @@ class Engine:
 
     async def info(self) -> Row:
         """Return what the engine says of itself."""
-        found: Row = await self._ask(lambda api: api.info())
-        return found
+        return await self._ask(lambda api: _document(api.info()))
 
     async def containers(self, labels: Sequence[str] = (), container: str = "") -> list[Row]:
         """List containers in whatever state: with all of these labels, each ``key=value``, or the one of this ID.
@@ -189,6 +188,12 @@ def _settle(future: asyncio.Future[Any], result: object, error: BaseException | 
         future.set_result(result)
     else:
         future.set_exception(error)
+
+
+def _document(said: Any) -> Row:
+    if not isinstance(said, dict):
+        raise ValueError("an object was expected")
+    return said
 
 
 def _rows(listed: Any) -> list[Row]:

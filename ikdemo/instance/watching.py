@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 
+from ..engine import Row
 from ..spi.errors import IkdemoError
 from ..spi.events import Emit, Event
 from .filling import Filling
@@ -57,7 +59,7 @@ class Watching:
     async def _follow(self) -> None:
         """Hear events until the stream ends; raises what the engine raises."""
         self._engine.forget()
-        self._filling.has_init = (await self._engine.info()).get("InitCommit", {}).get("ID") != "N/A"
+        self._filling.has_init = _has_init(await self._engine.info())
         stream = await self._engine.follow(self._fleet.labels, self._fleet.seen, self._fleet.hear)
         try:
             await self._fleet.agree(first=self._is_first)
@@ -82,3 +84,9 @@ class Watching:
     def _say(self, text: str) -> None:
         log.warning("%s", text)
         self._emit(Event("reported", text=text))
+
+
+def _has_init(info: Row) -> bool:
+    """Say whether an engine has a first process for containers, by what it says of itself."""
+    commit = info.get("InitCommit")
+    return not isinstance(commit, Mapping) or commit.get("ID") != "N/A"

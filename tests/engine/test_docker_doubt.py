@@ -22,6 +22,7 @@ from ikdemo.instance import filling
 from ikdemo.instance.badge import MARK, SLOT, Badge
 from ikdemo.instance.docker import DockerInstances
 from ikdemo.instance.stray_containers import end_stray_containers
+from ikdemo.instance.watching import _has_init
 from ikdemo.spi.documents import InstanceSpec
 from ikdemo.spi.errors import IkdemoError
 from ikdemo.spi.events import Event
@@ -355,3 +356,22 @@ def test_overlapping_provisions_keep_to_the_room_and_to_one_for_a_slot_and_get_p
             assert sorted(listens) == ["PORT=1000", "PORT=1001", "PORT=1002"]
 
     run(story)
+
+
+@pytest.mark.parametrize("said", [b"null", b"[]", b"5"])
+def test_what_an_engine_says_of_itself_is_an_object_or_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    async def story() -> None:
+        async with unwell(tmp_path, monkeypatch) as (plugin, engine, _, __):
+            assert plugin._parts is not None
+            engine.answers["/info"] = 200, said
+            with pytest.raises(IkdemoError, match="gives an answer that makes no sense: an object was expected"):
+                await plugin._parts.fleet.engine.info()
+
+    run(story)
+
+
+def test_an_engine_has_a_first_process_for_containers_unless_it_says_otherwise() -> None:
+    has = [_has_init({"InitCommit": commit}) for commit in ({"ID": "de40ad0"}, {}, None, [], "x")]
+    assert has == [True] * 5 and _has_init({}) and not _has_init({"InitCommit": {"ID": "N/A"}})
