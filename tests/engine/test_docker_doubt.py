@@ -359,9 +359,7 @@ def test_overlapping_provisions_keep_to_the_room_and_to_one_for_a_slot_and_get_p
 
 
 @pytest.mark.parametrize("said", [b"null", b"[]", b"5"])
-def test_what_an_engine_says_of_itself_is_an_object_or_doubt(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
-) -> None:
+def test_what_an_engine_says_of_itself_is_an_object(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
     async def story() -> None:
         async with unwell(tmp_path, monkeypatch) as (plugin, engine, _, __):
             assert plugin._parts is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import resource
@@ -20,6 +21,8 @@ from msgspec import Raw
 from msgspec import json as wire
 
 from ikdemo.instance import directory
+from ikdemo.instance.contents import Contents
+from ikdemo.instance.watch import Notice
 from ikdemo.spi.documents import GROUP_TAG, SHA_TAG, InstanceSpec
 from ikdemo.spi.errors import PluginFailure
 
@@ -88,6 +91,20 @@ def no_descriptor_left() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+def one_by_one(take: Any, name: str) -> Any:
+    """Return a way to take notices that tells the first time only of one name: the kernel tells one after the other."""
+    late: list[dict[str, Notice]] = []
+
+    def taken(notices: Any) -> Any:
+        found = take(notices)
+        if not late:
+            late.append({other: notice for other, notice in found.items() if other != name})
+            return {name: found[name]}
+        return found
+
+    return taken
+
+
 def test_a_file_that_may_not_be_read_is_doubt_if_it_may_be_an_instance_also_after_a_restart() -> None:
     home = Path(tempfile.mkdtemp(dir="/tmp"))
     try:
@@ -145,6 +162,39 @@ def test_without_a_descriptor_left_a_directory_that_cannot_be_listed_is_not_empt
                         await call
             assert {d.id for d in await plugin.describe_instances({})} == set(made)
             assert {kind for kind, _ in heard.facts()} <= {"provisioned", "reported"}
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_file_that_is_renamed_while_the_directory_is_listed_is_not_lost(
+    tmp_path: Path, running: Any, monkeypatch: pytest.MonkeyPatch, watched: bool
+) -> None:
+    def refuse(fd: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    if not watched:
+        monkeypatch.setattr(directory, "Notices", refuse)
+    listed, turns = Contents._listed, itertools.count()
+
+    def listed_and_renamed(contents: Contents, fd: int) -> set[str]:
+        found = listed(contents, fd)
+        if next(turns) == 0:
+            next(tmp_path.glob("*")).rename(tmp_path / "renamed-again")
+        return found
+
+    async def story() -> None:
+        async with running(tmp_path) as (plugin, heard):
+            instance = await plugin.provision(SPEC, "0")
+            if watched:  # so that it is not told under which name it is now before it is listed
+                (tmp_path / instance).rename(tmp_path / ".hidden")
+                (tmp_path / ".hidden").rename(tmp_path / "renamed")
+                monkeypatch.setattr(directory.Notices, "take", one_by_one(directory.Notices.take, instance))
+            monkeypatch.setattr(Contents, "_listed", listed_and_renamed)
+            for _ in range(2):
+                assert [d.id for d in await plugin.describe_instances({})] == [instance]
+            assert heard.facts() == [("provisioned", instance)]
+            assert next(turns) >= 1
 
     asyncio.run(story())
 
