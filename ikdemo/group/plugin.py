@@ -167,12 +167,19 @@ class Groups:
         await self._registry.change(group, paused, lambda *_: self._emit(Event("paused", group=group)), by="a pause")
 
     async def resume_group(self, group: str) -> None:
-        """Let the loop act again, and try at once what it waits with or has stopped trying (durable)."""
+        """Let the loop act again, and try at once what it waits with or has stopped trying (durable).
+
+        Sick instances are replaced, once, also where they are too many to be replaced without a person's word.
+        """
 
         def resumed(before: Record | None) -> Record:
             return msgspec.structs.replace(watched(before, group), paused=False, troubled={})
 
-        await self._registry.change(group, resumed, lambda *_: self._emit(Event("resumed", group=group)), by="a resume")
+        def tell(supervisor: Supervisor, changed: bool) -> None:
+            supervisor.insist()
+            self._emit(Event("resumed", group=group))
+
+        await self._registry.change(group, resumed, tell, by="a resume")
 
     async def step_group(self, group: str) -> Step:
         """Make one acting pass and return it."""

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from ..reconcile.health import heed
+from ..reconcile.health import heed, insist
 from ..reconcile.hearsay import is_safe
 from ..reconcile.plan import plan
 from ..reconcile.settle import anew, bury, settle
@@ -113,6 +113,10 @@ class Supervisor:
         self._sight.doubt()
         self._facts.start_over()
         self._wake.set()
+
+    def insist(self) -> None:
+        """Replace the sick in the next pass that sees them, however many they are: a person said so."""
+        self._memory = insist(self._memory)
 
     def hear(self, event: Event) -> None:
         """Wake for a plugin's event, unless it is the echo of what this loop did."""

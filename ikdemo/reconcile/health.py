@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import structs
 
 from ..spi.documents import Health
+from ..spi.plans import Plan
 from .world import Desired, Memory, Observation
 
 
@@ -28,6 +29,24 @@ def heed(desired: Desired, memory: Memory, told: Iterable[str]) -> Memory:
         return memory
     asked = {one: when for one, when in memory.asked.items() if one not in news}
     return structs.replace(memory, sick={**memory.sick, **news}, asked=asked)
+
+
+def insist(memory: Memory) -> Memory:
+    """Return the memory after a person has said, by a resume, that the sick are to be replaced, however many they are: once."""
+    return structs.replace(memory, insisted=True)
+
+
+def still_insisted(memory: Memory, plan: Plan) -> bool:
+    """Say whether a person's word still waits for a pass that replaces the sick; without any sick there is none to wait for.
+
+    >>> from ikdemo.spi.plans import Reason
+    >>> sick = Plan(reasons=(Reason("too-many-sick", "2 of 2 instances are unhealthy", slot="0"),))
+    >>> still_insisted(insist(Memory()), sick), still_insisted(insist(Memory()), Plan()), still_insisted(Memory(), sick)
+    (True, False, False)
+    """
+    acts = any(action.code == "unhealthy" for action in plan.actions)
+    waits = any(reason.code in ("unhealthy", "too-many-sick", "plugin-unreachable") for reason in plan.reasons)
+    return memory.insisted and waits and not acts
 
 
 def unhealthy_in_a_row(desired: Desired, observed: Observation, memory: Memory, now: float) -> dict[str, int]:

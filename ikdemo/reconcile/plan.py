@@ -74,13 +74,16 @@ def _remove_surplus(draft: Draft, places: Places) -> None:
 
 
 def _heal_sick(draft: Draft, places: Places, sick: set[str]) -> None:
-    """Replace sick occupants, unless so many are sick that replacing them would only do harm."""
+    """Replace sick occupants, unless so many are sick that replacing them would only do harm.
+
+    A person may know better, and insist.
+    """
     patients = [(slot, seen) for slot, seen in places.living() if seen.id in sick]
     size = len(draft.desired.slots)
-    if len(patients) > max(1, int(SICK_SHARE * size)):
-        text = f"{len(patients)} of {size} instances are unhealthy; replacing them has stopped"
+    if len(patients) > max(1, int(SICK_SHARE * size)) and not draft.memory.insisted:
+        text = f"{len(patients)} of {size} instances are unhealthy; replacing them has stopped, resume replaces them once"
         for slot, seen in patients:
-            draft.because("too-many-sick", text, slot=slot, instance=seen.id, awaits="fewer sick instances")
+            draft.because("too-many-sick", text, slot=slot, instance=seen.id, awaits="fewer sick instances, or to be resumed")
         return
     enough = draft.desired.sick_after
     cause = f"it was unhealthy {enough} times in a row" if enough > 1 else "it is unhealthy"

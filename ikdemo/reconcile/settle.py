@@ -11,7 +11,7 @@ from msgspec import structs
 
 from ..spi.plans import Action, Outcome, Plan
 from .backoff import WINDOW, backoff, charge, is_spent
-from .health import asked_at, unhealthy_in_a_row
+from .health import asked_at, still_insisted, unhealthy_in_a_row
 from .rolling import proven, with_surge
 from .world import EXPECTED_FOR, Birth, Death, Desired, Memory, Observation, Trouble, place_of
 
@@ -65,6 +65,7 @@ def settle(
         ledger.spent,
         ledger.losses,
         asked_at(memory, sick, seen_at) if sick else {},
+        memory.insisted and still_insisted(memory, plan),
         since,
     )
 

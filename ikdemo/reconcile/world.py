@@ -185,7 +185,8 @@ class Memory(Struct, frozen=True):
     ``expected``: with plugins that are not idempotent, what was provisioned and not yet seen (an ID, or a slot name when
     no answer came) to the time until which it is awaited. ``spent``: slot name to when its allowance of losses is whole again.
     ``losses``: whole second to how many instances were found missing in it, of late. ``since``: slot or instance (for the group
-    itself: the code) to when something was first not as wanted there, whatever the reason is by now.
+    itself: the code) to when something was first not as wanted there, whatever the reason is by now. ``insisted``: a person wants
+    the sick replaced, however many they are (``insist``).
     """
 
     troubled: Mapping[str, Trouble] = {}
@@ -196,4 +197,5 @@ class Memory(Struct, frozen=True):
     spent: Mapping[str, float] = {}
     losses: Mapping[int, int] = {}
     asked: Mapping[str, float] = {}
+    insisted: bool = False
     since: Mapping[str, float] = {}

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec import Raw
+from msgspec import Raw, structs
 
 import ikdemo
 from ikdemo.flavor.vanilla import Vanilla
 from ikdemo.instance.file import FileInstances
+from ikdemo.reconcile.health import insist
 from ikdemo.reconcile.plan import plan
 from ikdemo.reconcile.settle import settle
 from ikdemo.reconcile.world import Desired, Memory, Observation, Pace, Slot
@@ -28,6 +29,18 @@ SPEC: dict[str, Any] = {
         "Flavor": {"Plugin": "flavor", "Properties": {}},
     },
 }
+
+
+class AllSick(Vanilla):
+    """Calls unhealthy what was made before it was told that they are all ``sick``."""
+
+    offers = frozenset({"HealthEvents"})
+
+    def __init__(self) -> None:
+        self.sick = set[str]()
+
+    async def healthy(self, properties: Raw, instance: Description) -> Health:
+        return Health.UNHEALTHY if instance.id in self.sick else Health.HEALTHY
 
 
 class Telling(Vanilla):
@@ -141,3 +154,34 @@ def test_what_wakes_the_loop_between_two_polls_makes_nobody_sicker(tmp_path: Pat
             assert {reason.code for reason in await group.why()} <= {"unhealthy"}
 
     run(story)
+
+
+def test_a_resume_replaces_too_many_sick_once_and_the_reason_says_so(tmp_path: Path) -> None:
+    async def story() -> None:
+        flavor = AllSick()
+        plugins = {"instance-file": FileInstances(tmp_path), "flavor": flavor}
+        async with ikdemo.Group(SPEC, plugins, poll_interval=0.05) as group:
+            for _ in range(2):  # a second time, it takes a second word
+                await group.wait(5)
+                before = {one.id for one in await group.instances()}
+                flavor.sick |= before
+                while {reason.code for reason in await group.why()} != {"too-many-sick"}:  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
+                (text,) = {reason.text for reason in await group.why()}
+                assert text.endswith("3 of 3 instances are unhealthy; replacing them has stopped, resume replaces them once")
+                assert {one.id for one in await group.instances()} == before
+                await group._groups.resume_group("web")
+                while before & {one.id for one in await group.instances()}:  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
+
+    run(story)
+
+
+def test_a_resume_that_finds_nobody_sick_is_no_word_for_later() -> None:
+    group = Desired("g", "sha", tuple(Slot(str(n)) for n in range(3)), sick_after=1)
+    seen = [Seen(f"i-{n}", slot=str(n), sha="sha", health=Health.HEALTHY) for n in range(3)]
+    well, ill = (Observation(tuple(structs.replace(s, health=h) for s in seen)) for h in (Health.HEALTHY, Health.UNHEALTHY))
+    memory = insist(Memory())
+    assert len(plan(group, ill, memory, 0.0).actions) == 3
+    memory = settle(group, well, memory, plan(group, well, memory, 0.0), [], 0.0)
+    assert plan(group, ill, memory, 0.0).actions == ()
