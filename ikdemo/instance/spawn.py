@@ -20,6 +20,7 @@ from .. import disk
 from ..spi.decode import decode, fold, refuse_unknown
 from ..spi.documents import GROUP_TAG, NULL, Document, InstanceSpec
 from ..spi.errors import PluginFailure, SpecError
+from ..spi.text import visible
 
 MARK = "IKDEMO_INSTANCES"
 """Environment variable of every instance: where its plugin's directory was when it began. A place, and no proof."""
@@ -29,6 +30,8 @@ PORTS = range(20000, 30000)
 """Ports given to instances; below those that the kernel lends to outgoing connections."""
 CANNOT_RUN = (errno.ENOEXEC, errno.E2BIG)
 """What the system says of a command that it will not run as it is."""
+SHOWN = 100
+"""Characters of a text of a spec that a sentence repeats."""
 LONGEST = 32 * os.sysconf("SC_PAGE_SIZE") - 1
 """Bytes of one argument or variable (as NAME=TEXT) that Linux passes on to a program."""
 _MEMORY = re.compile(r"([1-9]\d{0,11})([KMG]?)")
@@ -74,7 +77,9 @@ def read_properties(spec_properties: bytes, path: str) -> ProcessProperties:
         raise SpecError(f"{path}.Command: expected a program and its arguments", path=f"{path}.Command", expected="a program")
     for name in read.env or {}:
         if not name or "=" in name:
-            raise SpecError(f"{path}.Env: {name!a} cannot be a variable's name", path=f"{path}.Env", expected="names without =")
+            raise SpecError(
+                f"{path}.Env: {_shown(name)!a} cannot be a variable's name", path=f"{path}.Env", expected="names without ="
+            )
     texts = [*(read.command or ()), *(read.env or {}), *(read.env or {}).values(), read.cwd]
     if any("\0" in text for text in texts):
         raise SpecError(f"{path}: no text here can hold a NUL", path=path, expected="texts without NUL")
@@ -88,7 +93,13 @@ def check_lengths(command: Collection[str], environment: Mapping[str, str], path
     texts += [(f"{path}.Env.{name[:80]}", f"{name}={text}") for name, text in environment.items()]
     for where, text in texts:
         if (length := len(os.fsencode(text))) > LONGEST:
-            at = f"{where}: " if path else f"cannot run {next(iter(command))}: " if where == ".Command" else f"{where[5:]}: "
+            at = (
+                f"{where}: "
+                if path
+                else f"cannot run {_shown(next(iter(command)))}: "
+                if where == ".Command"
+                else f"{where[5:]}: "
+            )
             sentence = f"{at}argument list too long: one text has {length} bytes, and no more than {LONGEST} can be passed on"
             raise SpecError(sentence, path=where if path else "", expected=f"at most {LONGEST} bytes")
 
@@ -104,7 +115,7 @@ def memory_of(text: str, path: str = "$.Memory") -> int:
     found = _MEMORY.fullmatch(text)
     if found is None:
         raise SpecError(
-            f"{path}: expected an amount such as 64M or 1G, got {text!a}", path=path, expected="an amount such as 64M"
+            f"{path}: expected an amount such as 64M or 1G, got {_shown(text)!a}", path=path, expected="an amount such as 64M"
         )
     return int(found[1]) * _FACTORS[found[2]]
 
@@ -172,10 +183,10 @@ def spawn(command: list[str], environment: Mapping[str, str], cwd: str, output: 
     refuses for now; nothing was started then.
     """
     if cwd and not Path(cwd).is_dir():
-        raise SpecError(f"cannot run in {cwd}: no such directory", expected="a directory")
+        raise SpecError(f"cannot run in {_shown(cwd)}: no such directory", expected="a directory")
     program = shutil.which(command[0], path=environment.get("PATH"))
     if program is None:
-        raise SpecError(f"cannot run {command[0]}: there is no such program", expected="a program")
+        raise SpecError(f"cannot run {_shown(command[0])}: there is no such program", expected="a program")
     check_lengths(command, environment)
     wiring = [
         (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
@@ -189,7 +200,12 @@ def spawn(command: list[str], environment: Mapping[str, str], cwd: str, output: 
     except (OSError, ValueError) as error:
         reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
         kind = PluginFailure if isinstance(error, OSError) and error.errno not in CANNOT_RUN else SpecError
-        raise kind(f"cannot run {command[0]}: {reason}") from None
+        raise kind(f"cannot run {_shown(command[0])}: {reason}") from None
+
+
+def _shown(text: str) -> str:
+    """Return a text of a spec as a sentence may hold it: of a bounded length, and nothing in it that is not seen as itself."""
+    return visible(text if len(text) <= SHOWN else text[:SHOWN] + "...")
 
 
 def undo(pid: int) -> None:
