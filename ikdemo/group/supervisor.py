@@ -16,9 +16,9 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from ..reconcile.health import heed, insist
-from ..reconcile.hearsay import is_safe
+from ..reconcile.hearsay import GONE, is_safe
 from ..reconcile.plan import plan
-from ..reconcile.settle import anew, bury, settle
+from ..reconcile.settle import anew, bury, retry_refused, settle
 from ..reconcile.waiting import DESTROYING
 from ..reconcile.world import Death, Desired, Memory, desired
 from ..spi.config_sha import sha_of
@@ -39,6 +39,8 @@ STOP_WAIT = 8.0
 """Seconds that a pass under way may take to end."""
 AGAIN_AFTER = 1.0
 """Seconds after which a loop that ended unexpectedly is begun again."""
+RETRY_EVERY = 1.0
+"""Seconds between two passes, at least, that try again what was refused, because instances of other groups have ended."""
 PAUSED = Reason("paused", "the group is paused: nothing is done until it is resumed or stepped", awaits="resume or step")
 
 
@@ -66,6 +68,7 @@ class Supervisor:
         self._memory = Memory(troubled=record.troubled)
         self._died: list[Death] = []
         self._told_sick: set[str] = set()
+        self._place_freed, self._retried_at = False, -RETRY_EVERY
         self._wake = asyncio.Event()
         self._doubt = asyncio.Event()
         self._steps: list[asyncio.Future[Step]] = []
@@ -121,6 +124,9 @@ class Supervisor:
     def hear(self, event: Event) -> None:
         """Wake for a plugin's event, unless it is the echo of what this loop did."""
         if event.group not in ("", self.record.id):
+            if event.kind in GONE and self._memory.troubled and not self._place_freed:
+                self._place_freed = True
+                self._wake.set()
             return
         if event.group and event.kind == "lost" and event.code in ("died", "early"):
             own_doing = event.code == "died"
@@ -209,8 +215,12 @@ class Supervisor:
             if step.outcomes:  # after acting, look again at once: was it enough, and when is the next attempt?
                 await asyncio.sleep(0)  # but not before others had their turn: two passes over thousands take long
                 continue
-            wake_after, look_in = step.plan.wake_after, self._sight.look_in()
-            await self._sleep(look_in if wake_after is None else min(look_in, wake_after))
+            waits = [self._sight.look_in()]
+            if step.plan.wake_after is not None:
+                waits.append(step.plan.wake_after)
+            if self._place_freed:
+                waits.append(self._retried_at + RETRY_EVERY - self._clock.now())
+            await self._sleep(min(waits))
 
     def _refuse(self, waiting: list[asyncio.Future[Step]]) -> None:
         """Answer those who wait for a pass that will not be made."""
@@ -275,12 +285,20 @@ class Supervisor:
             view = await self._sight.see(self.record.properties, ask_health=ask_health, look=look)
             died, self._died = self._died, []
             self._memory = heed(self._judging(view), bury(self.aim, self._memory, died, self._clock.now()), told_sick)
+            self._retry()
             todo = self._plan(view)
             if view.looked or is_safe(todo):
                 if view.observed.error:
                     self._told_sick |= told_sick  # nobody was asked about them
                 return view, todo
             look = True
+
+    def _retry(self) -> None:
+        """Try again what was refused, if a place has become free since, but not more often than ``RETRY_EVERY``."""
+        now = self._clock.now()
+        if self._place_freed and now >= self._retried_at + RETRY_EVERY:
+            self._place_freed, self._retried_at = False, now
+            self._memory = retry_refused(self._memory)
 
     async def _act(self, todo: Plan, view: View) -> tuple[Outcome, ...]:
         aim = self.aim

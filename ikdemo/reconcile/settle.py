@@ -101,6 +101,19 @@ def bury(desired: Desired, memory: Memory, deaths: Iterable[Death], now: float) 
     return structs.replace(memory, troubled=troubled, made=made)
 
 
+def retry_refused(memory: Memory) -> Memory:
+    """Return the memory after a place became free at the plugin: what was refused there is tried again at once, nothing else.
+
+    >>> full, crashed = Trouble(3, 900.0, "no room", refused=True), Trouble(3, 900.0, "died")
+    >>> {slot: trouble.not_before for slot, trouble in retry_refused(Memory({"0": full, "1": crashed})).troubled.items()}
+    {'0': 0.0, '1': 900.0}
+    """
+    if not any(trouble.refused for trouble in memory.troubled.values()):
+        return memory
+    waits = {slot: structs.replace(t, not_before=0.0) if t.refused else t for slot, t in memory.troubled.items()}
+    return structs.replace(memory, troubled=waits)
+
+
 def _short_life(group: str, death: Death, birth: Birth, before: Trouble, now: float) -> Trouble:
     """Count an instance that did not grow old. The first is replaced at once: it may have been anything."""
     wait = backoff(group, death.slot, before.attempts) if before.attempts else 0.0
@@ -160,7 +173,8 @@ class _Ledger:
         elif outcome.error:
             attempts = before.attempts + 1
             not_before, futile = self._now + backoff(self._desired.group, key, attempts), before.futile + outcome.futile
-            self.troubled[key] = Trouble(attempts, not_before, outcome.error, outcome.terminal, futile=futile)
+            refused = action.verb == "provision" and not (outcome.terminal or futile)
+            self.troubled[key] = Trouble(attempts, not_before, outcome.error, outcome.terminal, futile=futile, refused=refused)
         elif action.verb == "destroy":
             self.troubled.pop(key, None)
             self._ended(action)

@@ -164,7 +164,8 @@ class Trouble(Struct, frozen=True):
 
     ``terminal``: only another spec helps. ``unreachable``: a plugin could not be asked; attempts are not counted then.
     ``futile``: how many attempts in a row came to nothing by the spec's own doing. ``storm``: how many instances of the slot
-    ended from outside, beyond its allowance (``backoff``).
+    ended from outside, beyond its allowance (``backoff``). ``refused``: a plugin would not make an instance, for lack of room as
+    it may be; another time it may.
     """
 
     attempts: int
@@ -174,6 +175,7 @@ class Trouble(Struct, frozen=True):
     unreachable: bool = False
     futile: int = 0
     storm: int = 0
+    refused: bool = False
 
 
 class Memory(Struct, frozen=True):
