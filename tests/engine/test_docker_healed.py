@@ -205,22 +205,29 @@ def test_an_engine_that_hangs_is_doubt_and_nothing_is_done_about_it(fleet: Fleet
     fleet.commit(size=2)
     before, containers = fleet.whole(2), {row["Id"] for row in fleet.rows()}
 
-    def look() -> str:
-        """Have the group look at its world; return why it cannot."""
+    def looked() -> Any:
+        """Have the group look at its world; return the actions that it would take, or why it cannot look."""
         try:
-            ask(fleet.desk.plugins / "group", "Reconcile.Plan", {"ID": "collabnix"}, timeout=60)
+            return ask(fleet.desk.plugins / "group", "Reconcile.Plan", {"ID": "collabnix"}, timeout=60)["Plan"]["Actions"] or []
         except Refused as error:
             return str(error)
-        return ""
+
+    def described() -> str:
+        with pytest.raises(Refused) as caught:
+            ask(fleet.desk.plugins / "instance-docker", "Instance.DescribeInstances", {"Tags": {}}, timeout=60)
+        return str(caught.value)
 
     os.kill(fleet.engine.pid, signal.SIGSTOP)
     try:
-        with ThreadPoolExecutor(2) as looking:
-            assert all("the Docker engine" in said for said in looking.map(lambda _: look(), range(2)))
+        with ThreadPoolExecutor(4) as asking:
+            described_meanwhile = [asking.submit(described) for _ in range(2)]
+            looked_meanwhile = [asking.submit(looked) for _ in range(2)]
+        assert all("the Docker engine" in said.result() for said in described_meanwhile)
+        assert all(said.result() == [] or "the Docker engine" in said.result() for said in looked_meanwhile)
     finally:
         os.kill(fleet.engine.pid, signal.SIGCONT)
     assert fleet.whole(2) == before
-    assert [look(), look()] == ["", ""]  # what was asked of the engine before it hung has been done by now
+    assert [looked(), looked()] == [[], []]  # what was asked of the engine before it hung has been done by now
     assert {row["Id"] for row in fleet.rows()} == containers
 
 
