@@ -5,7 +5,6 @@ A process is known by pid and start time together, so a signal never reaches som
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 from collections.abc import Sequence
@@ -55,15 +54,5 @@ def number_of(name: str) -> signal.Signals:
 
 
 def send(record: Record, number: signal.Signals) -> None:
-    """Send a signal to an instance's process; one that has ended meanwhile is no error."""
-    try:
-        held = os.pidfd_open(record.pid)
-    except ProcessLookupError:
-        return
-    try:
-        if procfs.start_of(record.pid) == record.start:
-            signal.pidfd_send_signal(held, number)
-    except ProcessLookupError:
-        pass
-    finally:
-        os.close(held)
+    """Send a signal to an instance's process; one that has ended meanwhile is no error. Raises PluginFailure."""
+    procfs.kill(record.pid, record.start, number)
