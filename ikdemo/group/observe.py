@@ -6,15 +6,19 @@ An answer that did not come is an observation with an error, never an empty one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ..reconcile.world import SICK_AFTER, Observation
+from msgspec import structs
+
+from ..reconcile.members import Members, Reading
+from ..reconcile.world import SICK_AFTER, Expected, Observation
 from ..spi.contracts import FlavorPlugin, Found, Lookup
-from ..spi.documents import GROUP_TAG, SHA_TAG, Description, GroupProperties, Health
+from ..spi.documents import GROUP_TAG, Description, GroupProperties, Health
 from ..spi.errors import IkdemoError
 from ..spi.plans import Seen
 
+NONE_EXPECTED: Mapping[str, Expected] = {}
 PARALLEL_CHECKS = 32
 """Health questions in flight at a time."""
 
@@ -34,11 +38,19 @@ class View(NamedTuple):
     looked: bool = True
 
 
-async def observe(group: str, properties: GroupProperties, lookup: Lookup, *, ask_health: bool) -> View:
+async def observe(
+    group: str,
+    properties: GroupProperties,
+    lookup: Lookup,
+    *,
+    ask_health: bool,
+    members: Members | None = None,
+    expected: Mapping[str, Expected] = NONE_EXPECTED,
+) -> View:
     """Describe the group by its tag and, if it is time, ask for the health of every member.
 
-    A flavor whose health is constant is not asked. The observation has an ``error`` when the instances could not be
-    described; a flavor that cannot be reached leaves health unknown.
+    What is known of ``members`` is not changed. A flavor whose health is constant is not asked. The observation has an ``error``
+    when the instances could not be described; a flavor that cannot be reached leaves health unknown.
     """
     try:
         instance = await lookup.instance(properties.instance.plugin)
@@ -46,21 +58,16 @@ async def observe(group: str, properties: GroupProperties, lookup: Lookup, *, as
         found = await instance.plugin.describe_instances({GROUP_TAG: group}, slots=slots)
     except IkdemoError as error:
         return View(Observation(error=str(error)), [], True)
-    # a plugin that does not filter must not get another group's instances destroyed
-    described = [d for d in found if (d.tags or {}).get(GROUP_TAG, group) == group]
+    reading = Reading(properties.instance.plugin, slots, "FiltersByTag" in instance.offers)
+    observed, described = (members or Members(group)).read(found, reading, expected)
     flavor = await _find(properties, lookup) if described else None
-    health = Health.UNKNOWN
-    said: Sequence[Health] | None = None
     if ask_health and flavor is not None:
-        if "ConstantHealth" in flavor.offers:
-            health = Health.HEALTHY
-        else:
-            said = await _judge(flavor.plugin, properties, described)
-    seen = [Seen(d.id, d.logical_id, d.slot or None, (d.tags or {}).get(SHA_TAG), health) for d in described]
-    if said is not None:
-        seen = [Seen(s.id, s.logical_id, s.slot, s.sha, judged) for s, judged in zip(seen, said, strict=True)]
+        constant = "ConstantHealth" in flavor.offers
+        said = [Health.HEALTHY] * len(described) if constant else await _judge(flavor.plugin, properties, described)
+        seen = [Seen(s.id, s.logical_id, s.slot, s.sha, health) for s, health in zip(observed.instances, said, strict=True)]
+        observed = structs.replace(observed, instances=tuple(seen))
     tells = slots and "Events" in instance.offers
-    return View(Observation(tuple(seen)), described, slots, tells, _sick_after(flavor))
+    return View(observed, described, slots, tells, _sick_after(flavor))
 
 
 async def recall(known: Observation, properties: GroupProperties, lookup: Lookup, *, ask_health: bool) -> View | None:
@@ -69,7 +76,8 @@ async def recall(known: Observation, properties: GroupProperties, lookup: Lookup
     if ask_health and flavor is not None:
         if "ConstantHealth" not in flavor.offers:
             return None
-        known = Observation(tuple([Seen(s.id, s.logical_id, s.slot, s.sha, Health.HEALTHY) for s in known.instances]))
+        seen = [Seen(s.id, s.logical_id, s.slot, s.sha, Health.HEALTHY) for s in known.instances]
+        known = structs.replace(known, instances=tuple(seen))
     return View(known, [], True, True, _sick_after(flavor), looked=False)
 
 

@@ -6,25 +6,27 @@ not enough (``reconcile.hearsay``). Made by ``supervisor``, one per group.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ..reconcile.hearsay import Hearsay
-from ..reconcile.world import Observation
+from ..reconcile.members import Members
+from ..reconcile.world import Expected, Observation
 from ..spi.contracts import Digesting, Lookup
 from ..spi.digest import digest
 from ..spi.documents import GroupProperties
 from ..spi.errors import IkdemoError
 from ..spi.events import Event
-from ..spi.plans import Action, Outcome
+from ..spi.plans import Action, Outcome, Seen
 from .clock import Clock
 from .observe import View, observe, recall
 
 
 class Sight:
-    """The eyes and ears of one group; ``poll`` is in seconds."""
+    """The eyes and ears of one group; ``poll`` is in seconds, ``known`` what another process knew of its instances."""
 
-    def __init__(self, group: str, lookup: Lookup, poll: float, clock: Clock) -> None:
+    def __init__(self, group: str, lookup: Lookup, poll: float, clock: Clock, known: Mapping[str, Seen]) -> None:
         self._group, self._lookup, self._poll, self._clock = group, lookup, poll, clock
+        self.members = Members(group, known)
         self._hearsay = Hearsay()
         self._look_due = self._health_due = 0.0
         self._digested: tuple[Observation | None, str] = None, ""
@@ -57,7 +59,12 @@ class Sight:
             self._health_due = now + self._poll
         return due
 
-    async def see(self, properties: GroupProperties, *, ask_health: bool, look: bool) -> View:
+    async def peek(self, properties: GroupProperties, expected: Mapping[str, Expected], *, ask_health: bool) -> View:
+        """Look without remembering anything."""
+        asked = observe(self._group, properties, self._lookup, ask_health=ask_health, members=self.members, expected=expected)
+        return await asked
+
+    async def see(self, properties: GroupProperties, expected: Mapping[str, Expected], *, ask_health: bool, look: bool) -> View:
         """Return what is there, by a look if one is asked for or nothing else will do, and otherwise by what was told."""
         known = None if look else self._hearsay.now()
         if known is not None and not self.look_in():
@@ -66,7 +73,8 @@ class Sight:
             return view
         self._hearsay.begin_look()
         self._look_due = self._clock.now() + self._poll
-        view = await observe(self._group, properties, self._lookup, ask_health=ask_health)
+        view = await self.peek(properties, expected, ask_health=ask_health)
+        self.members.learn(view.observed)
         if view.tells:
             self._hearsay.end_look(view.observed)
         if view.observed.error:
@@ -100,5 +108,6 @@ class Sight:
     def end_acting(self, outcomes: tuple[Outcome, ...], sha: str) -> None:
         """Something was done to instances of this configuration."""
         self._hearsay.end_acting(outcomes, sha)
+        self.members.enter(outcomes, sha)
         if any(outcome.action.verb == "provision" for outcome in outcomes):
             self.ask_soon()

@@ -13,10 +13,11 @@ from typing import Annotated
 from msgspec import Meta, Struct, structs
 
 from .. import disk
-from ..reconcile.world import Trouble
+from ..reconcile.world import Expected, Trouble
 from ..spi.decode import decode, encode
 from ..spi.documents import GroupProperties
 from ..spi.errors import CorruptState, LeaseLost, SpecError
+from ..spi.plans import Seen
 
 FORMAT = 1
 """Version of the files; a newer one is refused rather than misread."""
@@ -26,8 +27,9 @@ class Record(Struct, frozen=True):
     """A committed group. ``rolls``: outdated instances are replaced (not after a first commit, which adopts).
 
     ``destroying``, ``freed`` and ``paused`` are marks that outlive the process, and so do ``troubled`` slots with their back-off.
-    ``boot``: the boot of the machine in whose seconds they wait; written by ``Store``. ``good`` is what was committed when the
-    group was converged last, before ``properties``; None when it never was.
+    ``expected``: what was asked of an instance plugin without slots and has not been seen yet, and ``members``: what is known of
+    the instances of such a plugin, by their ID. ``boot``: the boot of the machine in whose seconds all that waits; written by
+    ``Store``. ``good`` is what was committed when the group was converged last, before ``properties``; None when it never was.
     """
 
     id: str
@@ -38,6 +40,8 @@ class Record(Struct, frozen=True):
     paused: bool = False
     good: GroupProperties | None = None
     troubled: Mapping[str, Trouble] = {}
+    expected: Mapping[str, Expected] = {}
+    members: Mapping[str, Seen] = {}
     boot: str = ""
     format: Annotated[int, Meta(ge=1)] = FORMAT
 
@@ -118,7 +122,8 @@ class Store:
 
 def _waited_out(record: Record) -> Record:
     """Return a record of another boot: its attempts count, its waits are over, as their seconds mean nothing in this one."""
-    return structs.replace(record, troubled={key: structs.replace(t, not_before=0.0) for key, t in record.troubled.items()})
+    troubled = {key: structs.replace(t, not_before=0.0) for key, t in record.troubled.items()}
+    return structs.replace(record, troubled=troubled, expected={})
 
 
 def _file_name(group: str) -> str:

@@ -15,8 +15,10 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from ..reconcile.expectations import expect
 from ..reconcile.health import heed, insist
 from ..reconcile.hearsay import GONE, is_safe
+from ..reconcile.members import Members
 from ..reconcile.plan import plan
 from ..reconcile.settle import anew, bury, retry_refused, settle
 from ..reconcile.waiting import DESTROYING
@@ -29,7 +31,7 @@ from ..spi.plans import Outcome, Plan, Reason, Step
 from .act import Actor
 from .clock import Clock
 from .facts import Facts
-from .observe import View, observe
+from .observe import View
 from .sight import Sight
 from .store import Record
 
@@ -63,9 +65,10 @@ class Supervisor:
     ) -> None:
         self._lookup, self._keep, self._clock = lookup, keep, clock
         self._poll = poll_interval
-        self._sight = Sight(record.id, lookup, poll_interval, clock)
+        self._sight = Sight(record.id, lookup, poll_interval, clock, record.members)
         self._facts = Facts(record.id, emit, converged=True if resumed else None)
-        self._memory = Memory(troubled=record.troubled)
+        self._memory = Memory(troubled=record.troubled, expected=record.expected)
+        self._kept = 0
         self._died: list[Death] = []
         self._told_sick: set[str] = set()
         self._place_freed, self._retried_at = False, -RETRY_EVERY
@@ -110,6 +113,9 @@ class Supervisor:
         ``by`` names the command, for a step that it cuts short.
         """
         self._memory = anew(self._memory, record.troubled)
+        if record.properties.instance.plugin != self.record.properties.instance.plugin:
+            self._sight.members = Members(record.id)
+            self._memory = Memory(troubled=record.troubled)
         self._set(record)
         self._overtaken_by = by
         self._doubt.clear()
@@ -143,7 +149,7 @@ class Supervisor:
 
     async def look(self, *, ask_health: bool = True) -> tuple[View, Plan]:
         """Observe and plan without acting and without remembering: what would be done now."""
-        view = await observe(self.record.id, self.record.properties, self._lookup, ask_health=ask_health)
+        view = await self._sight.peek(self.record.properties, self._memory.expected, ask_health=ask_health)
         try:
             todo = self._clock.stamped(self._plan(view))
         except Exception as error:  # a bug in the planner must not leave people without an answer
@@ -250,11 +256,17 @@ class Supervisor:
             return False
         return True
 
-    async def _remember(self) -> None:
-        """Make the slots' trouble durable; where that cannot be, a restart would only try again sooner."""
-        troubled = self._memory.troubled
+    async def _remember(self, view: View) -> None:
+        """Make durable what a restart must know; where that cannot be, it would try again sooner, or make one too many."""
+
+        def remembered(record: Record) -> Record:
+            memory, known, self._kept = self._memory, record.members, self._sight.members.version
+            if not view.observed.error:
+                known = {} if view.idempotent else dict(self._sight.members.known)
+            return msgspec.structs.replace(record, troubled=memory.troubled, expected=memory.expected, members=known)
+
         try:
-            await self._keep(self, lambda record: msgspec.structs.replace(record, troubled=troubled))
+            await self._keep(self, remembered)
         except IkdemoError as error:
             log.warning("The waits of group %s cannot be stored: %s", self.record.id, error)
 
@@ -268,11 +280,10 @@ class Supervisor:
         self._facts.planned(todo, len(aim.slots), aim.destroying)
         outcomes = await self._act(todo, view) if (asked or not paused) and todo.actions else ()
         overtaken = self._overtaken_by if aim is not self.aim else ""
-        settled = [o for o in outcomes if not o.error or o.unknown] if overtaken else outcomes
-        now = self._clock.now()
-        self._memory = settle(self._judging(view), view.observed, self._memory, todo, settled, now, seen_at)
-        if self._memory.troubled != self.record.troubled and not overtaken:
-            await self._remember()
+        judging, before, now = self._judging(view), self._memory, self._clock.now()
+        self._memory = settle(judging, view.observed, before, todo, outcomes, now, seen_at, overtaken=bool(overtaken))
+        if self._has_news(view):
+            await self._remember(view)
         if view.observed.error:
             self._doubt.set()
         return Step(view.observed.instances, self._clock.stamped(todo) if asked else todo, outcomes, overtaken)
@@ -282,7 +293,7 @@ class Supervisor:
         ask_health = self._sight.health_is_due()
         told_sick, self._told_sick = self._told_sick, set()
         while True:
-            view = await self._sight.see(self.record.properties, ask_health=ask_health, look=look)
+            view = await self._sight.see(self.record.properties, self._memory.expected, ask_health=ask_health, look=look)
             died, self._died = self._died, []
             self._memory = heed(self._judging(view), bury(self.aim, self._memory, died, self._clock.now()), told_sick)
             self._retry()
@@ -300,8 +311,22 @@ class Supervisor:
             self._place_freed, self._retried_at = False, now
             self._memory = retry_refused(self._memory)
 
+    def _has_news(self, view: View) -> bool:
+        """Say whether a restart would miss anything of what is remembered now.
+
+        Of a plugin with slots nothing more is kept than waits: what was made there, it knows itself.
+        """
+        memory, record = self._memory, self.record
+        if view.idempotent or view.observed.error:
+            return memory.troubled != record.troubled
+        known = self._kept == self._sight.members.version
+        return not known or memory.troubled != record.troubled or memory.expected != record.expected
+
     async def _act(self, todo: Plan, view: View) -> tuple[Outcome, ...]:
         aim = self.aim
+        self._memory = expect(self._judging(view), self._memory, todo.actions, self._clock.now())
+        if not view.idempotent and self._has_news(view):
+            await self._remember(view)
         self._facts.acting(todo.actions, len(aim.slots))
         self._sight.begin_acting(todo.actions)
         actor = Actor(aim, self.record.properties, view.described, self._facts.acted)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..spi.plans import Action, Code, Plan, Reason, Seen
 from .backoff import ALLOWANCE, GIVE_UP_AFTER, WINDOW
+from .expectations import still_expected
 from .world import Desired, Memory, Observation, Slot, Trouble, place_of
 
 
@@ -14,32 +15,35 @@ class Draft:
     """What was asked (``desired``, ``observed``, ``memory``, ``now`` as in ``plan``) and what has been decided so far.
 
     ``wakes`` are the times at which, without any event, the plan would change. ``storms``: a slot waits, because what ends its
-    instances from outside does it faster than they should be made.
+    instances from outside does it faster than they should be made. ``remarks`` are reasons that keep nothing
+    from being as wanted.
     """
 
     def __init__(self, desired: Desired, observed: Observation, memory: Memory, now: float) -> None:
         self.desired, self.observed, self.memory, self.now = desired, observed, memory, now
         self.actions: list[Action] = []
         self.reasons: list[Reason] = []
+        self.remarks = [self._reason("blocked", remark.text, instance=remark.instance) for remark in observed.remarks]
         self.wakes: list[float] = []
         self.storms = False
 
     def finish(self, *, converged: bool) -> Plan:
         """Return the plan."""
         wake_after = max(0.0, min(self.wakes) - self.now) if self.wakes else None
-        return Plan(tuple(self.actions), tuple(self.reasons), converged, wake_after)
+        return Plan(tuple(self.actions), (*self.reasons, *self.remarks), converged, wake_after)
 
     def because(self, code: Code, text: str, *, slot: str = "", instance: str = "", awaits: str = "", error: str = "") -> None:
         """Give a reason; since when something is not as wanted there is remembered."""
-        since = self.memory.since.get(place_of(code, slot, instance), self.now)
-        self.reasons.append(Reason(code, text, slot, instance, since, awaits, error))
+        self.reasons.append(self._reason(code, text, slot, instance, awaits, error))
 
     def provision(self, slot: Slot, *, has_room: bool) -> bool:
         """Fill an empty slot if it may be tried and there is room; say whether room was taken (or is waited for)."""
         if not self._may_try(slot.name, slot=slot.name):
             return False
         awaits = "its provisioning" if has_room else "surplus instances to be gone"
-        self.because("missing", "no instance in this slot", slot=slot.name, awaits=awaits)
+        trouble = self.memory.troubled.get(slot.name)
+        error = trouble.error if trouble else ""
+        self.because("missing", "no instance in this slot", slot=slot.name, awaits=awaits, error=error)
         if has_room:
             self.actions.append(Action("provision", "missing", slot.name, logical_id=slot.logical_id))
         return True
@@ -62,14 +66,15 @@ class Draft:
             self.because("backing-off", text, awaits="the next attempts, or to be resumed")
             self.reasons.insert(0, self.reasons.pop())
 
-    def expected(self) -> int:
-        """Count what a plugin without slots was asked to make and has not shown yet."""
-        if self.desired.idempotent:
-            return 0
-        seen = {s.id for s in self.observed.instances}
-        awaited = [until for key, until in self.memory.expected.items() if key not in seen and self.now < until]
-        self.wakes.extend(awaited)
-        return len(awaited)
+    def expected(self) -> set[str]:
+        """Return the slots for which a plugin without slots was asked and has not shown an instance yet."""
+        awaited = {} if self.desired.idempotent else still_expected(self.memory, self.observed, self.now)
+        self.wakes.extend(one.until for one in awaited.values())
+        return set(awaited)
+
+    def _reason(self, code: Code, text: str, slot: str = "", instance: str = "", awaits: str = "", error: str = "") -> Reason:
+        since = self.memory.since.get(place_of(code, slot, instance), self.now)
+        return Reason(code, text, slot, instance, since, awaits, error)
 
     def _may_try(self, key: str, *, slot: str, instance: str = "") -> bool:
         """Say whether a slot or victim that was in trouble may be tried (again), and give the reason if not."""

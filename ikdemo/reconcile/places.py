@@ -41,8 +41,8 @@ def assign(desired: Desired, instances: Iterable[Seen], sick: Collection[str] = 
     slot. With fewer, all stay: one whose number is out of range, as after a scale-down, sits in a free slot, which is not filled
     while it lives. So scaling from 6 to 3 when only 3, 4 and 5 live leaves those three. Two instances that claim one slot: the
     better one stays. Instances without a slot (made by other programs) come last, in descending ID order, so that the lowest ID
-    is the first to go, as in InfraKit. Of pets, an instance without a logical ID is nobody's: it is neither adopted nor
-    destroyed.
+    is the first to go, as in InfraKit; of a plugin that has no slots this goes for all. Of pets, an instance without a logical
+    ID is nobody's: it is neither adopted nor destroyed.
 
     Views that lie: an instance in its own slot is not made twice even where it is not seen, as its slot is asked for by name.
     One that sits in another slot (out of range, or without any) may be: a view in which it is missing fills the slot that it
@@ -63,6 +63,8 @@ def assign(desired: Desired, instances: Iterable[Seen], sick: Collection[str] = 
     wanted = {slot.name for slot in desired.slots}
 
     def merit(seen: Seen) -> _Merit:
+        if desired.ranks_by_id:
+            return _Merit(seen.sha == desired.sha, seen.id not in sick, True, 0, seen.id)
         number = number_of(seen.slot)
         lowness = -BEYOND if number is None else -number
         return _Merit(seen.sha == desired.sha, seen.id not in sick, seen.slot in wanted, lowness, seen.id)
@@ -78,7 +80,7 @@ def assign(desired: Desired, instances: Iterable[Seen], sick: Collection[str] = 
                 occupants[slot] = seen
             else:
                 worse, occupants[slot] = sorted((seen, occupants[slot]), key=merit)
-                surplus.append(worse)
+                (homeless if desired.ranks_by_id else surplus).append(worse)
         elif desired.pets and seen.logical_id is None:
             strangers.append(seen)
         else:

@@ -98,12 +98,15 @@ def _fill_missing(draft: Draft, places: Places) -> None:
     """Provision empty slots, but never beyond the size (what is surplus has to be gone first) nor while one is expected."""
     slots = draft.desired.slots
     empty = [slot for slot in slots if slot.name not in places.occupants]
-    room = len(slots) - len(places.occupants) - len(places.surplus)
     expected = draft.expected()
-    for number, slot in enumerate(empty):
-        if number < expected:
+    room = len(slots) - len(places.occupants) - len(places.surplus) - len(expected)
+    elsewhere = expected - {slot.name for slot in empty}  # in whose slot another one sits by now
+    for slot in empty:
+        if slot.name in expected or (elsewhere and room <= 0):
             text = "an instance was asked for and has not been seen yet"
-            draft.because("provisioning", text, slot=slot.name, awaits="its description")
+            trouble = draft.memory.troubled.get(slot.name)
+            before = f"; the attempt before failed: {trouble.error}" if trouble else ""
+            draft.because("provisioning", text + before, slot=slot.name, awaits="its description")
         elif draft.provision(slot, has_room=room > 0):
             room -= 1
 

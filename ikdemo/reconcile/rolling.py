@@ -44,9 +44,10 @@ def with_surge(desired: Desired, observed: Observation) -> Desired:
         return desired
     size = len(desired.slots)
     further = tuple(Slot(str(size + n)) for n in range(desired.pace.surge))
-    current = {seen.slot for seen in observed.instances if seen.sha == desired.sha}
-    proper, more = set(_names(desired.slots)), set(_names(further))
-    replacing = current & more and current <= proper | more and not current >= proper
+    current = [seen.slot for seen in observed.instances if seen.sha == desired.sha]
+    proper, more, held = set(_names(desired.slots)), set(_names(further)), set(current)
+    filled = len(current) >= size if desired.ranks_by_id else held >= proper
+    replacing = held & more and held <= proper | more and not filled
     if not replacing and not is_rolling(desired, observed):
         return desired
     return structs.replace(desired, slots=desired.slots + further)
@@ -59,11 +60,12 @@ def _names(slots: tuple[Slot, ...]) -> list[str]:
 def roll(draft: Draft, places: Places) -> None:
     """Replace one batch of outdated instances if every slot is filled and every new instance has proven itself.
 
-    The unhealthy leave first, then the highest slot.
+    The unhealthy leave first, then the highest slot; of a plugin without slots the lowest ID, as in InfraKit.
     """
-    sha = draft.desired.sha
+    sha, by_id = draft.desired.sha, draft.desired.ranks_by_id
     outdated = [(slot, seen) for slot, seen in places.living() if seen.sha != sha]
-    outdated.sort(key=lambda pair: (pair[1].health is not Health.UNHEALTHY, _descending(pair[0])))
+    outdated.sort(key=lambda pair: (pair[1].id,) if by_id else _descending(pair[0]))
+    outdated.sort(key=lambda pair: pair[1].health is not Health.UNHEALTHY)
     obstacle = _obstacle(draft, places)
     for number, (slot, seen) in enumerate(outdated):
         if number < draft.desired.pace.batch and not obstacle:

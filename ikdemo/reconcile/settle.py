@@ -5,15 +5,16 @@ Called by the supervisor and the simulator after the outcomes of a plan are know
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import structs
 
 from ..spi.plans import Action, Outcome, Plan
 from .backoff import WINDOW, backoff, charge, is_spent
+from .expectations import answered, still_expected
 from .health import asked_at, still_insisted, unhealthy_in_a_row
 from .rolling import proven, with_surge
-from .world import EXPECTED_FOR, Birth, Death, Desired, Memory, Observation, Trouble, place_of
+from .world import Birth, Death, Desired, Memory, Observation, Trouble, place_of
 
 UNREACHABLE_WAIT = 1.0
 """Seconds until a plugin that could not be reached is asked again; its coming back usually wakes the loop before."""
@@ -29,11 +30,15 @@ def settle(
     observed: Observation,
     memory: Memory,
     plan: Plan,
-    outcomes: Iterable[Outcome],
+    outcomes: Sequence[Outcome],
     now: float,
     seen_at: float | None = None,
+    *,
+    overtaken: bool = False,
 ) -> Memory:
     """Return the memory after a pass. ``seen_at``: when its plan was made, if it took a while since then.
+
+    What failed is no trouble when it was ``overtaken``: something else is wanted by now.
 
     A doubtful observation changes nothing but since when. A slot's trouble ends when its instance has grown old. What ends
     instances from outside makes trouble only beyond the slot's allowance.
@@ -50,10 +55,16 @@ def settle(
         return structs.replace(memory, since=since)
     ledger = _Ledger(with_surge(desired, observed), observed, memory, now)
     for reason in plan.reasons:
-        if reason.slot in ledger.made and not reason.instance:  # a slot that is empty, although one was made in it
+        if (
+            reason.slot in ledger.made and not reason.instance and reason.code != "provisioning"
+        ):  # a slot that is empty, although one was made in it
             ledger.lose(reason.slot)
     for outcome in outcomes:
-        ledger.enter(outcome)
+        if not (overtaken and outcome.error):
+            ledger.enter(outcome)
+    expected = still_expected(memory, observed, now)
+    if plan.actions and not desired.idempotent:
+        expected = answered(desired, expected, plan.actions, outcomes, now)
     seen_at = now if seen_at is None else seen_at
     sick, proofs = unhealthy_in_a_row(desired, observed, memory, seen_at), proven(desired, observed, memory, seen_at)
     return Memory(
@@ -61,7 +72,7 @@ def settle(
         ledger.made,
         sick,
         proofs,
-        ledger.expected,
+        expected,
         ledger.spent,
         ledger.losses,
         asked_at(memory, sick, seen_at) if sick else {},
@@ -122,30 +133,29 @@ def _short_life(group: str, death: Death, birth: Birth, before: Trouble, now: fl
 
 
 class _Ledger:
-    """Troubles, births and expectations while outcomes are entered; what is over is left out from the start."""
+    """Troubles and births while outcomes are entered; what is over is left out from the start."""
 
     def __init__(self, desired: Desired, observed: Observation, memory: Memory, now: float) -> None:
         self._desired, self._now = desired, now
-        self.made, self.troubled, self.expected = dict(memory.made), dict(memory.troubled), dict(memory.expected)
+        self.made, self.troubled = dict(memory.made), dict(memory.troubled)
         self.spent = {slot: until for slot, until in memory.spent.items() if until > now}
         self.losses = {second: number for second, number in memory.losses.items() if second >= now - WINDOW}
         self._found_missing: dict[str, tuple[float, Trouble]] = {}
-        if not (self.made or self.troubled or self.expected):
+        if not (self.made or self.troubled):
             return  # as mostly, and then thousands of instances need not be looked through
         slots = {slot.name for slot in desired.slots}
         self.made = {slot: birth for slot, birth in self.made.items() if now - birth.at < YOUNG and slot in slots}
-        if self.troubled or self.expected:
+        if self.troubled:
             self._let_go(observed, slots, was_made=memory.made)
 
     def _let_go(self, observed: Observation, slots: set[str], was_made: Mapping[str, Birth]) -> None:
-        """Leave out the troubles that are over and what is awaited no longer."""
+        """Leave out the troubles that are over."""
         now, present = self._now, {seen.id for seen in observed.instances}
         for seen in observed.instances:
             if seen.slot in self.troubled and seen.slot in slots and seen.slot not in was_made:
                 self.made[seen.slot] = Birth(seen.id, now)  # nobody knows its age, as after a restart
         grown = {seen.slot for seen in observed.instances} - self.made.keys()
         self.troubled = {k: t for k, t in self.troubled.items() if k in present or (k in slots and k not in grown)}
-        self.expected = {k: until for k, until in self.expected.items() if until > now and k not in present}
 
     def lose(self, slot: str) -> None:
         """Enter that what was made in a slot is not there: ended by somebody, or never shown. What the planner ended is no loss.
@@ -186,8 +196,6 @@ class _Ledger:
                 wait = backoff(self._desired.group, key, before.attempts + 1) if before.storm else 0.0  # for the next one
                 not_before = self._now + wait if wait else 0.0
                 self.troubled[key] = structs.replace(before, not_before=not_before, terminal=False, unreachable=False)
-        if action.verb == "provision" and not self._desired.idempotent and (outcome.unknown or not outcome.error):
-            self.expected[outcome.instance or key] = self._now + EXPECTED_FOR
 
     def _find_again(self, slot: str) -> Trouble:
         """Take back a loss that was none: the plugin says that what was not seen lives in its slot; return the slot's trouble."""

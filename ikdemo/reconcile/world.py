@@ -104,6 +104,11 @@ class Desired(Struct, frozen=True):
         """
         return before is None or now - before >= ABOUT * self.poll
 
+    @property
+    def ranks_by_id(self) -> bool:
+        """Say whether only their IDs tell which of equal instances go first, as in InfraKit: no program sees slots there."""
+        return not (self.idempotent or self.pets)
+
 
 def desired(group: str, properties: GroupProperties, sha: str, *, rolls: bool = True) -> Desired:
     """Return what a decoded spec wants; raises ValueError for an Updating.Duration that is no duration."""
@@ -144,11 +149,36 @@ class Birth(NamedTuple):
     gone: bool = False
 
 
+class Remark(NamedTuple):
+    """Something odd about an instance (empty: about the description as a whole) that changes nothing; people should know."""
+
+    instance: str
+    text: str
+
+
 class Observation(Struct, frozen=True):
-    """What was seen in one pass; with an ``error`` it is doubt, not emptiness, and nothing may be concluded."""
+    """What was seen in one pass; with an ``error`` it is doubt, not emptiness, and nothing may be concluded.
+
+    ``new``: IDs that were not known before. ``fulfilled``: slots whose expected instance is among them.
+    """
 
     instances: tuple[Seen, ...] = ()
     error: str = ""
+    remarks: tuple[Remark, ...] = ()
+    new: frozenset[str] = frozenset()
+    fulfilled: frozenset[str] = frozenset()
+
+
+class Expected(Struct, frozen=True):
+    """An instance that a plugin without slots was asked for and that has not been seen yet, awaited ``until`` (seconds).
+
+    ``instance``: the ID that the plugin answered, empty as long as it has not. ``sha``: the configuration asked for.
+    """
+
+    until: float
+    instance: str = ""
+    logical_id: str | None = None
+    sha: str = ""
 
 
 class Proof(Struct, frozen=True):
@@ -184,8 +214,8 @@ class Memory(Struct, frozen=True):
     ``troubled``: slot name or instance ID to its trouble. ``made``: slot name to the birth of its instance, as long as it is
     young. ``sick``: instance ID to consecutive unhealthy answers. ``asked``: instance ID to when the last of those was counted.
     ``proven``: while an update is under way, instance ID to the proof that it is well.
-    ``expected``: with plugins that are not idempotent, what was provisioned and not yet seen (an ID, or a slot name when
-    no answer came) to the time until which it is awaited. ``spent``: slot name to when its allowance of losses is whole again.
+    ``expected``: with plugins that are not idempotent, slot name to what was asked for there and has not been seen yet.
+    ``spent``: slot name to when its allowance of losses is whole again.
     ``losses``: whole second to how many instances were found missing in it, of late. ``since``: slot or instance (for the group
     itself: the code) to when something was first not as wanted there, whatever the reason is by now. ``insisted``: a person wants
     the sick replaced, however many they are (``insist``).
@@ -195,7 +225,7 @@ class Memory(Struct, frozen=True):
     made: Mapping[str, Birth] = {}
     sick: Mapping[str, int] = {}
     proven: Mapping[str, Proof] = {}
-    expected: Mapping[str, float] = {}
+    expected: Mapping[str, Expected] = {}
     spent: Mapping[str, float] = {}
     losses: Mapping[int, int] = {}
     asked: Mapping[str, float] = {}

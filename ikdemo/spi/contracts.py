@@ -4,7 +4,8 @@ A plugin is any object with these methods; nothing is inherited. It says what it
 it has in ``offers`` ("Slots": provision is idempotent on (group, slot); "ConstantHealth": health never changes, do not ask;
 "ConstantPrepare": the same question to prepare always has the same answer, do not ask again; "HealthEvents": each change of
 health is emitted, and only after several looks; "Logs": what instances print is kept, see ``Logging``; "Digest": what there is
-can be said in a line, see ``Digesting``). One that needs a beginning and an end also has ``start(emit)`` and ``stop()``. Errors
+can be said in a line, see ``Digesting``; "FiltersByTag": what is described carries the tags that were asked for, even where its
+description does not repeat them). One that needs a beginning and an end also has ``start(emit)`` and ``stop()``. Errors
 are those of ``errors``: ``SpecError`` for a document, ``PluginFailure`` for everything else a plugin refuses.
 """
 

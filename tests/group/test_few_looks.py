@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -128,14 +129,18 @@ def test_deaths_are_healed_without_a_look(short_dir: Path) -> None:
 def test_what_somebody_does_by_hand_is_looked_at_at_once(short_dir: Path) -> None:
     async def story(bench: Bench) -> None:
         kept, moved = bench.living()[:2]
-        shutil.copy(kept, bench.files / "instance-copy")
+        twin = kept.read_bytes().replace(kept.name.encode(), b"instance-twin")
+        (bench.files / "instance-twin").write_bytes(twin)
         await bench.until(lambda: len(bench.living()) == SIZE)
         await bench.at_rest()
         edited, text = bench.living()[2], bench.living()[2].read_bytes()
-        for content, event in ((text.replace(b'"infrakit.config_sha"', b'"another.tag"'), "drifted"), (text, "converged")):
-            before = bench.said.count(event)
+        for content, told in ((re.sub(rb'(config_sha": *)"[^"]*"', rb'\1"another"', text), True), (text, False)):
+            before = bench.plugin.looks
             edited.write_bytes(content)
-            await bench.until(lambda event=event, before=before: bench.said.count(event) > before)
+            await bench.until(lambda before=before: bench.plugin.looks > before)
+            why = [reason.text for reason in await bench.groups.why_group("web")]
+            assert any(f"describes instance {edited.name} with config_sha 'another'" in text for text in why) == told
+            assert edited.exists()
         elsewhere = bench.files.parent / moved.name
         for path in bench.living()[:2]:  # away, healed, and back: two in one slot
             shutil.move(path, elsewhere)

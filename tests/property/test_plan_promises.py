@@ -12,7 +12,7 @@ from profiles import PATIENCE, lived, searched
 from ikdemo.reconcile.plan import plan, sentences
 from ikdemo.reconcile.rolling import with_surge
 from ikdemo.reconcile.settle import settle
-from ikdemo.reconcile.world import SICK_AFTER, Desired, Memory, Observation, Pace, Proof, Slot, Trouble, slots_of
+from ikdemo.reconcile.world import SICK_AFTER, Desired, Expected, Memory, Observation, Pace, Proof, Slot, Trouble, slots_of
 from ikdemo.spi.documents import Allocation, Health
 from ikdemo.spi.plans import Outcome, Plan, Seen
 
@@ -55,7 +55,8 @@ troubles = st.dictionaries(
 )
 sicknesses = st.dictionaries(keyed, st.integers(1, 5), max_size=9)
 proofs = st.dictionaries(keyed, st.builds(Proof, st.integers(1, 3), st.floats(NOW - 9, NOW)), max_size=9)
-expectations = st.dictionaries(st.integers(0, 15), times, max_size=3)
+asked = st.builds(Expected, times, st.sampled_from(["", "instance-0", "instance-1", "instance-99"]))
+expectations = st.dictionaries(st.integers(0, 15), asked, max_size=3)
 
 
 @st.composite
@@ -131,6 +132,10 @@ def test_never_destroys_a_healthy_wanted_instance_nor_one_it_did_not_see(case: t
         is_well = victim.health is Health.HEALTHY or (
             victim.health is Health.UNKNOWN and memory.sick.get(victim.id, 0) < SICK_AFTER
         )
+        if group.ranks_by_id:
+            rivals = [s for s in observed.instances if s.id > victim.id]
+            assert victim.sha != group.sha or not is_well or len([r for r in rivals if r.sha == group.sha]) >= len(wanted), action
+            continue
         good = victim.slot in wanted and victim.sha == group.sha and is_well
         assert not good or any(r.sha == group.sha for r in rivals), action
     assert len([a for a in ended if a.code == "outdated"]) <= group.pace.batch

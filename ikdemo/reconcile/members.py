@@ -1,0 +1,167 @@
+"""Which of the instances that a plugin describes are a group's own, and what each of them is: the one reader of descriptions.
+
+Membership is the group tag alone. What was made here, or was seen as a member once, is known by its ID from then on: its slot,
+its logical ID and its configuration stay what they are, whatever a later description says. A description that leaves room for
+two readings is doubt. Pure bookkeeping, without a clock. Held by ``sight``, one per group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from ..spi.documents import GROUP_TAG, SHA_TAG, Description
+from ..spi.plans import Outcome, Seen
+from .world import Expected, Observation, Remark
+
+SHOWN = 60
+"""Characters of a tag or a slot that a sentence shows."""
+MOST_GONE = 1000
+"""Instances that are remembered, beyond those that are there, in case a description left them out."""
+
+
+class Reading(NamedTuple):
+    """How one plugin's descriptions are to be read: what it is called, and which extensions it offers."""
+
+    plugin: str
+    slots: bool = False
+    filters: bool = False
+
+
+class Members:
+    """What is known of a group's instances by their ID; ``known`` as another process kept it. ``version`` grows with it."""
+
+    def __init__(self, group: str, known: Mapping[str, Seen] | None = None) -> None:
+        self._group = group
+        self._known = dict(known or {})
+        self._ended: set[str] = set()
+        self.version = 0
+
+    @property
+    def known(self) -> Mapping[str, Seen]:
+        """What is known, for keeping; do not change it."""
+        return self._known
+
+    def read(
+        self, described: Iterable[Description], reading: Reading, expected: Mapping[str, Expected]
+    ) -> tuple[Observation, Sequence[Description]]:
+        """Return what was observed, every health unknown, and the descriptions of the members, in the same order.
+
+        An instance that is not known takes the place of the oldest of ``expected`` that it fits. Nothing is remembered yet.
+        """
+        kept, remarks, doubt = self._select(described, reading)
+        if doubt:
+            return Observation(error=doubt), []
+        seen, new, fulfilled = list[Seen](), list[str](), set[str]()
+        for one in kept:
+            known, said = self._known.get(one.id), _said(one, reading)
+            if known is None:
+                known = said if reading.slots or not expected else _fulfil(said, expected, fulfilled)
+                new.append(known.id)
+            elif known != said:
+                known, text = _reconciled(known, said, reading)
+                if text:
+                    remarks.append(Remark(one.id, text))
+            seen.append(known)
+        return Observation(tuple(seen), "", tuple(remarks), frozenset(new), frozenset(fulfilled)), kept
+
+    def learn(self, observed: Observation) -> None:
+        """Know from now on what was observed."""
+        if observed.error:
+            return
+        for seen in observed.instances:
+            known = self._known.get(seen.id)
+            if known is None or (known.logical_id, known.slot, known.sha) != (seen.logical_id, seen.slot, seen.sha):
+                self._known[seen.id] = Seen(seen.id, seen.logical_id, seen.slot, seen.sha)
+                self.version += 1
+        if len(self._known) > 2 * len(observed.instances) + MOST_GONE:
+            present = {seen.id for seen in observed.instances}
+            gone = [instance for instance in self._known if instance not in present]
+            for instance in gone[: len(gone) - MOST_GONE]:
+                self._known.pop(instance)
+            self._ended &= self._known.keys()
+
+    def enter(self, outcomes: Iterable[Outcome], sha: str) -> None:
+        """Know from now on what was made, of configuration ``sha``, and what was ended."""
+        for outcome in outcomes:
+            action = outcome.action
+            if outcome.error:
+                continue
+            if action.verb == "destroy":
+                self._ended.add(action.instance)
+            else:
+                made = Seen(outcome.instance, action.logical_id, action.slot or None, sha)
+                if outcome.instance in self._ended or outcome.instance not in self._known:  # an ID that is used again
+                    self._known[outcome.instance] = made
+                    self.version += 1
+                    self._ended.discard(outcome.instance)
+
+    def _select(self, described: Iterable[Description], reading: Reading) -> tuple[list[Description], list[Remark], str]:
+        """Return the members, each once, remarks on the others, and what is doubtful, if anything is."""
+        listed: dict[str, Description] = {}
+        kept: list[Description] = []
+        nameless = 0
+        for one in described:
+            tag = (one.tags or {}).get(GROUP_TAG)
+            if not one.id:
+                nameless += tag == self._group
+                continue
+            if one.id in listed:
+                if _differs(listed[one.id], one, reading):
+                    return [], [], f"plugin {reading.plugin} lists instance {one.id} twice, and not alike"
+                continue
+            listed[one.id] = one
+            if tag == self._group or (tag is None and reading.filters):
+                kept.append(one)
+            elif one.id in self._known and one.id not in self._ended:
+                if tag is None:
+                    text = f"plugin {reading.plugin} describes instance {one.id}, a member of the group, without the group's tag"
+                    return [], [], text
+                if tag.casefold() == self._group.casefold():
+                    kept.append(one)
+        text = f"plugin {reading.plugin} describes {nameless} instances of the group without an ID; they are left alone"
+        return kept, [Remark("", text)] if nameless else [], ""
+
+
+def _said(one: Description, reading: Reading) -> Seen:
+    """Return what a description says; an empty text says nothing."""
+    slot = (one.slot or None) if reading.slots else None
+    return Seen(one.id, one.logical_id or None, slot, (one.tags or {}).get(SHA_TAG) or None)
+
+
+def _differs(one: Description, other: Description, reading: Reading) -> bool:
+    return _said(one, reading) != _said(other, reading) or (one.tags or {}) != (other.tags or {})
+
+
+def _reconciled(known: Seen, said: Seen, reading: Reading) -> tuple[Seen, str]:
+    """Return what an instance is, by what is known and, where nothing was known, what is said; and what is said otherwise.
+
+    What a description does not say contradicts nothing.
+    """
+    names = ("slot", "logical ID", "config_sha")
+    was, says = (known.slot, known.logical_id, known.sha), (said.slot, said.logical_id, said.sha)
+    pairs = zip(names, was, says, strict=True)
+    other = [f"{name} {_short(new)} instead of {_short(old)}" for name, old, new in pairs if old and new and old != new]
+    slot, logical_id, sha = (old or new for old, new in zip(was, says, strict=True))
+    text = f"plugin {reading.plugin} describes instance {known.id} with {' and '.join(other)}, which changes nothing"
+    return Seen(known.id, logical_id, slot, sha), text if other else ""
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= SHOWN else text[:SHOWN] + "...")
+
+
+def _fulfil(said: Seen, expected: Mapping[str, Expected], fulfilled: set[str]) -> Seen:
+    """Return what a new instance is if it is one of those that were asked for, and enter that this one has come."""
+    fitting = [slot for slot, one in expected.items() if slot not in fulfilled and _fits(said, one)]
+    if not fitting:
+        return said
+    slot = min(fitting, key=lambda slot: (expected[slot].instance != "", expected[slot].until))
+    fulfilled.add(slot)
+    return Seen(said.id, expected[slot].logical_id, slot, expected[slot].sha)
+
+
+def _fits(said: Seen, one: Expected) -> bool:
+    """Say whether it can be what was asked for: tags that are spelt in another letter case are the same tags."""
+    same = said.sha is None or said.sha.casefold() == one.sha.casefold()
+    return same and said.logical_id in (None, one.logical_id)
