@@ -263,7 +263,9 @@ def test_output_is_kept_and_bounded(tmp_path: Path) -> None:
     run(story)
 
 
-def test_an_output_stays_short_while_it_is_written(tmp_path: Path) -> None:
+def test_an_output_stays_short_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ikdemo.instance.cutting.EVERY", 600.0)  # so that it is the kernel's word that counts
+
     async def story() -> None:
         async with plugin(tmp_path / "p") as (made, _):
             written = 2**30

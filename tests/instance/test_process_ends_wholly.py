@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,9 @@ from marked import marked
 from msgspec import Raw
 
 from ikdemo.instance import procfs
-from ikdemo.instance.family import look
+from ikdemo.instance.family import Processes, look
 from ikdemo.instance.process import ProcessInstances
-from ikdemo.instance.strays import end_strays
+from ikdemo.instance.strays import end_strays, kill_strays
 from ikdemo.spi.documents import InstanceSpec
 from ikdemo.spi.errors import PluginFailure
 from ikdemo.spi.events import Event
@@ -163,6 +164,34 @@ def test_what_went_away_is_ended_by_a_plugin_that_was_restarted(directory: Path,
         assert [event.kind for event in told] == ["destroyed" if fate == "destroyed" else "lost"]
         assert list(directory.iterdir()) == []
         await made.stop()
+
+    run(story)
+
+
+def test_strays_that_begin_others_while_they_are_killed_are_ended_as_well(
+    directory: Path, where: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = 'cd "$WHERE"; setsid sh -c "while :; do setsid sleep 1000 & sleep 0.05; done" & echo ready; exec sleep 1000'
+
+    def kill_late(processes: Processes, strays: dict[int, int]) -> None:
+        while not there(where).keys() - strays.keys():
+            time.sleep(0.01)
+        monkeypatch.undo()
+        kill_strays(processes, strays)
+
+    async def story() -> None:
+        made, _ = await begin(directory)
+        instance = await made.provision(InstanceSpec(Raw(b"{}"), None, script), "0")
+        while len(there(where)) < 4:
+            await asyncio.sleep(0.01)
+        await made.stop()
+        leader = records(directory)[instance]
+        os.kill(leader, signal.SIGKILL)
+        os.waitpid(leader, 0)
+        monkeypatch.setattr("ikdemo.instance.living.kill_strays", kill_late)
+        made, _ = await begin(directory)
+        await made.stop()  # it finishes what it began
+        assert there(where) == {}
 
     run(story)
 
