@@ -12,7 +12,7 @@ import pytest
 
 from ikdemo.reconcile.backoff import ALLOWANCE, GIVE_UP_AFTER
 from ikdemo.reconcile.plan import plan
-from ikdemo.reconcile.world import Desired, Memory, Observation, Pace, Proof, Trouble, slots_of
+from ikdemo.reconcile.world import Desired, Expected, Memory, Observation, Pace, Proof, Trouble, slots_of
 from ikdemo.spi.documents import Allocation, Health
 from ikdemo.spi.plans import Seen
 
@@ -147,13 +147,13 @@ CASES = {
     ),
     # waiting
     "a plugin without slots is not asked again while one is expected": Case(
-        sized(2, idempotent=False), [one(None, id="x")], "", "provisioning", Memory(expected={"y": NOW + 5})
+        sized(2, idempotent=False), [one(None, id="x")], "", "provisioning", Memory(expected={"1": Expected(NOW + 5, "y")})
     ),
     "what is expected and seen is expected no longer": Case(
-        sized(2, idempotent=False), [one(None, id="x")], "provision 1", "missing", Memory(expected={"x": NOW + 5})
+        sized(2, idempotent=False), [one(None, id="x")], "provision 1", "missing", Memory(expected={"0": Expected(NOW + 5, "x")})
     ),
     "what was expected for too long is asked for again": Case(
-        sized(1, idempotent=False), [], "provision 0", "missing", Memory(expected={"y": NOW})
+        sized(1, idempotent=False), [], "provision 0", "missing", Memory(expected={"0": Expected(NOW, "y")})
     ),
     "a slot that backs off is not tried": Case(sized(2), row("0"), "", "backing-off", Memory({"1": trouble()})),
     "it is tried when its wait is over": Case(sized(2), row("0"), "provision 1", "missing", Memory({"1": trouble(NOW)})),
