@@ -29,13 +29,20 @@ class Actor:
     """Does what a plan says for one group, with the plugins found at the beginning of the pass."""
 
     def __init__(
-        self, desired: Desired, properties: GroupProperties, described: Iterable[Description], tell: Callable[[Outcome], None]
+        self,
+        desired: Desired,
+        properties: GroupProperties,
+        good: GroupProperties | None,
+        described: Iterable[Description],
+        tell: Callable[[Outcome], None],
     ) -> None:
+        """``good``: the properties whose hash is that of ``desired.good``, for what is made again as it was."""
         self._desired, self._properties, self._tell = desired, properties, tell
+        self._good = good or properties
         self._described = {d.id: d for d in described}
-        self._asked: dict[str | None, asyncio.Task[InstanceSpec]] = {}
+        self._asked: dict[tuple[str, str | None], asyncio.Task[InstanceSpec]] = {}
         self._instance: Found[InstancePlugin]
-        self._flavor: Found[FlavorPlugin] | IkdemoError
+        self._flavors: dict[str, Found[FlavorPlugin] | IkdemoError] = {}
 
     async def act(self, actions: Sequence[Action], lookup: Lookup, still_wanted: Callable[[], bool]) -> tuple[Outcome, ...]:
         """Carry out ``actions``; those not begun when ``still_wanted`` turns false are left out.
@@ -46,10 +53,12 @@ class Actor:
             self._instance = await lookup.instance(self._properties.instance.plugin)
         except IkdemoError as error:
             return tuple(_failed(action, error) for action in actions)  # nothing was begun, nothing to tell
-        try:
-            self._flavor = await lookup.flavor(self._properties.flavor.plugin)
-        except IkdemoError as error:
-            self._flavor = error
+        for name in {self._properties.flavor.plugin, self._good.flavor.plugin}:
+            try:
+                self._flavors[name] = await lookup.flavor(name)
+            except IkdemoError as error:
+                self._flavors[name] = error
+        self._still_wanted = still_wanted
         left, outcomes = iter(actions), list[Outcome]()
 
         async def work() -> None:
@@ -57,22 +66,26 @@ class Actor:
                 if not still_wanted():
                     return
                 outcome = await self._outcome(action)
-                self._tell(outcome)
-                outcomes.append(outcome)
+                if outcome is not None:
+                    self._tell(outcome)
+                    outcomes.append(outcome)
 
         async with asyncio.TaskGroup() as crew:
             for _ in range(min(PARALLEL_ACTIONS, len(actions))):
                 crew.create_task(work())
         return tuple(outcomes)
 
-    async def _outcome(self, action: Action) -> Outcome:
+    async def _outcome(self, action: Action) -> Outcome | None:
+        """Carry out one action; None when it was prepared, and something else is wanted by then."""
         try:
             return await (self._provision(action) if action.verb == "provision" else self._destroy(action))
         except IkdemoError as error:
             return _failed(action, error)
 
-    async def _provision(self, action: Action) -> Outcome:
-        prepared = await self._prepared_for(action.logical_id)
+    async def _provision(self, action: Action) -> Outcome | None:
+        prepared = await self._prepared_for(action)
+        if not self._still_wanted():
+            return None
         slot = action.slot if "Slots" in self._instance.offers else None
         try:
             instance = await self._instance.plugin.provision(prepared, slot) or ""
@@ -81,38 +94,44 @@ class Actor:
             return msgspec.structs.replace(failed, terminal=False, futile=failed.terminal)
         return Outcome(action, instance, "" if instance else "the instance plugin gave no ID")
 
-    async def _prepared_for(self, logical_id: str | None) -> InstanceSpec:
+    async def _prepared_for(self, action: Action) -> InstanceSpec:
         """Have the flavor prepare a spec, or wait for the answer to the same question if that is always the same."""
-        if isinstance(self._flavor, IkdemoError):
-            raise self._flavor
-        if "ConstantPrepare" not in self._flavor.offers:
-            return await self._prepare(self._flavor.plugin, logical_id)
-        if logical_id not in self._asked:
-            self._asked[logical_id] = asyncio.create_task(self._prepare(self._flavor.plugin, logical_id))
-        return await self._asked[logical_id]
+        properties, sha = (self._good, action.sha) if action.sha else (self._properties, self._desired.sha)
+        flavor = self._flavors[properties.flavor.plugin]
+        if isinstance(flavor, IkdemoError):
+            raise flavor
+        if "ConstantPrepare" not in flavor.offers:
+            return await self._prepare(flavor.plugin, properties, sha, action.logical_id)
+        asked = sha, action.logical_id
+        if asked not in self._asked:
+            self._asked[asked] = asyncio.create_task(self._prepare(flavor.plugin, properties, sha, action.logical_id))
+        return await self._asked[asked]
 
-    async def _prepare(self, flavor: FlavorPlugin, logical_id: str | None) -> InstanceSpec:
-        ours = {GROUP_TAG: self._desired.group, SHA_TAG: self._desired.sha}
-        spec = InstanceSpec(self._properties.instance.properties, ours, "", logical_id)
+    async def _prepare(self, flavor: FlavorPlugin, properties: GroupProperties, sha: str, logical_id: str | None) -> InstanceSpec:
+        ours = {GROUP_TAG: self._desired.group, SHA_TAG: sha}
+        spec = InstanceSpec(properties.instance.properties, ours, "", logical_id)
         try:
-            prepared = await flavor.prepare(self._properties.flavor.properties, spec, self._properties.allocation)
+            prepared = await flavor.prepare(properties.flavor.properties, spec, self._properties.allocation)
         except OutcomeUnknown as error:  # that of Prepare: no instance was asked for, so none need be waited for
             raise PluginFailure(str(error)) from None
         # A flavor's tags must not take an instance out of its group, or it would be made again and again.
         return msgspec.structs.replace(prepared, tags={**(prepared.tags or {}), **ours})
 
-    async def _destroy(self, action: Action) -> Outcome:
+    async def _destroy(self, action: Action) -> Outcome | None:
         await self._drain(action)
+        if not self._still_wanted():
+            return None
         await self._instance.plugin.destroy(action.instance)
         return Outcome(action, action.instance)
 
     async def _drain(self, action: Action) -> None:
         """Drain as well as can be done: like InfraKit's, an instance is destroyed even if its flavor objects."""
-        if isinstance(self._flavor, IkdemoError):
+        flavor = self._flavors[self._properties.flavor.plugin]
+        if isinstance(flavor, IkdemoError):
             return
         try:
             described = msgspec.structs.replace(self._described[action.instance], slot=UNSET)
-            await self._flavor.plugin.drain(self._properties.flavor.properties, described)
+            await flavor.plugin.drain(self._properties.flavor.properties, described)
         except IkdemoError as error:
             log.warning("Draining %s failed: %s", action.instance, error)
 

@@ -91,7 +91,7 @@ def _check_updating(properties: GroupProperties) -> None:
         return
     path = "$.Properties.Updating"
     try:
-        sane = parse_duration(properties.updating.duration) >= 0
+        sane = not properties.updating.duration or parse_duration(properties.updating.duration) >= 0
     except ValueError:
         sane = False
     if not sane:

@@ -27,7 +27,8 @@ class View(NamedTuple):
     """One look at a group: the observation, the descriptions it was made from, and what the plugins' extensions promise.
 
     ``idempotent``: slots keep provisioning so. ``tells``: what happens to an instance is told, too. ``sick_after``: as many
-    unhealthy answers in a row make an instance sick. ``looked``: false for what was only recalled.
+    unhealthy answers in a row make an instance sick. ``can_fail``: instances can end or fall ill by themselves. ``looked``: false
+    for what was only recalled.
     """
 
     observed: Observation
@@ -35,6 +36,7 @@ class View(NamedTuple):
     idempotent: bool
     tells: bool = False
     sick_after: int = SICK_AFTER
+    can_fail: bool = True
     looked: bool = True
 
 
@@ -67,10 +69,13 @@ async def observe(
         seen = [Seen(s.id, s.logical_id, s.slot, s.sha, health) for s, health in zip(observed.instances, said, strict=True)]
         observed = structs.replace(observed, instances=tuple(seen))
     tells = slots and "Events" in instance.offers
-    return View(observed, described, slots, tells, _sick_after(flavor))
+    lasts = "ConstantLife" in instance.offers and flavor is not None and "ConstantHealth" in flavor.offers
+    return View(observed, described, slots, tells, _sick_after(flavor), can_fail=not lasts)
 
 
-async def recall(known: Observation, properties: GroupProperties, lookup: Lookup, *, ask_health: bool) -> View | None:
+async def recall(
+    known: Observation, properties: GroupProperties, lookup: Lookup, *, ask_health: bool, can_fail: bool
+) -> View | None:
     """Make a view of what is known already; None when the flavor has to be asked, for which there are no descriptions."""
     flavor = await _find(properties, lookup) if known.instances else None
     if ask_health and flavor is not None:
@@ -78,7 +83,7 @@ async def recall(known: Observation, properties: GroupProperties, lookup: Lookup
             return None
         seen = [Seen(s.id, s.logical_id, s.slot, s.sha, Health.HEALTHY) for s in known.instances]
         known = structs.replace(known, instances=tuple(seen))
-    return View(known, [], True, True, _sick_after(flavor), looked=False)
+    return View(known, [], True, True, _sick_after(flavor), can_fail, looked=False)
 
 
 async def _find(properties: GroupProperties, lookup: Lookup) -> Found[FlavorPlugin] | None:

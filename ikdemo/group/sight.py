@@ -28,6 +28,7 @@ class Sight:
         self._group, self._lookup, self._poll, self._clock = group, lookup, poll, clock
         self.members = Members(group, known)
         self._hearsay = Hearsay()
+        self._can_fail = True
         self._look_due = self._health_due = 0.0
         self._digested: tuple[Observation | None, str] = None, ""
 
@@ -69,14 +70,17 @@ class Sight:
         known = None if look else self._hearsay.now()
         if known is not None and not self.look_in():
             known = await self._confirmed(known, properties)
-        if known is not None and (view := await recall(known, properties, self._lookup, ask_health=ask_health)) is not None:
-            return view
+        if known is not None:
+            recalled = await recall(known, properties, self._lookup, ask_health=ask_health, can_fail=self._can_fail)
+            if recalled is not None:
+                return recalled
         self._hearsay.begin_look()
         self._look_due = self._clock.now() + self._poll
         view = await self.peek(properties, expected, ask_health=ask_health)
         self.members.learn(view.observed)
         if view.tells:
             self._hearsay.end_look(view.observed)
+        self._can_fail = view.can_fail
         if view.observed.error:
             self.ask_soon()  # nobody was asked
         return view

@@ -24,7 +24,8 @@ FORMAT = 1
 
 
 class Record(Struct, frozen=True):
-    """A committed group. ``rolls``: outdated instances are replaced (not after a first commit, which adopts).
+    """A committed group. ``rolls``: outdated instances are replaced (not after a first commit, which adopts). ``updating``: the
+    configuration whose rolling update is under way, its last batch not proven yet.
 
     ``destroying``, ``freed`` and ``paused`` are marks that outlive the process, and so do ``troubled`` slots with their back-off.
     ``expected``: what was asked of an instance plugin without slots and has not been seen yet, and ``members``: what is known of
@@ -35,6 +36,7 @@ class Record(Struct, frozen=True):
     id: str
     properties: GroupProperties
     rolls: bool = False
+    updating: str = ""
     destroying: bool = False
     freed: bool = False
     paused: bool = False

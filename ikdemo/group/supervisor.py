@@ -22,7 +22,7 @@ from ..reconcile.members import Members
 from ..reconcile.plan import plan
 from ..reconcile.settle import anew, bury, retry_refused, settle
 from ..reconcile.waiting import DESTROYING
-from ..reconcile.world import Death, Desired, Memory, desired
+from ..reconcile.world import Death, Desired, Memory, Update, desired
 from ..spi.config_sha import sha_of
 from ..spi.contracts import Lookup
 from ..spi.errors import IkdemoError, PluginFailure
@@ -67,7 +67,8 @@ class Supervisor:
         self._poll = poll_interval
         self._sight = Sight(record.id, lookup, poll_interval, clock, record.members)
         self._facts = Facts(record.id, emit, converged=True if resumed else None)
-        self._memory = Memory(troubled=record.troubled, expected=record.expected)
+        update = Update(record.updating) if record.updating else None
+        self._memory = Memory(troubled=record.troubled, expected=record.expected, update=update)
         self._kept = 0
         self._died: list[Death] = []
         self._told_sick: set[str] = set()
@@ -83,7 +84,11 @@ class Supervisor:
     def _set(self, record: Record) -> None:
         self.record = record
         aim = desired(record.id, record.properties, sha_of(record.properties), rolls=record.rolls)
-        self.aim = msgspec.structs.replace(aim, destroying=record.destroying, poll=self._poll)
+        good = record.good if record.good and record.good.instance.plugin == record.properties.instance.plugin else None
+        self._good = good
+        self.aim = msgspec.structs.replace(
+            aim, destroying=record.destroying, poll=self._poll, good=sha_of(good) if good else ""
+        )
 
     @property
     def at_rest(self) -> bool:
@@ -263,7 +268,9 @@ class Supervisor:
             memory, known, self._kept = self._memory, record.members, self._sight.members.version
             if not view.observed.error:
                 known = {} if view.idempotent else dict(self._sight.members.known)
-            return msgspec.structs.replace(record, troubled=memory.troubled, expected=memory.expected, members=known)
+            return msgspec.structs.replace(
+                record, troubled=memory.troubled, expected=memory.expected, members=known, updating=self._updating(view)
+            )
 
         try:
             await self._keep(self, remembered)
@@ -317,10 +324,17 @@ class Supervisor:
         Of a plugin with slots nothing more is kept than waits: what was made there, it knows itself.
         """
         memory, record = self._memory, self.record
+        if record.updating != self._updating(view):
+            return True
         if view.idempotent or view.observed.error:
             return memory.troubled != record.troubled
         known = self._kept == self._sight.members.version
         return not known or memory.troubled != record.troubled or memory.expected != record.expected
+
+    def _updating(self, view: View) -> str:
+        """Return the configuration whose update a restart would have to prove; none where nothing has to be waited for."""
+        update = self._memory.update
+        return update.sha if update and self._judging(view).pace.waits else ""
 
     async def _act(self, todo: Plan, view: View) -> tuple[Outcome, ...]:
         aim = self.aim
@@ -329,13 +343,14 @@ class Supervisor:
             await self._remember(view)
         self._facts.acting(todo.actions, len(aim.slots))
         self._sight.begin_acting(todo.actions)
-        actor = Actor(aim, self.record.properties, view.described, self._facts.acted)
+        actor = Actor(aim, self.record.properties, self._good, view.described, self._facts.acted)
         outcomes = await actor.act(todo.actions, self._lookup, lambda: aim is self.aim and not self._ended_by)
         self._sight.end_acting(outcomes, aim.sha)
         return outcomes
 
     def _judging(self, view: View) -> Desired:
-        return msgspec.structs.replace(self.aim, idempotent=view.idempotent, sick_after=view.sick_after)
+        pace = msgspec.structs.replace(self.aim.pace, can_fail=view.can_fail)
+        return msgspec.structs.replace(self.aim, idempotent=view.idempotent, sick_after=view.sick_after, pace=pace)
 
     def _plan(self, view: View) -> Plan:
         return plan(self._judging(view), view.observed, self._memory, self._clock.now())

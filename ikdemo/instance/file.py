@@ -34,7 +34,7 @@ class FileInstances:
     """Instances that are JSON files in one directory, which this plugin owns while it runs."""
 
     interface: Interface = "Instance"
-    offers = frozenset({"Slots", "Digest"})
+    offers = frozenset({"ConstantLife", "Slots", "Digest"})
 
     def __init__(self, directory: Path | str) -> None:
         self._path = Path(directory)

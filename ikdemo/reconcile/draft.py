@@ -36,16 +36,20 @@ class Draft:
         """Give a reason; since when something is not as wanted there is remembered."""
         self.reasons.append(self._reason(code, text, slot, instance, awaits, error))
 
-    def provision(self, slot: Slot, *, has_room: bool) -> bool:
-        """Fill an empty slot if it may be tried and there is room; say whether room was taken (or is waited for)."""
+    def provision(self, slot: Slot, *, has_room: bool, sha: str = "") -> bool:
+        """Fill an empty slot if it may be tried and there is room; say whether room was taken (or is waited for).
+
+        ``sha`` is another configuration than the wanted one, to fill it with.
+        """
         if not self._may_try(slot.name, slot=slot.name):
             return False
         awaits = "its provisioning" if has_room else "surplus instances to be gone"
         trouble = self.memory.troubled.get(slot.name)
         error = trouble.error if trouble else ""
-        self.because("missing", "no instance in this slot", slot=slot.name, awaits=awaits, error=error)
+        text = "no instance in this slot" + ("; it is made again as it was, since the update has stopped" if sha else "")
+        self.because("missing", text, slot=slot.name, awaits=awaits, error=error)
         if has_room:
-            self.actions.append(Action("provision", "missing", slot.name, logical_id=slot.logical_id))
+            self.actions.append(Action("provision", "missing", slot.name, logical_id=slot.logical_id, sha=sha))
         return True
 
     def destroy(self, seen: Seen, code: Code, cause: str, *, slot: str = "") -> None:

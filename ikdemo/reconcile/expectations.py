@@ -54,4 +54,4 @@ def answered(
 
 
 def _expected(desired: Desired, action: Action, instance: str, now: float) -> Expected:
-    return Expected(now + EXPECTED_FOR, instance, action.logical_id, desired.sha)
+    return Expected(now + EXPECTED_FOR, instance, action.logical_id, action.sha or desired.sha)

@@ -84,7 +84,7 @@ class Hearsay:
             elif action.verb == "destroy":
                 ended.add(action.instance)
             else:
-                made[outcome.instance] = Seen(outcome.instance, action.logical_id, action.slot, sha)
+                made[outcome.instance] = Seen(outcome.instance, action.logical_id, action.slot, action.sha or sha)
         if self._seen is None:
             return
         new = made.keys() - self._seen.keys()  # of what was there already there is no echo

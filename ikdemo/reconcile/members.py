@@ -90,7 +90,7 @@ class Members:
             if action.verb == "destroy":
                 self._ended.add(action.instance)
             else:
-                made = Seen(outcome.instance, action.logical_id, action.slot or None, sha)
+                made = Seen(outcome.instance, action.logical_id, action.slot or None, action.sha or sha)
                 if outcome.instance in self._ended or outcome.instance not in self._known:  # an ID that is used again
                     self._known[outcome.instance] = made
                     self.version += 1

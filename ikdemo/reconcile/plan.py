@@ -14,7 +14,7 @@ from ..spi.plans import Plan, Reason
 from .draft import Draft
 from .health import unhealthy_in_a_row
 from .places import Places, assign
-from .rolling import is_mixed, is_rolling, roll, with_surge
+from .rolling import is_mixed, is_proving, is_rolling, is_stuck, keeps_good, roll, with_surge
 from .world import Desired, Memory, Observation
 
 SICK_SHARE = 0.4
@@ -39,23 +39,26 @@ def plan(desired: Desired, observed: Observation, memory: Memory, now: float) ->
         draft = Draft(desired, observed, memory, now)
         draft.because("plugin-unreachable", observed.error, awaits="the plugin to answer")
         return draft.finish(converged=False)
-    desired = with_surge(desired, observed)
+    size, desired = len(desired.slots), with_surge(desired, observed)
     draft = Draft(desired, observed, memory, now)
     if desired.destroying:
         for seen in observed.instances:
             draft.destroy(seen, "surplus", "the group is being destroyed")
         if expected := draft.expected():  # one that comes when the group is forgotten would be left for ever
-            text = f"{expected} instances were asked for and have not been seen yet"
+            text = f"{len(expected)} instances were asked for and have not been seen yet"
             draft.because("provisioning", text, awaits="their descriptions, to destroy them")
         return draft.finish(converged=not observed.instances and not expected)
     sick = {one for one, times in unhealthy_in_a_row(desired, observed, memory, now).items() if times >= desired.sick_after}
     places = assign(desired, observed.instances, sick)
     _remove_surplus(draft, places)
-    rolling = is_rolling(desired, observed)
-    if sick and not rolling:
+    rolling = is_rolling(desired, observed) or is_proving(desired, memory)
+    stuck = rolling and is_stuck(draft, places)
+    if stuck:  # what the update has not taken yet is healed as before; what it brought is left to be looked at
+        sick -= {seen.id for seen in observed.instances if seen.sha == desired.sha}
+    if sick and (stuck or not rolling):
         _heal_sick(draft, places, sick)
     if len(places.occupants) < len(desired.slots):
-        _fill_missing(draft, places)
+        _fill_missing(draft, places, size, stuck=stuck)
         draft.name_storm()
     if rolling:
         roll(draft, places)
@@ -94,8 +97,11 @@ def _heal_sick(draft: Draft, places: Places, sick: set[str]) -> None:
             draft.because("unhealthy", f"instance {seen.id}: {cause}", slot=slot, instance=seen.id, awaits="news of its health")
 
 
-def _fill_missing(draft: Draft, places: Places) -> None:
-    """Provision empty slots, but never beyond the size (what is surplus has to be gone first) nor while one is expected."""
+def _fill_missing(draft: Draft, places: Places, size: int, *, stuck: bool) -> None:
+    """Provision empty slots, but never beyond the size (what is surplus has to be gone first) nor while one is expected.
+
+    Those of the first ``size`` slots that a ``stuck`` update has not taken are made again as they were.
+    """
     slots = draft.desired.slots
     empty = [slot for slot in slots if slot.name not in places.occupants]
     expected = draft.expected()
@@ -107,8 +113,13 @@ def _fill_missing(draft: Draft, places: Places) -> None:
             trouble = draft.memory.troubled.get(slot.name)
             before = f"; the attempt before failed: {trouble.error}" if trouble else ""
             draft.because("provisioning", text + before, slot=slot.name, awaits="its description")
-        elif draft.provision(slot, has_room=room > 0):
-            room -= 1
+        elif not (stuck and slot in slots[:size] and keeps_good(draft.desired, draft.memory, slot)):
+            room -= draft.provision(slot, has_room=room > 0)
+        elif draft.desired.good:
+            room -= draft.provision(slot, has_room=room > 0, sha=draft.desired.good)
+        else:
+            text = "no instance in this slot; the update has stopped, and no configuration is known to have been good before it"
+            draft.because("halted", text, slot=slot.name, awaits="another commit")
 
 
 def _name_outdated(draft: Draft, places: Places) -> None:

@@ -1,19 +1,22 @@
 """Rolling updates: which outdated instances leave next, and what that has to wait for.
 
-An update is under way while something outdated is seen and the spec rolls; nothing else remembers it, so it goes on after a
-restart and is rolled back by committing the old spec. While it is under way a sick new instance stops it and is left to be
-looked at. Called by ``plan`` and ``settle``.
+An update is under way while something outdated is seen and the spec rolls, and then until the last batch has proven itself; it
+goes on after a restart and is rolled back by committing the old spec. While it is under way a sick new instance stops it and is
+left to be looked at; what is lost meanwhile in slots that the update has not taken yet is made again as it was. Called by
+``plan`` and ``settle``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec import structs
 
 from ..spi.documents import Health
-from ..spi.plans import Seen
+from ..spi.plans import Outcome, Plan, Seen
 from .draft import Draft
 from .places import Places
-from .world import Desired, Memory, Observation, Proof, Slot, number_of
+from .world import Desired, Memory, Observation, Proof, Slot, Update, number_of
 
 
 def is_mixed(desired: Desired, observed: Observation) -> bool:
@@ -26,6 +29,48 @@ def is_rolling(desired: Desired, observed: Observation) -> bool:
     if not desired.rolls or desired.destroying or not is_mixed(desired, observed):
         return False
     return any(s.sha != desired.sha and not (desired.pets and s.logical_id is None) for s in observed.instances)
+
+
+def is_proving(desired: Desired, memory: Memory) -> bool:
+    """Say whether an update, of which nothing outdated may be left, has not proven its last batch yet."""
+    update = memory.update
+    return desired.rolls and not desired.destroying and update is not None and update.sha == desired.sha
+
+
+def is_stuck(draft: Draft, places: Places) -> bool:
+    """Say whether an update cannot go on: what it brought is unhealthy, cannot be made, or has not lived long enough since."""
+    desired, memory = draft.desired, draft.memory
+    for seen in draft.observed.instances:
+        unhealthy = seen.health is Health.UNHEALTHY or (seen.health is Health.UNKNOWN and seen.id in memory.sick)
+        if unhealthy and seen.sha == desired.sha:
+            return True
+    proofs = proven(desired, draft.observed, memory, draft.now) if memory.troubled else {}
+    for name in memory.troubled.keys() & _taken(desired, memory):
+        trouble, seen_there = memory.troubled[name], places.occupants.get(name)
+        if not trouble.attempts or trouble.storm:
+            continue
+        if seen_there is None or _lacking(draft, seen_there, proofs.get(seen_there.id)):
+            return True
+    return False
+
+
+def keeps_good(desired: Desired, memory: Memory, slot: Slot) -> bool:
+    """Say whether the update that is under way has not taken an empty slot yet, so that it stays what it was."""
+    return slot.name not in _taken(desired, memory)
+
+
+def _taken(desired: Desired, memory: Memory) -> frozenset[str]:
+    return memory.update.taken if memory.update and memory.update.sha == desired.sha else frozenset()
+
+
+def updated(desired: Desired, observed: Observation, memory: Memory, plan: Plan, outcomes: Iterable[Outcome]) -> Update | None:
+    """Return the update that is under way after a pass; None when there is none, or when all of it is done and proven."""
+    if not is_rolling(desired, observed) and (not is_proving(desired, memory) or plan.converged or not desired.pace.waits):
+        return None
+    before = memory.update if memory.update and memory.update.sha == desired.sha else Update(desired.sha)
+    tried = [outcome.action for outcome in outcomes]
+    taken = {action.slot for action in tried if action.code == "outdated" or (action.verb == "provision" and not action.sha)}
+    return before if taken <= before.taken else Update(desired.sha, before.taken | taken)
 
 
 def with_surge(desired: Desired, observed: Observation) -> Desired:
@@ -63,13 +108,17 @@ def roll(draft: Draft, places: Places) -> None:
     The unhealthy leave first, then the highest slot; of a plugin without slots the lowest ID, as in InfraKit.
     """
     sha, by_id = draft.desired.sha, draft.desired.ranks_by_id
-    outdated = [(slot, seen) for slot, seen in places.living() if seen.sha != sha]
+    leaving = {action.instance for action in draft.actions}
+    outdated = [(slot, seen) for slot, seen in places.living() if seen.sha != sha and seen.id not in leaving]
     outdated.sort(key=lambda pair: (pair[1].id,) if by_id else _descending(pair[0]))
     outdated.sort(key=lambda pair: pair[1].health is not Health.UNHEALTHY)
     obstacle = _obstacle(draft, places)
     for number, (slot, seen) in enumerate(outdated):
         if number < draft.desired.pace.batch and not obstacle:
             draft.destroy(seen, "outdated", "its configuration is outdated", slot=slot)
+        elif seen.health is Health.UNHEALTHY:
+            text = f"instance {seen.id} of an older configuration is unhealthy"
+            draft.because("unhealthy", text, slot=slot, instance=seen.id, awaits=obstacle or "its turn")
         else:
             text = f"instance {seen.id} has an older configuration"
             draft.because("outdated", text, slot=slot, instance=seen.id, awaits=obstacle or "its turn")
@@ -80,7 +129,7 @@ def proven(desired: Desired, observed: Observation, memory: Memory, now: float) 
 
     Answers that come sooner than a poll after the one counted before are not counted.
     """
-    if not is_rolling(desired, observed):
+    if not (is_rolling(desired, observed) or is_proving(desired, memory)):
         return {}
     proofs = {}
     for seen in observed.instances:
@@ -121,9 +170,9 @@ def _lacking(draft: Draft, seen: Seen, proof: Proof | None) -> str:
         return "has not been called healthy yet"
     if proof.answers < pace.count:
         return f"was healthy {proof.answers} of {pace.count} times"
-    if draft.now - proof.since < pace.duration:
-        draft.wakes.append(proof.since + pace.duration)
-        return f"was healthy for {draft.now - proof.since:.0f} of {pace.duration:g} seconds"
+    if draft.now - proof.since < pace.min_ready:
+        draft.wakes.append(proof.since + pace.min_ready)
+        return f"was healthy for {int(draft.now - proof.since)} of {pace.min_ready:g} seconds"
     return ""
 
 

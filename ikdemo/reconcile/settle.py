@@ -13,7 +13,7 @@ from ..spi.plans import Action, Outcome, Plan
 from .backoff import WINDOW, backoff, charge, is_spent
 from .expectations import answered, still_expected
 from .health import asked_at, still_insisted, unhealthy_in_a_row
-from .rolling import proven, with_surge
+from .rolling import proven, updated, with_surge
 from .world import Birth, Death, Desired, Memory, Observation, Trouble, place_of
 
 UNREACHABLE_WAIT = 1.0
@@ -77,6 +77,7 @@ def settle(
         ledger.losses,
         asked_at(memory, sick, seen_at) if sick else {},
         memory.insisted and still_insisted(memory, plan),
+        updated(desired, observed, memory, plan, outcomes),
         since,
     )
 

@@ -235,7 +235,7 @@ class Simulation:
                     return seen.id
         self._serial += 1
         slot = action.slot if self.desired.idempotent else None
-        made = Seen(f"instance-{self._serial:08}", action.logical_id, slot, self.desired.sha, Health.HEALTHY)
+        made = Seen(f"instance-{self._serial:08}", action.logical_id, slot, action.sha or self.desired.sha, Health.HEALTHY)
         self.put(made)
         self.counts["made"] += 1
         if self.faults.crashing and self._happens("crashing"):

@@ -64,13 +64,37 @@ def number_of(slot: str | None) -> int | None:
     return int(slot)
 
 
+MIN_READY = 5.0
+"""Seconds that a new instance has to live, healthy, before the next batch leaves, where the spec does not say."""
+
+
 class Pace(Struct, frozen=True):
-    """How fast a rolling update goes: see ``Updating``; ``duration`` is in seconds."""
+    """How fast a rolling update goes: see ``Updating``. ``duration`` is in seconds, None where the spec does not say.
+
+    ``can_fail``: new instances can end or fall ill by themselves, so they have to show that they live.
+    """
 
     batch: int = 1
     count: int = 0
-    duration: float = 0.0
+    duration: float | None = None
     surge: int = 0
+    can_fail: bool = False
+
+    @property
+    def min_ready(self) -> float:
+        """The seconds that count.
+
+        >>> Pace().min_ready, Pace(can_fail=True).min_ready, Pace(duration=0.0, can_fail=True).min_ready
+        (0.0, 5.0, 0.0)
+        """
+        if self.duration is None:
+            return MIN_READY if self.can_fail else 0.0
+        return self.duration
+
+    @property
+    def waits(self) -> bool:
+        """Say whether anything has to be waited for after an instance was made."""
+        return self.can_fail or self.count > 1 or self.min_ready > 0
 
 
 class Desired(Struct, frozen=True):
@@ -79,7 +103,8 @@ class Desired(Struct, frozen=True):
     ``rolls``: outdated instances are replaced at ``pace`` (false after a first commit, which only adopts).
     ``destroying``: nothing is wanted any more. ``idempotent``: the instance plugin provisions a slot at most once.
     ``sick_after``: consecutive unhealthy answers that make an instance sick. ``poll``: seconds between two looks; answers that
-    come closer together than that are one (``is_another``).
+    come closer together than that are one (``is_another``). ``good``: the configuration with which the group was converged last,
+    before this one; empty when there is none.
     """
 
     group: str
@@ -92,6 +117,7 @@ class Desired(Struct, frozen=True):
     sick_after: int = SICK_AFTER
     poll: float = 0.0
     pace: Pace = Pace()
+    good: str = ""
 
     def is_another(self, before: float | None, now: float) -> bool:
         """Say whether an answer about an instance's health counts beside one that was counted at ``before``; None: there is none.
@@ -115,7 +141,9 @@ def desired(group: str, properties: GroupProperties, sha: str, *, rolls: bool = 
     allocation, updating = properties.allocation, properties.updating
     pace = Pace()
     if updating:
-        pace = Pace(updating.batch_size, updating.count, parse_duration(updating.duration), updating.surge)
+        default = 0.0 if updating.count else None  # so many healthy answers are a proof of their own
+        duration = parse_duration(updating.duration) if updating.duration else default
+        pace = Pace(updating.batch_size, updating.count, duration, updating.surge)
     return Desired(group, sha, slots_of(allocation), pets=bool(allocation.logical_ids), rolls=rolls, pace=pace)
 
 
@@ -181,6 +209,13 @@ class Expected(Struct, frozen=True):
     sha: str = ""
 
 
+class Update(Struct, frozen=True):
+    """A rolling update that is under way: the configuration that it brings, and the slots that it has taken by now."""
+
+    sha: str
+    taken: frozenset[str] = frozenset()
+
+
 class Proof(Struct, frozen=True):
     """That a new instance is well: healthy ``answers`` in a row, the first at ``since``, the last that counts at ``latest``."""
 
@@ -216,6 +251,7 @@ class Memory(Struct, frozen=True):
     ``proven``: while an update is under way, instance ID to the proof that it is well.
     ``expected``: with plugins that are not idempotent, slot name to what was asked for there and has not been seen yet.
     ``spent``: slot name to when its allowance of losses is whole again.
+    ``update``: the rolling update that is under way, until its last batch has proven itself.
     ``losses``: whole second to how many instances were found missing in it, of late. ``since``: slot or instance (for the group
     itself: the code) to when something was first not as wanted there, whatever the reason is by now. ``insisted``: a person wants
     the sick replaced, however many they are (``insist``).
@@ -230,4 +266,5 @@ class Memory(Struct, frozen=True):
     losses: Mapping[int, int] = {}
     asked: Mapping[str, float] = {}
     insisted: bool = False
+    update: Update | None = None
     since: Mapping[str, float] = {}

@@ -96,13 +96,14 @@ class Updating(Document, frozen=True):
     """How a rolling update is paced; beyond v0.1.0, and left out wherever it was not given.
 
     ``batch_size`` instances leave at a time. Before the next batch every new instance has been healthy ``count`` times in a
-    row, one poll apart, and for ``duration`` (as Go writes it, such as "10s"). ``surge`` instances more than Size are made
-    first, so that a batch of that size leaves no gap.
+    row, one poll apart, and for ``duration`` (as Go writes it, such as "10s"). Where neither is given, instances that can end or
+    fall ill by themselves have to be healthy for 5 s. ``surge`` instances more than Size are made first, so that a batch of that
+    size leaves no gap.
     """
 
     batch_size: Annotated[int, Meta(ge=1, le=10**6)] = 1
     count: Annotated[int, Meta(ge=0, le=10**6)] = 0
-    duration: str = "0"
+    duration: str | UnsetType = UNSET
     surge: Annotated[int, Meta(ge=0, le=10**6)] = 0
 
 

@@ -41,13 +41,17 @@ class Seen(Document, frozen=True, gc=False):
 
 
 class Action(Document, frozen=True, gc=False):
-    """One thing to do: ``provision`` a slot, or ``destroy`` an instance; ``code`` is the reason it is done."""
+    """One thing to do: ``provision`` a slot, or ``destroy`` an instance; ``code`` is the reason it is done.
+
+    ``sha``: the configuration to provision, where it is not the wanted one but the last that is known to be good.
+    """
 
     verb: Literal["provision", "destroy"]
     code: Code
     slot: SlotName = ""
     instance: Name = ""
     logical_id: Name | None = None
+    sha: str = ""
 
 
 class Reason(Document, frozen=True, gc=False):

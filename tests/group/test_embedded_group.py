@@ -259,7 +259,7 @@ def test_an_unhealthy_new_instance_stops_the_roll_and_says_why(tmp_path: Path) -
                 await made.wait(1.0)
             assert len(old & set(files(tmp_path))) == 2
             await made.commit(spec(3))
-            await made.wait(5)
+            await made.wait(15)
             assert {one["Tags"]["tier"] for one in files(tmp_path).values()} == {"web"}
 
     run(story)

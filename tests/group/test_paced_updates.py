@@ -106,13 +106,13 @@ def test_a_new_instance_is_healthy_so_long_before_the_next_one_leaves(tmp_path: 
 def test_an_update_that_stopped_is_rolled_back_by_committing_the_old_spec(tmp_path: Path) -> None:
     async def story() -> None:
         plugins = {"instance-file": FileInstances(tmp_path), "flavor-vanilla": Judge("v2")}
-        async with asyncio.timeout(20), ikdemo.Group(spec("v1"), plugins, poll_interval=0.05) as group:
+        async with asyncio.timeout(20), ikdemo.Group(spec("v1", Duration="0"), plugins, poll_interval=0.05) as group:
             await group.wait(5)
-            await group.commit(spec("v2"))
+            await group.commit(spec("v2", Duration="0"))
             with pytest.raises(NotConverged, match="the update has stopped"):
                 await group.wait(0.6)
             assert versions(tmp_path) == ["v1", "v1", "v1", "v2"]
-            await group.commit(spec("v1"))
+            await group.commit(spec("v1", Duration="0"))
             await group.wait(5)
             assert versions(tmp_path) == ["v1"] * 4
 
@@ -147,4 +147,4 @@ def test_updating_is_shown_where_it_was_given_and_nowhere_else(tmp_path: Path) -
             return bytes(shown.properties)
 
     assert b"Updating" not in asyncio.run(inspect(spec("v1")))
-    assert b'"Updating":{"BatchSize":2,"Count":0,"Duration":"0","Surge":0}' in asyncio.run(inspect(spec("v1", BatchSize=2)))
+    assert b'"Updating":{"BatchSize":2,"Count":0,"Surge":0}' in asyncio.run(inspect(spec("v1", BatchSize=2)))
