@@ -86,9 +86,7 @@ class Supervisor:
         aim = desired(record.id, record.properties, sha_of(record.properties), rolls=record.rolls)
         good = record.good if record.good and record.good.instance.plugin == record.properties.instance.plugin else None
         self._good = good
-        self.aim = msgspec.structs.replace(
-            aim, destroying=record.destroying, poll=self._poll, good=sha_of(good) if good else ""
-        )
+        self.aim = msgspec.structs.replace(aim, destroying=record.destroying, poll=self._poll, good=sha_of(good) if good else "")
 
     @property
     def at_rest(self) -> bool:
