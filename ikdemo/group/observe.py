@@ -27,8 +27,8 @@ class View(NamedTuple):
     """One look at a group: the observation, the descriptions it was made from, and what the plugins' extensions promise.
 
     ``idempotent``: slots keep provisioning so. ``tells``: what happens to an instance is told, too. ``sick_after``: as many
-    unhealthy answers in a row make an instance sick. ``can_fail``: instances can end or fall ill by themselves. ``looked``: false
-    for what was only recalled.
+    unhealthy answers in a row make an instance sick. ``can_fail``: instances can end or fall ill by themselves. ``judged``:
+    the flavor has to be asked for their health. ``looked``: false for what was only recalled.
     """
 
     observed: Observation
@@ -37,6 +37,7 @@ class View(NamedTuple):
     tells: bool = False
     sick_after: int = SICK_AFTER
     can_fail: bool = True
+    judged: bool = False
     looked: bool = True
 
 
@@ -62,35 +63,43 @@ async def observe(
         return View(Observation(error=str(error)), [], True)
     reading = Reading(properties.instance.plugin, slots, "FiltersByTag" in instance.offers)
     observed, described = (members or Members(group)).read(found, reading, expected)
-    flavor = await _find(properties, lookup) if described else None
+    flavor, unasked = await _find(properties, lookup) if described else (None, "")
     if ask_health and flavor is not None:
-        constant = "ConstantHealth" in flavor.offers
-        said = [Health.HEALTHY] * len(described) if constant else await _judge(flavor.plugin, properties, described)
+        said = [Health.HEALTHY] * len(described)
+        if "ConstantHealth" not in flavor.offers:
+            said, unasked = await _judge(flavor.plugin, properties, described)
         seen = [Seen(s.id, s.logical_id, s.slot, s.sha, health) for s, health in zip(observed.instances, said, strict=True)]
         observed = structs.replace(observed, instances=tuple(seen))
+    if unasked:
+        observed = structs.replace(observed, unasked=unasked)
     tells = slots and "Events" in instance.offers
-    lasts = "ConstantLife" in instance.offers and flavor is not None and "ConstantHealth" in flavor.offers
-    return View(observed, described, slots, tells, _sick_after(flavor), can_fail=not lasts)
+    constant = flavor is not None and "ConstantHealth" in flavor.offers
+    lasts = "ConstantLife" in instance.offers and constant
+    return View(observed, described, slots, tells, _sick_after(flavor), not lasts, judged=flavor is not None and not constant)
 
 
 async def recall(
     known: Observation, properties: GroupProperties, lookup: Lookup, *, ask_health: bool, can_fail: bool
 ) -> View | None:
     """Make a view of what is known already; None when the flavor has to be asked, for which there are no descriptions."""
-    flavor = await _find(properties, lookup) if known.instances else None
+    flavor, unasked = await _find(properties, lookup) if known.instances else (None, "")
+    if known.unasked != unasked:
+        known = structs.replace(known, unasked=unasked)
     if ask_health and flavor is not None:
         if "ConstantHealth" not in flavor.offers:
             return None
         seen = [Seen(s.id, s.logical_id, s.slot, s.sha, Health.HEALTHY) for s in known.instances]
         known = structs.replace(known, instances=tuple(seen))
-    return View(known, [], True, True, _sick_after(flavor), can_fail, looked=False)
+    judged = flavor is not None and "ConstantHealth" not in flavor.offers
+    return View(known, [], True, True, _sick_after(flavor), can_fail, judged, looked=False)
 
 
-async def _find(properties: GroupProperties, lookup: Lookup) -> Found[FlavorPlugin] | None:
+async def _find(properties: GroupProperties, lookup: Lookup) -> tuple[Found[FlavorPlugin] | None, str]:
+    """Find the flavor, or say why it cannot be asked."""
     try:
-        return await lookup.flavor(properties.flavor.plugin)
-    except IkdemoError:
-        return None
+        return await lookup.flavor(properties.flavor.plugin), ""
+    except IkdemoError as error:
+        return None, str(error)
 
 
 def _sick_after(flavor: Found[FlavorPlugin] | None) -> int:
@@ -101,15 +110,18 @@ def _sick_after(flavor: Found[FlavorPlugin] | None) -> int:
     return 1 if flavor is not None and "HealthEvents" in flavor.offers else SICK_AFTER
 
 
-async def _judge(flavor: FlavorPlugin, properties: GroupProperties, described: Sequence[Description]) -> list[Health]:
-    """Ask for the health of each instance, in order; no answer is no evidence."""
+async def _judge(flavor: FlavorPlugin, properties: GroupProperties, described: Sequence[Description]) -> tuple[list[Health], str]:
+    """Ask for the health of each instance, in order; no answer is no evidence, and the first reason for one is returned."""
     gate = asyncio.Semaphore(PARALLEL_CHECKS)
+    failures: list[str] = []
 
     async def ask(description: Description) -> Health:
         async with gate:
             try:
                 return await flavor.healthy(properties.flavor.properties, description)
-            except IkdemoError:
+            except IkdemoError as error:
+                failures.append(str(error))
                 return Health.UNKNOWN
 
-    return list(await asyncio.gather(*(ask(d) for d in described)))
+    health = list(await asyncio.gather(*(ask(d) for d in described)))
+    return health, failures[0] if failures else ""

@@ -348,7 +348,9 @@ class Supervisor:
 
     def _judging(self, view: View) -> Desired:
         pace = msgspec.structs.replace(self.aim.pace, can_fail=view.can_fail)
-        return msgspec.structs.replace(self.aim, idempotent=view.idempotent, sick_after=view.sick_after, pace=pace)
+        return msgspec.structs.replace(
+            self.aim, idempotent=view.idempotent, sick_after=view.sick_after, pace=pace, judged=view.judged
+        )
 
     def _plan(self, view: View) -> Plan:
         return plan(self._judging(view), view.observed, self._memory, self._clock.now())

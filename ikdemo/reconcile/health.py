@@ -10,8 +10,25 @@ from collections.abc import Iterable, Mapping
 from msgspec import structs
 
 from ..spi.documents import Health
-from ..spi.plans import Plan
+from ..spi.plans import Outcome, Plan
 from .world import Desired, Memory, Observation
+
+
+def unjudged(desired: Desired, observed: Observation, memory: Memory, outcomes: Iterable[Outcome] = ()) -> frozenset[str]:
+    """Return the instances, those just made included, of which their flavor has never said whether they are healthy.
+
+    >>> from ikdemo.spi.plans import Seen
+    >>> group, look = Desired("g", "sha", (), judged=True), Observation((Seen("a"),), new=frozenset({"a"}))
+    >>> sorted(unjudged(group, look, Memory())), sorted(unjudged(Desired("g", "sha", ()), look, Memory()))
+    (['a'], [])
+    """
+    if not desired.judged:
+        return frozenset()
+    made = {o.instance for o in outcomes if o.action.verb == "provision" and not o.error}
+    waiting = set(memory.unjudged | observed.new)
+    if waiting:
+        waiting = {seen.id for seen in observed.instances if seen.id in waiting and seen.health is Health.UNKNOWN}
+    return frozenset(waiting | made)
 
 
 def heed(desired: Desired, memory: Memory, told: Iterable[str]) -> Memory:

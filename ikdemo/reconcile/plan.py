@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from ..spi.documents import Health
 from ..spi.plans import Plan, Reason
 from .draft import Draft
-from .health import unhealthy_in_a_row
+from .health import unhealthy_in_a_row, unjudged
 from .places import Places, assign
 from .rolling import is_mixed, is_proving, is_rolling, is_stuck, keeps_good, roll, with_surge
 from .world import Desired, Memory, Observation
@@ -62,8 +62,13 @@ def plan(desired: Desired, observed: Observation, memory: Memory, now: float) ->
         draft.name_storm()
     if rolling:
         roll(draft, places)
-    elif is_mixed(desired, observed):
-        _name_outdated(draft, places)
+    else:
+        _name_unjudged(draft, places)
+        if is_mixed(desired, observed):
+            _name_outdated(draft, places)
+    if observed.unasked:
+        text = f"the health of its instances is not known: {observed.unasked}"
+        draft.because("plugin-unreachable", text, awaits="the flavor plugin to answer")
     return draft.finish(converged=not draft.reasons)
 
 
@@ -120,6 +125,15 @@ def _fill_missing(draft: Draft, places: Places, size: int, *, stuck: bool) -> No
         else:
             text = "no instance in this slot; the update has stopped, and no configuration is known to have been good before it"
             draft.because("halted", text, slot=slot.name, awaits="another commit")
+
+
+def _name_unjudged(draft: Draft, places: Places) -> None:
+    """Say of which instances nobody knows yet whether they are well: no answer is not health."""
+    waiting = unjudged(draft.desired, draft.observed, draft.memory)
+    for slot, seen in places.living() if waiting else ():
+        if seen.id in waiting:
+            text = f"instance {seen.id} has not been judged by its flavor yet"
+            draft.because("health-unknown", text, slot=slot, instance=seen.id, awaits="its first answer")
 
 
 def _name_outdated(draft: Draft, places: Places) -> None:

@@ -121,7 +121,9 @@ def roll(draft: Draft, places: Places) -> None:
             draft.because("unhealthy", text, slot=slot, instance=seen.id, awaits=obstacle or "its turn")
         else:
             text = f"instance {seen.id} has an older configuration"
-            draft.because("outdated", text, slot=slot, instance=seen.id, awaits=obstacle or "its turn")
+            trouble = draft.memory.troubled.get(slot)
+            before = f"the one before it: {trouble.error}" if trouble and trouble.error else ""
+            draft.because("outdated", text, slot=slot, instance=seen.id, awaits=obstacle or "its turn", error=before)
 
 
 def proven(desired: Desired, observed: Observation, memory: Memory, now: float) -> dict[str, Proof]:

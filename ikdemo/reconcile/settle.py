@@ -12,7 +12,7 @@ from msgspec import structs
 from ..spi.plans import Action, Outcome, Plan
 from .backoff import WINDOW, backoff, charge, is_spent
 from .expectations import answered, still_expected
-from .health import asked_at, still_insisted, unhealthy_in_a_row
+from .health import asked_at, still_insisted, unhealthy_in_a_row, unjudged
 from .rolling import proven, updated, with_surge
 from .world import Birth, Death, Desired, Memory, Observation, Trouble, place_of
 
@@ -78,6 +78,7 @@ def settle(
         asked_at(memory, sick, seen_at) if sick else {},
         memory.insisted and still_insisted(memory, plan),
         updated(desired, observed, memory, plan, outcomes),
+        unjudged(desired, observed, memory, outcomes),
         since,
     )
 

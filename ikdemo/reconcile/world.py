@@ -104,7 +104,7 @@ class Desired(Struct, frozen=True):
     ``destroying``: nothing is wanted any more. ``idempotent``: the instance plugin provisions a slot at most once.
     ``sick_after``: consecutive unhealthy answers that make an instance sick. ``poll``: seconds between two looks; answers that
     come closer together than that are one (``is_another``). ``good``: the configuration with which the group was converged last,
-    before this one; empty when there is none.
+    before this one; empty when there is none. ``judged``: the flavor has to be asked for the health of each instance.
     """
 
     group: str
@@ -118,6 +118,7 @@ class Desired(Struct, frozen=True):
     poll: float = 0.0
     pace: Pace = Pace()
     good: str = ""
+    judged: bool = False
 
     def is_another(self, before: float | None, now: float) -> bool:
         """Say whether an answer about an instance's health counts beside one that was counted at ``before``; None: there is none.
@@ -187,7 +188,8 @@ class Remark(NamedTuple):
 class Observation(Struct, frozen=True):
     """What was seen in one pass; with an ``error`` it is doubt, not emptiness, and nothing may be concluded.
 
-    ``new``: IDs that were not known before. ``fulfilled``: slots whose expected instance is among them.
+    ``new``: IDs that were not known before. ``fulfilled``: slots whose expected instance is among them. ``unasked``: what kept
+    health from being asked for; empty when nothing did.
     """
 
     instances: tuple[Seen, ...] = ()
@@ -195,6 +197,7 @@ class Observation(Struct, frozen=True):
     remarks: tuple[Remark, ...] = ()
     new: frozenset[str] = frozenset()
     fulfilled: frozenset[str] = frozenset()
+    unasked: str = ""
 
 
 class Expected(Struct, frozen=True):
@@ -251,7 +254,8 @@ class Memory(Struct, frozen=True):
     ``proven``: while an update is under way, instance ID to the proof that it is well.
     ``expected``: with plugins that are not idempotent, slot name to what was asked for there and has not been seen yet.
     ``spent``: slot name to when its allowance of losses is whole again.
-    ``update``: the rolling update that is under way, until its last batch has proven itself.
+    ``update``: the rolling update that is under way, until its last batch has proven itself. ``unjudged``: IDs of instances whose
+    flavor has never said anything definite of them.
     ``losses``: whole second to how many instances were found missing in it, of late. ``since``: slot or instance (for the group
     itself: the code) to when something was first not as wanted there, whatever the reason is by now. ``insisted``: a person wants
     the sick replaced, however many they are (``insist``).
@@ -267,4 +271,5 @@ class Memory(Struct, frozen=True):
     asked: Mapping[str, float] = {}
     insisted: bool = False
     update: Update | None = None
+    unjudged: frozenset[str] = frozenset()
     since: Mapping[str, float] = {}
