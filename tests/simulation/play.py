@@ -202,7 +202,6 @@ class Play:
         for group, history in self._histories.items():
             history.ended()
             self._watch.changed(group)
-        self._watch.forgotten()
         await asyncio.sleep(after)
         await self._start()
 

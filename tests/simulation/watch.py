@@ -41,14 +41,14 @@ class Call:
 class Busy:
     """The calls of one group under way, and the most instances it may have had since it was idle last.
 
-    ``absent``: when it may have been not there last, by the command ``ended_by``.
+    ``absent``: when it may have been not there last; ``destroyed``: when a destroy was done, unless it was freed since.
     """
 
     calls: list[Call] = field(default_factory=list)
     most: int = 0
     idle_since: float = -1.0
     absent: float = -1.0
-    ended_by: str = ""
+    destroyed: float = -1.0
 
 
 class Watch:
@@ -96,15 +96,10 @@ class Watch:
             if call.group == group:
                 call.most = max(call.most, most)
 
-    def forgotten(self) -> None:
-        """The process has ended: what was asked for and not to be seen is not known to the next one."""
-        for busy in self._busy.values():
-            busy.absent = self._loop.time() + 1e-6
-
     def answered(self, group: str, verb: str) -> None:
         """A command was carried out: remember what ended the group."""
         if verb in ("destroy", "free", "force"):
-            self._busy[group].ended_by = verb
+            self._busy[group].destroyed = self._loop.time() if verb == "destroy" else -1.0
 
     def begins(self, kind: str, group: str, instance: str) -> Call:
         origin, process, now = ORIGIN.get(), PROCESS.get(), self._loop.time()
@@ -157,7 +152,7 @@ class Watch:
         most = max(call.most, self._most(group), busy.most)
         if known > most:
             self.blame(f"{known} instances of {group} where {most} are wanted at most")
-        if instance.slot is None and busy.ended_by == "destroy" and not self._histories[group].may_be(lambda record: True):
+        if instance.slot is None and call.at < busy.destroyed and not self._histories[group].may_be(lambda record: True):
             self.blame(f"{instance.id} comes when {group} is destroyed already, though it was expected")
 
     def destroyed(self, call: Call, instance: Instance | None, name: str) -> None:
