@@ -295,7 +295,8 @@ class Supervisor:
 
     async def _decide(self, *, look: bool) -> tuple[View, Plan]:
         """Observe, take in what was told of instances, and plan; look if a plan by hearsay would destroy something."""
-        ask_health = self._sight.health_is_due()
+        # one that is expected may be shown in this very pass, and an update may wait for its health
+        ask_health = self._sight.health_is_due() or bool(self._memory.expected)
         told_sick, self._told_sick = self._told_sick, set()
         while True:
             view = await self._sight.see(self.record.properties, self._memory.expected, ask_health=ask_health, look=look)
