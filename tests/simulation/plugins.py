@@ -103,7 +103,7 @@ class World:
         dice = self.dice(group, kind)
         fate = self.weather.fate(dice, changing=changing)
         if fate == "broken" and self.hides:
-            fate = "lost"  # what is said not to be there, and is not shown, nobody can know of
+            fate = "lost"  # what is said not to be there, and may be taken for another that is late, nobody can know of
         before, after = self.weather.seconds(dice), self.weather.seconds(dice)
         answer: asyncio.Future[Any] = self.loop.create_future()
 
@@ -139,7 +139,7 @@ class SimulatedInstances:
 
     def __init__(self, world: World, *, slots: bool, lag: float) -> None:
         self._world, self._slots, self._lag = world, slots, 0.0 if slots else lag
-        world.hides = self._lag > 0
+        world.hides = not slots and (self._lag > 0 or world.weather.late > 0)
         self.offers = frozenset({"Slots", "Digest"}) if slots else frozenset()
 
     async def validate(self, properties: Raw) -> None:

@@ -41,13 +41,13 @@ class Call:
 class Busy:
     """The calls of one group under way, and the most instances it may have had since it was idle last.
 
-    ``absent``: when it may have been not there last; ``destroyed``: when a destroy was done, unless it was freed since.
+    ``absent``: when it may have been not there; ``destroyed``: when a destroy was done, unless it was freed since.
     """
 
     calls: list[Call] = field(default_factory=list)
     most: int = 0
     idle_since: float = -1.0
-    absent: float = -1.0
+    absent: list[float] = field(default_factory=list)
     destroyed: float = -1.0
 
 
@@ -90,7 +90,7 @@ class Watch:
         """Something else may be wanted now."""
         busy, most = self._busy[group], self._most(group)
         if None in self._histories[group].states():
-            busy.absent = self._loop.time()
+            busy.absent.append(self._loop.time())
         busy.most = max(busy.most, most) if busy.calls else most
         for call in self._asked:
             if call.group == group:
@@ -148,7 +148,7 @@ class Watch:
         if group not in self._busy:
             return
         busy = self._busy[group]
-        known = sum(not one.begun < busy.absent <= one.shown for one in members)
+        known = sum(not any(one.begun < moment <= one.shown for moment in busy.absent) for one in members)
         most = max(call.most, self._most(group), busy.most)
         if known > most:
             self.blame(f"{known} instances of {group} where {most} are wanted at most")
