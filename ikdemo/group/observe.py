@@ -63,14 +63,14 @@ async def observe(
         return View(Observation(error=str(error)), [], True)
     reading = Reading(properties.instance.plugin, slots, "FiltersByTag" in instance.offers)
     observed, described = (members or Members(group)).read(found, reading, expected)
-    flavor, unasked = await _find(properties, lookup) if described else (None, "")
+    flavor, unasked = await _find(properties, lookup)
     if ask_health and flavor is not None:
         said = [Health.HEALTHY] * len(described)
         if "ConstantHealth" not in flavor.offers:
             said, unasked = await _judge(flavor.plugin, properties, described)
         seen = [Seen(s.id, s.logical_id, s.slot, s.sha, health) for s, health in zip(observed.instances, said, strict=True)]
         observed = structs.replace(observed, instances=tuple(seen))
-    if unasked:
+    if unasked and described:
         observed = structs.replace(observed, unasked=unasked)
     tells = slots and "Events" in instance.offers
     constant = flavor is not None and "ConstantHealth" in flavor.offers
@@ -82,8 +82,8 @@ async def recall(
     known: Observation, properties: GroupProperties, lookup: Lookup, *, ask_health: bool, can_fail: bool
 ) -> View | None:
     """Make a view of what is known already; None when the flavor has to be asked, for which there are no descriptions."""
-    flavor, unasked = await _find(properties, lookup) if known.instances else (None, "")
-    if known.unasked != unasked:
+    flavor, unasked = await _find(properties, lookup)
+    if known.instances and known.unasked != unasked:
         known = structs.replace(known, unasked=unasked)
     if ask_health and flavor is not None:
         if "ConstantHealth" not in flavor.offers:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from msgspec import structs
+
 from ..reconcile.hearsay import Hearsay
 from ..reconcile.members import Members
 from ..reconcile.world import Expected, Observation
@@ -29,6 +31,7 @@ class Sight:
         self.members = Members(group, known)
         self._hearsay = Hearsay()
         self._can_fail = True
+        self._unasked = ""
         self._look_due = self._health_due = 0.0
         self._digested: tuple[Observation | None, str] = None, ""
 
@@ -73,7 +76,7 @@ class Sight:
         if known is not None:
             recalled = await recall(known, properties, self._lookup, ask_health=ask_health, can_fail=self._can_fail)
             if recalled is not None:
-                return recalled
+                return self._with_health(recalled, asked=ask_health)
         self._hearsay.begin_look()
         self._look_due = self._clock.now() + self._poll
         view = await self.peek(properties, expected, ask_health=ask_health)
@@ -83,6 +86,15 @@ class Sight:
         self._can_fail = view.can_fail
         if view.observed.error:
             self.ask_soon()  # nobody was asked
+            return view
+        return self._with_health(view, asked=ask_health)
+
+    def _with_health(self, view: View, *, asked: bool) -> View:
+        """Keep what kept health from being known, until it is asked for again."""
+        if asked or not view.judged:
+            self._unasked = view.observed.unasked
+        elif self._unasked and not view.observed.unasked:
+            return view._replace(observed=structs.replace(view.observed, unasked=self._unasked))
         return view
 
     async def _confirmed(self, known: Observation, properties: GroupProperties) -> Observation | None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from ..spi.documents import Health
 from ..spi.plans import Plan, Reason
 from .draft import Draft
+from .endings import without_ended
 from .health import unhealthy_in_a_row, unjudged
 from .places import Places, assign
 from .rolling import is_mixed, is_proving, is_rolling, is_stuck, keeps_good, roll, with_surge
@@ -39,15 +40,18 @@ def plan(desired: Desired, observed: Observation, memory: Memory, now: float) ->
         draft = Draft(desired, observed, memory, now)
         draft.because("plugin-unreachable", observed.error, awaits="the plugin to answer")
         return draft.finish(converged=False)
+    described, observed = observed, without_ended(observed, memory)
     size, desired = len(desired.slots), with_surge(desired, observed)
     draft = Draft(desired, observed, memory, now)
+    if described is not observed:
+        _name_ended(draft, described)
     if desired.destroying:
         for seen in observed.instances:
             draft.destroy(seen, "surplus", "the group is being destroyed")
         if expected := draft.expected():  # one that comes when the group is forgotten would be left for ever
             text = f"{len(expected)} instances were asked for and have not been seen yet"
             draft.because("provisioning", text, awaits="their descriptions, to destroy them")
-        return draft.finish(converged=not observed.instances and not expected)
+        return draft.finish(converged=not described.instances and not expected)
     sick = {one for one, times in unhealthy_in_a_row(desired, observed, memory, now).items() if times >= desired.sick_after}
     places = assign(desired, observed.instances, sick)
     _remove_surplus(draft, places)
@@ -70,6 +74,20 @@ def plan(desired: Desired, observed: Observation, memory: Memory, now: float) ->
         text = f"the health of its instances is not known: {observed.unasked}"
         draft.because("plugin-unreachable", text, awaits="the flavor plugin to answer")
     return draft.finish(converged=not draft.reasons)
+
+
+def _name_ended(draft: Draft, described: Observation) -> None:
+    """Destroy what was destroyed and is still described once more, but not before its time."""
+    for seen in described.instances:
+        ended = draft.memory.ended.get(seen.id)
+        if ended is None:
+            continue
+        if draft.now >= ended.not_before:
+            draft.destroy(seen, "draining", "it was destroyed and is still described", slot=seen.slot or "")
+            continue
+        draft.wakes.append(ended.not_before)
+        text = f"instance {seen.id} was destroyed and is still described"
+        draft.because("draining", text, instance=seen.id, awaits="its description to end")
 
 
 def _remove_surplus(draft: Draft, places: Places) -> None:

@@ -11,6 +11,7 @@ from msgspec import structs
 
 from ..spi.plans import Action, Outcome, Plan
 from .backoff import WINDOW, backoff, charge, is_spent
+from .endings import ended, without_ended
 from .expectations import answered, still_expected
 from .health import asked_at, still_insisted, unhealthy_in_a_row, unjudged
 from .rolling import proven, updated, with_surge
@@ -53,6 +54,7 @@ def settle(
     since = {place_of(r.code, r.slot, r.instance): r.since for r in plan.reasons}
     if observed.error:
         return structs.replace(memory, since=since)
+    described, observed = observed, without_ended(observed, memory)
     ledger = _Ledger(with_surge(desired, observed), observed, memory, now)
     for reason in plan.reasons:
         if (
@@ -79,6 +81,7 @@ def settle(
         memory.insisted and still_insisted(memory, plan),
         updated(desired, observed, memory, plan, outcomes),
         unjudged(desired, observed, memory, outcomes),
+        ended(desired, described, memory, outcomes, now),
         since,
     )
 

@@ -219,6 +219,14 @@ class Update(Struct, frozen=True):
     taken: frozenset[str] = frozenset()
 
 
+class Ended(Struct, frozen=True):
+    """An instance that was destroyed: how many ``times``, ``at`` when last, and ``not_before`` when to do it again (seconds)."""
+
+    times: int
+    at: float
+    not_before: float
+
+
 class Proof(Struct, frozen=True):
     """That a new instance is well: healthy ``answers`` in a row, the first at ``since``, the last that counts at ``latest``."""
 
@@ -255,7 +263,7 @@ class Memory(Struct, frozen=True):
     ``expected``: with plugins that are not idempotent, slot name to what was asked for there and has not been seen yet.
     ``spent``: slot name to when its allowance of losses is whole again.
     ``update``: the rolling update that is under way, until its last batch has proven itself. ``unjudged``: IDs of instances whose
-    flavor has never said anything definite of them.
+    flavor has never said anything definite of them. ``ended``: ID to when it was destroyed, as long as it may still be described.
     ``losses``: whole second to how many instances were found missing in it, of late. ``since``: slot or instance (for the group
     itself: the code) to when something was first not as wanted there, whatever the reason is by now. ``insisted``: a person wants
     the sick replaced, however many they are (``insist``).
@@ -272,4 +280,5 @@ class Memory(Struct, frozen=True):
     insisted: bool = False
     update: Update | None = None
     unjudged: frozenset[str] = frozenset()
+    ended: Mapping[str, Ended] = {}
     since: Mapping[str, float] = {}
