@@ -1,142 +1,131 @@
-"""An exhaustive search: every world of up to three slots, two configurations and three faults that can be reached at all.
+"""An exhaustive search: every world of few slots and few faults that can be reached at all, of plugins with slots and without.
 
-In every state that is reached the size is kept and no slot is taken twice; from every state the group becomes whole.
+In every state that is reached each plan keeps the promises (``small_world.World.check``), and from every state the group becomes
+whole. A fault is a view that lies, a request that is refused, late, or comes twice, a loss, an illness, or a commit; between two
+passes no time goes by, or all that anything waits for.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+import small_world
+from msgspec import structs
+from profiles import SOAK
+from small_world import World, search
 
-from ikdemo.reconcile.plan import plan
-from ikdemo.reconcile.settle import settle
-from ikdemo.reconcile.world import Desired, Memory, Observation, slots_of
-from ikdemo.spi.documents import Allocation, Health
-from ikdemo.spi.plans import Action, Outcome, Plan, Seen
+from ikdemo.reconcile import plan as planner
+from ikdemo.reconcile import rolling
+from ikdemo.reconcile.places import Places, assign
+from ikdemo.reconcile.world import Desired, Memory, Observation
+from ikdemo.spi.plans import Plan
 
-FAULTS = 3
-Living = tuple[tuple[str, str], ...]
-"""Slot and configuration of everybody alive."""
-
-
-class State(NamedTuple):
-    """A world: what is wanted, who sits where (slot and configuration), a request still under way, and faults left."""
-
-    size: int
-    sha: str
-    living: Living
-    late: tuple[tuple[str, str, str], ...]
-    faults: int
+STORM = World(1, 5, only_losses=True)
+WORLDS = [World(1, 3), World(2, 2), World(1, 3, has_slots=False), World(2, 2, has_slots=False), STORM]
+LONG = [World(1, 4), World(2, 3), World(3, 2), World(2, 3, has_slots=False)]
 
 
-def wanted(state: State) -> Desired:
-    return Desired("g", state.sha, slots_of(Allocation(state.size)))
+def named(world: World) -> str:
+    what = "losses" if world.only_losses else "faults"
+    return f"size {world.most}, {world.faults} {what}, {'slots' if world.has_slots else 'no slots'}"
 
 
-def seen(living: Living) -> Observation:
-    """Name instances after slot and configuration: there is at most one per slot, so the name is enough."""
-    return Observation(tuple(Seen(f"{slot}-{sha}", None, slot, sha, Health.HEALTHY) for slot, sha in living))
+@pytest.mark.timeout(600 if SOAK else 120)
+@pytest.mark.parametrize("world", WORLDS + (LONG if SOAK else []), ids=named)
+def test_every_reachable_world_is_safe_and_becomes_whole(world: World) -> None:
+    assert search(world) > 100
 
 
-def todo(state: State, observed: Observation) -> Plan:
-    return plan(wanted(state), observed, Memory(), now=0.0)
+def counts_instances(patch: pytest.MonkeyPatch) -> None:
+    def fill(draft: Any, places: Places, size: int, *, stuck: bool) -> None:
+        for slot in draft.desired.slots[len(draft.observed.instances) : size]:
+            draft.provision(slot, has_room=True)
+
+    patch.setattr(planner, "_fill_missing", fill)
 
 
-def done(living: Living, verb: str, slot: str, sha: str) -> Living:
-    """Carry out one action on the world; provisioning a taken slot changes nothing."""
-    if verb == "destroy":
-        return tuple(one for one in living if one != (slot, sha))
-    return living if slot in dict(living) else tuple(sorted([*living, (slot, sha)]))
+def forgets(**nothing: object) -> Callable[[pytest.MonkeyPatch], None]:
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        true = small_world.settle
+        patch.setattr(small_world, "settle", lambda *told: structs.replace(true(*told), **nothing))
+
+    return plant
 
 
-def request(state: State, action: Action) -> tuple[str, str, str]:
-    """Return what is sent for an action: verb, slot, and the configuration made or destroyed."""
-    return action.verb, action.slot, state.sha if action.verb == "provision" else action.instance.partition("-")[2]
+def expects_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(planner.Draft, "expected", lambda draft: set())
 
 
-def passes(state: State) -> Iterator[State]:
-    """Yield every world that one pass can lead to, with no fault or with one."""
-    truth = state.living
-    for late in state.late:  # what was under way is carried out before or after the look
-        truth = done(truth, *late)
-    for living_seen, cost in [(state.living, 0), *views(truth)]:
-        if cost <= state.faults:
-            yield from acts(state, truth, living_seen, cost)
+def ends_the_living_beyond_the_size(patch: pytest.MonkeyPatch) -> None:
+    def place(desired: Desired, instances: Any, sick: Any = ()) -> Places:
+        names = {slot.name for slot in desired.slots}
+        beyond = [seen for seen in instances if seen.slot not in names]
+        places = assign(desired, [seen for seen in instances if seen.slot in names], sick)
+        return places._replace(surplus=[*places.surplus, *beyond])
+
+    patch.setattr(planner, "assign", place)
 
 
-def views(truth: Living) -> Iterator[tuple[Living, int]]:
-    """Yield what may be seen of a world: the truth, all but one, or (stale) nothing yet."""
-    yield truth, 0
-    for missing in truth:
-        yield tuple(one for one in truth if one != missing), 1
-    yield (), 1
+def believes_doubt(patch: pytest.MonkeyPatch) -> None:
+    true = planner.plan
+
+    def believe(desired: Desired, observed: Observation, memory: Memory, now: float) -> Plan:
+        return true(desired, structs.replace(observed, error=""), memory, now)
+
+    patch.setattr(small_world, "plan", believe)
 
 
-def acts(state: State, truth: Living, living_seen: Living, cost: int) -> Iterator[State]:
-    sent = [request(state, action) for action in todo(state, seen(living_seen)).actions]
-    after = truth
-    for one in sent:
-        after = done(after, *one)
-    yield state._replace(living=after, late=(), faults=state.faults - cost)
-    if cost < state.faults:
-        for number, one in enumerate(sent):  # one request is refused, or carried out only after the next look
-            without = truth
-            for other in sent[:number] + sent[number + 1 :]:
-                without = done(without, *other)
-            for late in ((), (one,)):
-                yield state._replace(living=without, late=late, faults=state.faults - cost - 1)
+def learns_from_doubt(patch: pytest.MonkeyPatch) -> None:
+    true = small_world.settle
+    patch.setattr(small_world, "settle", lambda group, view, *more: true(group, structs.replace(view, error=""), *more))
 
 
-def events(state: State) -> Iterator[State]:
-    """Yield what may happen from outside: a loss, another configuration, another size."""
-    if state.faults:
-        for lost in state.living:
-            yield state._replace(living=tuple(one for one in state.living if one != lost), faults=state.faults - 1)
-        yield state._replace(sha="old" if state.sha == "new" else "new", faults=state.faults - 1)
-        if state.size > 1:
-            yield state._replace(size=state.size - 1, faults=state.faults - 1)
+def rolls_past_empty_slots_and_unproven_ones(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(rolling, "_obstacle", lambda draft, places: "")
 
 
-def check(state: State, limit: int) -> None:
-    slots = [slot for slot, _ in state.living]
-    assert len(slots) == len(set(slots)) <= limit, state
-    quiet = state._replace(faults=0)
-    for _ in range(3 * limit + 3):
-        quiet = next(acts(quiet, _landed(quiet), _landed(quiet), 0))
-    final = todo(quiet, seen(quiet.living))
-    assert final.converged, (state, quiet, final)
-    assert not final.actions
+def takes_every_new_one_for_proven(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(rolling, "_lacking", lambda draft, seen, proof: "")
 
 
-def _landed(state: State) -> Living:
-    truth = state.living
-    for late in state.late:
-        truth = done(truth, *late)
-    return truth
+def replaces_at_the_first_illness(patch: pytest.MonkeyPatch) -> None:
+    true = planner.unhealthy_in_a_row
+    patch.setattr(planner, "unhealthy_in_a_row", lambda *told: {one: times + 1 for one, times in true(*told).items()})
 
 
-@pytest.mark.parametrize("size", [1, 2, 3])
-def test_every_reachable_world_is_safe_and_becomes_whole(size: int) -> None:
-    start = State(size, "new", (), (), FAULTS)
-    known, queue = {start}, deque([start])
-    while queue:
-        state = queue.popleft()
-        check(state, size)
-        for following in (*passes(state), *events(state)):
-            if following not in known:
-                known.add(following)
-                queue.append(following)
-    print(f"{len(known)} worlds of {size} slots with up to {FAULTS} faults")
-    assert len(known) > 30 * size
+def leaves_the_sick(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(planner, "_heal_sick", lambda draft, places, sick: None)
 
 
-def test_the_search_would_notice_a_planner_that_counts() -> None:
-    """Counting instances instead of filling slots exceeds the size in this very search: the check can fail."""
-    partial = seen((("0", "new"),))
-    outcome = Outcome(Action("provision", "missing", "0"), "x")
-    assert settle(wanted(State(2, "new", (), (), 0)), partial, Memory(), Plan(), [outcome], 0.0).troubled == {}
+def leaves_surplus(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(planner, "_remove_surplus", lambda draft, places: None)
+
+
+BUGS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], World]] = {
+    "counts instances, with slots": (counts_instances, World(2, 2)),
+    "counts instances, without slots": (counts_instances, World(2, 2, has_slots=False)),
+    "forgets what it expects": (forgets(expected={}), World(2, 2, has_slots=False)),
+    "forgets what failed": (forgets(troubled={}), World(1, 2)),
+    "forgets what was ill": (forgets(sick={}), World(1, 2)),
+    "forgets what has lived": (forgets(proven={}), World(2, 2)),
+    "forgets what was lost": (forgets(made={}, spent={}), STORM),
+    "does not wait for what it expects": (expects_nothing, World(2, 2, has_slots=False)),
+    "ends the living beyond the size": (ends_the_living_beyond_the_size, World(2, 2)),
+    "believes doubt": (believes_doubt, World(1, 2)),
+    "learns from doubt": (learns_from_doubt, World(1, 2)),
+    "rolls past empty slots": (rolls_past_empty_slots_and_unproven_ones, World(2, 2)),
+    "takes every new one for proven": (takes_every_new_one_for_proven, World(2, 2)),
+    "replaces at the first illness": (replaces_at_the_first_illness, World(1, 2)),
+    "leaves the sick": (leaves_the_sick, World(1, 2)),
+    "leaves surplus": (leaves_surplus, World(2, 2)),
+}
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_the_search_sees_a_planner_that(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant, world = BUGS[bug]
+    plant(monkeypatch)
     with pytest.raises(AssertionError):
-        check(State(1, "new", (("0", "new"), ("1", "new")), (), 0), 1)
+        search(world)
