@@ -1,4 +1,4 @@
-# One command each; every target first sets up what it needs.   make lab | test | check | bench | bench-pictures | soak | install | constraints | clean
+# One command each; every target first sets up what it needs.   make lab | test | check | bench | bench-pictures | mutants | soak | install | constraints | clean
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: help install lab test check bench bench-pictures soak constraints clean
+.PHONY: help install lab test check bench bench-pictures mutants soak constraints clean
 
 help:
 	@echo "make lab            open the first notebook in JupyterLab (LAB_ARGS=--no-browser for a machine without a screen)"
@@ -18,6 +18,7 @@ help:
 	@echo "make check          style, types and import floors only"
 	@echo "make bench          measure how fast it is on this machine, beside floors and targets"
 	@echo "make bench-pictures draw the latest figures that are kept, and write them into the README and docs/performance.md"
+	@echo "make mutants        plant small bugs, one at a time, and see that the test named for each fails (MUTANTS=planner for some)"
 	@echo "make soak           kill instances and plugins for an hour (SOAK_ARGS='--minutes 5'), then run the long forms of the tests"
 	@echo "make install        create $(VENV) and install everything there; the others do it themselves"
 	@echo "make constraints    renew the pinned versions"
@@ -51,6 +52,9 @@ bench: install
 
 bench-pictures: install
 	$(BIN)/python -m benchmarks.pages
+
+mutants: install
+	PYTHONPATH=tests $(BIN)/python -m mutants $(MUTANTS)
 
 soak: install
 	$(BIN)/python -m benchmarks.soak $(SOAK_ARGS)

@@ -139,3 +139,13 @@ def test_what_a_killed_writer_left_half_written_is_cleared(tmp_path: Path) -> No
     leftover.write_bytes(b"{")
     assert [record.id for record in reopened(tmp_path)] == ["collabnix"]
     assert not leftover.exists()
+
+
+def test_a_record_is_flushed_before_anybody_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill shows nothing of this, a power cut would: the file is flushed, then named, then its directory is flushed."""
+    did: list[str] = []
+    fsync, rename = os.fsync, os.rename
+    monkeypatch.setattr(os, "fsync", lambda fd: (did.append("flush"), fsync(fd))[1])
+    monkeypatch.setattr(os, "rename", lambda *names, **how: (did.append("name"), rename(*names, **how))[1])
+    saved(tmp_path / "s", RECORD)
+    assert did[-3:] == ["flush", "name", "flush"]

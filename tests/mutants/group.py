@@ -1,0 +1,122 @@
+"""Bugs planted into the group plugin: how records change, how loops begin and end, whose an instance is."""
+
+from __future__ import annotations
+
+from .mutant import Mutant
+
+MUTANTS = (
+    Mutant(
+        "ikdemo/group/registry.py",
+        "        async with self._lock(group):\n            supervisor = self.supervisors.get(group)\n            before = supervisor.record if supervisor is not None else None\n            after = update(before)\n",
+        "        supervisor = self.supervisors.get(group)\n        before = supervisor.record if supervisor is not None else None\n        after = update(before)\n        async with self._lock(group):\n",
+        "tests/group/test_overlapping_commands.py::test_a_pause_and_a_commit_at_once_both_hold",
+    ),
+    Mutant(
+        "ikdemo/group/registry.py",
+        "                if after.freed:  # begun here, so that it goes on whatever becomes of the caller",
+        "                if False:",
+        "tests/group/test_overlapping_commands.py::test_a_change_is_made_wholly_although_its_caller_goes_away",
+    ),
+    Mutant(
+        "ikdemo/group/registry.py",
+        '            await supervisor.end("a free")\n',
+        "",
+        "tests/group/test_overlapping_commands.py::test_a_commit_beside_a_free_begins_no_second_loop",
+    ),
+    Mutant(
+        "ikdemo/group/registry.py",
+        "    if record is None or record.freed:",
+        "    if record is None:",
+        "tests/group/test_overlapping_commands.py::test_a_freed_group_does_not_come_back_by_another_command",
+    ),
+    Mutant(
+        "ikdemo/group/registry.py",
+        "            if record.freed:  # the process ended before the last step of it",
+        "            if False:",
+        "tests/group/test_overlapping_commands.py::test_a_freed_group_whose_record_cannot_be_removed_does_not_come_back",
+    ),
+    Mutant(
+        "ikdemo/group/supervisor.py",
+        "            await asyncio.wait([self._task])\n        self._refuse(self._steps)\n",
+        "            await asyncio.wait([self._task])\n",
+        "tests/group/test_overlapping_commands.py::test_a_step_whose_pass_hangs_is_answered_when_its_loop_ends",
+    ),
+    Mutant(
+        "ikdemo/group/supervisor.py",
+        "            except BaseException:\n                self._refuse(waiting)\n                raise",
+        "            except BaseException:\n                raise",
+        "tests/group/test_overlapping_commands.py::test_a_step_whose_pass_hangs_is_answered_when_its_loop_ends",
+    ),
+    Mutant(
+        "ikdemo/group/supervisor.py",
+        "        if self._task.done() and self._ended_by:",
+        "        if False:",
+        "tests/group/test_overlapping_commands.py::test_a_destroy_that_is_overtaken_by_a_free_says_so",
+    ),
+    Mutant(
+        "ikdemo/group/plugin.py",
+        "            if not todo.converged or supervisor.kept_by:",
+        "            if not todo.converged:",
+        "tests/group/test_overlapping_commands.py::test_a_destroy_says_that_the_record_of_a_group_without_instances_cannot_be_removed",
+    ),
+    Mutant(
+        "ikdemo/group/details.py",
+        "    if after.instance.plugin != seen.plugin and (seen.shas or not at_rest):",
+        "    if False:",
+        "tests/group/test_overlapping_commands.py::test_a_group_with_instances_cannot_be_given_another_instance_plugin",
+    ),
+    Mutant(
+        "ikdemo/group/details.py",
+        "        if seen is not None:\n            raise StaleLook\n",
+        "",
+        "tests/group/test_overlapping_commands.py::test_two_first_commits_at_once_are_one_and_a_replacement",
+    ),
+    Mutant(
+        "ikdemo/group/details.py",
+        "    if seen is None or seen.plugin != before.properties.instance.plugin:\n        raise StaleLook\n",
+        "    assert seen is not None\n",
+        "tests/group/test_overlapping_commands.py::test_two_first_commits_at_once_are_one_and_a_replacement",
+    ),
+    Mutant(
+        "ikdemo/group/store.py",
+        "durable=True, mode=0o600)",
+        "mode=0o600)",
+        "tests/group/test_store.py::test_a_record_is_flushed_before_anybody_is_told",
+    ),
+    Mutant(
+        "ikdemo/reconcile/members.py",
+        "if tag == self._group or (tag is None and reading.filters):",
+        "if tag in (self._group, None):",
+        "tests/group/test_members.py::test_what_lacks_the_groups_tag_is_left_alone",
+    ),
+    Mutant(
+        "ikdemo/reconcile/members.py",
+        "            if one.id in listed:\n                if _differs",
+        "            if one.id in listed:\n                if False and _differs",
+        "tests/group/test_members.py::test_a_list_that_contradicts_itself_is_doubt",
+    ),
+    Mutant(
+        "ikdemo/reconcile/members.py",
+        "    slot = (one.slot or None) if reading.slots else None",
+        "    slot = one.slot or None",
+        "tests/group/test_members.py::test_a_slot_is_believed_only_of_a_plugin_that_offers_slots",
+    ),
+    Mutant(
+        "ikdemo/reconcile/members.py",
+        "            elif known != said:\n                known, text = _reconciled(known, said, reading)",
+        '            elif known != said:\n                known, text = said, ""',
+        "tests/group/test_members.py::test_what_a_list_says_later_of_a_known_instance_changes_nothing_and_is_named",
+    ),
+    Mutant(
+        "ikdemo/group/supervisor.py",
+        "        self._memory = expect(self._judging(view), self._memory, todo.actions, self._clock.now())\n",
+        "",
+        "tests/simulation/test_overlapping_commands.py::test_some_order_explains_every_answer",
+    ),
+    Mutant(
+        "ikdemo/group/listen.py",
+        "    if batch.stream != heard.stream:\n        return batch.events\n",
+        "    return batch.events\n",
+        "ikdemo/group/listen.py",
+    ),
+)

@@ -1,0 +1,8 @@
+"""Every list of planted bugs; each area has a file of its own."""
+
+from __future__ import annotations
+
+from . import containers, files, group, planner, processes
+from .mutant import Mutant
+
+ALL: tuple[Mutant, ...] = (*planner.MUTANTS, *group.MUTANTS, *files.MUTANTS, *processes.MUTANTS, *containers.MUTANTS)
