@@ -123,16 +123,19 @@ class Directory:
         Raises PluginFailure or InUse; what is in the directory is unknown then, so nothing in the index is forgotten.
         """
         try:
-            if self._lease is not None and self._lease.is_removed():
-                self._leave("it was deleted")
-                self.close()
-            if self._lease is None:
-                self._take()
-            else:
+            if self._lease is not None:
                 self._lease.check_place()
         except IkdemoError as error:
             self._leave(str(error))
-            raise
+            if self._lease is None or not self._lease.is_removed():
+                raise
+            self.close()
+        if self._lease is None:
+            try:
+                self._take()
+            except IkdemoError as error:
+                self._leave(str(error))
+                raise
         if self._is_away:
             self._is_away = False
             self._listen()

@@ -103,8 +103,9 @@ class Index:
 
     def put(self, entry: Entry) -> None:
         """Add an entry, or replace the one of the same file name."""
-        self.drop(entry.name)
         name, instance = entry.name, entry.description.id
+        if name in self._entries:
+            self.drop(name)
         before = self.instance(instance)
         self._entries[name] = entry
         if name != instance:

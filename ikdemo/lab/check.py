@@ -7,7 +7,7 @@ from functools import wraps
 from typing import Any, NamedTuple, ParamSpec
 
 from ..reconcile.plan import sentences
-from ..reconcile.waiting import being_destroyed
+from ..reconcile.waiting import being_destroyed, is_storm
 from ..spi.errors import IkdemoError
 from ..spi.plans import Reason
 from ..spi.text import visible
@@ -77,6 +77,8 @@ def remedy(group: str, reasons: Sequence[Reason]) -> str:
         cure = f"Let it go at once, with what is left of it: lab.free({group!r}, force=True)"
     elif "paused" in codes:
         cure = f"Let the loop act again: lab.resume({group!r})"
+    elif any(map(is_storm, reasons)):
+        cure = f"Find what ends the instances, then: lab.resume({group!r})"
     elif codes & {"halted", "spec-refused"}:
         cure = "Commit a version that works: lab.commit(...)"
     elif "plugin-unreachable" in codes:

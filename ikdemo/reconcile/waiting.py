@@ -26,6 +26,11 @@ def being_destroyed(reasons: Iterable[Reason]) -> bool:
     return any(reason.code == "surplus" and not reason.slot and not reason.instance for reason in reasons)
 
 
+def is_storm(reason: Reason) -> bool:
+    """Say whether a reason tells of instances that end from outside again and again, so that they are made again more slowly."""
+    return reason.code == "backing-off" and "ended from outside" in reason.text
+
+
 class Waiting:
     """One wait for ``group``, from its first look on."""
 

@@ -28,6 +28,8 @@ def test_a_group_that_is_being_destroyed_is_not_waited_for() -> None:
     assert not being_destroyed([Reason("surplus", "instance i-7: not wanted", instance="i-7"), MISSING])
     with pytest.raises(NotConverged, match="web is being destroyed"):
         Waiting("web").found([MISSING, DESTROYING])
+    storm = Reason("backing-off", "42 instances ended from outside in the last 10 s; they are made again more slowly")
+    assert remedy("web", [storm, MISSING]).endswith("Find what ends the instances, then: lab.resume('web')")
     assert remedy("web", [DESTROYING]).endswith("lab.free('web', force=True)")
 
 

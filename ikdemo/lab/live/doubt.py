@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from ...reconcile.plan import sentences
-from ...reconcile.waiting import being_destroyed
+from ...reconcile.waiting import being_destroyed, is_storm
 from ...spi.errors import IkdemoError, OutcomeUnknown, PluginUnavailable
 from ...spi.plans import Reason
 from ..line import Line
@@ -72,7 +72,7 @@ class Doubt:
             return DESTROYING
         if any(reason.code == "paused" for reason in self.reasons):
             return PAUSED
-        if any(map(_is_storm, self.reasons)):
+        if any(map(is_storm, self.reasons)):
             return STORM
         if self.reasons or scene.quality < 1 or scene.surplus:
             return DIFFERENT
@@ -82,7 +82,7 @@ class Doubt:
         """Say why the group is not as wanted, or nothing."""
         if self._error is not None:
             return f"{self._error}."
-        first = sorted(self.reasons, key=lambda reason: not (_is_storm(reason) or being_destroyed([reason])))
+        first = sorted(self.reasons, key=lambda reason: not (is_storm(reason) or being_destroyed([reason])))
         said = "; ".join(sentences(first[:NAMED]))
         left = len(self.reasons) - NAMED
         more = f"; and {left} more {'reason' if left == 1 else 'reasons'}" if left > 0 else ""
@@ -95,8 +95,3 @@ class Doubt:
             self.reasons = answer.result()
         except IkdemoError as error:
             self._error, self.reasons = error, []
-
-
-def _is_storm(reason: Reason) -> bool:
-    """Say whether instances are ended from outside again and again, so that they are replaced ever more slowly."""
-    return reason.code == "backing-off" and "ended from outside" in reason.text
