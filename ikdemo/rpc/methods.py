@@ -95,7 +95,7 @@ async def _validate_instance(plugin: InstancePlugin, ask: m.ValidateInstance) ->
 
 
 async def _provision(plugin: InstancePlugin, ask: m.Provision) -> m.Provisioned:
-    if ask.slot is UNSET or "Slots" not in plugin.offers:
+    if ask.slot is UNSET or not ask.slot or "Slots" not in plugin.offers:
         return m.Provisioned(await plugin.provision(ask.spec))
     return m.Provisioned(await plugin.provision(ask.spec, slot=ask.slot))
 

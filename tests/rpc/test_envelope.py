@@ -232,3 +232,9 @@ def test_slots_reach_only_plugins_that_offer_them(plugins: Any) -> None:
         described = answers(plugin, body, describe)[1]
         assert plugin.made["instance-0"][1] == slot
         assert list(json.loads(described)["result"]["Descriptions"][0]) == members
+
+
+def test_an_empty_slot_is_none(plugins: Any) -> None:
+    plugin = plugins.instances()
+    answers(plugin, '{"jsonrpc":"2.0","method":"Instance.Provision","params":{"Spec":{},"Slot":""},"id":1}')
+    assert plugin.made["instance-0"][1] is None
