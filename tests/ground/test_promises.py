@@ -39,6 +39,7 @@ def test_every_promise_names_a_test_and_its_conditions() -> None:
         assert len(promise) > 20, number
         assert len(conditions) > 10, number
         assert NAMED.search(tests), number
+        assert "kills: " in tests, number
 
 
 def page_text(page: str) -> str:
