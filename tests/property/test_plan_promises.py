@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from profiles import PATIENCE, lived, searched
 
+from ikdemo.reconcile import plan as planner
 from ikdemo.reconcile.plan import plan, sentences
 from ikdemo.reconcile.rolling import with_surge
 from ikdemo.reconcile.settle import settle
@@ -169,9 +171,55 @@ def test_everything_not_as_wanted_has_a_reason_and_a_converged_world_is_left_alo
 @given(cases)
 def test_asking_twice_gives_the_same_plan_and_changes_nothing(case: tuple[Desired, Observation, Memory]) -> None:
     group, observed, memory = case
+    check_asking(group, observed, memory)
+
+
+def check_asking(group: Desired, observed: Observation, memory: Memory) -> None:
+    """Ask, ask something else of the same group, and ask again, with equal arguments that were laid out in another order."""
     before = repr((group, observed, memory))
-    assert plan(group, observed, memory, NOW) == plan(group, observed, memory, NOW)
+    first = planner.plan(group, observed, memory, NOW)
+    planner.plan(group, Observation(observed.instances[1:]), Memory(), NOW + 1.0)
+    turned = {name: dict(reversed(getattr(memory, name).items())) for name in ("troubled", "sick", "proven", "expected")}
+    assert planner.plan(group, observed, structs.replace(memory, **turned), NOW) == first
     assert repr((group, observed, memory)) == before
+
+
+def forgets_as_it_is_asked(patch: pytest.MonkeyPatch) -> None:
+    true = planner.Draft.provision
+
+    def provision(draft: planner.Draft, slot: Slot, **more: Any) -> bool:
+        taken = true(draft, slot, **more)
+        draft.memory.troubled.pop(slot.name, None)  # type: ignore[attr-defined]
+        return taken
+
+    patch.setattr(planner.Draft, "provision", provision)
+
+
+def remembers_what_it_was_asked(patch: pytest.MonkeyPatch) -> None:
+    true, asked = planner.assign, list[Any]()
+
+    def assign(*told: Any) -> planner.Places:
+        asked.append(true(*told))
+        return asked[-2:][0]  # what the question before was about
+
+    patch.setattr(planner, "assign", assign)
+
+
+def fills_slots_in_the_order_of_its_memory(patch: pytest.MonkeyPatch) -> None:
+    def fill(draft: planner.Draft, places: planner.Places, size: int, *, stuck: bool) -> None:
+        for name in draft.memory.troubled:
+            draft.provision(Slot(name), has_room=True)
+
+    patch.setattr(planner, "_fill_missing", fill)
+
+
+@pytest.mark.parametrize("plant", [forgets_as_it_is_asked, remembers_what_it_was_asked, fills_slots_in_the_order_of_its_memory])
+def test_asking_twice_sees_a_planner_that(plant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(monkeypatch)
+    group, present = Desired("g", "new", (Slot("0"), Slot("1"), Slot("2"))), (Seen("instance-2", slot="2", sha="new"),)
+    troubled = {"0": Trouble(1, NOW, "no room"), "1": Trouble(1, NOW, "no room")}
+    with pytest.raises(AssertionError):
+        check_asking(group, Observation(present), Memory(troubled=troubled))
 
 
 @searched
@@ -230,6 +278,11 @@ def test_every_world_converges_when_nothing_fails_and_stays_so(case: tuple[Desir
 )
 def test_slots_never_exceed_the_size_under_stale_partial_and_lost_answers(size: int, faults: list[tuple[str, int]]) -> None:
     """The table of over-creation: with slots and idempotent provisioning its last column is zero."""
+    live(size, faults)
+
+
+def live(size: int, faults: list[tuple[str, int]]) -> None:
+    """Live through faults of the view, the answers and the world, and be whole in the end."""
     group = Desired("g", "new", tuple(Slot(str(n)) for n in range(size)))
     world: dict[str, Seen] = {}
     past: list[tuple[Seen, ...]] = [()]
@@ -243,13 +296,39 @@ def test_slots_never_exceed_the_size_under_stale_partial_and_lost_answers(size: 
         if fault == "partial" and instances:
             instances = tuple(s for n, s in enumerate(instances) if n != pick % len(instances))
         view = Observation(instances)
-        todo = plan(group, view, memory, now)
+        todo = planner.plan(group, view, memory, now)
         assert all(action.verb == "provision" for action in todo.actions)
+        seen_in = {seen.slot for seen in instances}
+        assert not [action for action in todo.actions if action.slot in seen_in], "a slot is asked for that is seen to be taken"
         outcomes, serial = carry_out(group, world, todo, serial)
         if fault == "lost":
             outcomes = [Outcome(o.action, error="no answer came", unknown=True) for o in outcomes]
         memory = settle(group, view, memory, todo, outcomes, now)
         assert len(world) <= size
-        assert len({s.slot for s in world.values()}) == len(world)
+        assert {s.slot for s in world.values()} <= {slot.name for slot in group.slots}
         now += 200.0
     assert len(world) == size
+
+
+def counts_and_takes_the_next_numbers(draft: planner.Draft, places: planner.Places, size: int, *, stuck: bool) -> None:
+    for number in range(len(draft.observed.instances), size):
+        draft.provision(Slot(str(number)), has_room=True)
+
+
+def makes_a_new_slot_for_each(draft: planner.Draft, places: planner.Places, size: int, *, stuck: bool) -> None:
+    for slot in draft.desired.slots:
+        if slot.name not in places.occupants:
+            draft.provision(Slot(f"{slot.name}-{int(draft.now)}"), has_room=True)
+
+
+def fills_one_less(draft: planner.Draft, places: planner.Places, size: int, *, stuck: bool) -> None:
+    for slot in draft.desired.slots[:-1]:
+        if slot.name not in places.occupants:
+            draft.provision(slot, has_room=True)
+
+
+@pytest.mark.parametrize("fill", [counts_and_takes_the_next_numbers, makes_a_new_slot_for_each, fills_one_less])
+def test_slots_never_exceed_sees_a_planner_that(fill: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planner, "_fill_missing", fill)
+    with pytest.raises(AssertionError):
+        live(3, [("none", 0), ("kill", 0), ("stale", 0)])
