@@ -196,6 +196,7 @@ class World(NamedTuple):
                 assert code != "unhealthy" or one.ill > SICK_AFTER, ("not ill often enough", *said)
             elif self.has_slots:
                 assert not (current and one.slot in range_), ("a healthy wanted one is ended", *said)
+        assert len([one for one, code in ended if code == "unhealthy"]) <= 1, ("too many of the sick are replaced", *said)
         if not truthful:
             return
         under_way = len({r.slot for r in state.late if r.verb == "provision"} - {one.slot for one in state.living})
@@ -309,8 +310,8 @@ def _check_becomes_whole(world: World, text: bytes, whole: set[bytes]) -> None:
 
 
 def _waits_for_people(state: State, todo: Plan) -> bool:
-    return (
-        bool(todo.reasons)
-        and any(one.ill > SICK_AFTER for one in state.living)
-        and {reason.code for reason in todo.reasons} <= MENDED_BY_PEOPLE
-    )
+    codes = {reason.code for reason in todo.reasons}
+    ill = sum(one.ill > SICK_AFTER for one in state.living)
+    if "too-many-sick" in codes and ill <= 1:  # a single one is always replaced
+        return False
+    return bool(ill and codes) and codes <= MENDED_BY_PEOPLE

@@ -99,6 +99,10 @@ def leaves_the_sick(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(planner, "_heal_sick", lambda draft, places, sick: None)
 
 
+def replaces_all_the_sick(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(planner, "SICK_SHARE", 1.0)
+
+
 def leaves_surplus(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(planner, "_remove_surplus", lambda draft, places: None)
 
@@ -119,6 +123,7 @@ BUGS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], World]] = {
     "takes every new one for proven": (takes_every_new_one_for_proven, World(2, 2)),
     "replaces at the first illness": (replaces_at_the_first_illness, World(1, 2)),
     "leaves the sick": (leaves_the_sick, World(1, 2)),
+    "replaces all the sick": (replaces_all_the_sick, World(2, 2)),
     "leaves surplus": (leaves_surplus, World(2, 2)),
 }
 
