@@ -24,6 +24,8 @@ from .supervisor import STOP_WAIT, Supervisor
 
 STORE_WAIT = 60.0
 """Seconds after which whoever changes a group is told that the store has not answered; the change itself goes on."""
+STOPPED = "the group plugin stopped"
+"""What overtakes a command that waits for a loop when its process ends in order."""
 LEAVE_WAIT = 20.0
 """Seconds for which a loop that was told to end is waited for: what it has begun may take that long to be answered."""
 
@@ -61,7 +63,7 @@ class Registry:
         """End the loops, not the groups: what was begun is finished, the records stay."""
         self._closed = True
         await self._listeners.close()
-        ends = [asyncio.create_task(supervisor.end("the group plugin stopped")) for supervisor in self.supervisors.values()]
+        ends = [asyncio.create_task(supervisor.end(STOPPED)) for supervisor in self.supervisors.values()]
         if waiting := [*ends, *self._leaving.values(), *self._at_work]:
             await asyncio.wait(waiting, timeout=STOP_WAIT + 2.0)
         self._store.close()
@@ -146,7 +148,11 @@ class Registry:
     def _begin(self, record: Record, *, resumed: bool) -> Supervisor:
         supervisor = Supervisor(record, self._lookup, self._emit, self._poll, self.remember, resumed=resumed, clock=self._clock)
         self.supervisors[record.id] = supervisor
-        self._listeners.follow(supervisor)
+        if self._closed:  # what becomes durable while the plugin stops is for the next process: this loop ends as it begins
+            self._at_work.add(ending := asyncio.create_task(supervisor.end(STOPPED)))
+            ending.add_done_callback(self._done)
+        else:
+            self._listeners.follow(supervisor)
         supervisor.start(partial(self._gone, supervisor))
         return supervisor
 
