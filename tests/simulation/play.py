@@ -71,7 +71,8 @@ class Play:
         self._loop = SimulatedLoop(lambda: self._disk.thread_time())
         self._histories = {group: History() for group in GROUPS}
         self._watch = Watch(self._loop, self._histories)
-        self._loop.named = self._watch.task_named
+        self._loop.begun = self._watch.begun
+        self._loop.set_exception_handler(lambda _, said: self._watch.blame(f"{said['message']}: {said.get('exception')!r}"))
         self.wrong, self.trace = self._watch.wrong, self._watch.trace
         self._world = World(self._loop, schedule.weather, schedule.seed, self._watch)
         self._watch.living, self._watch.notes = self._world.living, NOTES
@@ -85,6 +86,11 @@ class Play:
         self._number = 0
         self._open: dict[int, tuple[Command, asyncio.Task[Answer]]] = {}
         self.answered = 0
+
+    @property
+    def loops(self) -> int:
+        """How many loops of groups were begun."""
+        return sum(map(len, self._watch.loops.values()))
 
     def run(self) -> None:
         """Play, and end whatever is left afterwards."""
@@ -197,6 +203,7 @@ class Play:
             elif error := stop.exception():
                 self._watch.blame(f"the process stopped with {error!r}")
             await self._everything_answered("after the process was stopped")
+            self._watch.stopped(process)
         self._loop.freeze(process)
         self._open.clear()
         for group, history in self._histories.items():

@@ -30,7 +30,7 @@ from .weather import Weather
 
 @dataclass
 class Instance:
-    """One instance; asked for at ``begun`` and not described before ``shown`` (seconds)."""
+    """One instance; asked for at ``begun`` and not described before ``shown`` (seconds). ``late``: without an answer."""
 
     id: str
     group: str
@@ -39,6 +39,7 @@ class Instance:
     logical_id: str | None
     shown: float
     begun: float = 0.0
+    late: bool = False
     well: bool = True
     ever_ill: bool = False
 

@@ -61,6 +61,11 @@ def test_some_order_explains_every_answer_of_the_smallest_schedule(schedule: Sch
     assert not played.wrong, f"{schedule}\n{played.wrong}\n" + "\n".join(played.trace)
 
 
+def test_loops_are_seen_to_begin() -> None:
+    """They are known by what they are called: were they called otherwise, a second one would not be noticed."""
+    assert sum(play(draw(seed)).loops for seed in range(5)) > 5
+
+
 def test_a_number_gives_the_same_story_in_every_process() -> None:
     """Nothing hangs on the order of a set or on real time, or a number would be worth nothing."""
     command = [sys.executable, "-m", "simulation.run", "--seeds", "7"]

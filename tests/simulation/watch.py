@@ -48,6 +48,7 @@ class Busy:
     most: int = 0
     idle_since: float = -1.0
     absent: list[float] = field(default_factory=list)
+    made: list[Instance] = field(default_factory=list)
     destroyed: float = -1.0
 
 
@@ -58,7 +59,7 @@ class Watch:
         self._loop, self._histories = loop, histories
         self._busy = {group: Busy() for group in histories}
         self._asked: list[Call] = []
-        self._loops: dict[tuple[int, str], list[asyncio.Task[Any]]] = {}
+        self.loops: dict[tuple[int, str], list[asyncio.Task[Any]]] = {}
         self.wrong: list[str] = []
         self.actions = 0
         self.ended = False
@@ -76,15 +77,21 @@ class Watch:
             self.wrong.append(f"at {self._loop.time():.3f} s: {text}")
             self.say(f"WRONG: {text}")
 
-    def task_named(self, task: asyncio.Task[Any], name: str) -> None:
-        """Look at a task that has just got its name: a group has one living loop at most."""
-        process = PROCESS.get()
+    def begun(self, task: asyncio.Task[Any], process: Process | None) -> None:
+        """Look at a task that was just begun: a group has one living loop at most."""
+        name = task.get_name()
         if not name.startswith("supervisor of ") or process is None:
             return
-        loops = self._loops.setdefault((process.number, name), [])
+        loops = self.loops.setdefault((process.number, name), [])
         if any(not other.done() for other in loops):
             self.blame(f"a second loop is begun: {name}")
         loops.append(task)
+
+    def stopped(self, process: Process) -> None:
+        """A process has stopped in order: no loop of it may be left."""
+        for (number, name), loops in self.loops.items():
+            if number == process.number and any(not loop.done() for loop in loops):
+                self.blame(f"the process has stopped and left its {name} running")
 
     def changed(self, group: str) -> None:
         """Something else may be wanted now."""
@@ -139,8 +146,9 @@ class Watch:
     def made(self, call: Call, instance: Instance) -> None:
         """An instance is there; were more asked for than may be?
 
-        One that was asked for, and not to be seen, before the group was let go and committed again is not counted: nothing is
-        left to know it by.
+        One that was asked for, and not to be seen, before the group was let go and committed again may be one more, and be
+        taken for one that was asked for later: nothing is left to know it by. Nor is one awaited that was asked for in a slot of
+        its own, of which no answer came.
         """
         group, instance.begun = instance.group, call.at
         members = [one for one in self.living.values() if one.group == group]
@@ -148,10 +156,14 @@ class Watch:
         if group not in self._busy:
             return
         busy = self._busy[group]
-        known = sum(not any(one.begun < moment <= one.shown for moment in busy.absent) for one in members)
+        busy.made.append(instance)
+        instance.late = call.over and instance.slot is not None
+        unknown = sum(one.late or any(one.begun < moment <= one.shown for moment in busy.absent) for one in busy.made)
         most = max(call.most, self._most(group), busy.most)
-        if known > most:
-            self.blame(f"{known} instances of {group} where {most} are wanted at most")
+        if len(members) > most + unknown:
+            self.blame(
+                f"{len(members)} instances of {group} where {most} are wanted at most, and {unknown} were not to be known of"
+            )
         if instance.slot is None and call.at < busy.destroyed and not self._histories[group].may_be(lambda record: True):
             self.blame(f"{instance.id} comes when {group} is destroyed already, though it was expected")
 
