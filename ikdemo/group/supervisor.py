@@ -259,8 +259,8 @@ class Supervisor:
             return False
         return True
 
-    async def _remember(self, view: View) -> None:
-        """Make durable what a restart must know; where that cannot be, it would try again sooner, or make one too many."""
+    async def _remember(self, view: View) -> bool:
+        """Make durable what a restart must know; say whether that could be done."""
 
         def remembered(record: Record) -> Record:
             memory, known, self._kept = self._memory, record.members, self._sight.members.version
@@ -274,6 +274,8 @@ class Supervisor:
             await self._keep(self, remembered)
         except IkdemoError as error:
             log.warning("The waits of group %s cannot be stored: %s", self.record.id, error)
+            return False
+        return True
 
     async def _pass(self, *, asked: bool) -> Step | None:
         """Make one pass, with a look if somebody ``asked`` for it; None when something else was wanted before it could act."""
@@ -338,12 +340,15 @@ class Supervisor:
     async def _act(self, todo: Plan, view: View) -> tuple[Outcome, ...]:
         aim = self.aim
         self._memory = expect(self._judging(view), self._memory, todo.actions, self._clock.now())
-        if not view.idempotent and self._has_news(view):
-            await self._remember(view)
-        self._facts.acting(todo.actions, len(aim.slots))
-        self._sight.begin_acting(todo.actions)
+        actions = todo.actions
+        if not view.idempotent and self._has_news(view) and not await self._remember(view):
+            actions = tuple(a for a in actions if a.verb == "destroy")  # what is asked for has to be known after a restart
+            if not actions:
+                return ()
+        self._facts.acting(actions, len(aim.slots))
+        self._sight.begin_acting(actions)
         actor = Actor(aim, self.record.properties, self._good, view.described, self._facts.acted)
-        outcomes = await actor.act(todo.actions, self._lookup, lambda: aim is self.aim and not self._ended_by)
+        outcomes = await actor.act(actions, self._lookup, lambda: aim is self.aim and not self._ended_by)
         self._sight.end_acting(outcomes, aim.sha)
         return outcomes
 
