@@ -49,7 +49,7 @@ def properties(
 
 
 def spec(note: str = "v1", **allocation: Any) -> dict[str, Any]:
-    return {"ID": "web", "Properties": properties(note, **allocation)}
+    return {"ID": "web", "Properties": {**properties(note, **allocation), "Updating": {"Duration": "0"}}}
 
 
 def files(directory: Path) -> list[dict[str, Any]]:

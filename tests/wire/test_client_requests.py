@@ -55,7 +55,9 @@ class Table:
     def commit(self, group: str, note: str = "v1", **allocation: Any) -> dict[str, Any]:
         instance = {"Plugin": "fake-instance", "Properties": {"Note": note}}
         flavor = {"Plugin": "fake-flavor", "Properties": {"Init": ["echo hi"]}}
-        properties = {"Allocation": allocation, "Instance": instance, "Flavor": flavor}
+        properties: dict[str, Any] = {"Allocation": allocation, "Instance": instance, "Flavor": flavor}
+        if note != "v1":  # an update as InfraKit's, whose next batch leaves at the first poll that finds the last one healthy
+            properties["Updating"] = {"Duration": "0"}
         return self.ask("CommitGroup", Spec={"ID": group, "Properties": properties})
 
     def ask(self, method: str, **params: Any) -> dict[str, Any]:

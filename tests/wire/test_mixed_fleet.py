@@ -62,7 +62,7 @@ def test_their_instances_are_adopted_and_none_is_replaced(desk: Desk) -> None:
     assert commit(desk, "cattle", CATTLE) == "Committed cattle: Managing 3 instances\n"
     assert commit(desk, "pets", PETS) == "Committed pets: Managing 1 instances\n"
     assert commit(desk, "cattle", CATTLE) == "Committed cattle: Noop\n"
-    assert commit(desk, "pets", PETS) == "Committed pets: Performing a rolling update on 1 instances\n"
+    assert commit(desk, "pets", PETS) == "Committed pets: Noop\n"
     assert held(desk) == fleet
 
 
