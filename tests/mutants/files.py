@@ -13,12 +13,6 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/disk.py",
-        "        if not os.path.samestat(found, self._taken):\n            raise",
-        "        if False:\n            raise",
-        "tests/instance/test_file_directory_trouble.py::test_another_directory_in_the_same_place_is_doubt_until_the_first_is_back",
-    ),
-    Mutant(
-        "ikdemo/disk.py",
         "            return os.fstat(self.fd).st_nlink == 0",
         "            return False",
         "tests/instance/test_file_directory_trouble.py::test_a_deleted_directory_is_succeeded_by_the_next_one_which_is_compared_with_it",
