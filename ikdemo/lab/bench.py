@@ -62,6 +62,7 @@ class Bench:
 
     def start(self, *kinds: str) -> Table:
         """Start plugins under their usual names and wait until they answer; without arguments the three that a group needs."""
+        self._line.must_be_open()
         kinds = kinds or ("instance-file", "flavor-vanilla", "group")
         for kind in kinds:
             arguments(kind, kind, {}, self._place)  # a slip in the last one comes before the first is started

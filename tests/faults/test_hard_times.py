@@ -293,8 +293,9 @@ def test_an_instance_plugin_without_descriptors_is_tried_again_and_makes_none_tw
     before = times.whole("web", 3)
     with few_descriptors(times.desk.processes["instance-file"].pid, spare=0):
         times.commit("web", 5)
-        until(lambda: "too many open files" in times.why("web"), say=lambda: times.why("web"))
-        assert set(times.desk.living()) == before
+        # it is refused, or has made room by leaving a connection that nobody used
+        until(lambda: "too many open files" in times.why("web") or len(times.desk.living()) == 5, say=lambda: times.why("web"))
+        assert before <= set(times.desk.living())
     assert before < times.whole("web", 5)
     assert times.written() == 5
 
@@ -332,16 +333,21 @@ def test_an_instance_folder_that_is_gone_and_back_loses_and_doubles_nothing(time
     assert times.written() == 7
 
 
-def test_an_empty_folder_in_the_place_of_one_that_vanished_is_filled_once(times: Times) -> None:
+def test_an_empty_folder_in_the_place_of_one_that_vanished_is_doubt_and_stays_empty(times: Times) -> None:
     times.desk.start_three()
     times.commit("web", 5)
     before = times.whole("web", 5)
     times.desk.instances.rename(times.desk.root / "aside")
     until(lambda: "plugin-unreachable" in times.why("web"))
     times.desk.instances.mkdir(mode=0o700)
-    until(lambda: "is back" in times.desk.log("instance-file"))
-    assert not before & times.whole("web", 5)
-    assert times.written() == 10
+    until(lambda: "another directory" in times.why("web"), say=lambda: times.why("web"))
+    ask(times.desk.plugins / "group", "Reconcile.Step", {"ID": "web"})
+    ask(times.desk.plugins / "group", "Reconcile.Step", {"ID": "web"})
+    assert list(times.desk.instances.iterdir()) == []
+    times.desk.instances.rmdir()
+    (times.desk.root / "aside").rename(times.desk.instances)
+    assert times.whole("web", 5) == before
+    assert times.written() == 5
 
 
 def test_a_hanging_instance_plugin_delays_only_its_own_groups(times: Times) -> None:
