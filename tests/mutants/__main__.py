@@ -51,6 +51,8 @@ class Bench:
         try:
             file.write_text(mutant.planted(copy))
             code, output = _run(copy, mutant.test)
+        except ValueError as error:  # the sources have changed since
+            return str(error)
         finally:
             file.write_text(before)
             self._free.put(copy)

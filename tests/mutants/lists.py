@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from . import containers, files, group, planner, processes
+from . import containers, files, group, planner, processes, simulated
 from .mutant import Mutant
 
-ALL: tuple[Mutant, ...] = (*planner.MUTANTS, *group.MUTANTS, *files.MUTANTS, *processes.MUTANTS, *containers.MUTANTS)
+ALL: tuple[Mutant, ...] = (
+    *planner.MUTANTS,
+    *group.MUTANTS,
+    *simulated.MUTANTS,
+    *files.MUTANTS,
+    *processes.MUTANTS,
+    *containers.MUTANTS,
+)

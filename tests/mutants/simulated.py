@@ -1,0 +1,79 @@
+"""Bugs planted into what overlaps, each noticed by the simulation: it tries the orders that nobody thought of."""
+
+from __future__ import annotations
+
+from .mutant import Mutant
+
+_PLAYED = "tests/simulation/test_overlapping_commands.py::test_some_order_explains_every_answer"
+_FIRST, _SECOND, _THIRD = (f"{_PLAYED}[{seeds}]" for seeds in ("0-99", "100-199", "200-299"))
+_KNOWN = "tests/simulation/test_overlapping_commands.py::test_what_broke_once_holds"
+_PLUGIN, _REGISTRY, _SUPERVISOR = (f"ikdemo/group/{name}.py" for name in ("plugin", "registry", "supervisor"))
+
+MUTANTS = (
+    Mutant(
+        _REGISTRY,
+        "        async with self._lock(group):\n            supervisor = self.supervisors.get(group)\n            before =",
+        "        async with asyncio.Lock():\n            supervisor = self.supervisors.get(group)\n            before =",
+        _FIRST,
+    ),
+    Mutant(
+        _REGISTRY,
+        "                await self._save(after)\n                if supervisor is None:",
+        "                self._at_work.add(asyncio.create_task(self._save(after)))\n                if supervisor is None:",
+        _SECOND,
+    ),
+    Mutant(
+        _REGISTRY,
+        """            await supervisor.end("a free")
+            async with self._lock(group):
+                await self._remove_freed(group)
+                self._forget(supervisor)
+""",
+        """            async with self._lock(group):
+                await self._remove_freed(group)
+                self._forget(supervisor)
+            await supervisor.end("a free")
+            if True:
+""",
+        _SECOND,
+    ),
+    Mutant(_REGISTRY, "        if self._closed:  # what becomes durable", "        if False:  # what becomes durable", _THIRD),
+    Mutant(
+        _SUPERVISOR,
+        "        if aim is not self.aim or self._ended_by:\n            return None\n",
+        "",
+        _FIRST,
+    ),
+    Mutant(_SUPERVISOR, "if (asked or not paused) and todo.actions", "if todo.actions", _FIRST),
+    Mutant(
+        _PLUGIN,
+        "        after = msgspec.structs.replace(before, properties=properties, rolls=True, troubled=troubled, good=good)",
+        "        after = Record(group, properties, rolls=True, troubled=troubled, good=good)",
+        _FIRST,
+    ),
+    Mutant(_PLUGIN, "paused=False, troubled={})", "troubled={})", _FIRST),
+    Mutant(
+        _PLUGIN,
+        "            if not todo.converged or supervisor.kept_by:\n",
+        "            if todo.converged:\n                return\n            if not todo.converged or supervisor.kept_by:\n",
+        _SECOND,
+    ),
+    Mutant(
+        _SUPERVISOR,
+        "self._sight.health_is_due() or bool(self._memory.expected)",
+        "self._sight.health_is_due()",
+        f"{_KNOWN}[3918]",
+    ),
+    Mutant(
+        "ikdemo/reconcile/plan.py",
+        "converged=not described.instances and not expected)",
+        "converged=not described.instances)",
+        f"{_KNOWN}[551]",
+    ),
+    Mutant(
+        _REGISTRY,
+        "        for record in await asyncio.to_thread(self._store.open):\n            if record.freed:",
+        "        for record in await asyncio.to_thread(self._store.open):\n            if False:",
+        f"{_KNOWN}[520]",
+    ),
+)
