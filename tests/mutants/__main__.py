@@ -66,7 +66,9 @@ def _run(copy: Path, test: str) -> tuple[int, str]:
     command = [sys.executable, "-m", "pytest", test, "-x", "-p", "no:cacheprovider", "--hypothesis-seed=0", f"--timeout={HANG}"]
     environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
-        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=2 * HANG)
+        done = subprocess.run(
+            command, cwd=copy, env=environment, capture_output=True, text=True, errors="replace", timeout=2 * HANG
+        )
     except subprocess.TimeoutExpired:
         return 1, "hung"
     return done.returncode, (done.stdout + done.stderr)[-2000:]
