@@ -235,8 +235,9 @@ def test_a_command_that_crashes_at_once_is_tried_less_and_less_and_why_says_so(w
     until(lambda: starts(web) >= 6, 60)
     began = [event["Time"] for event in told(web, "instance-process") if event["Kind"] == "provisioned"]
     waits = [later - sooner for sooner, later in itertools.pairwise(began)]
-    assert waits[3] >= 1.0, waits  # the least that the third and the fourth wait may be; a hot loop would start hundreds
-    assert waits[4] >= 2.0, waits
+    # one more is at once where an instance was found missing before it was told how it had ended; a hot loop would start hundreds
+    assert waits[4] >= 1.0, waits
+    assert waits[2] < waits[3] < waits[4], waits
     said = until(lambda: (text := why(web)) and "backing-off" in text and text)
     assert "exited with status 7" in said
     assert "cannot open the shop" in said
