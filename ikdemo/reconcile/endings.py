@@ -42,7 +42,7 @@ def ended(desired: Desired, observed: Observation, memory: Memory, outcomes: Ite
         action = outcome.action
         if action.verb == "destroy" and not outcome.error:
             times = after[action.instance].times + 1 if action.instance in after else 1
-            after[action.instance] = Ended(times, now, now + min(CAP, FIRST_WAIT * 2.0 ** (times - 1)))
+            after[action.instance] = Ended(times, now, now + min(CAP, FIRST_WAIT * 2.0 ** min(times - 1, 16)))
         elif action.verb == "provision" and not outcome.error:
             after.pop(outcome.instance, None)  # an ID that is used again
     return after

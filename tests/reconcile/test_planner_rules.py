@@ -12,9 +12,10 @@ import pytest
 
 from ikdemo.reconcile.backoff import ALLOWANCE, GIVE_UP_AFTER
 from ikdemo.reconcile.plan import plan
-from ikdemo.reconcile.world import Desired, Expected, Memory, Observation, Pace, Proof, Trouble, slots_of
+from ikdemo.reconcile.settle import settle
+from ikdemo.reconcile.world import Desired, Ended, Expected, Memory, Observation, Pace, Proof, Trouble, slots_of
 from ikdemo.spi.documents import Allocation, Health
-from ikdemo.spi.plans import Seen
+from ikdemo.spi.plans import Action, Outcome, Plan, Seen
 
 NOW = 1000.0
 WELL, ILL, UNASKED = Health.HEALTHY, Health.UNHEALTHY, Health.UNKNOWN
@@ -181,3 +182,11 @@ def test_the_planner(case: Case) -> None:
     assert ", ".join(f"{action.verb} {action.instance or action.slot}" for action in todo.actions) == case.does
     assert [reason.code for reason in todo.reasons] == case.says.split()
     assert todo.converged == (not case.says)
+
+
+def test_what_is_destroyed_for_days_and_described_all_the_same_waits_no_longer_than_the_cap() -> None:
+    group = Desired("g", "sha", ())
+    before = Memory(ended={"i-1": Ended(5000, 0.0, 100.0)})
+    again = Outcome(Action("destroy", "draining", instance="i-1"), "i-1")
+    after = settle(group, Observation((Seen("i-1", sha="sha"),)), before, Plan(), [again], 100.0)
+    assert after.ended["i-1"] == Ended(5001, 100.0, 220.0)
