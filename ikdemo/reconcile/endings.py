@@ -30,6 +30,11 @@ def without_ended(observed: Observation, memory: Memory) -> Observation:
     return structs.replace(observed, instances=tuple(s for s in observed.instances if s.id not in memory.ended))
 
 
+def is_repeated(memory: Memory, outcome: Outcome) -> bool:
+    """Say whether an answer is about what was destroyed before: a refusal counts then, and is no trouble of its own."""
+    return outcome.action.verb == "destroy" and outcome.action.instance in memory.ended and not outcome.unreachable
+
+
 def ended(desired: Desired, observed: Observation, memory: Memory, outcomes: Iterable[Outcome], now: float) -> dict[str, Ended]:
     """Return what was destroyed, after a pass; what is not described any longer is forgotten, unless it may come back."""
     present = {seen.id for seen in observed.instances} if memory.ended else set()
@@ -40,9 +45,10 @@ def ended(desired: Desired, observed: Observation, memory: Memory, outcomes: Ite
     }
     for outcome in outcomes:
         action = outcome.action
-        if action.verb == "destroy" and not outcome.error:
+        if action.verb == "destroy" and (not outcome.error or is_repeated(memory, outcome)):
             times = after[action.instance].times + 1 if action.instance in after else 1
-            after[action.instance] = Ended(times, now, now + min(CAP, FIRST_WAIT * 2.0 ** min(times - 1, 16)))
+            not_before = now + min(CAP, FIRST_WAIT * 2.0 ** min(times - 1, 16))
+            after[action.instance] = Ended(times, now, not_before, outcome.error)
         elif action.verb == "provision" and not outcome.error:
             after.pop(outcome.instance, None)  # an ID that is used again
     return after

@@ -87,7 +87,9 @@ def _name_ended(draft: Draft, described: Observation) -> None:
             continue
         draft.wakes.append(ended.not_before)
         text = f"instance {seen.id} was destroyed and is still described"
-        draft.because("draining", text, instance=seen.id, awaits="its description to end")
+        if ended.error:
+            text += f"; doing it again failed: {ended.error}"
+        draft.because("draining", text, instance=seen.id, awaits="its description to end", error=ended.error)
 
 
 def _remove_surplus(draft: Draft, places: Places) -> None:

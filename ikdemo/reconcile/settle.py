@@ -11,7 +11,7 @@ from msgspec import structs
 
 from ..spi.plans import Action, Outcome, Plan
 from .backoff import WINDOW, backoff, charge, is_spent
-from .endings import ended, without_ended
+from .endings import ended, is_repeated, without_ended
 from .expectations import answered, still_expected
 from .health import asked_at, still_insisted, unhealthy_in_a_row, unjudged
 from .rolling import proven, updated, with_surge
@@ -62,7 +62,7 @@ def settle(
         ):  # a slot that is empty, although one was made in it
             ledger.lose(reason.slot)
     for outcome in outcomes:
-        if not (overtaken and outcome.error):
+        if not (outcome.error and (overtaken or is_repeated(memory, outcome))):
             ledger.enter(outcome)
     expected = still_expected(memory, observed, now)
     if plan.actions and not desired.idempotent:

@@ -220,11 +220,15 @@ class Update(Struct, frozen=True):
 
 
 class Ended(Struct, frozen=True):
-    """An instance that was destroyed: how many ``times``, ``at`` when last, and ``not_before`` when to do it again (seconds)."""
+    """An instance that was destroyed: how many ``times``, ``at`` when last, and ``not_before`` when to do it again (seconds).
+
+    ``error``: what the last time failed with, where the instance had been destroyed before.
+    """
 
     times: int
     at: float
     not_before: float
+    error: str = ""
 
 
 class Proof(Struct, frozen=True):

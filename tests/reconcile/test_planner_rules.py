@@ -190,3 +190,18 @@ def test_what_is_destroyed_for_days_and_described_all_the_same_waits_no_longer_t
     again = Outcome(Action("destroy", "draining", instance="i-1"), "i-1")
     after = settle(group, Observation((Seen("i-1", sha="sha"),)), before, Plan(), [again], 100.0)
     assert after.ended["i-1"] == Ended(5001, 100.0, 220.0)
+
+
+def test_a_second_destroy_that_fails_waits_as_long_as_one_that_succeeds() -> None:
+    group, seen = Desired("g", "sha", ()), Observation((Seen("i-1", sha="sha"),))
+    again = Action("destroy", "draining", instance="i-1")
+    memory, waits = Memory(ended={"i-1": Ended(1, 99.0, 100.0)}), []
+    for _ in range(3):
+        now = memory.ended["i-1"].not_before
+        assert plan(group, seen, memory, now).actions == (again,)
+        memory = settle(group, seen, memory, Plan(), [Outcome(again, error="no such instance")], now)
+        waits.append(memory.ended["i-1"].not_before - now)
+        (reason,) = plan(group, seen, memory, now + 0.5).reasons
+        assert (reason.code, reason.error, reason.awaits) == ("draining", "no such instance", "its description to end")
+    assert waits == [2.0, 4.0, 8.0]
+    assert not memory.troubled
