@@ -1,7 +1,7 @@
 """What a commit says it will do, from a look that was taken while the command was under way, and whether it may be done.
 
 The look is taken without a lock, since a plugin has to be asked; the sentence is made of it and of the record that is present
-when the commit takes effect. Called by ``Groups``.
+when the commit takes effect.
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..reconcile.explain import explain
-from ..spi.contracts import Lookup
 from ..spi.documents import GroupProperties
 from ..spi.errors import PluginFailure, SpecError
-from .observe import observe
+from .observe import View
 from .store import Record
 
 
@@ -27,9 +26,8 @@ class StaleLook(Exception):
     """The group began, ended, or changed its instance plugin since the look was taken: another one is needed."""
 
 
-async def look(record: Record, lookup: Lookup) -> Look:
-    """Look at a group's instances; raises PluginFailure when they cannot be described."""
-    view = await observe(record.id, record.properties, lookup, ask_health=False)
+def look_of(record: Record, view: View) -> Look:
+    """Return what a view of a group's instances showed; raises PluginFailure when they could not be described."""
     if view.observed.error:
         raise PluginFailure(view.observed.error)
     return Look(record.properties.instance.plugin, tuple(seen.sha for seen in view.observed.instances))

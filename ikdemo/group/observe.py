@@ -1,6 +1,7 @@
 """What is there: the instances of one group, described by their plugin and judged by their flavor.
 
-An answer that did not come is an observation with an error, never an empty one. Called by ``sight``, by Describe and by commits.
+An answer that did not come is an observation with an error, never an empty one. Asked by ``Sight``
+and, of what a freed group leaves, by ``Groups``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from ..spi.documents import GROUP_TAG, Description, GroupProperties, Health
 from ..spi.errors import IkdemoError
 from ..spi.plans import Seen
 
-NONE_EXPECTED: Mapping[str, Expected] = {}
 PARALLEL_CHECKS = 32
 """Health questions in flight at a time."""
 
@@ -47,8 +47,8 @@ async def observe(
     lookup: Lookup,
     *,
     ask_health: bool,
-    members: Members | None = None,
-    expected: Mapping[str, Expected] = NONE_EXPECTED,
+    members: Members,
+    expected: Mapping[str, Expected],
 ) -> View:
     """Describe the group by its tag and, if it is time, ask for the health of every member.
 
@@ -62,7 +62,7 @@ async def observe(
     except IkdemoError as error:
         return View(Observation(error=str(error)), [], True)
     reading = Reading(properties.instance.plugin, slots, "FiltersByTag" in instance.offers)
-    observed, described = (members or Members(group)).read(found, reading, expected)
+    observed, described = members.read(found, reading, expected)
     flavor, unasked = await _find(properties, lookup)
     if ask_health and flavor is not None:
         said = [Health.HEALTHY] * len(described)

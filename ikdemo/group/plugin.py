@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from ..reconcile.members import Members
 from ..reconcile.waiting import DESTROYING
 from ..spi.contracts import Interface, Lookup
 from ..spi.decode import encode
@@ -20,7 +21,7 @@ from ..spi.events import Emit, Event
 from ..spi.plans import Freed, Reason, Step
 from .clock import Clock
 from .commit import ask_plugins, check_size, passed_over, read
-from .details import Look, StaleLook, details_of, look
+from .details import Look, StaleLook, details_of, look_of
 from .observe import observe
 from .registry import Registry, present, watched
 from .store import Record, Store
@@ -90,7 +91,9 @@ class Groups:
             return marked[-1]
 
         await self._registry.free(group, mark)
-        view = await observe(group, marked[-1].properties, self._lookup, ask_health=False)
+        left_by, known = marked[-1], Members(group, marked[-1].members)
+        asked = observe(group, left_by.properties, self._lookup, ask_health=False, members=known, expected=left_by.expected)
+        view = await asked
         if view.observed.error:
             return Freed(None, f"Group '{group}' is let go; what it leaves cannot be told: {view.observed.error}")
         left = tuple(sorted(seen.id for seen in view.observed.instances))
@@ -204,7 +207,8 @@ class Groups:
         supervisor = self._supervisors.get(group)
         if supervisor is None or supervisor.record.freed:
             return None
-        return await look(watched(supervisor.record, group), self._lookup)
+        record = watched(supervisor.record, group)
+        return look_of(record, await supervisor.observe(record, ask_health=False))
 
     async def _replace(self, group: str, seen: Look | None, wanted: Callable[[Record | None], GroupProperties]) -> str:
         said = ""

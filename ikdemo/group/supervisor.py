@@ -150,9 +150,13 @@ class Supervisor:
         self._sight.doubt()
         self._wake.set()
 
+    async def observe(self, record: Record, *, ask_health: bool) -> View:
+        """Observe what a record describes, with what is known of its members, and remember nothing."""
+        return await self._sight.peek(record.properties, self._memory.expected, ask_health=ask_health)
+
     async def look(self, *, ask_health: bool = True) -> tuple[View, Plan]:
         """Observe and plan without acting and without remembering: what would be done now."""
-        view = await self._sight.peek(self.record.properties, self._memory.expected, ask_health=ask_health)
+        view = await self.observe(self.record, ask_health=ask_health)
         try:
             todo = self._clock.stamped(self._plan(view))
         except Exception as error:  # a bug in the planner must not leave people without an answer

@@ -136,8 +136,9 @@ def test_tags_in_another_letter_case_change_nothing_and_are_named() -> None:
     cloud.change = lower
 
     async def story(group: ikdemo.Group) -> None:
-        for note, made in (("v1", 3), ("v2", 6), ("v2", 6)):
-            await group.commit(spec(note, group="Web"))
+        rolls = "Performing a rolling update on 3 instances"
+        for note, made, said in (("v1", 3, "Noop"), ("v2", 6, rolls), ("v2", 6, "Noop")):
+            assert await group.commit(spec(note, group="Web")) == said
             await group.wait(10)
             await cloud.polls()
             assert len(cloud.made) == made
