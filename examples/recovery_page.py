@@ -1,7 +1,8 @@
 """Writes a page with a recovery figure that everybody can read: ``python examples/recovery_page.py [FOLDER]``.
 
-A real group of five loses two instances and heals. Its figure becomes ``recovery.svg``; ``page.md`` links to it, with its words
-as the alt text, and ``page.html`` holds it inside, with its words as a caption.
+A real group of five loses two instances and heals. FOLDER is made if it is not there; without one it is the present folder. The
+figure becomes ``recovery.svg``; ``page.md`` links to it, with its words as the alt text, and ``page.html`` holds it inside, with
+its words as a caption.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import ikdemo
 from ikdemo.lab import Recovery, collabnix
+from ikdemo.spi.errors import IkdemoError
 
 PAGE = """\
 <!DOCTYPE html>
@@ -47,5 +49,16 @@ def write(recovery: Recovery, folder: Path) -> None:
     (folder / "page.html").write_text(PAGE.format(title=escape(title), svg=svg, words=escape(words)), encoding="utf-8")
 
 
+def main(folder: Path) -> None:
+    """Write everything into a folder, or end with the one sentence that says why not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)  # before the group runs: a slip is told at once
+        write(heal(), folder)
+    except OSError as error:
+        sys.exit(f"Nothing can be written into {folder}: {(error.strerror or str(error)).lower()}")
+    except IkdemoError as error:
+        sys.exit(str(error))
+
+
 if __name__ == "__main__":
-    write(heal(), Path(sys.argv[1] if len(sys.argv) > 1 else "."))
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "."))

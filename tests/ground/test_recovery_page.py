@@ -18,7 +18,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the page by the command that the documentation names."""
-    folder = tmp_path_factory.mktemp("page")
+    folder = tmp_path_factory.mktemp("pages") / "site" / "recovery"  # not there yet
     (command,) = re.findall(r"^    python (examples/\S+) \S+$", (ROOT / "docs/embedding.md").read_text(), re.MULTILINE)
     done = subprocess.run([sys.executable, command, folder], cwd=ROOT, capture_output=True, text=True, timeout=40)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -51,3 +51,11 @@ def test_the_markdown_page_links_the_figure_with_its_words(built: Path) -> None:
     alt, target = re.findall(r"!\[(.+)\]\((\S+)\)", (built / "page.md").read_text())[0]
     figure = ElementTree.fromstring((built / target).read_text())
     assert alt == figure.findtext(f"{SVG}desc")
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "site").write_text("a file")
+    command = [sys.executable, ROOT / "examples/recovery_page.py", "site"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=40)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "Nothing can be written into site: file exists\n"
