@@ -30,8 +30,8 @@ def source(cell: dict[str, Any]) -> str:
 
 
 def is_checked(cell: dict[str, Any]) -> bool:
-    """Say whether nbval compares what a cell shows: a tag says so, which a learner does not see, or a comment."""
-    return "nbval-check-output" in cell["metadata"].get("tags", ()) or "NBVAL_CHECK_OUTPUT" in source(cell)
+    """Say whether nbval compares what a cell shows: a tag says so."""
+    return "nbval-check-output" in cell["metadata"].get("tags", ())
 
 
 def outputs_as_text(path: Path) -> str:
@@ -146,6 +146,9 @@ class TestTheParts:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 class TestWhatIsStored:
+    def test_no_cell_tells_a_learner_about_the_tests(self, path: Path) -> None:
+        assert "NBVAL" not in path.read_text()
+
     def test_every_checked_cell_has_a_stored_output(self, path: Path) -> None:
         checked = [cell for cell in cells(path, "code") if is_checked(cell)]
         assert checked
