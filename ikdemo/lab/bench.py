@@ -61,16 +61,21 @@ class Bench:
         return self._place.instances(self._files[name])
 
     def start(self, *kinds: str) -> Table:
-        """Start plugins under their usual names and wait until they answer; without arguments the three that a group needs."""
+        """Start plugins under their usual names and wait until they answer; without arguments the three that a group needs.
+
+        What runs already, started in the same way, stays as it is, and the table says so.
+        """
         self._line.must_be_open()
         kinds = kinds or ("instance-file", "flavor-vanilla", "group")
         for kind in kinds:
             arguments(kind, kind, {}, self._place)  # a slip in the last one comes before the first is started
-        return self._answered([self._launch(kind, kind, {}) for kind in kinds])
+        already = self._running(kinds)
+        return self._answered([self._launch(kind, kind, {}) for kind in kinds], already)
 
     def start_plugin(self, kind: str, name: str | None = None, **flags: str | float | Path) -> Table:
         """Start one plugin, under another name or with flags such as ``poll_interval=2`` (seconds), and wait until it answers."""
-        return self._answered([self._launch(kind, name or kind, flags)])
+        already = self._running([name or kind])
+        return self._answered([self._launch(kind, name or kind, flags)], already)
 
     def start_script(self, script: str | Path, name: str) -> Table:
         """Start a Python file that serves a plugin under ``name``, and wait until it answers.
@@ -81,11 +86,11 @@ class Bench:
         path = self.root / script
         if not path.is_file():
             raise IkdemoError(f"There is no file {str(script)!r} to start")
-        begin = partial(Script, plugin_dir=self.plugin_dir)
-        return self._answered([self._run(name, [str(path)], f"python {path.name}", begin)])
+        begin, already = partial(Script, plugin_dir=self.plugin_dir), self._running([name])
+        return self._answered([self._run(name, [str(path)], f"python {path.name}", begin)], already)
 
     def serve(self, plugin: Plugin, name: str) -> Table:
-        """Serve a plugin object under ``name`` from a thread of this Python, until the lab is closed."""
+        """Serve a plugin object under ``name`` from a thread of this Python, until the lab is closed or another object is."""
         self._serve(plugin, name, f"a {type(plugin).__name__} of this notebook")
         return self.plugins()
 
@@ -109,6 +114,7 @@ class Bench:
     def start_again(self, name: str) -> Table:
         """Start a plugin process that has ended, with the flags it had, and wait until it answers."""
         ended = self._process(name)
+        self._must_be_free(name)
         return self._answered([self._run(name, ended.arguments, self._programs[name], ended.begin)])
 
     def is_process(self, name: str) -> bool:
@@ -122,8 +128,7 @@ class Bench:
 
     def plugins(self) -> Table:
         """List the plugins of this lab."""
-        rows = [(name, program, self._state(name)) for name, program in list(self._programs.items())]
-        return Table(["plugin", "program", "state"], sorted(rows), empty="No plugin was started yet.")
+        return self._listed()
 
     def close(self) -> None:
         """Stop every plugin, the group plugins first, and remove the directory; a second call does nothing."""
@@ -179,6 +184,8 @@ class Bench:
 
     def _run(self, name: str, arguments: Sequence[str], program: str, begin: Begin) -> PluginProcess:
         with self._starting:
+            if name in self._running([name]) and self._processes[name].arguments == arguments:
+                return self._processes[name]
             self._must_be_free(name)
             if name in self._processes:
                 self._processes[name].kill()  # it has ended by itself; this closes what is left of it
@@ -188,18 +195,33 @@ class Bench:
             return self._processes[name]
 
     def _serve(self, plugin: Plugin, name: str, program: str) -> None:
-        self._must_be_free(name)
+        if not self._line.serves(name):
+            self._must_be_free(name)
         self._line.serve(plugin, name)
         self._programs[name] = program
 
     def _must_be_free(self, name: str) -> None:
         check_plugin_name(name)
-        if self._line.serves(name) or (name in self._processes and self._processes[name].running):
-            raise InUse(f"{name!r} is already running in this lab")
+        if self._line.serves(name):
+            raise InUse(f"{name!r} is already running in this lab, as {self._programs[name]}")
+        if self._running([name]):
+            error = InUse(f"{name!r} is already running in this lab")
+            error.add_note(f"To start it in another way, stop it first: lab.stop_plugin({name!r})")
+            raise error
 
-    def _answered(self, started: Sequence[PluginProcess]) -> Table:
+    def _running(self, names: Sequence[str]) -> list[str]:
+        """Return those of these names under which a process of this lab runs."""
+        return [name for name in names if name in self._processes and self._processes[name].running]
+
+    def _answered(self, started: Sequence[PluginProcess], already: Sequence[str] = ()) -> Table:
+        """Wait until the plugins answer and are followed; the table says which of them ran ``already``."""
         self._line.follow(started)
-        return self.plugins()
+        return self._listed(already)
+
+    def _listed(self, already: Sequence[str] = ()) -> Table:
+        states = {name: "already running" if name in already else self._state(name) for name in list(self._programs)}
+        rows = [(name, self._programs[name], state) for name, state in states.items()]
+        return Table(["plugin", "program", "state"], sorted(rows), empty="No plugin was started yet.")
 
     def _process(self, name: str) -> PluginProcess:
         if name not in self._processes:

@@ -27,10 +27,14 @@ class Followers:
     def __init__(self, peers: Peers, record: Timeline) -> None:
         self._peers, self._record = peers, record
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._followed: dict[str, PluginProcess] = {}
 
     async def begin(self, processes: Iterable[PluginProcess]) -> None:
-        """Wait until every plugin answers and is followed; raises PluginUnavailable with what the first dead one said."""
-        processes = list(processes)
+        """Wait until every plugin answers and is followed; raises PluginUnavailable with what the first dead one said.
+
+        What is followed already goes on as it is.
+        """
+        processes = [process for process in processes if self._followed.get(process.name) is not process]
         for process in processes:
             await self._first_answer(process)
         for process in processes:
@@ -43,6 +47,7 @@ class Followers:
                     await followed.wait()
             except TimeoutError:
                 raise PluginUnavailable(f"{process.name} answers, but tells nothing of what happens in it") from None
+            self._followed[process.name] = process
 
     async def close(self) -> None:
         """Follow nothing more."""

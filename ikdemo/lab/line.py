@@ -66,7 +66,9 @@ class Line:
         self.call(self._followers.begin(processes))
 
     def serve(self, plugin: Plugin, name: str) -> None:
-        """Serve a plugin object on a socket until the line is closed."""
+        """Serve a plugin object on a socket until the line is closed, in place of the object that had the name."""
+        if name in self._served:
+            self.call(self._served.pop(name).stop())
         served = Served(plugin, self._plugin_dir / name)
         self.call(served.start())
         self._served[name] = served

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from ..spi.errors import IkdemoError, PluginNotFound, UnknownGroup
+
+NAMED_IN_A_SPEC = re.compile(r"Failed to find (?:Flavor|Instance) plugin '([^']+)'")
 
 
 def name_the_step(error: IkdemoError) -> None:
@@ -17,6 +21,10 @@ def name_the_step(error: IkdemoError) -> None:
     if isinstance(error, PluginNotFound):
         error.add_note(
             f"Start it first: lab.start(), or lab.start_plugin(..., name={error.name!r}). lab.plugins() says what runs."
+        )
+    elif missed := NAMED_IN_A_SPEC.match(str(error)):
+        error.add_note(
+            f"No {missed[1]!r} runs in this lab. Start it first: run the cells above this one again, from the first one on."
         )
     elif UnknownGroup.is_said_by(error):
         error.add_note("Commit it first: lab.commit(...)")

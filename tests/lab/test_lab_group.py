@@ -5,11 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ikdemo.lab import Lab, collabnix, compare
 from ikdemo.spi.errors import IkdemoError, InUse, NotConverged, PluginUnavailable
+
+
+def served_by(flavor: str) -> dict[str, Any]:
+    spec = collabnix()
+    spec["Properties"]["Flavor"]["Plugin"] = flavor
+    return spec
 
 
 @pytest.fixture
@@ -143,10 +150,11 @@ def test_shell_commands_see_this_lab_and_show_short_paths(lab: Lab) -> None:
         (lambda lab: lab.commit("no-such-file.json"), "open no-such-file.json: no such file or directory"),
         (lambda lab: lab.commit("{nope}"), "not JSON"),
         (lambda lab: lab.commit(collabnix(plugin="nope")), "Plugin not found: nope"),
+        (lambda lab: lab.commit(served_by("flavor-judge")), "Failed to find Flavor plugin 'flavor-judge'"),
         (lambda lab: lab.describe("nobody"), "not being watched"),
         (lambda lab: lab.kill_plugin("nobody"), "no plugin process 'nobody'"),
         (lambda lab: lab.start("instance-swarm"), "no plugin 'instance-swarm' to start"),
-        (lambda lab: lab.start("group"), "already running"),
+        (lambda lab: lab.start_plugin("group", poll_interval=1), "already running"),
         (lambda lab: lab.start_plugin("group", "slow", poll_interval="soon"), "did not start.*soon"),
         (lambda lab: lab.recovery("nobody").last, "no recovery to show"),
         (lambda lab: lab.directory("group"), "not a file plugin"),
@@ -168,9 +176,15 @@ def test_more_than_there_are_cannot_be_removed(lab: Lab) -> None:
         lab.kill("collabnix", 3)
 
 
+def test_a_spec_that_names_a_plugin_of_a_lab_that_was_emptied_says_what_to_run(lab: Lab) -> None:
+    with pytest.raises(IkdemoError) as caught:
+        lab.commit(served_by("flavor-judge"))
+    assert "No 'flavor-judge' runs in this lab" in caught.value._render_traceback_()[1]
+
+
 def test_errors_have_their_kind(lab: Lab) -> None:
     with pytest.raises(InUse):
-        lab.start("group")
+        lab.start_plugin("group", poll_interval=1)
     lab.stop_plugin("group")
     with pytest.raises(PluginUnavailable):
         lab.describe("collabnix")

@@ -37,7 +37,7 @@ def test_an_object_is_served_until_the_lab_is_closed(tmp_path: Path) -> None:
         assert len(list(tmp_path.glob("instance-*"))) == 2
         assert "flavor-mine" in lab.run("infrakit plugin ls")
         with pytest.raises(InUse, match="already running"):
-            lab.serve(Vanilla(), "flavor-mine")
+            lab.start_plugin("flavor-vanilla", "flavor-mine")
     Lease(tmp_path).release()  # nobody holds it any longer
 
 
