@@ -5,16 +5,13 @@ Nothing is said by colour alone: generations differ in hatch and number, stamps 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from ..reconcile.recovery import Episode, Level, Life
 from .lanes import FILLS, Look, Window, draw_lanes, label, lanes, two_rooms, window
 from .marks import BLUE, GREY, VERMILION
+from .plotting import Axes, Figure, own_style
 from .table import say_seconds
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 STAMPS = ("fault", "detected", "first action", "recovered")
 MARKERS = ("X", "o", "s", "D")
@@ -35,6 +32,7 @@ class Fallen(Protocol):
     def last(self) -> Episode: ...
 
 
+@own_style()
 def draw(recovery: Fallen) -> Figure:
     """Return the figure of the last fall; raises IkdemoError when there was none."""
     fall = recovery.last

@@ -10,15 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from ..reconcile.recovery import Life
-from ..spi.errors import IkdemoError
 from ..spi.text import visible
 from .marks import GREEN, ORANGE, PURPLE, SKY
-
-try:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-except ModuleNotFoundError as missing:  # the plot extra is not installed
-    raise IkdemoError("The figure needs matplotlib: pip install 'ikdemo[plot]'") from missing
+from .plotting import Axes, Figure
 
 FILLS = ((SKY, ""), (ORANGE, "///"), (GREEN, "..."), (PURPLE, "xxx"))
 MOST_LANES = 12

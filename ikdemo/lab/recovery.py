@@ -15,7 +15,7 @@ from ..spi.documents import SHA_TAG
 from ..spi.errors import IkdemoError
 from ..spi.events import Event
 from ..spi.text import visible
-from .picture import faces, svg_text
+from .picture import faces, save, svg_text
 from .table import Table, say_seconds
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Recovery:
         if path.endswith(".svg"):
             Path(path).write_text(self.svg(), encoding="utf-8")
         else:
-            self.figure().savefig(path, dpi=144)
+            save(self, path)
 
     def __repr__(self) -> str:
         return visible(self.words if self.falls else f"Group {self.group}: nothing has been lost yet.")

@@ -7,15 +7,12 @@ Called by ``Rollout``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from ..reconcile.recovery import Life
 from .lanes import FILLS, Look, Window, draw_lanes, label, lanes, two_rooms, window
 from .marks import BLUE, GREY, VERMILION
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from .plotting import Axes, Figure, own_style
 
 NEW, OLD = FILLS[1], (FILLS[0], *FILLS[2:])
 
@@ -35,6 +32,7 @@ class Rolled(Protocol):
     def counts(self) -> Sequence[tuple[float, int, int]]: ...
 
 
+@own_style()
 def draw(rollout: Rolled) -> Figure:
     """Return the figure of the update from its first deed to its end, or to now."""
     view = window(rollout.began, rollout.until, before=0.1, after=0.15)

@@ -10,13 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ...reconcile.theory import quantile
-from ...spi.errors import IkdemoError
-
-try:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-except ModuleNotFoundError as missing:  # the plot extra is not installed
-    raise IkdemoError("The figure needs matplotlib: pip install 'ikdemo[plot]'") from missing
+from ..plotting import Axes, Figure
 
 RUST, OCHRE, DARK_GREEN, MAUVE = "#A34700", "#9A6700", "#00735A", "#A0437A"
 """Vermilion, orange, green and purple of Okabe and Ito, dark enough for lines and for words on white."""

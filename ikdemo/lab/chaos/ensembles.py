@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 from ...reconcile.theory import creations_with_backoff, creations_without_backoff
 from ..marks import BLUE
+from ..plotting import Figure, own_style
 from .axes import DARK_GREEN, RUST, Ensemble, draw_ensemble, name, plain_axes
 from .overcreation import FAULTS, PASSES, SIZE
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from .crashes import CrashLoops
     from .overcreation import Overcreation
 
@@ -23,6 +22,7 @@ POINTS = 200
 """Moments at which crash loops are counted for the figure."""
 
 
+@own_style()
 def draw_overcreation(found: Overcreation) -> Figure:
     """Draw how many lived after each pass, a room for each fault."""
     figure, rooms = plain_axes(columns=len(FAULTS), height=4.4)
@@ -43,6 +43,7 @@ def draw_overcreation(found: Overcreation) -> Figure:
     return figure
 
 
+@own_style()
 def draw_crashes(found: CrashLoops) -> Figure:
     """Draw how many instances were made up to each moment, on a scale of powers of ten."""
     figure, (axes,) = plain_axes(height=4.6)

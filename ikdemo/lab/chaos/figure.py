@@ -12,11 +12,10 @@ from ...reconcile.recovery import expected_availability, expected_recovery
 from ...reconcile.theory import availability_under_load, recovered_within
 from ..lanes import label
 from ..marks import BLUE, GREY
+from ..plotting import Figure, own_style
 from .axes import DARK_GREEN, MAUVE, OCHRE, RUST, name, plain_axes
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from .availability import Sweep
     from .findings import Findings
 
@@ -24,6 +23,7 @@ STYLES = ((BLUE, "o"), (OCHRE, "s"), (DARK_GREEN, "^"), (MAUVE, "v"))
 """A colour and a marker for each poll interval."""
 
 
+@own_style()
 def draw_times(findings: Findings) -> Figure:
     """Draw which share of the kills was healed how fast, the two marks with their intervals, and what theory says."""
     figure, (axes,) = plain_axes()
@@ -53,6 +53,7 @@ def draw_times(findings: Findings) -> Figure:
     return figure
 
 
+@own_style()
 def draw_sweep(sweep: Sweep) -> Figure:
     """Draw availability against the rate of failures, a line of theory and a marker for each poll interval."""
     figure, (axes,) = plain_axes(height=4.8)
