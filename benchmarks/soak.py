@@ -1,9 +1,10 @@
-"""Kills for as long as told, virtual and real, and says whether every group ended as wanted and whether anything grew.
+"""Kills for as long as told, virtual and real, and says whether every promise was kept and whether anything grew.
 
-First 10,000 seeded kills in the simulator, half of them while every kind of fault happens. Then two fleets of real plugins keep
-a group each: the files of both are deleted all the time, of one the plugins are killed (kill -9) and started again, too; memory,
-descriptors and threads are those of the fleet that lives on. Run as ``python -m benchmarks.soak [--minutes N] [--json FILE]`` or
-``make soak``; ends with status 1 when a promise was broken.
+First 10,000 seeded kills in the simulator, half of them while every kind of fault happens. Then fleets of real plugins keep a
+group each, all at the same time. Files are deleted, commanded by several clients at once and struck by storms, beside files of
+others; one fleet has an instance plugin that does not filter, of one the plugins are killed. Processes are kept by plugins that
+run out of file descriptors. Run as ``python -m benchmarks.soak [--minutes N] [--json FILE]`` or ``make soak``; ends with status 1
+when a promise was broken or something grew.
 """
 
 from __future__ import annotations
@@ -28,18 +29,13 @@ from ikdemo.reconcile.simulator import Faults, Simulation
 from ikdemo.reconcile.world import Desired, slots_of
 from ikdemo.spi.documents import Allocation
 
-from .fleet import SIZE, Fleet, growth
+from .files import SIZE, Files
+from .fleet import Fleet
+from .growth import LIMIT, Sample, growth
+from .starved import Processes
 
 VIRTUAL_KILLS, KILLS_A_RUN = 10_000, 100
 STORM = Faults(refused=0.1, lost=0.1, doubled=0.1, late=0.1, blind=0.1, stale=0.1, partial=0.1)
-PAUSE = 0.1
-"""Seconds between two blows, on average."""
-CALM = 8
-"""Blows after which the group is resumed: without, they are a storm, and the group would rather wait than be struck."""
-LOOK = 50
-"""Blows after which both groups are waited for and looked at."""
-PLUGIN_KILLS = 0.05
-"""Share of blows that kill a plugin."""
 SAMPLE = 1.0
 """Seconds between two readings of what the processes hold."""
 
@@ -70,39 +66,41 @@ def virtual(seed: int) -> dict[str, Any]:
     return {**figures, "broken": dict(broken)}
 
 
-async def strike(fleet: Fleet, seed: str, end: float, *, plugins: bool) -> None:
-    """Strike at a group until the end, at seeded moments; look whether it is whole now and then."""
-    dice = random.Random(seed)
-    blows = 0
-    sampled = 0.0
-    while (now := time.monotonic()) < end:
-        if plugins and dice.random() < PLUGIN_KILLS:
-            await fleet.kill(dice)
-        else:
-            fleet.unlink(dice)
-        blows += 1
-        if blows % CALM == 0:
-            await fleet.calm()
-        if blows % LOOK == 0:
-            await fleet.look()
-        if not plugins and now - sampled >= SAMPLE:
-            fleet.sample()
-            sampled = now
-        await asyncio.sleep(dice.expovariate(1 / PAUSE))
+async def strike(fleet: Fleet, seed: int, end: float) -> None:
+    """Strike at a fleet until the end, at seeded moments."""
+    dice = random.Random(f"{fleet.name} {seed}")
+    await fleet.begin()
+    while time.monotonic() < end:
+        await fleet.round(dice)
+    await fleet.end()
 
 
 async def real(root: Path, minutes: float, seed: int) -> dict[str, Any]:
-    """Strike at both sets of plugins for so many minutes."""
-    steady, killed = Fleet(root / "steady"), Fleet(root / "killed")
-    await asyncio.gather(steady.begin(), killed.begin())
+    """Strike at all fleets for so many minutes, and read what those hold of which no plugin is killed."""
+    lasting = [Files(root / "files"), Files(root / "unfiltered", unfiltered=True), Processes(root / "starved")]
+    fleets = [*lasting, Files(root / "files-killed", kills=True), Processes(root / "starved-killed", kills=True)]
     end = time.monotonic() + minutes * 60
-    await asyncio.gather(
-        strike(steady, f"steady {seed}", end, plugins=False), strike(killed, f"killed {seed}", end, plugins=True)
-    )
-    await asyncio.gather(steady.end(), killed.end())
-    counts, broken = steady.counts + killed.counts, Counter({**steady.broken})
-    broken.update(killed.broken)
-    return {"minutes": minutes, **counts, "broken": dict(broken), "held": growth(steady.samples)}
+    struck = asyncio.gather(*(strike(fleet, seed, end) for fleet in fleets))
+    while not (await asyncio.wait([struck], timeout=SAMPLE))[0] and (left := end - time.monotonic()) > 0:
+        for fleet in lasting:
+            fleet.sample()
+        looks, bad = sum(fleet.counts["looks"] for fleet in fleets), sum(fleet.broken.total() for fleet in fleets)
+        say(f"{left / 60:5.1f} minutes to go, {looks} looks, {bad} promises broken")
+    await struck
+    say("")
+    counts, broken, said, samples = Counter[str](), Counter[str](), list[str](), dict[str, list[Sample]]()
+    for fleet in fleets:
+        counts.update(fleet.counts)
+        broken.update(fleet.broken)
+        said += fleet.said
+        samples.update(fleet.samples)
+    return {"minutes": minutes, "counts": dict(counts), "broken": dict(broken), "said": said, "held": growth(samples)}
+
+
+def say(line: str) -> None:
+    """Show people how far it is, in the place of what was shown before."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
 
 def table(report: dict[str, Any]) -> str:
@@ -110,17 +108,18 @@ def table(report: dict[str, Any]) -> str:
     imagined, done = report["virtual"], report["real"]
     lines = [
         "virtual: {kills} kills, {faults} faults, {passes} passes in {seconds} s".format_map(imagined),
-        f"real:    {done['instances']} instances and {done['plugins']} plugins killed in {done['minutes']:g} minutes; "
-        f"found whole at {done['looks']} of {done['looks'] + done['broken'].get('not whole in time', 0)} looks",
+        f"real, in {done['minutes']:g} minutes: " + ", ".join(f"{times} {what}" for what, times in done["counts"].items()),
         "",
-        f"{'promise':32}{'broken':>8}",
+        f"{'promise':36}{'broken':>8}",
     ]
-    lines += [f"{what:32}{times:>8}" for part in (imagined, done) for what, times in part["broken"].items()]
-    lines += ["", f"{'plugin':16}{'what':14}{'first quarter':>14}{'last quarter':>14}{'flat':>6}"]
-    lines += [
-        f"{row['plugin']:16}{row['what']:14}{row['first']:>14g}{row['last']:>14g}{'yes' if row['flat'] else 'NO':>6}"
-        for row in done["held"]
-    ]
+    lines += [f"{what:36}{times:>8}" for part in (imagined, done) for what, times in part["broken"].items()]
+    lines += done["said"]
+    lines += ["", f"{'plugin':30}{'what':14}{'first quarter':>14}{'last quarter':>14}{'an hour':>9}  verdict"]
+    for row in done["held"]:
+        rises = "" if row.get("per_hour") is None else f"{row['per_hour']:+d}"
+        figures = f"{row['first']:>14g}{row['last']:>14g}{rises:>9}"
+        lines.append(f"{row['plugin']:30}{row['what']:14}{figures}  {row['verdict']}")
+    lines += [f"Memory is flat when a line through the last half of its readings rises by at most {LIMIT:g} KiB in an hour."]
     return "\n".join(lines)
 
 
@@ -147,7 +146,7 @@ def main() -> int:
     if told.json is not None:
         told.json.write_text(json.dumps(report, indent=2) + "\n")
     held_up = not sum(sum(report[part]["broken"].values()) for part in ("virtual", "real"))
-    return 0 if held_up and all(row["flat"] for row in report["real"]["held"]) else 1
+    return 0 if held_up and all(row["verdict"] != "GROWS" for row in report["real"]["held"]) else 1
 
 
 if __name__ == "__main__":
