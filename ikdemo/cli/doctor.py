@@ -68,6 +68,18 @@ def inotify() -> Finding:
         return Finding(False, str(error), cure)
 
 
+def processes() -> Finding:
+    """Hold a process by its pidfd, as a lab and the process plugin hold theirs."""
+    cure = "labs and process instances need Linux 5.3, a Python built for it, and a container that allows pidfd_open"
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except AttributeError:
+        return Finding(False, "this Python was built without pidfd_open", cure)
+    except OSError as error:
+        return Finding(False, f"pidfd_open: {(error.strerror or str(error)).lower()}", cure)
+    return Finding(True, "a process is never taken for another one")
+
+
 def jupyter() -> Finding:
     return _module("jupyterlab", "ikdemo lab opens the notebooks", INSTALL)
 
@@ -109,7 +121,12 @@ def _no_engine(words: str, cure: str) -> tuple[Finding, Finding]:
 
 def doctor(call: Call) -> int:
     core: tuple[tuple[str, Callable[[], Finding]], ...] = (("Python 3.11 or newer", python), ("plugin directory", sockets))
-    extra: tuple[tuple[str, Callable[[], Finding]], ...] = (("inotify", inotify), ("JupyterLab", jupyter), ("matplotlib", plots))
+    extra: tuple[tuple[str, Callable[[], Finding]], ...] = (
+        ("inotify", inotify),
+        ("pidfd", processes),
+        ("JupyterLab", jupyter),
+        ("matplotlib", plots),
+    )
     good = True
     for name, check in core:
         good = _tell(name, check()) and good

@@ -1,14 +1,16 @@
 """Takes orders for plugins from a lab, over the socket that is standard input, and forks a process for each.
 
-An order is one message: a JSON object with ``Words`` (a plugin program and its flags), ``Directory`` (where it runs) and
-``Environment``, and two descriptors: the socket over which this order is answered, and the log of the plugin. The answer is
-``{"Pid": ...}`` with a pidfd of the process, then ``{"Status": ...}`` when it has ended and is reaped; or ``{"Refused": "why"}``.
+An order is one message with three descriptors: the socket over which it is answered, the log of the plugin, and a file with what
+is ordered, for an environment may be longer than a message: a JSON object with ``Words`` (a plugin program and its flags),
+``Directory`` (where it runs) and ``Environment``. The answer is ``{"Pid": ...}`` with a pidfd of the process, then
+``{"Status": ...}`` when it has ended and is reaped; or ``{"Refused": "why"}``.
 When the lab closes its end, or dies, this ends, and all that it has forked. Called by ``up``.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import selectors
 import signal
@@ -22,8 +24,10 @@ from . import programs
 from .ending import guarded
 from .fork import Leash, fork
 
-LONGEST = 2**20
-"""Bytes of an order; the kernel takes fewer."""
+LONGEST = 2**24
+"""Bytes of an order: Linux gives a program an environment of some 2 MiB at most, and JSON may need several for one of them."""
+
+log = logging.getLogger(__name__)
 
 
 def take_orders(usual: Iterable[str]) -> int:
@@ -47,29 +51,44 @@ def take_orders(usual: Iterable[str]) -> int:
 def _take(orders: socket.socket, leash: Leash, waiting: selectors.BaseSelector) -> bool:
     """Take one order; false when there will be no more."""
     try:
-        message, descriptors, _, _ = socket.recv_fds(orders, LONGEST, 2)
+        message, descriptors, _, _ = socket.recv_fds(orders, 1, 3)
     except ConnectionError:
         return False
     if not message:
         return False
-    order, (answering, output) = json.loads(message), descriptors
+    if len(descriptors) < 3:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        log.error("an order has lost its descriptors: too many open files")
+        return True
+    answering, output, written = descriptors
     answer = socket.socket(fileno=answering)
     try:
-        pid = _start(order, leash, output)
+        pid, held = _start(_read(written), leash, output)
     except (OSError, IkdemoError, KeyError, TypeError, ValueError) as error:  # an order of no use ends no others' plugins
         _say(answer, {"Refused": str(error)})
         answer.close()
         return True
     finally:
         os.close(output)
-    held = os.pidfd_open(pid)  # not reaped before ``_ended``: the pid is this process's
     if not _say(answer, {"Pid": pid}, [held]):
         os.kill(pid, signal.SIGKILL)  # nobody would end it
     waiting.register(held, selectors.EVENT_READ, (pid, answer))
     return True
 
 
-def _start(order: dict[str, Any], leash: Leash, output: int) -> int:
+def _read(written: int) -> dict[str, Any]:
+    """Read what is ordered, and close the file."""
+    with open(written, "rb") as file:
+        text = file.read(LONGEST + 1)
+    if len(text) > LONGEST:
+        raise IkdemoError(f"its environment and flags take more than {LONGEST >> 20} MiB")
+    order: dict[str, Any] = json.loads(text)
+    return order
+
+
+def _start(order: dict[str, Any], leash: Leash, output: int) -> tuple[int, int]:
+    """Fork what is ordered; return its pid, and a pidfd that is nobody else's, for this process reaps it only in ``_ended``."""
     words: list[str] = order["Words"]
 
     def serve() -> int:
@@ -79,7 +98,14 @@ def _start(order: dict[str, Any], leash: Leash, output: int) -> int:
         return guarded(programs.run, words)
 
     programs.find(words[0]).load()
-    return fork(serve, name=words[words.index("--name") + 1], leash=leash, output=output)
+    pid = fork(serve, name=words[words.index("--name") + 1], leash=leash, output=output)
+    try:
+        return pid, os.pidfd_open(pid)
+    except (OSError, AttributeError) as error:  # an old Linux, a container that forbids it, a Python built for an old Linux
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        why = error.strerror.lower() if isinstance(error, OSError) and error.strerror else "this Python was built without it"
+        raise IkdemoError(f"pidfd_open does not work here ({why}); ikdemo doctor says what to do") from None
 
 
 def _ended(held: int, pid: int, answer: socket.socket) -> None:

@@ -32,7 +32,7 @@ class Bench:
 
     def __init__(self) -> None:
         self._place = Place()
-        self._launcher = Launcher(self._place.plugins)
+        self._launcher = Launcher(self._place.plugins, self._place.logs / "launcher.log")
         self._programs: dict[str, str] = {}
         self._processes: dict[str, PluginProcess] = {}
         self._files: dict[str, str] = {}
@@ -211,7 +211,7 @@ class Bench:
 
     def _running(self, names: Sequence[str]) -> list[str]:
         """Return those of these names under which a process of this lab runs."""
-        return [name for name in names if name in self._processes and self._processes[name].running]
+        return [name for name in names if isinstance(name, str) and name in self._processes and self._processes[name].running]
 
     def _answered(self, started: Sequence[PluginProcess], already: Sequence[str] = ()) -> Table:
         """Wait until the plugins answer and are followed; the table says which of them ran ``already``."""

@@ -18,6 +18,7 @@ from ..instance.spawn import MARK
 from ..instance.strays import end_strays
 from ..rpc.discovery import ENVIRONMENT
 from ..spi.stopping import stop_within
+from .process import python_path
 
 _WAIT = 'read -r closed || exec "$@"'
 _CLEAN = "import sys; from ikdemo.lab.caretaker import clean_up; clean_up(sys.argv[1])"
@@ -32,6 +33,7 @@ class Caretaker:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": python_path()},
             cwd="/",
             start_new_session=True,  # whatever ends the kernel and its group must not end this
         )

@@ -18,12 +18,16 @@ import threading
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ..rpc.discovery import ENVIRONMENT
 from ..spi.errors import PluginUnavailable
+from .process import python_path
 
 ANSWER_WITHIN = 20.0
 """Seconds that the launcher has to begin and to start a plugin."""
+LONGEST_COMPLAINT = 2**16
+"""Bytes of what a launcher wrote that are read."""
 REAPED_WITHIN = 5.0
 """Seconds after which the exit status of a plugin that has ended is not waited for any longer."""
 UNKNOWN = 255
@@ -33,8 +37,8 @@ UNKNOWN = 255
 class Launcher:
     """Begins at once, so that it is ready when the first plugin is started; one that was killed is replaced at the next start."""
 
-    def __init__(self, plugin_dir: Path) -> None:
-        self._plugin_dir = plugin_dir
+    def __init__(self, plugin_dir: Path, log: Path) -> None:
+        self._plugin_dir, self._log_file = plugin_dir, log
         self._begin()
 
     def start(self, words: Sequence[str], output: int) -> Forked:
@@ -45,16 +49,20 @@ class Launcher:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         order = {"Words": list(words), "Directory": str(self._plugin_dir), "Environment": self._environment()}
         try:
-            with theirs:
-                socket.send_fds(self._orders, [json.dumps(order).encode()], [theirs.fileno(), output])
+            with theirs, open(os.memfd_create("order"), "w+b") as written:  # noqa: PTH123  a descriptor
+                written.write(json.dumps(order).encode())
+                written.seek(0)
+                socket.send_fds(self._orders, [b"!"], [theirs.fileno(), output, written.fileno()])
             ours.settimeout(ANSWER_WITHIN)
             answer, held, _, _ = socket.recv_fds(ours, 4096, 1)
-            told = json.loads(answer or b'{"Refused": "the launcher has ended"}')
+            told: dict[str, Any] = json.loads(answer) if answer else {"Refused": self._complaint()}
             if "Refused" in told:
                 raise PluginUnavailable(f"{words[0]} cannot be started: {told['Refused']}")
             return Forked(told["Pid"], held[0], ours)
         except BaseException as error:
             ours.close()
+            if isinstance(error, ConnectionError):
+                raise PluginUnavailable(f"{words[0]} cannot be started: {self._complaint()}") from None
             if isinstance(error, OSError):
                 raise PluginUnavailable(f"{words[0]} cannot be started: {error.strerror or error}") from None
             raise
@@ -64,19 +72,36 @@ class Launcher:
         self._orders.close()
         self._process.kill()
         self._process.wait()
+        self._log.close()
 
     def _begin(self) -> None:
         self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "ikdemo", "up", "--on-demand"],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,  # each plugin has a log of its own
-                env=self._environment(),
-                cwd="/",
-                start_new_session=True,  # an interrupted cell sends SIGINT to the kernel's whole process group
-            )
+        self._log = self._log_file.open("a+b")  # each plugin has one of its own: here is only why the launcher itself ended
+        self._log_from = self._log.tell()
+        try:
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "ikdemo", "up", "--on-demand"],
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=self._log,
+                    env={**self._environment(), "PYTHONPATH": python_path()},
+                    cwd="/",
+                    start_new_session=True,  # an interrupted cell sends SIGINT to the kernel's whole process group
+                )
+        except OSError as error:
+            self._orders.close()
+            self._log.close()
+            raise PluginUnavailable(f"No plugin can be started: {error.strerror or error}") from None
+
+    def _complaint(self) -> str:
+        """Say why the launcher has ended: by the last line that it wrote, else by its exit status."""
+        try:
+            status = f"exit status {self._process.wait(REAPED_WITHIN)}"
+        except subprocess.TimeoutExpired:
+            status = "it does not answer"
+        said = os.pread(self._log.fileno(), LONGEST_COMPLAINT, self._log_from).decode("utf-8", "replace").split("\n")
+        return f"the launcher has ended: {next((line.strip() for line in reversed(said) if line.strip()), status)}"
 
     def _environment(self) -> dict[str, str]:
         return {**os.environ, ENVIRONMENT: str(self._plugin_dir)}
@@ -91,15 +116,16 @@ class Forked:
     def __init__(self, pid: int, held: int, told: socket.socket) -> None:
         self.pid = pid
         self.returncode: int | None = None
-        self._held, self._told = held, told
-        self._reading = threading.Lock()  # a cell, a button and the view may ask at the same time
         told.setblocking(False)
-        for finalizer in (weakref.finalize(self, told.close), weakref.finalize(self, os.close, held)):
-            finalizer.atexit = False  # closed when nobody can be waiting; a lab that is closed at exit still needs them
+        self._held, self._told = held, told.detach()
+        self._reading = threading.Lock()  # a cell, a button and the view may ask at the same time
+        for descriptor in (self._told, self._held):
+            # Closed when nobody can be waiting; a lab that is closed at exit still needs them.
+            weakref.finalize(self, os.close, descriptor).atexit = False
 
     def poll(self) -> int | None:
         """Return the exit status, None while the process runs or is not yet reaped."""
-        if self.returncode is None and _readable(self._held, 0.0) and _readable(self._told.fileno(), 0.0):
+        if self.returncode is None and _readable(self._held, 0.0) and _readable(self._told, 0.0):
             self._read_status()
         return self.returncode
 
@@ -108,7 +134,7 @@ class Forked:
         if self.returncode is None:
             if not _readable(self._held, timeout):
                 raise subprocess.TimeoutExpired(["plugin", str(self.pid)], timeout or 0.0)
-            _readable(self._told.fileno(), REAPED_WITHIN)
+            _readable(self._told, REAPED_WITHIN)
             self._read_status()
         return UNKNOWN if self.returncode is None else self.returncode
 
@@ -126,7 +152,7 @@ class Forked:
         with self._reading:
             if self.returncode is None:
                 try:
-                    told = self._told.recv(4096)
+                    told = os.read(self._told, 4096)
                 except OSError:  # the launcher hangs
                     told = b""
                 self.returncode = json.loads(told)["Status"] if told else UNKNOWN

@@ -21,6 +21,20 @@ from ..spi.durations import parse_duration
 from ..spi.stopping import stop_within
 
 
+def python_path() -> str:
+    """Return a PYTHONPATH with which another Python finds what this one does, installed or not.
+
+    The folder of the notebook is not in it, unless this package lies there: a learner's ``docker.py`` is no plugin's.
+    """
+    ours = Path(__file__).parents[2]
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # it was removed
+        here = Path("/")
+    found = [path for path in (here / entry for entry in sys.path) if path == ours or path != here]
+    return os.pathsep.join(map(str, dict.fromkeys(found)))
+
+
 class Running(Protocol):
     """A process that was started, as ``subprocess.Popen`` describes it."""
 
@@ -107,7 +121,7 @@ class Script(subprocess.Popen[bytes]):
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
-            env={**os.environ, ENVIRONMENT: str(plugin_dir)},
+            env={**os.environ, ENVIRONMENT: str(plugin_dir), "PYTHONPATH": python_path()},
             cwd=plugin_dir,
             start_new_session=True,  # an interrupted cell sends SIGINT to the kernel's whole process group
         )

@@ -6,20 +6,50 @@ import os
 import select
 import signal
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import ikdemo
 from ikdemo.lab import Lab
 from ikdemo.rpc.discovery import ENVIRONMENT
 from ikdemo.spi.errors import IkdemoError, PluginUnavailable
+
+PACKAGE = Path(ikdemo.__file__).parent
+UNINSTALLED = """
+import sys
+sys.path[:0] = sys.argv[1:]
+from ikdemo.lab import Lab
+with Lab() as lab:
+    lab.start()
+    print(len(lab.plugins()), *set(lab.plugins().column("state")))
+"""
+FORBID_PIDFD_OPEN = """
+import ctypes, struct
+LOAD_NUMBER, IF_EQUAL, RETURN = 0x20, 0x15, 0x06  # a filter of system calls: number 434 fails with ENOSYS, all others are let by
+rules = [(LOAD_NUMBER, 0, 0, 0), (IF_EQUAL, 0, 1, 434), (RETURN, 0, 0, 0x00050000 | 38), (RETURN, 0, 0, 0x7FFF0000)]
+filters = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *rule) for rule in rules))
+program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(rules), ctypes.addressof(filters)))
+libc = ctypes.CDLL(None)
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program) == 0
+"""
 
 
 @pytest.fixture
 def lab() -> Iterator[Lab]:
     with Lab() as opened:
         yield opened
+
+
+def sleeper() -> dict[str, Any]:
+    """Return the spec of a group of one process."""
+    instance = {"Plugin": "instance-process", "Properties": {"Command": ["sleep", "60"]}}
+    flavor = {"Plugin": "flavor-vanilla", "Properties": {}}
+    return {"ID": "one", "Properties": {"Allocation": {"Size": 1}, "Instance": instance, "Flavor": flavor}}
 
 
 def of(lab: Lab) -> dict[str, int]:
@@ -99,15 +129,7 @@ def test_plugins_end_with_a_launcher_that_is_killed_and_the_next_start_gets_anot
 def test_a_plugin_sees_the_environment_of_the_moment_it_is_started_in(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOLD", "after the launcher had begun")
     lab.start("instance-process", "flavor-vanilla", "group")
-    spec = {
-        "ID": "one",
-        "Properties": {
-            "Allocation": {"Size": 1},
-            "Instance": {"Plugin": "instance-process", "Properties": {"Command": ["sleep", "60"]}},
-            "Flavor": {"Plugin": "flavor-vanilla", "Properties": {}},
-        },
-    }
-    lab.commit(spec)
+    lab.commit(sleeper())
     lab.wait("one")
     (instance,) = [int(row[-1]) for row in lab.processes("one").rows]
     assert "TOLD=after the launcher had begun" in environment(instance)
@@ -140,11 +162,80 @@ def test_a_process_is_never_confused_with_one_that_got_its_pid(lab: Lab) -> None
     assert forked.poll() == 0
 
 
+@pytest.mark.parametrize("kib", [296, 900])
+def test_a_large_environment_is_passed_on_whole(kib: int, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel of a large Kubernetes cluster is told of every service in it."""
+    for number in range(kib * 1024 // 90):
+        monkeypatch.setenv(f"SERVICE_{number:05}_PORT", f"tcp://10.3.246.84:{number:05}".ljust(70, "é"))
+    monkeypatch.setenv("TOLD", "\udcff")
+    lab.start("instance-process", "flavor-vanilla", "group")
+    lab.commit(sleeper())
+    lab.wait("one")
+    (instance,) = [int(row[-1]) for row in lab.processes("one").rows]
+    while not (told := Path(f"/proc/{instance}/environ").read_bytes().split(b"\0"))[0]:
+        time.sleep(0.01)  # it is just beginning its program
+    assert sum(one.startswith(b"SERVICE_") for one in told) == kib * 1024 // 90
+    assert b"TOLD=\xff" in told
+
+
 def test_an_order_that_is_too_long_is_refused_in_words(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number in range(4):
-        monkeypatch.setenv(f"LONG_{number}", "x" * 100_000)
-    with pytest.raises(IkdemoError, match="infrakit-flavor-vanilla cannot be started: Message too long"):
+    for number in range(100):
+        monkeypatch.setenv(f"LONG_{number}", "x" * 200_000)
+    with pytest.raises(IkdemoError, match="cannot be started: its environment and flags take more than 16 MiB"):
         lab.start("flavor-vanilla")
+    launcher(lab).kill()
+    launcher(lab).wait()
+    with pytest.raises(IkdemoError, match="No plugin can be started: Argument list too long"):
+        lab.start("flavor-vanilla")
+
+
+def test_a_package_that_is_not_installed_is_found_where_this_python_finds_it(tmp_path: Path) -> None:
+    """As in a clone that a notebook put on ``sys.path``; a learner's own file of a plugin's name is left alone."""
+    away = tmp_path / "ikdemo"
+    away.symlink_to(PACKAGE)
+    (tmp_path / "cwd").mkdir()
+    (tmp_path / "cwd" / "msgspec.py").write_text("raise SystemExit('my own notes')")
+    found = [path for path in sys.path if path and Path(path).resolve() != PACKAGE.parent]
+    begin = [sys.executable, "-S", "-c", UNINSTALLED, str(tmp_path), *found]
+    done = subprocess.run(begin, cwd=tmp_path / "cwd", capture_output=True, text=True, timeout=50)
+    assert (done.stdout.split(), done.stderr) == (["3", "running"], "")
+
+
+def test_a_launcher_that_ends_says_why(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    launcher(lab).kill()
+    launcher(lab).wait()
+    (tmp_path / "ikdemo").mkdir()
+    (tmp_path / "ikdemo" / "__init__.py").write_text("raise ImportError('half of it is missing')")
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(sys, "path", [str(tmp_path)])
+        for _ in range(2):
+            with pytest.raises(IkdemoError) as refused:
+                lab.start("flavor-combo")
+            why = "the launcher has ended: ImportError: half of it is missing"
+            assert str(refused.value) == f"infrakit-flavor-combo cannot be started: {why}"
+        elsewhere.setattr(sys, "executable", "/bin/false")
+        with pytest.raises(IkdemoError, match="the launcher has ended: exit status 1"):
+            lab.start("flavor-combo")
+    assert "half of it is missing" in (lab.root / "logs" / "launcher.log").read_text()
+    assert lab.start("flavor-combo").column("state") == ["running"]
+
+
+def test_a_system_without_pidfds_is_named_by_the_lab_and_by_the_doctor() -> None:
+    program = f"{FORBID_PIDFD_OPEN}\nfrom ikdemo.lab import Lab\nLab().start()"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=50)
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.endswith("pidfd_open does not work here (function not implemented); ikdemo doctor says what to do")
+    program = f"{FORBID_PIDFD_OPEN}\nimport sys\nfrom ikdemo.cli.main import ikdemo\nsys.argv[1:] = ['doctor']\nikdemo()"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=50)
+    (line,) = [line for line in done.stdout.splitlines() if "pidfd" in line]
+    assert line.startswith("no   pidfd                 pidfd_open: function not implemented  ->  labs and process instances need")
+
+
+def test_a_strict_python_has_nothing_to_warn_of() -> None:
+    """A socket that nobody closes is a ResourceWarning at the end."""
+    program = "from ikdemo.lab import Lab\nlab = Lab()\nlab.start()"
+    done = subprocess.run([sys.executable, "-W", "error", "-X", "dev", "-c", program], capture_output=True, text=True, timeout=50)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("seconds", [2, 0.25, "2s"])
