@@ -7,7 +7,9 @@ two readings is doubt. Pure bookkeeping, without a clock. Held by ``sight``, one
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from typing import NamedTuple
 
 from ..spi.documents import GROUP_TAG, SHA_TAG, Description
@@ -52,18 +54,18 @@ class Members:
         kept, remarks, doubt = self._select(described, reading)
         if doubt:
             return Observation(error=doubt), []
-        seen, new, fulfilled = list[Seen](), list[str](), set[str]()
+        seen, new, awaited = list[Seen](), list[str](), _Awaited({} if reading.slots else expected)
         for one in kept:
-            known, said = self._known.get(one.id), _said(one, reading)
+            known = self._known.get(one.id)
             if known is None:
-                known = said if reading.slots or not expected else _fulfil(said, expected, fulfilled)
+                known = awaited.take(_said(one, reading))
                 new.append(known.id)
-            elif known != said:
-                known, text = _reconciled(known, said, reading)
+            elif not _says(one, known, reading):  # as mostly it does, of thousands
+                known, text = _reconciled(known, _said(one, reading), reading)
                 if text:
                     remarks.append(Remark(one.id, text))
             seen.append(known)
-        return Observation(tuple(seen), "", tuple(remarks), frozenset(new), frozenset(fulfilled)), kept
+        return Observation(tuple(seen), "", tuple(remarks), frozenset(new), frozenset(awaited.fulfilled)), kept
 
     def learn(self, observed: Observation) -> None:
         """Know from now on what was observed."""
@@ -129,6 +131,13 @@ def _said(one: Description, reading: Reading) -> Seen:
     return Seen(one.id, one.logical_id or None, slot, (one.tags or {}).get(SHA_TAG) or None)
 
 
+def _says(one: Description, known: Seen, reading: Reading) -> bool:
+    """Say whether a description says all that is known, as far as the plugin can."""
+    if one.logical_id != known.logical_id or (reading.slots and one.slot != known.slot):
+        return False
+    return one.tags is not None and one.tags.get(SHA_TAG) == known.sha
+
+
 def _differs(one: Description, other: Description, reading: Reading) -> bool:
     return _said(one, reading) != _said(other, reading) or (one.tags or {}) != (other.tags or {})
 
@@ -151,17 +160,27 @@ def _short(text: str) -> str:
     return repr(text if len(text) <= SHOWN else text[:SHOWN] + "...")
 
 
-def _fulfil(said: Seen, expected: Mapping[str, Expected], fulfilled: set[str]) -> Seen:
-    """Return what a new instance is if it is one of those that were asked for, and enter that this one has come."""
-    fitting = [slot for slot, one in expected.items() if slot not in fulfilled and _fits(said, one)]
-    if not fitting:
+class _Awaited:
+    """What was asked for and may be among the descriptions, the oldest first, found by what a description says of itself."""
+
+    def __init__(self, expected: Mapping[str, Expected]) -> None:
+        self.fulfilled: set[str] = set()
+        self._expected = expected
+        self._queues: dict[tuple[str | None, str | None], deque[str]] = {}
+        for slot in sorted(expected, key=lambda slot: (expected[slot].instance != "", expected[slot].until)):
+            one = expected[slot]
+            for key in product((None, one.sha.casefold()), {None, one.logical_id}):  # a description need not say either
+                self._queues.setdefault(key, deque()).append(slot)
+
+    def take(self, said: Seen) -> Seen:
+        """Return what a new instance is: the oldest that it fits of those that were asked for, if any, which has come then.
+
+        Tags that are spelt in another letter case are the same tags.
+        """
+        queue = self._queues.get((said.sha.casefold() if said.sha else None, said.logical_id), ())
+        while queue:
+            slot = queue.popleft()
+            if slot not in self.fulfilled:
+                self.fulfilled.add(slot)
+                return Seen(said.id, self._expected[slot].logical_id, slot, self._expected[slot].sha)
         return said
-    slot = min(fitting, key=lambda slot: (expected[slot].instance != "", expected[slot].until))
-    fulfilled.add(slot)
-    return Seen(said.id, expected[slot].logical_id, slot, expected[slot].sha)
-
-
-def _fits(said: Seen, one: Expected) -> bool:
-    """Say whether it can be what was asked for: tags that are spelt in another letter case are the same tags."""
-    same = said.sha is None or said.sha.casefold() == one.sha.casefold()
-    return same and said.logical_id in (None, one.logical_id)
