@@ -39,6 +39,8 @@ class Ring:
         self._events: deque[Event] = deque()
         self._sizes: deque[int] = deque()
         self._size = 0
+        self._tags: Mapping[str, str] | None = None
+        self._size_of_tags = 0
         self._capacity = capacity
         self._stream = os.urandom(8).hex()  # not by secrets, which would bring hashes and ciphers to every command line
         # microseconds, so that no number of an earlier process comes again, and JavaScript can still hold them
@@ -49,10 +51,12 @@ class Ring:
 
     def append(self, event: Event) -> None:
         """Stamp an event, keep it and wake everybody who waits; the oldest event is forgotten when the ring is full."""
-        size = _size(event)
+        if event.tags is not self._tags:  # the instances of a group have theirs in common, and ten thousand may come at once
+            self._tags, self._size_of_tags = event.tags, _size_of_tags(event.tags)
+        size = _size(event) + self._size_of_tags
         if size > LONGEST_TEXT:
             event = _cut(event)
-            size = _size(event)
+            size = _size(event) + _size_of_tags(event.tags)
         self._events.append(replace(event, time=time.time(), plugin=self._plugin))
         self._sizes.append(size)
         self._size += size
@@ -125,16 +129,18 @@ class Ring:
 
 
 def _size(event: Event) -> int:
-    """Return how many characters of an event are not its own."""
-    texts = len(event.group) + len(event.instance) + len(event.slot) + len(event.code) + len(event.text)
-    return texts + sum(len(key) + len(tag) for key, tag in event.tags.items()) if event.tags else texts
+    """Return how many characters of an event are not its own, its tags aside."""
+    return len(event.group) + len(event.instance) + len(event.slot) + len(event.code) + len(event.text)
+
+
+def _size_of_tags(tags: Mapping[str, str] | None) -> int:
+    return sum(len(key) + len(tag) for key, tag in tags.items()) if tags else 0
 
 
 def _cut(event: Event) -> Event:
     """Return an event that can be sent: what a plugin tells may hold whatever it found."""
     texts = {name: getattr(event, name)[:LONGEST_TEXT] for name in ("kind", "group", "instance", "slot", "code", "text")}
-    size = _size(replace(event, group="", instance="", slot="", code="", text=""))
-    return replace(event, **texts, tags=event.tags if size <= LONGEST_TAGS else None)
+    return replace(event, **texts, tags=event.tags if _size_of_tags(event.tags) <= LONGEST_TAGS else None)
 
 
 def _resolve(waiter: asyncio.Future[bool], more: bool) -> None:
