@@ -15,7 +15,7 @@ from .endings import ended, is_repeated, without_ended
 from .expectations import answered, still_expected
 from .health import asked_at, still_insisted, unhealthy_in_a_row, unjudged
 from .rolling import proven, updated, with_surge
-from .world import Birth, Death, Desired, Memory, Observation, Trouble, place_of
+from .world import EXPECTED_FOR, Birth, Death, Desired, Memory, Observation, Trouble, place_of
 
 UNREACHABLE_WAIT = 1.0
 """Seconds until a plugin that could not be reached is asked again; its coming back usually wakes the loop before."""
@@ -160,7 +160,11 @@ class _Ledger:
             if seen.slot in self.troubled and seen.slot in slots and seen.slot not in was_made:
                 self.made[seen.slot] = Birth(seen.id, now)  # nobody knows its age, as after a restart
         grown = {seen.slot for seen in observed.instances} - self.made.keys()
-        self.troubled = {k: t for k, t in self.troubled.items() if k in present or (k in slots and k not in grown)}
+        self.troubled = {  # an instance that is not described for a while keeps its wait
+            key: trouble
+            for key, trouble in self.troubled.items()
+            if (key not in grown if key in slots else key in present or now < trouble.not_before + EXPECTED_FOR)
+        }
 
     def lose(self, slot: str) -> None:
         """Enter that what was made in a slot is not there: ended by somebody, or never shown. What the planner ended is no loss.
@@ -171,7 +175,7 @@ class _Ledger:
         if birth.gone:
             return
         self._found_missing[slot] = self.spent.get(slot, 0.0), before
-        self.made[slot] = birth._replace(gone=True)
+        self.made[slot] = Birth(birth.instance, birth.at, gone=True)
         self.losses[int(self._now)] = self.losses.get(int(self._now), 0) + 1
         self.spent[slot] = charge(self.spent.get(slot, 0.0), self._now)
         if is_spent(self.spent[slot], self._now) or (before.storm and self._now < before.not_before):

@@ -150,6 +150,9 @@ CASES = {
     "a plugin without slots is not asked again while one is expected": Case(
         sized(2, idempotent=False), [one(None, id="x")], "", "provisioning", Memory(expected={"1": Expected(NOW + 5, "y")})
     ),
+    "a full group that waits for one more has not converged": Case(
+        sized(1, idempotent=False), [one(None, id="x")], "", "provisioning", Memory(expected={"0": Expected(NOW + 5, "y")})
+    ),
     "what is expected and seen is expected no longer": Case(
         sized(2, idempotent=False), [one(None, id="x")], "provision 1", "missing", Memory(expected={"0": Expected(NOW + 5, "x")})
     ),
@@ -205,3 +208,17 @@ def test_a_second_destroy_that_fails_waits_as_long_as_one_that_succeeds() -> Non
         assert (reason.code, reason.error, reason.awaits) == ("draining", "no such instance", "its description to end")
     assert waits == [2.0, 4.0, 8.0]
     assert not memory.troubled
+
+
+def test_an_instance_that_is_not_described_for_once_keeps_its_wait() -> None:
+    group, seen = Desired("g", "sha", ()), Observation((Seen("i-1", sha="sha"),))
+    end = Action("destroy", "surplus", instance="i-1")
+    memory, calls = Memory(), 0
+    for second in range(60):
+        look = Observation() if second % 2 else seen
+        todo = plan(group, look, memory, float(second))
+        calls += len(todo.actions)
+        failed = [Outcome(action, error="still in use") for action in todo.actions]
+        assert not todo.actions or todo.actions == (end,)
+        memory = settle(group, look, memory, todo, failed, float(second))
+    assert calls <= 12
