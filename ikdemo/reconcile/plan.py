@@ -64,6 +64,8 @@ def plan(desired: Desired, observed: Observation, memory: Memory, now: float) ->
     if len(places.occupants) < len(desired.slots):
         _fill_missing(draft, places, size, stuck=stuck)
         draft.name_storm()
+    else:
+        _name_expected(draft)
     if rolling:
         roll(draft, places)
     else:
@@ -145,6 +147,13 @@ def _fill_missing(draft: Draft, places: Places, size: int, *, stuck: bool) -> No
         else:
             text = "no instance in this slot; the update has stopped, and no configuration is known to have been good before it"
             draft.because("halted", text, slot=slot.name, awaits="another commit")
+
+
+def _name_expected(draft: Draft) -> None:
+    """Say of a group whose slots are full that one more was asked for: it has no slot when it comes."""
+    for slot in sorted(draft.expected()):
+        text = "an instance was asked for and has not been seen yet; another one is in its slot by now"
+        draft.because("provisioning", text, slot=slot, awaits="its description, to destroy it")
 
 
 def _name_unjudged(draft: Draft, places: Places) -> None:

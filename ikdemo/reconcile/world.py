@@ -6,6 +6,7 @@ returns a new memory. Made by the supervisor, by tests and by the simulator.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from msgspec import Struct
 from ..spi.documents import Allocation, GroupProperties
 from ..spi.durations import parse_duration
 from ..spi.plans import Seen
+from ..spi.slots import LONGEST
 
 EXPECTED_FOR = 30.0
 """Seconds for which an instance asked of a plugin without slots is awaited before it is asked for again."""
@@ -37,6 +39,8 @@ class Slot(NamedTuple):
 def slots_of(allocation: Allocation) -> tuple[Slot, ...]:
     """Return the slots of an allocation: 0..Size-1, or (logical ID, occurrence) written ``ID#occurrence``.
 
+    A logical ID that is too long for the name of a slot is cut short there, with the beginning of its SHA-256 behind it.
+
     >>> [slot.name for slot in slots_of(Allocation(size=3))]
     ['0', '1', '2']
     >>> [slot.name for slot in slots_of(Allocation(logical_ids=["a", "b", "a"]))]
@@ -49,8 +53,16 @@ def slots_of(allocation: Allocation) -> tuple[Slot, ...]:
     for logical_id in allocation.logical_ids:
         occurrence = times.get(logical_id, 0)
         times[logical_id] = occurrence + 1
-        slots.append(Slot(f"{logical_id}#{occurrence}", logical_id))
+        slots.append(Slot(f"{_short(logical_id)}#{occurrence}", logical_id))
     return tuple(slots)
+
+
+def _short(logical_id: str) -> str:
+    """Return a logical ID as part of a slot's name: as it is, if it leaves room for the digits of its occurrence."""
+    if len(logical_id) + 1 + DIGITS <= LONGEST:
+        return logical_id
+    digest = hashlib.sha256(logical_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return f"{logical_id[: LONGEST - 2 - DIGITS - len(digest)]}~{digest}"
 
 
 def number_of(slot: str | None) -> int | None:

@@ -159,6 +159,25 @@ def test_a_first_commit_adopts_and_never_rolls_and_says_so(tmp_path: Path) -> No
     run(story)
 
 
+def test_logical_ids_longer_than_the_name_of_a_slot_are_pets_like_others(tmp_path: Path) -> None:
+    long = "arn:aws:ec2:eu-west-1:" + "x" * 200
+
+    async def story() -> None:
+        wanted = [long + "a", long + "b", long + "a"]
+        async with group(tmp_path, spec(LogicalIDs=wanted)) as made:
+            await made.wait(10)
+            before = files(tmp_path)
+            (tmp_path / next(iter(before))).unlink()
+            await drifted(made)
+            await made.wait(10)
+            after = files(tmp_path)
+            assert len(before.keys() & after.keys()) == 2
+            for found in (before, after):
+                assert sorted(one["LogicalID"] for one in found.values()) == sorted(wanted)
+
+    run(story)
+
+
 def test_pets_keep_their_names(tmp_path: Path) -> None:
     async def story() -> None:
         async with group(tmp_path, spec(LogicalIDs=["10.0.0.1", "10.0.0.2"])) as made:
