@@ -17,7 +17,7 @@ help:
 	@echo "make test           run the checks and every test (TEST_ARGS='-k heal' for some of them)"
 	@echo "make check          style, types and import floors only"
 	@echo "make bench          measure how fast it is on this machine, beside floors and targets"
-	@echo "make bench-pictures draw the latest figures that are kept, and write them into the README and docs/performance.md"
+	@echo "make bench-pictures draw the latest figures that are kept, and write them into docs/performance.md"
 	@echo "make mutants        plant small bugs, one at a time, and see that the test named for each fails (MUTANTS=planner for some)"
 	@echo "make soak           kill instances and plugins for an hour (SOAK_ARGS='--minutes 5'), then run the long forms of the tests"
 	@echo "make install        create $(VENV) and install everything there; the others do it themselves"

@@ -1,7 +1,7 @@
-"""Writes the latest figures that are kept into the pages, and draws their pictures: nobody copies a number by hand.
+"""Writes the latest figures that are kept into ``docs/performance.md``, and draws its pictures: nobody copies a number by hand.
 
-What it writes stands between two comments in ``README.md`` and ``docs/performance.md``; the rest of a page is left as it is. Run
-as ``python -m benchmarks.pages`` or ``make bench-pictures``.
+What it writes stands between two comments; the rest of the page is left as it is. Run as ``python -m benchmarks.pages`` or
+``make bench-pictures``.
 """
 
 from __future__ import annotations
@@ -60,13 +60,11 @@ def verdict(kept: Mapping[str, Any]) -> str:
 
 
 def main() -> None:
-    """Draw both pictures, and write the figures into both pages."""
+    """Draw both pictures, and write the figures beside them."""
     bench, sizes = latest("bench"), latest("scale")
-    readme, page = ROOT / "README.md", ROOT / "docs" / "performance.md"
-    words = draw(bench, PICTURES / "bench.png")
-    fill(readme, "bench", f"{picture(words, 'docs/pictures/bench.png')}\n\n{verdict(bench)}")
-    shown = picture(words, "pictures/bench.png")
-    fill(page, "bench", f"{heading(bench)}.\n\n{shown}\n\n{table.markdown(bench['figures'])}")
+    page = ROOT / "docs" / "performance.md"
+    shown = picture(draw(bench, PICTURES / "bench.png"), "pictures/bench.png")
+    fill(page, "bench", f"{verdict(bench)}\n\n{heading(bench)}.\n\n{shown}\n\n{table.markdown(bench['figures'])}")
     shown = picture(draw(sizes, PICTURES / "scale.png"), "pictures/scale.png")
     fill(page, "scale", f"{heading(sizes)}.\n\n{shown}\n\n```text\n{scale.table(sizes['figures'])}\n```")
 

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import select
-import shlex
 import signal
 import socketserver
 import subprocess
@@ -165,20 +164,6 @@ def test_others_are_named_by_short_or_full_names_each_with_its_flags(desk: Desk)
         assert sorted(up.pids()) == ["collabnix-insta", "flavor-combo"]
         assert files.is_dir()
         assert up.end() == (0, "")
-
-
-def test_the_lines_of_the_page_start_what_they_say(desk: Desk) -> None:
-    page = (Path(__file__).parents[2] / "README.md").read_text()
-    lines = [shlex.split(line)[2:] for line in re.findall(r"^    (ikdemo up .*)$", page, re.MULTILINE)]
-    started = []
-    for arguments in lines:
-        with terminal(desk, *arguments) as up:
-            started.append(up.listening(len(arguments)))
-            assert up.end() == (0, "")
-    assert started == [
-        ["collabnix-instance-file", "flavor-vanilla", "group", "instance-file"],
-        ["flavor-probe", "group", "instance-process"],
-    ]
 
 
 def test_the_group_ends_first(desk: Desk) -> None:
