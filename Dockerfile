@@ -20,6 +20,7 @@ RUN python -m pip install --no-cache-dir --disable-pip-version-check --no-deps /
 WORKDIR /home/learner/ikdemo
 RUN chown learner:learner .
 COPY --chown=learner README.md ./
+COPY --chown=learner docs docs
 COPY --chown=learner notebooks notebooks
 COPY --chown=learner examples examples
 

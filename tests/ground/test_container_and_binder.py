@@ -90,22 +90,37 @@ def test_binder_lays_the_desk_for_its_own_jupyterlab(tmp_path: Path) -> None:
     assert Path(settings["ServerApp"]["terminado_settings"]["shell_command"][-1]).is_file()
 
 
-def test_every_link_to_binder_is_written_from_the_one_address() -> None:
-    links = runpy.run_path(str(ROOT / "binder/links.py"))
-    assert (ROOT / "docs/binder.md").read_text() == links["page"](), "run: python binder/links.py"
-    assert (ROOT / "README.md").read_text() == links["readme"](), "run: python binder/links.py"
-    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "notebooks").glob("*.ipynb")]
-    found = [link for page in pages for link in re.findall(r"mybinder\.org/v2/[^)\s\"]+", page.read_text())]
+LINKS = runpy.run_path(str(ROOT / "binder/links.py"))
+BINDER = re.compile(r"https://mybinder\.org/v2/[^)\s\"]+")
+
+
+def test_the_pages_are_written_from_the_one_address() -> None:
+    front, address = (ROOT / "README.md").read_text(), LINKS["REPOSITORY"]
+    assert (ROOT / "docs/binder.md").read_text() == LINKS["page"](address), "run: python binder/links.py"
+    assert front == LINKS["readme"](front, address), "run: python binder/links.py"
+
+
+def test_no_badge_and_no_link_leads_nowhere() -> None:
+    front = LINKS["readme"]((ROOT / "README.md").read_text(), "")
+    for text in (front, LINKS["page"]("")):
+        assert not BINDER.search(text)
+        assert "badge_logo" not in text
+    assert "git clone ADDRESS" in front
+
+
+def test_once_the_address_is_known_every_link_leads_to_what_is_here() -> None:
+    front = LINKS["readme"]((ROOT / "README.md").read_text(), "someone/somewhere")
+    assert "git clone https://github.com/someone/somewhere.git ikdemo\n" in front
+    assert front.index("badge_logo") < front.index("\n## ")
+    found = [*BINDER.findall(front), *BINDER.findall(LINKS["page"]("someone/somewhere"))]
     assert len(found) == 2 + len(list((ROOT / "notebooks").glob("*.ipynb")))
     for link in found:
-        address, _, place = link.removeprefix("mybinder.org/v2/gh/").partition("/HEAD?urlpath=")
-        assert address == links["REPOSITORY"]
-        assert place == links["DESK"] or (ROOT / place.removeprefix("lab/tree/")).is_file(), link
+        address, _, place = link.removeprefix("https://mybinder.org/v2/gh/").partition("/HEAD?urlpath=")
+        assert address == "someone/somewhere"
+        assert place == LINKS["DESK"] or (ROOT / place.removeprefix("lab/tree/")).is_file(), link
 
 
 def test_nothing_else_names_the_repository() -> None:
-    tracked = subprocess.run(
-        ["git", "grep", "-lE", "OWNER/REPOSITORY|mybinder.org/v2/"], cwd=ROOT, capture_output=True, text=True
-    )
+    tracked = subprocess.run(["git", "grep", "-lE", "mybinder.org/v2/"], cwd=ROOT, capture_output=True, text=True)
     allowed = {"README.md", "docs/binder.md", "binder/links.py", "tests/ground/test_container_and_binder.py"}
     assert set(tracked.stdout.split()) <= allowed

@@ -1,14 +1,19 @@
-"""The pages' pictures: there, small, and told in words for those who cannot see them."""
+"""The pages' pictures: there, small, and told in words for those who cannot see them; the moving one is as it was recorded."""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from xml.etree import ElementTree
+
+from docs.pictures import healing
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
 LARGEST = 200_000
 """Bytes of one picture: a clone and a page stay quick."""
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def test_each_picture_is_there_is_small_and_is_told_in_words() -> None:
@@ -17,8 +22,43 @@ def test_each_picture_is_there_is_small_and_is_told_in_words() -> None:
         for page in PAGES
         for words, path in re.findall(r"!\[([^\]]*)\]\(((?:docs/)?pictures/[^)]+)\)", page.read_text())
     }
-    assert sorted(shown) == sorted((ROOT / "docs/pictures").iterdir())
+    kept = [path for path in (ROOT / "docs/pictures").iterdir() if path.suffix in (".png", ".svg")]
+    assert sorted(shown) == sorted(kept)
     for path, words in shown.items():
         assert len(words) > 80, path
-        assert path.read_bytes().startswith(b"\x89PNG"), path
+        assert path.read_bytes().startswith(b"\x89PNG" if path.suffix == ".png" else b"<svg "), path
         assert path.stat().st_size < LARGEST, path
+
+
+def test_the_moving_picture_and_its_words_are_those_of_its_record() -> None:
+    record = json.loads(healing.RECORD.read_text())
+    film, page = healing.Film(record), " ".join((ROOT / "README.md").read_text().split())
+    again = "run: python -m docs.pictures.healing"
+    assert healing.SVG.read_text() == healing.draw(record), again
+    assert f"![{film.words}](docs/pictures/healing.svg) *{film.caption}*" in page, again
+    assert "recording" in film.caption
+    assert record["date"] in film.caption
+
+
+def test_the_moving_picture_says_what_it_shows_and_rests_for_whom_motion_is_too_much() -> None:
+    picture = healing.SVG.read_text()
+    root = ElementTree.fromstring(picture)
+    film = healing.Film(json.loads(healing.RECORD.read_text()))
+    assert film.words in (root.findtext(f"{SVG}desc") or "")
+    assert root.findtext(f"{SVG}title")
+    still, moving = picture.split("@media (prefers-reduced-motion: no-preference)")
+    assert "animation" not in still
+    assert "@keyframes" in moving
+    assert "infinite" not in picture
+
+
+def test_two_that_vanish_at_once_are_two_less_whatever_is_reported_when() -> None:
+    """The slots are counted at the faults: a replacement that comes between two reports hides nothing."""
+    events = [{"ms": -9.0, "kind": "provisioned", "slot": str(slot), "instance": f"old-{slot}"} for slot in range(5)]
+    events += [{"ms": 0.1 * slot, "kind": "fault", "slot": str(slot), "instance": f"old-{slot}"} for slot in (0, 1)]
+    events += [{"ms": 1.0 + 2 * slot, "kind": "lost", "slot": str(slot), "instance": f"old-{slot}"} for slot in (0, 1)]
+    events += [{"ms": 2.0 + 2 * slot, "kind": "provisioned", "slot": str(slot), "instance": f"new-{slot}"} for slot in (0, 1)]
+    film = healing.Film({"date": "2026-01-02", "noticed": 1.5, "whole": 4.0, "events": events})
+    assert [film.filled(ms) for ms in (-1.0, 0.0, 0.2, 2.0, 4.0)] == [5, 4, 3, 4, 5]
+    assert film.lowest == 3
+    assert film.slower * film.length / 1000 >= healing.PLAY
