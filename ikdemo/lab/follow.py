@@ -77,7 +77,7 @@ class Followers:
 
     async def _look(self, name: str) -> None:
         """After a gap, write down which instances there are now."""
-        since = time.time()
+        since = self._record.now()
         try:
             plugin = await self._peers.any(name)
             if isinstance(plugin, InstanceClient):

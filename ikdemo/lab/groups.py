@@ -194,7 +194,7 @@ class Groups(Bench):
         if not self._record.wait_for(lambda: self._record.living(group=group).keys() == living, LAG):
             plugin = self._instance_plugin(group)
             plugin = self._files.get(plugin, plugin)  # a mute plugin tells nothing: the one behind it does
-            at, again = time.time(), self._described(group)  # anew: what was described before the wait is old news by now
+            at, again = self._record.now(), self._described(group)  # anew: what was described before the wait is old news by now
             self._record.agree(plugin, again.instances or [], at, group)
         if described.converged:
             self._record.wait_for(lambda: self._last_said(group) in ("converged", ""), LAG)

@@ -1,7 +1,8 @@
 """Everything that plugins told, merged into one record in time order, and told again in words.
 
-Written by the threads that follow event streams, read by the learner's thread; the lock is here. What plugins did not tell but
-a look at their instances shows is added as ``found`` and ``lost``, so that the record agrees with the world again after a gap.
+Written by the threads that follow event streams, read by the learner's thread; the lock is here. Times are made one by ``clock``,
+so that what happened stays in its order though the machine's clock is set. What plugins did not tell but a look at their
+instances shows is added as ``found`` and ``lost``, so that the record agrees with the world again after a gap.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from ..reconcile.recovery import lives
+from msgspec.structs import replace
+
+from ..reconcile.standing import APPEARED, VANISHED
 from ..spi.documents import GROUP_TAG, Description
 from ..spi.events import Event
+from .clock import RecordClock
 from .table import Table
 
 FULL = 100_000
@@ -22,7 +26,8 @@ FULL = 100_000
 class Timeline:
     """The record of one lab."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: RecordClock | None = None) -> None:
+        self._clock = clock or RecordClock()
         self._events: list[Event] = []
         self._forgotten = 0
         self._changed = threading.Condition()
@@ -30,11 +35,18 @@ class Timeline:
     def add(self, events: Iterable[Event]) -> None:
         """Write events down and wake whoever waits."""
         with self._changed:
-            self._events.extend(events)
+            now = self._clock.now()
+            timed = ((event, self._clock.time_of(event.time, now)) for event in events)
+            self._events.extend(event if event.time == time else replace(event, time=time) for event, time in timed)
             if len(self._events) > FULL:
                 del self._events[: FULL // 2]
                 self._forgotten += FULL // 2
             self._changed.notify_all()
+
+    def now(self) -> float:
+        """Return the time as the record counts it: seconds since the epoch that nobody sets back."""
+        with self._changed:
+            return self._clock.now()
 
     def events(self, group: str | None = None) -> list[Event]:
         """Return the events of one group, or all, in time order."""
@@ -57,9 +69,13 @@ class Timeline:
 
     def living(self, *, group: str | None = None, plugin: str | None = None) -> dict[str, Event]:
         """Return the instances that live as far as the record knows, each with the event of its appearance."""
-        told = [event for event in self.events(group) if plugin in (None, event.plugin)]
-        births = {event.instance: event for event in told if event.kind in ("provisioned", "found")}
-        return {life.instance: births[life.instance] for life in lives(told) if life.died is None}
+        alive = dict[str, Event]()
+        for event in self.events(group):
+            if plugin in (None, event.plugin) and event.kind in APPEARED:
+                alive[event.instance] = event
+            elif plugin in (None, event.plugin) and event.kind in VANISHED:
+                alive.pop(event.instance, None)
+        return alive
 
     def agree(self, plugin: str, described: Iterable[Description], since: float, group: str | None = None) -> None:
         """Make the record agree with a description of all instances of ``plugin`` (of one group, if given) at time ``since``."""
@@ -112,6 +128,8 @@ def sentence(event: Event) -> str:
     match event.kind:
         case "fault":
             return f"FAULT: {event.text} {event.instance}{where}".replace("  ", " ")
+        case "mended":
+            return f"MENDED: {event.text} {event.instance}{where}".replace("  ", " ")
         case "provisioned":
             return f"made {event.instance}{where}"
         case "destroyed":
