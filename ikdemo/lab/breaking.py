@@ -6,17 +6,19 @@ Only here does a lab lay hands on instances; whom it meets is chosen in ``victim
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from ..instance.badge import ADDRESS_TAG, PORT_TAG
 from ..instance.register import Record
+from ..reconcile.standing import GONE
 from ..spi.errors import IkdemoError
 from ..spi.events import Event
-from .containers.blows import blow_of, strike
+from .containers.blows import EFFECTS, blow_of, strike
 from .groups import Groups, slot_of
 from .programs import PROGRAMS
 from .table import Table
-from .victims import choose, number_of, record_of, send
+from .victims import choose, effect_of, number_of, record_of, send
 
 
 class Breaking(Groups):
@@ -43,9 +45,10 @@ class Breaking(Groups):
         """
         living = [row for row in self._records(group) if slot in ("", row[0])]
         number, chosen = number_of(name), choose(group, living, n, seed)
-        self._strike(group, f"kill -{name} of", [(slot, record.id) for slot, record in chosen])
-        for _, record in chosen:
-            send(record, number)
+        victims = [(slot, record.id) for slot, record in chosen]
+        with self._striking(group, f"kill -{name} of", victims, *effect_of(number)):
+            for _, record in chosen:
+                send(record, number)
         return _process_table(chosen)
 
     def docker(self, group: str, command: str, n: int = 1, *, slot: str = "", seed: int | None = None) -> Table:
@@ -58,8 +61,8 @@ class Breaking(Groups):
             raise IkdemoError(f"{plugin!r} makes no containers, so docker {command} finds none; lab.kill takes what there is")
         living = [row for row in self._living(group, plugin) if slot in ("", row[0])]
         chosen = choose(group, living, n, seed)
-        self._strike(group, f"docker {command} of", chosen)
-        strike(blow, [instance for _, instance in chosen])
+        with self._striking(group, f"docker {command} of", chosen, code=EFFECTS[command]):
+            strike(blow, [instance for _, instance in chosen])
         return Table(["slot", f"docker {command}"], [(slot or "-", instance) for slot, instance in chosen])
 
     def servers(self, group: str) -> Table:
@@ -80,9 +83,9 @@ class Breaking(Groups):
     def _remove(self, group: str, plugin: str, n: int, seed: int | None) -> Table:
         """Remove the files of ``n`` instances of a file plugin."""
         directory, chosen = self.directory(plugin), choose(group, self._living(group, plugin), n, seed)
-        self._strike(group, "removed the file of", chosen)
-        for _, instance in chosen:
-            (directory / instance).unlink(missing_ok=True)
+        with self._striking(group, "removed the file of", chosen):
+            for _, instance in chosen:
+                (directory / instance).unlink(missing_ok=True)
         return Table(["slot", "removed"], [(slot or "-", instance) for slot, instance in chosen])
 
     def _makes_containers(self, plugin: str) -> bool:
@@ -100,10 +103,25 @@ class Breaking(Groups):
         living = self._living(group, plugin)
         return [(slot, record) for slot, instance in living if (record := record_of(register, instance)) is not None]
 
-    def _strike(self, group: str, text: str, victims: Sequence[tuple[str, str]]) -> None:
-        """Write down what is about to be done to these instances, each a slot and an ID."""
+    @contextmanager
+    def _striking(
+        self, group: str, text: str, victims: Sequence[tuple[str, str]], kind: str = "fault", code: str = GONE
+    ) -> Iterator[None]:
+        """Write down what is about to be done to these instances, each a slot and an ID; what cannot be done is written back.
+
+        ``kind`` and ``code`` say what it does to them, as ``reconcile.standing`` reads it.
+        """
+        self._write(kind, code, group, text, victims)
+        try:
+            yield
+        except Exception:
+            if kind == "fault":
+                self._write("mended", code, group, f"could not: {text}", victims)
+            raise
+
+    def _write(self, kind: str, code: str, group: str, text: str, victims: Sequence[tuple[str, str]]) -> None:
         now = time.time()
-        self._record.add(Event("fault", now, "lab", group, instance, slot, text=text) for slot, instance in victims)
+        self._record.add(Event(kind, now, "lab", group, instance, slot, code, text) for slot, instance in victims)
 
 
 def _process_table(records: Sequence[tuple[str, Record]]) -> Table:

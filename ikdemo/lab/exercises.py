@@ -17,17 +17,15 @@ from .lab import Lab
 @checked
 def welcome(lab: Lab, lowest: object) -> Iterator[Point]:
     """Remove all five at once: how far does Q fall, in per cent?"""
-    recovery = lab.recovery("collabnix")
     taken = _taken(lab, "collabnix")
     yield Point(taken == 5, "all five were removed at once", f'the last time it was {taken}: lab.kill("collabnix", 5) takes five')
-    right = {0, round(100 * recovery.last.robustness)} if taken == 5 else {0}  # the first may be back before the last is gone
     hints = {
         80: "so far it falls when one of five is lost",
         20: "then one of the five would have stayed",
         100: "there Q is before the fall and after it",
         5: "that many instances were lost. Q is the share that is left, in per cent",
     }
-    yield answered("Q falls to, in per cent", lowest, [*right], hints, "look for robustness in the measures")
+    yield answered("Q falls to, in per cent", lowest, [0], hints, "look for robustness in the measures")
 
 
 @checked
@@ -79,7 +77,7 @@ def self_healing(lab: Lab, dead: object, alive: object) -> Iterator[Point]:
     yield Point(since > 0, "the group plugin runs", 'start it: lab.start_plugin("group")')
     if since and recovery.falls:
         advice = "it has been running all the time: kill it first, remove two, then start it"
-        yield Point(since > recovery.last.fault, "it was started after that", advice)
+        yield Point(since > recovery.last.began, "it was started after that", advice)
     hints = {
         5: "were the two removed while nobody was there to heal? Kill the group plugin first",
         8: "these are all instances of the file plugin. Count those of collabnix: the tags say which group",

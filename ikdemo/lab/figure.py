@@ -1,19 +1,20 @@
 """Draws the recovery figure: the step curve with its shaded loss and four stamps, above a swim-lane per slot.
 
-Nothing is said by colour alone: generations differ in hatch and number, stamps in number and marker. Called by ``Recovery``.
+The curve falls when something was lost; a second, dashed one, where it differs, when the loop knew of it. Nothing is said by
+colour alone: generations differ in hatch and number, stamps in number and marker. Called by ``Recovery``.
 """
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from ..reconcile.recovery import Episode, Level, Life
+from ..reconcile.lives import Life
+from ..reconcile.recovery import Episode, Level
 from .lanes import FILLS, Look, Window, draw_lanes, label, lanes, two_rooms, window
 from .marks import BLUE, GREY, VERMILION
 from .plotting import Axes, Figure, own_style
 from .table import say_seconds
 
-STAMPS = ("fault", "detected", "first action", "recovered")
 MARKERS = ("X", "o", "s", "D")
 
 
@@ -27,8 +28,6 @@ class Fallen(Protocol):
     @property
     def title(self) -> str: ...
     @property
-    def size(self) -> int: ...
-    @property
     def last(self) -> Episode: ...
 
 
@@ -36,13 +35,13 @@ class Fallen(Protocol):
 def draw(recovery: Fallen) -> Figure:
     """Return the figure of the last fall; raises IkdemoError when there was none."""
     fall = recovery.last
-    view = window(fall.fault, recovery.until if fall.recovered is None else fall.recovered, before=0.25, after=0.5)
-    drawn = lanes(recovery.lives, recovery.size, view)
+    view = window(fall.began, recovery.until if fall.recovered is None else fall.recovered, before=0.25, after=0.5)
+    drawn = lanes(recovery.lives, fall.size, view)
     figure, top, bottom = two_rooms(len(drawn))
     _draw_curve(top, recovery, view)
     _draw_stamps(top, fall, view)
     draw_lanes(bottom, drawn, view, _look)
-    bottom.set_xlabel(f"{view.unit} after the fault")
+    bottom.set_xlabel(f"{view.unit} after the {fall.cause}")
     bottom.set_xlim(view.at(view.start), view.at(view.end))
     top.set_title(label(recovery.title), loc="left", pad=44, fontweight="bold")
     return figure
@@ -54,33 +53,65 @@ def _look(generation: int, life: Life) -> Look:
     return Look(FILLS[generation % len(FILLS)], inside, life.ended)
 
 
+def shown(levels: list[Level], view: Window) -> tuple[list[float], list[float], list[float]]:
+    """Return the steps inside the window as lists of equal length: places on the axis, the true Q, and Q as the loop knew it."""
+    before = sum(level.time <= view.start for level in levels)
+    steps = [level for level in levels[max(0, before - 1) :] if level.time <= view.end]
+    steps.append(steps[-1])
+    times = [view.at(level.time) for level in steps[:-1]] + [view.at(view.end)]
+    return times, [level.quality for level in steps], [level.known for level in steps]
+
+
 def _draw_curve(axes: Axes, recovery: Fallen, view: Window) -> None:
-    before = sum(level.time <= view.start for level in recovery.levels)
-    steps = [level for level in recovery.levels[max(0, before - 1) :] if level.time <= view.end]
-    times = [view.at(level.time) for level in steps] + [view.at(view.end)]
-    values = [level.quality for level in steps] + [steps[-1].quality]
-    surplus = [level.surplus for level in steps] + [steps[-1].surplus]
-    axes.fill_between(times, values, 1, step="post", facecolor=VERMILION, alpha=0.3, hatch="//", edgecolor=VERMILION, linewidth=0)
-    axes.step(times, values, where="post", color=BLUE, linewidth=2.2)
+    times, true, known = shown(recovery.levels, view)
+    fall = recovery.last
+    said = f"loss: {say_seconds(fall.loss)} of a whole group"
+    axes.fill_between(
+        times, true, 1, step="post", facecolor=VERMILION, alpha=0.3, hatch="//", edgecolor=VERMILION, linewidth=0, label=said
+    )
+    if fall.unnoticed:
+        _fill(
+            axes,
+            times,
+            true,
+            [max(pair) for pair in zip(true, known, strict=True)],
+            f"of it unnoticed: {say_seconds(fall.unnoticed)}",
+        )
+    if any(knew < was for was, knew in zip(true, known, strict=True)):
+        _fill(axes, times, [min(pair) for pair in zip(true, known, strict=True)], true, "there again, and not known to be")
+    if known != true:
+        axes.step(times, known, where="post", color="black", linewidth=1.3, linestyle=(0, (4, 2)), label="Q as the loop knew it")
+    axes.step(times, true, where="post", color=BLUE, linewidth=2.2, label="Q: filled slots")
     axes.set_ylim(-0.04, 1.12)
     axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1], ["0 %", "20 %", "40 %", "60 %", "80 %", "100 %"])
     axes.set_ylabel("Q: filled slots")
     axes.grid(axis="y", color="0.9")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    note = f"shaded: loss = {say_seconds(recovery.last.loss)} of a whole group"
-    if any(surplus):
-        note = f"surplus: up to {max(surplus)}\n{note}"
-    paper = {"facecolor": "white", "alpha": 0.85, "pad": 1.5, "edgecolor": "none"}  # stamps may pass behind the words
-    axes.text(0.995, 0.05, note, transform=axes.transAxes, ha="right", va="bottom", fontsize=9, color="#7A3300", bbox=paper)
+    surplus = max(level.surplus for level in recovery.levels if view.start <= level.time <= view.end)
+    axes.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.03),
+        ncols=2,
+        fontsize=8.5,
+        frameon=False,
+        title=f"surplus: up to {surplus}" if surplus else None,
+        title_fontsize=8.5,
+    )
+
+
+def _fill(axes: Axes, times: list[float], low: list[float], high: list[float], said: str) -> None:
+    """Dot the area between the two curves."""
+    axes.fill_between(times, low, high, step="post", facecolor="none", hatch="oo", edgecolor="#7A3300", linewidth=0, label=said)
 
 
 def _draw_stamps(axes: Axes, fall: Episode, view: Window) -> None:
     """Name the four stamps in a row above the curve, each tied to its moment, so that close ones do not overlap."""
-    times = (fall.fault, fall.detected, fall.acted, fall.recovered)
-    for index, (name, marker, time) in enumerate(zip(STAMPS, MARKERS, times, strict=True)):
+    times = (fall.began, fall.detected, fall.acted, fall.recovered)
+    names = (fall.cause, "detected", "first action", "recovered")
+    for index, (name, marker, time) in enumerate(zip(names, MARKERS, times, strict=True)):
         place = 0.125 + 0.25 * index
-        label = f"{index + 1} {name}\n{say_seconds(None if time is None else time - fall.fault)}"
+        label = f"{index + 1} {name}\n{say_seconds(None if time is None else time - fall.began)}"
         if time is None:
             axes.text(place, 1.08, label, transform=axes.transAxes, ha="center", va="bottom", fontsize=9, color=GREY)
             continue

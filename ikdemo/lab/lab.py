@@ -55,7 +55,7 @@ class Lab(Breaking):
     def rollout(self, group: str) -> Rollout:
         """Return the record of a group's latest rolling update, to its end or to now."""
         self._catch_up(group, self._described(group))
-        return Rollout(group, self._record.events(group), time.time())
+        return Rollout(group, self._record.events(group), self._record.now())
 
     def recovery(self, group: str, since: float = 0.0) -> Recovery:
         """Return the record of a group's falls and recoveries up to now; with ``since``, of the falls after that time."""
@@ -63,14 +63,14 @@ class Lab(Breaking):
             self._catch_up(group, self._described(group))
         except IkdemoError:
             pass  # the group plugin is away or the group is gone: the record is all there is
-        return Recovery(group, self._record.events(group), time.time(), since)
+        return Recovery(group, self._record.events(group), self._record.now(), since)
 
     def measure(self, group: str, kills: int, *, within: float, seed: int = 1) -> Recovery:
         """Remove one instance after the other, each at a random moment ``within`` so many seconds, and wait for each recovery.
 
         So many removals would be a storm to the group, which answers one by waiting; a resume now and then ends it.
         """
-        chance, began = random.Random(seed), time.time()
+        chance, began = random.Random(seed), self._record.now()
         for turn in range(kills):
             if turn % ALLOWANCE == ALLOWANCE - 1:
                 self.resume(group)

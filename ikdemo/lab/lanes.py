@@ -7,15 +7,18 @@ Colours are those of Okabe and Ito, and each goes with a hatch: nothing is said 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ..reconcile.recovery import Life
+from ..reconcile.lives import Life
 from ..spi.text import visible
 from .marks import GREEN, ORANGE, PURPLE, SKY
 from .plotting import Axes, Figure
 
 FILLS = ((SKY, ""), (ORANGE, "///"), (GREEN, "..."), (PURPLE, "xxx"))
 MOST_LANES = 12
+LETTER = 0.0115
+"""The share of a lane's width that one letter takes at most, about."""
+END: dict[str, Any] = {"color": "black", "markersize": 7, "markeredgewidth": 2, "zorder": 4}
 LONGEST_NAME = 24
 """Letters of a slot's name that have room beside its lane."""
 
@@ -42,7 +45,7 @@ def window(zero: float, end: float, before: float, after: float) -> Window:
 
 
 class Look(NamedTuple):
-    """How one instance's bar looks: its fill, the words inside, and the words at the cross that ends it."""
+    """How one instance's bar looks: its fill, the words inside, and the word for the mark that ends it."""
 
     fill: tuple[str, str]
     inside: str
@@ -86,26 +89,47 @@ def two_rooms(lower: int) -> tuple[Figure, Axes, Axes]:
 def draw_lanes(axes: Axes, drawn: Iterable[tuple[str, list[Life]]], view: Window, look: Callable[[int, Life], Look]) -> None:
     """Draw the bars; ``look`` is asked about each instance with its ordinal in its lane."""
     rows = list(drawn)
-    width = view.at(view.end) - view.at(view.start)
     for row, (_, lived) in enumerate(rows):
         axes.axhline(row, color="0.75", linewidth=0.8, linestyle=":", zorder=0)
         for generation, life in enumerate(lived):
             if life.born < view.end and (life.died is None or life.died > view.start):
-                _draw_life(axes, row, life, look(generation, life), view, width)
+                following = min((view.at(other.born) for other in lived[generation + 1 :]), default=view.at(view.end))
+                _draw_life(axes, row, life, look(generation, life), view, following)
     axes.set_yticks(range(len(rows)), [label(name, LONGEST_NAME) for name, _ in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
 
 
-def _draw_life(axes: Axes, row: int, life: Life, look: Look, view: Window, width: float) -> None:
-    """Draw one instance as a bar with words inside if they fit, and a cross where it ended."""
+def _draw_life(axes: Axes, row: int, life: Life, look: Look, view: Window, following: float) -> None:
+    """Draw one instance as a bar with words inside if they fit, hollow where it does not serve, and with a mark where it ended.
+
+    The mark is a cross where it was lost and a stroke where it was destroyed; the word for it stands before ``following``, where
+    the next bar of the lane begins, or inside the bar, or nowhere.
+    """
     left, right = view.at(life.born), view.at(view.end if life.died is None else life.died)
     colour, hatch = look.fill
+    letter = LETTER * (view.at(view.end) - view.at(view.start))
     axes.barh(row, right - left, left=left, height=0.56, color=colour, hatch=hatch, edgecolor="white", linewidth=0.5)
-    if right - left > 0.0115 * len(look.inside) * width:
-        box = {"facecolor": "white", "alpha": 0.8, "pad": 1.2, "edgecolor": "none"}
-        axes.text((left + right) / 2, row, label(look.inside), ha="center", va="center", fontsize=8, bbox=box)
+    for down in life.down:
+        start, end = view.at(down.start), right if down.end is None else view.at(down.end)
+        axes.barh(row, end - start, left=start, height=0.56, color="white", hatch="\\\\\\", edgecolor=colour, linewidth=1.0)
+        _write(axes, row, (start, end), down.why, letter)
+    room = left, min([right, *(view.at(down.start) for down in life.down)])
     if life.died is not None:
-        axes.plot([right], [row], marker="x", color="black", markersize=7, markeredgewidth=2, zorder=4)
-        axes.text(right + 0.012 * width, row, label(look.ending), ha="left", va="center", fontsize=8, color="black")
+        axes.plot([right], [row], marker="|" if life.ended == "destroyed" else "x", **END)
+        need = letter * (len(look.ending) + 2)
+        if following - right > need:
+            axes.text(right + letter, row, label(look.ending), ha="left", va="center", fontsize=8, color="black")
+        elif room[1] == right and right - left > need + letter * len(look.inside):
+            _write(axes, row, (right - need, right), look.ending, letter)
+            room = left, right - need
+    _write(axes, row, room, look.inside, letter)
+
+
+def _write(axes: Axes, row: int, room: tuple[float, float], said: str, letter: float) -> None:
+    """Write words into a part of a bar if they fit."""
+    left, right = room
+    if said and right - left > letter * (len(said) + 2):
+        box = {"facecolor": "white", "alpha": 0.8, "pad": 1.2, "edgecolor": "none"}
+        axes.text((left + right) / 2, row, label(said), ha="center", va="center", fontsize=8, bbox=box)

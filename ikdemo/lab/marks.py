@@ -44,10 +44,12 @@ FILLED = Sign("filled", SKY, DISC)
 NEW = Sign("new", GREEN, PLUS)
 OLD = Sign("old", ORANGE, DIAMOND)
 SICK = Sign("sick", PURPLE, TRIANGLE)
+SILENT = Sign("silent", SILVER, BARS)
 EMPTY = Sign("EMPTY", "none", RING)
 GONE = Sign("gone", "none", DASH)
-SLOTS = (FILLED, NEW, OLD, SICK, EMPTY, GONE)
-"""What a slot can be. Old is what was made from another configuration than the committed one; gone is empty and not wanted."""
+SLOTS = (FILLED, NEW, OLD, SICK, SILENT, EMPTY, GONE)
+"""What a slot can be. Silent is what was made to hang and nobody has called sick yet.
+Old is what was made from another configuration than the committed one; gone is empty and not wanted."""
 
 AS_WANTED = Sign("as wanted", GREEN, DISC)
 DIFFERENT = Sign("not as wanted", ORANGE, TRIANGLE)

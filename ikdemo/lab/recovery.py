@@ -1,6 +1,7 @@
 """A group's record of falls and recoveries, as a learner looks at it: words, tables, a picture.
 
-The arithmetic is ``reconcile.recovery``, the drawing is ``figure``; this only puts them into words. Made by ``Lab.recovery``.
+The arithmetic is ``reconcile.recovery``, the drawing is ``figure``; this only puts them into words, and says whether a fall is
+counted from a recorded fault or from the first report of a loss. Made by ``Lab.recovery``.
 """
 
 from __future__ import annotations
@@ -10,29 +11,33 @@ from pathlib import Path
 from statistics import mean, median
 from typing import TYPE_CHECKING
 
-from ..reconcile.recovery import Episode, Level, Life, curve, episodes, expected_recovery, lives
+from ..reconcile.lives import Life, lives
+from ..reconcile.recovery import Episode, Level, curve, episodes, expected_recovery
 from ..spi.documents import SHA_TAG
 from ..spi.errors import IkdemoError
 from ..spi.events import Event
 from ..spi.text import visible
 from .picture import faces, save, svg_text
-from .table import Table, say_seconds
+from .table import Table, say_percent, say_seconds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 class Recovery:
-    """What happened to one group up to a moment. In a notebook it shows itself as the figure of its last fall."""
+    """What happened to one group up to a moment, read from its events in the order in which they were written down.
+
+    In a notebook it shows itself as the figure of its last fall.
+    """
 
     def __init__(self, group: str, events: Iterable[Event], until: float, since: float = 0.0) -> None:
         self.group = group
-        self.events = sorted((e for e in events if e.group == group), key=lambda event: event.time)
+        self.events = [event for event in events if event.group == group]
         self.until = until
         self.levels: list[Level] = curve(self.events)
         self.lives: list[Life] = lives(self.events)
         found = episodes(self.events, until)
-        self.falls: list[Episode] = [fall for fall in found if fall.cause == "fault" and fall.fault >= since]
+        self.falls: list[Episode] = [fall for fall in found if fall.cause != "change" and fall.began >= since]
 
     @property
     def size(self) -> int:
@@ -65,26 +70,29 @@ class Recovery:
         return [fall.time_to_recover for fall in self.falls if fall.time_to_recover is not None]
 
     def stamps(self) -> Table:
-        """Return the four stamps of the last fall, counted from the fault."""
+        """Return the four stamps of the last fall, counted from the fault, or from the first report where none was recorded."""
         fall = self.last
+        meaning = (
+            "the first instance was taken away" if fall.cause == "fault" else "a loss was reported; its moment is not recorded"
+        )
         rows = [
-            ("1 fault", fall.fault, "the first instance was taken away"),
+            (f"1 {fall.cause}", fall.began, meaning),
             ("2 detected", fall.detected, "the group plugin saw that something is missing"),
             ("3 first action", fall.acted, "it began to put it right"),
             ("4 recovered", fall.recovered, "every slot is filled again, and stays filled"),
         ]
-        return Table(
-            ["stamp", "after the fault", "meaning"], [(n, say_seconds(t if t is None else t - fall.fault), m) for n, t, m in rows]
-        )
+        said = [(name, say_seconds(None if time is None else time - fall.began), meaning) for name, time, meaning in rows]
+        return Table(["stamp", f"after the {fall.cause}", "meaning"], said)
 
     def measures(self) -> Table:
-        """Return the measures of the last fall: TTD, TTR, robustness and loss."""
+        """Return the measures of the last fall: TTD, TTR, robustness, loss, and which part of it the loop did not know of."""
         fall = self.last
         rows = [
             ("TTD", say_seconds(fall.time_to_detect), "time to detect: from 1 to 2"),
             ("TTR", say_seconds(fall.time_to_recover), "time to recover: from 1 to 4"),
-            ("robustness", f"{fall.robustness:.0%}", "the lowest share of filled slots"),
+            ("robustness", say_percent(fall.robustness), "the lowest share of filled slots"),
             ("loss", say_seconds(fall.loss), "the shaded area: a whole group missing for so long"),
+            ("unnoticed", say_seconds(fall.unnoticed), "the dotted part of it: lost, and not known to the loop"),
         ]
         return Table(["measure", "value", "meaning"], rows)
 
@@ -97,17 +105,17 @@ class Recovery:
     def words(self) -> str:
         """The picture of the last fall, told in words."""
         fall = self.last
-        low = f"{round(fall.robustness * self.size)} of {self.size} slots" if self.size else "no slot"
-        ending = (
-            f"After {say_seconds(fall.time_to_recover)} every slot was filled again."
-            if fall.recovered is not None
-            else "It has not recovered yet."
-        )
-        acted = None if fall.acted is None else fall.acted - fall.fault
+        opening = "after a fault" if fall.cause == "fault" else "after a loss, counted from its first report,"
+        noticed = f"The group plugin noticed: {say_seconds(fall.time_to_detect)}. First action: {say_seconds(fall.time_to_act)}."
+        if fall.detected is None:
+            noticed = f"The group plugin {'never' if fall.recovered is not None else 'has not yet'} noticed."
+        ending = "It has not recovered yet."
+        if fall.recovered is not None:
+            ending = f"After {say_seconds(fall.time_to_recover)} every slot was filled again."
+        unnoticed = f", {say_seconds(fall.unnoticed)} of it unnoticed" if fall.unnoticed else ""
         return visible(
-            f"Group {self.group}: after a fault only {low} were filled. "
-            f"The group plugin noticed: {say_seconds(fall.time_to_detect)}. First action: {say_seconds(acted)}. "
-            f"{ending} Loss: {say_seconds(fall.loss)} of a whole group."
+            f"Group {self.group}: {opening} only {fall.fewest} of {fall.size} slots were filled. {noticed} {ending} "
+            f"Loss: {say_seconds(fall.loss)} of a whole group{unnoticed}."
         )
 
     def figure(self) -> Figure:

@@ -1,6 +1,6 @@
 """A group's latest rolling update, as a learner looks at it: how many lived all along, how long it took, words and a picture.
 
-Read from the record; the lives of instances are ``reconcile.recovery``'s, the drawing is ``rollout_figure``. Made by
+Read from the record; the lives of instances are ``reconcile.lives``'s, the drawing is ``rollout_figure``. Made by
 ``Lab.rollout``.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..reconcile.recovery import Life, lives
+from ..reconcile.lives import Life, lives
 from ..spi.documents import SHA_TAG
 from ..spi.errors import IkdemoError
 from ..spi.events import Event

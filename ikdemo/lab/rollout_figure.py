@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from ..reconcile.recovery import Life
+from ..reconcile.lives import Life
 from .lanes import FILLS, Look, Window, draw_lanes, label, lanes, two_rooms, window
 from .marks import BLUE, GREY, VERMILION
 from .plotting import Axes, Figure, own_style

@@ -81,10 +81,10 @@ class Servers:
             slots = self._lab.processes(self.group).column("slot")
             self._lab.signal(self.group, signal, slot=slots[turn % len(slots)])
             self.wait()
-            answered, fall = time.time(), self._lab.recovery(self.group).last
+            answered, fall = self._lab.line.record.now(), self._lab.recovery(self.group).last
             if fall.time_to_detect is None or fall.time_to_recover is None:
                 raise IkdemoError(f"{signal} was sent, and nothing was replaced")
-            found.append(Outage(fall.time_to_detect, fall.time_to_recover, answered - fall.fault))
+            found.append(Outage(fall.time_to_detect, fall.time_to_recover, answered - fall.began))
         return found
 
     def _wanted(self) -> int:

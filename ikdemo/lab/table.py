@@ -104,3 +104,15 @@ def say_seconds(seconds: float | None) -> str:
     if abs(seconds) < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     return f"{seconds:.2f} s"
+
+
+def say_percent(share: float) -> str:
+    """Say a share from 0 to 1, with as many digits as it takes to tell nearly all from all, and nearly nothing from nothing.
+
+    >>> say_percent(0.6), say_percent(1.0), say_percent(0.998), say_percent(0.0004)
+    ('60%', '100%', '99.8%', '0.04%')
+    """
+    digits = 0
+    while 0 < share < 1 and f"{share:.{digits}%}".rstrip("%").strip("0.") in ("", "1") and digits < 9:
+        digits += 1
+    return f"{share:.{digits}%}"

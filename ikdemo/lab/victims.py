@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from ..instance import procfs
 from ..instance.register import Record
+from ..reconcile.standing import ASKED, GONE, SILENT
 from ..spi.decode import decode
 from ..spi.errors import IkdemoError
 
@@ -51,6 +52,17 @@ def number_of(name: str) -> signal.Signals:
         return signal.Signals[name if name.startswith("SIG") else f"SIG{name}"]
     except KeyError:
         raise IkdemoError(f"There is no signal {name!r}; there are KILL, STOP, CONT, TERM and more") from None
+
+
+def effect_of(number: signal.Signals) -> tuple[str, str]:
+    """Return what a signal does to an instance, as the kind and the code of the event that is recorded for it.
+
+    >>> effect_of(signal.SIGKILL), effect_of(signal.SIGSTOP), effect_of(signal.SIGCONT), effect_of(signal.SIGTERM)
+    (('fault', 'gone'), ('fault', 'silent'), ('mended', 'silent'), ('fault', 'asked'))
+    """
+    if number == signal.SIGCONT:
+        return "mended", SILENT
+    return "fault", GONE if number == signal.SIGKILL else SILENT if number == signal.SIGSTOP else ASKED
 
 
 def send(record: Record, number: signal.Signals) -> None:

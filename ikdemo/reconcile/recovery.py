@@ -1,248 +1,176 @@
 """How well a group recovered: the step curve Q(t), its stamps and its loss, computed from recorded events.
 
-All arithmetic of recovery lives here, and nothing here looks at a clock: times come with the events, in seconds. The lab calls
-it with what plugins told, the simulator and the tests with events of their own.
+All arithmetic of recovery lives here, and nothing here looks at a clock: times come with the events, in seconds, and events come
+in the order in which they were written down. The lab calls it with what plugins told, the simulator and the tests with events of
+their own. When an instance counts is decided in ``standing``.
 
-Of events it reads: ``committed`` and ``freed`` (what is wanted), ``provisioned``, ``found``, ``lost``, ``destroyed``
-and ``health`` (the instances), ``drifted``, ``planned`` and ``halted`` (what the loop noticed), and ``fault``, which whoever
-breaks something records before doing it.
+Two curves are drawn from one record. The *true* one falls at the ``fault`` that whoever breaks something records before doing it,
+and where none was recorded at the first report. What was *known* to the loop falls when a pass of it has seen the report. The
+area between the two is what was lost unnoticed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
-from ..spi.documents import SHA_TAG
 from ..spi.events import Event
+from .standing import Known, Standing
 
-APPEARED = frozenset({"provisioned", "found"})
-VANISHED = frozenset({"lost", "destroyed"})
-NOTICED = frozenset({"drifted", "planned", "halted"})
+HOLD = 0.25
+"""Seconds that Q must stay 1 before a recovery counts as one."""
 ACTED = frozenset({"planned", "provisioned"})
-UNWANTED = frozenset({"freed", "destroying", "gone"})
+Cause = Literal["fault", "report", "change"]
 
 
 class Level(NamedTuple):
-    """The group from ``time`` until the next level: Q in 0..1, instances beyond one per slot, and what changed it."""
+    """The group from ``time`` until the next level, and the event that changed it.
+
+    ``quality`` is the true Q in 0..1, ``surplus`` the instances beyond one per slot, ``known`` is Q as the loop knew it, and
+    ``size`` the number of slots wanted.
+    """
 
     time: float
     quality: float
     surplus: int
+    known: float
+    size: int
     cause: Event
 
-
-@dataclass(frozen=True)
-class Life:
-    """One instance from its first to its last sight; ``died`` is None while it lives, ``ended`` is "lost" or "destroyed"."""
-
-    instance: str
-    slot: str
-    sha: str
-    born: float
-    died: float | None = None
-    ended: str = ""
+    @property
+    def filled(self) -> int:
+        """The slots that count in Q."""
+        return round(self.quality * self.size)
 
 
 @dataclass(frozen=True)
 class Episode:
-    """One fall of Q below 1 and the way back. Times are seconds since the epoch, None for what has not happened.
+    """One fall of the true Q below 1 and the way back. Times are seconds since the epoch, None for what has not happened.
 
-    ``fault`` <= ``detected`` <= ``acted`` <= ``recovered``. ``loss`` is the integral of (1 - Q) dt in seconds: a whole group
-    missing for one second is 1. ``robustness`` is the lowest Q. ``cause`` is "change" when the wish changed, not the world.
+    ``began`` <= ``detected`` <= ``acted`` <= ``recovered``. ``cause`` says what the fall is counted from: "fault", the
+    recorded moment at which an instance was taken away; "report", the first report of a loss that nobody recorded; "change", the
+    wish. ``fewest`` of ``size`` slots were filled at the lowest Q, which is ``robustness``. ``loss`` is the integral of (1 - Q)
+    dt in seconds: a whole group missing for one second is 1. ``unnoticed`` is the part of it that the loop did not know of.
     """
 
-    cause: Literal["fault", "change"]
-    fault: float
+    cause: Cause
+    began: float
     detected: float | None
     acted: float | None
     recovered: float | None
     robustness: float
+    fewest: int
+    size: int
     loss: float
+    unnoticed: float
 
     @property
     def time_to_detect(self) -> float | None:
-        """TTD: from the fault to the first pass of the loop that saw it."""
-        return None if self.detected is None else self.detected - self.fault
+        """TTD: from its beginning to the first pass of the loop that saw it."""
+        return None if self.detected is None else self.detected - self.began
+
+    @property
+    def time_to_act(self) -> float | None:
+        """From its beginning to the first action of the loop that saw it."""
+        return None if self.acted is None else self.acted - self.began
 
     @property
     def time_to_recover(self) -> float | None:
-        """TTR: from the fault to the moment from which Q stayed 1."""
-        return None if self.recovered is None else self.recovered - self.fault
-
-
-@dataclass
-class _Seats:
-    """How many of the wanted slots are held: each once, however many instances sit in it, and those without a slot beside."""
-
-    size: int = 0
-    _taken: dict[str, int] = field(default_factory=dict)
-    _named: int = 0
-
-    def take(self, slot: str, change: int) -> None:
-        """Count one instance more (1) or less (-1) in a slot."""
-        before = self._taken.get(slot, 0)
-        self._taken[slot] = before + change
-        outside = not slot or (slot.isdecimal() and int(slot) >= self.size)
-        if not outside and (before == 0) != (before + change == 0):
-            self._named += change
-
-    @property
-    def held(self) -> int:
-        return min(self.size, self._named + self._taken.get("", 0))
-
-
-@dataclass
-class Standing:
-    """What is wanted and what lives, while events are read in order; ``living`` is slot and fingerprint by instance.
-
-    The cost of an event does not grow with the group, unless it changes what is wanted.
-    """
-
-    size: int = 0
-    sha: str = ""
-    living: dict[str, tuple[str, str]] = field(default_factory=dict)
-    sick: set[str] = field(default_factory=set)
-    _good: _Seats = field(default_factory=_Seats)
-    _any: _Seats = field(default_factory=_Seats)
-
-    def read(self, event: Event) -> None:
-        """Take in the next event."""
-        if event.kind == "committed" and isinstance(event.size, int):
-            self.size, self.sha = event.size, (event.tags or {}).get(SHA_TAG, self.sha)
-            self._count_anew()
-        elif event.kind in UNWANTED:
-            self.size = 0
-            self._count_anew()
-        elif event.kind in APPEARED:
-            self._count(event.instance, -1)
-            self.living[event.instance] = event.slot, (event.tags or {}).get(SHA_TAG, "")
-            self._count(event.instance, 1)
-        elif event.kind in VANISHED:
-            self._count(event.instance, -1)
-            self.living.pop(event.instance, None)
-            self.sick.discard(event.instance)
-        elif event.kind == "health":
-            self._count(event.instance, -1)
-            (self.sick.add if event.code == "unhealthy" else self.sick.discard)(event.instance)
-            self._count(event.instance, 1)
-
-    def quality(self) -> float:
-        """Return Q. A slot counts once however many instances sit in it; one outside the wanted slots counts nothing."""
-        return min(1.0, self._good.held / self.size) if self.size else 1.0
-
-    def surplus(self) -> int:
-        """Return how many live beyond one for each wanted slot."""
-        return len(self.living) - self._any.held
-
-    def _count(self, instance: str, change: int) -> None:
-        if instance not in self.living:
-            return
-        slot, sha = self.living[instance]
-        self._any.take(slot, change)
-        if instance not in self.sick and (not self.sha or not sha or sha == self.sha):
-            self._good.take(slot, change)
-
-    def _count_anew(self) -> None:
-        self._good, self._any = _Seats(self.size), _Seats(self.size)
-        for instance in self.living:
-            self._count(instance, 1)
+        """TTR: from its beginning to the moment from which Q stayed 1."""
+        return None if self.recovered is None else self.recovered - self.began
 
 
 def curve(events: Iterable[Event]) -> list[Level]:
-    """Return Q(t) = min(1, healthy and current slots / slots wanted) as steps, in time order.
+    """Return Q(t) = min(1, healthy and current slots / slots wanted) as steps, true and as the loop knew it.
 
     Times never go back: an event stamped earlier than one already read counts at the later time. Nothing wanted is Q = 1.
 
-    >>> story = [Event("committed", 0.0, size=2), Event("provisioned", 1.0, instance="a", slot="0")]
-    >>> [(level.time, level.quality, level.surplus) for level in curve(story)]
-    [(0.0, 0.0, 0), (1.0, 0.5, 0)]
+    >>> story = [Event("committed", 0.0, size=1), Event("provisioned", 1.0, instance="a", slot="0"),
+    ...     Event("fault", 4.0, instance="a"), Event("lost", 4.25, instance="a"), Event("drifted", 4.5)]
+    >>> [(level.time, level.quality, level.known) for level in curve(story)]
+    [(0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (4.0, 0.0, 1.0), (4.5, 0.0, 0.0)]
     """
-    world, levels, now = Standing(), list[Level](), float("-inf")
+    world, known, levels, now = Standing(), Known(), list[Level](), float("-inf")
     for event in events:
         now = max(now, event.time)
         world.read(event)
-        level = Level(now, world.quality(), world.surplus(), event)
-        if not levels or level[1:3] != levels[-1][1:3]:
+        known.read(event)
+        level = Level(now, world.quality(), world.surplus(), known.quality(), world.size, event)
+        if not levels or level[1:5] != levels[-1][1:5]:
             levels.append(level)
     return levels
 
 
-def lives(events: Iterable[Event]) -> list[Life]:
-    """Return every instance's life, in order of birth. An instance that is lost and found again has two."""
-    open_lives: dict[str, Event] = {}
-    finished: list[Life] = []
-    for event in events:
-        if event.kind in APPEARED:
-            open_lives.setdefault(event.instance, event)
-        elif event.kind in VANISHED and event.instance in open_lives:
-            finished.append(_life(open_lives.pop(event.instance), event))
-    return sorted(
-        [*finished, *(_life(start, None) for start in open_lives.values())], key=lambda life: (life.born, life.instance)
-    )
-
-
-def _life(start: Event, end: Event | None) -> Life:
-    sha = (start.tags or {}).get(SHA_TAG, "")
-    if end is None:
-        return Life(start.instance, start.slot, sha, start.time)
-    return Life(start.instance, start.slot, sha, start.time, max(start.time, end.time), end.kind)
-
-
-def episodes(events: Iterable[Event], until: float, *, hold: float = 0.25) -> list[Episode]:
+def episodes(events: Iterable[Event], until: float, *, hold: float = HOLD) -> list[Episode]:
     """Return every fall and recovery up to the time ``until``, oldest first.
 
-    Recovered means that Q was 1 for ``hold`` seconds, or until the next recorded fault, or to the end of the record; a shorter
-    return to 1 belongs to the same episode. The fault is the ``fault`` event of the instance whose loss opened the episode, else
-    the loss itself.
+    Recovered means that Q was 1 for ``hold`` seconds, or until the next recorded fault or another wish, or to the end of the
+    record; a shorter return to 1 belongs to the same episode.
 
     >>> story = [Event("committed", 0.0, size=1), Event("provisioned", 0.0, instance="a", slot="0"),
     ...     Event("fault", 4.0, instance="a"), Event("lost", 4.25, instance="a"), Event("drifted", 4.5),
     ...     Event("planned", 4.75), Event("provisioned", 5.0, instance="b", slot="0")]
     >>> fall = episodes(story, until=6.0)[-1]
-    >>> fall.time_to_detect, fall.time_to_recover, fall.robustness, fall.loss
-    (0.5, 1.0, 0.0, 0.75)
+    >>> fall.time_to_detect, fall.time_to_recover, fall.robustness, fall.loss, fall.unnoticed
+    (0.5, 1.0, 0.0, 1.0, 0.5)
     """
     story = list(events)
-    faults = {e.instance: e.time for e in story if e.kind == "fault"}
-    return [_episode(fall, story, faults, until) for fall in _falls(curve(story), faults, hold)]
+    levels, actions, now = curve(story), list[float](), float("-inf")
+    for event in story:
+        now = max(now, event.time)
+        if event.kind in ACTED:
+            actions.append(now)
+    return [_episode(levels, first, last, actions, until) for first, last in _falls(levels, hold)]
 
 
-def _falls(levels: list[Level], faults: dict[str, float], hold: float) -> Iterator[list[Level]]:
-    """Cut the curve into runs that begin with Q < 1 and end with the level at which Q came back to stay, if it did."""
-    steps = [level for i, level in enumerate(levels) if i == 0 or levels[i - 1].quality != level.quality]
-    run: list[Level] = []
-    for step, following in zip(steps, [*steps[1:], None], strict=False):
-        if step.quality < 1 or run:
-            run.append(step)
-        if run and step.quality == 1 and (following is None or _held(step, following, faults, hold)):
-            yield run
-            run = []
-    if run:
-        yield run
+def _falls(levels: Sequence[Level], hold: float) -> Iterator[tuple[int, int]]:
+    """Yield where falls are in the curve: the first level with Q < 1, and that at which Q came back to stay, or the last one."""
+    steps = [index for index, level in enumerate(levels) if index == 0 or levels[index - 1].quality != level.quality]
+    first: int | None = None
+    for index, following in zip(steps, [*steps[1:], None], strict=False):
+        if first is None and levels[index].quality < 1:
+            first = index
+        if first is None or levels[index].quality < 1:
+            continue
+        if following is None or _held(levels[first], levels[index], levels[following], hold):
+            yield first, index
+            first = None
+    if first is not None:
+        yield first, len(levels) - 1
 
 
-def _held(back: Level, following: Level, faults: dict[str, float], hold: float) -> bool:
-    """Say whether Q = 1 lasted, or was ended by a fault of its own."""
-    return following.time - back.time >= hold or faults.get(following.cause.instance, float("-inf")) >= back.time
+def _held(opened: Level, back: Level, following: Level, hold: float) -> bool:
+    """Say whether Q = 1 lasted, or was ended by a fault or a wish of its own; what follows a change is no part of it."""
+    own = following.cause.kind in ("fault", "committed") or opened.cause.kind == "committed"
+    return own or following.time - back.time >= hold
 
 
-def _episode(fall: list[Level], story: list[Event], faults: dict[str, float], until: float) -> Episode:
-    opened, last = fall[0], fall[-1]
-    fault = min(opened.time, faults.get(opened.cause.instance, opened.time))
-    recovered = last.time if last.quality == 1 else None
-    end = max(last.time, until) if recovered is None else recovered
-    detected = _first(story, NOTICED, fault, end)
-    acted = _first(story, ACTED, fault if detected is None else detected, end)
+def _episode(levels: Sequence[Level], first: int, last: int, actions: Sequence[float], until: float) -> Episode:
+    """Measure the fall that the levels ``first`` to ``last`` are."""
+    fall, opened = levels[first : last + 1], levels[first]
+    recovered = fall[-1].time if fall[-1].quality == 1 else None
+    end = max(fall[-1].time, until) if recovered is None else recovered
     ends = [*(level.time for level in fall[1:]), end]
-    loss = sum((1 - level.quality) * (stop - level.time) for level, stop in zip(fall, ends, strict=True))
-    cause: Literal["fault", "change"] = "change" if opened.cause.kind == "committed" else "fault"
-    return Episode(cause, fault, detected, acted, recovered, min(level.quality for level in fall), loss)
-
-
-def _first(story: list[Event], kinds: frozenset[str], start: float, end: float) -> float | None:
-    return min((e.time for e in story if e.kind in kinds and start <= e.time <= end), default=None)
+    spans = [(level, stop - level.time) for level, stop in zip(fall, ends, strict=True)]
+    before = levels[first - 1].known if first else 1.0
+    knowing = pairwise([before, *(level.known for level in fall)])
+    detected = next((level.time for level, (was, known) in zip(fall, knowing, strict=True) if known < was), None)
+    lowest = min(fall, key=lambda level: level.quality)
+    return Episode(
+        cause="change" if opened.cause.kind == "committed" else "fault" if opened.cause.kind == "fault" else "report",
+        began=opened.time,
+        detected=detected,
+        acted=None if detected is None else next((at for at in actions[bisect_left(actions, detected) :] if at <= end), None),
+        recovered=recovered,
+        robustness=lowest.quality,
+        fewest=lowest.filled,
+        size=lowest.size,
+        loss=sum((1 - level.quality) * seconds for level, seconds in spans),
+        unnoticed=sum(max(0.0, level.known - level.quality) * seconds for level, seconds in spans),
+    )
 
 
 class Expected(NamedTuple):

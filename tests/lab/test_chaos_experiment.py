@@ -89,7 +89,7 @@ def test_when_nothing_heals_the_limit_holds_and_the_findings_say_so(lab: Lab) ->
     found = Experiment(lab, kills=20, rate=8.0, least=3).run()
     assert len(found.kills) <= 4
     assert found.spared > 0
-    assert min(level.quality for level in found.recovery.levels if level.time > found.recovery.last.fault) >= 3 / 5
+    assert min(level.quality for level in found.recovery.levels if level.time > found.recovery.last.began) >= 3 / 5
 
 
 def test_an_interrupt_rolls_back_and_nothing_stays_paused(files: Lab) -> None:

@@ -17,7 +17,7 @@ from ikdemo.cli import columns
 from ikdemo.cli.logs import GoForm
 from ikdemo.lab.check import Check, Point
 from ikdemo.lab.live.picture import draw, words
-from ikdemo.lab.live.scene import Story
+from ikdemo.lab.live.story import Story
 from ikdemo.lab.live.view import _log, _reason
 from ikdemo.lab.marks import DIFFERENT
 from ikdemo.lab.passes import Pass, reasons

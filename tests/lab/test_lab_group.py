@@ -36,8 +36,8 @@ def test_removed_instances_come_back_and_the_record_says_when(lab: Lab) -> None:
     assert len(recovery.falls) == 1
     assert recovery.healed
     assert None not in (fall.detected, fall.acted, fall.recovered)
-    assert fall.fault < fall.detected <= fall.acted <= fall.recovered  # type: ignore[operator]
-    assert fall.recovered - fall.fault < 5.0  # type: ignore[operator]  # without waiting for the poll of 10 s
+    assert fall.began < fall.detected <= fall.acted <= fall.recovered  # type: ignore[operator]
+    assert fall.recovered - fall.began < 5.0  # type: ignore[operator]  # without waiting for the poll of 10 s
     assert sorted({life.slot for life in recovery.lives if life.died}) == sorted(removed.column("slot"))
     assert lab.instances().column("slot") == ["0", "1", "2", "3", "4"]
     assert not set(removed.column("removed")) & set(lab.describe("collabnix").column("instance"))

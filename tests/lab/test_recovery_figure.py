@@ -76,7 +76,7 @@ def test_the_notebook_face_tells_the_picture_in_words() -> None:
 def test_stamps_and_measures_are_those_of_the_arithmetic() -> None:
     recovery = Recovery("collabnix", story(), 1010.0)
     assert recovery.stamps().column("after the fault") == ["0.00 ms", "300 ms", "400 ms", "1.00 s"]
-    assert recovery.measures().column("value") == ["300 ms", "1.00 s", "60%", "300 ms"]
+    assert recovery.measures().column("value") == ["300 ms", "1.00 s", "60%", "330 ms", "90.0 ms"]
     assert recovery.healed
     assert recovery.times() == [1.0]
 

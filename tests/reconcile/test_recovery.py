@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ikdemo.reconcile.recovery import curve, episodes, expected_availability, expected_recovery, lives
+from ikdemo.reconcile.lives import lives
+from ikdemo.reconcile.recovery import curve, episodes, expected_availability, expected_recovery
 from ikdemo.spi.documents import SHA_TAG
 from ikdemo.spi.events import Event
 
@@ -18,6 +19,7 @@ KINDS = st.sampled_from(
         "lost",
         "destroyed",
         "fault",
+        "mended",
         "drifted",
         "planned",
         "acted",
@@ -38,7 +40,7 @@ def stories(draw: st.DrawFn) -> list[Event]:
             time,
             instance=draw(INSTANCES),
             slot=draw(st.sampled_from(["", "0", "1", "2", "7"])),
-            code=draw(st.sampled_from(["", "unhealthy"])),
+            code=draw(st.sampled_from(["", "unhealthy", "healthy", "silent", "asked"])),
             size=draw(st.integers(0, 4)),
             tags=draw(st.sampled_from([None, NEW, OLD])),
         )
@@ -62,11 +64,11 @@ def test_stamps_are_in_order_and_loss_is_bounded(story: list[Event], more: float
     until = (story[-1].time if story else 0.0) + more
     found = episodes(story, until, hold=hold)
     for fall in found:
-        stamps = [t for t in (fall.fault, fall.detected, fall.acted, fall.recovered) if t is not None]
+        stamps = [t for t in (fall.began, fall.detected, fall.acted, fall.recovered) if t is not None]
         assert stamps == sorted(stamps)
         end = until if fall.recovered is None else fall.recovered
         assert 0.0 <= fall.robustness < 1.0
-        assert 0.0 <= fall.loss <= (1 - fall.robustness) * (end - fall.fault) + 1e-9
+        assert 0.0 <= fall.loss <= (1 - fall.robustness) * (end - fall.began) + 1e-9
     assert all(fall.recovered is not None for fall in found[:-1])
 
 
@@ -99,7 +101,7 @@ def test_a_short_return_belongs_to_the_same_episode() -> None:
     story = [Event("committed", 0.0, size=1), born(0.0, "a", "0"), Event("lost", 10.0, instance="a"), born(10.1, "b", "0")]
     story += [Event("lost", 10.2, instance="b"), born(11.0, "c", "0")]
     fall = episodes(story, until=20.0)[-1]
-    assert (fall.fault, fall.recovered) == (10.0, 11.0)
+    assert (fall.began, fall.recovered) == (10.0, 11.0)
     assert len(episodes(story, until=20.0)) == 2  # the commit itself, then one fall
     assert len(episodes(story, until=20.0, hold=0.05)) == 3
 
@@ -111,12 +113,12 @@ def test_a_fault_of_its_own_ends_the_hold() -> None:
         Event("fault", 1.05, instance="a"),
         Event("lost", 1.1, instance="a"),
     ]
-    assert [(fall.cause, fall.fault) for fall in episodes(story, until=2.0)] == [("change", 0.0), ("fault", 1.05)]
+    assert [(fall.cause, fall.began) for fall in episodes(story, until=2.0)] == [("change", 0.0), ("fault", 1.05)]
 
 
 def test_the_first_rise_is_a_change_of_the_wish_and_not_a_fault() -> None:
     story = [Event("committed", 0.0, size=1), born(1.0, "a", "0"), Event("lost", 2.0, instance="a")]
-    assert [fall.cause for fall in episodes(story, until=3.0)] == ["change", "fault"]
+    assert [fall.cause for fall in episodes(story, until=3.0)] == ["change", "report"]
     assert episodes(story, until=3.0)[-1].time_to_recover is None
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ...reconcile.recovery import NOTICED, Life
+from ...reconcile.lives import Life
+from ...reconcile.standing import NOTICED
 from ..recovery import Recovery
 
 SLICES = 10

@@ -68,7 +68,8 @@ class Simulated:
         return f"{self.group} has {self.filled()} of {self.size} slots filled"
 
     def recovery(self, since: float) -> Recovery:
-        return Recovery(self.group, self._events, self._now, since)
+        told = sorted(self._events, key=lambda event: event.time)  # a birth is told when it begins
+        return Recovery(self.group, told, self._now, since)
 
     def _living(self) -> list[str]:
         """Return the instances that are made, in the order of slots."""

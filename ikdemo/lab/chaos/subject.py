@@ -59,7 +59,7 @@ class LiveGroup:
         self._killed, self._braked_at = 0, ALLOWANCE * self.size // 2
 
     def now(self) -> float:
-        return time.time()
+        return self._lab.line.record.now()
 
     def wait_until(self, moment: float) -> None:
         """Sleep; half-way, when so much was killed that the next slot would wait, resume the group if it is whole.
@@ -67,11 +67,11 @@ class LiveGroup:
         Half-way, because the loop looks when it is resumed, and no kill is to be timed by that.
         """
         if self._killed >= self._braked_at:
-            time.sleep(max(0.0, (moment - time.time()) / 2))
+            time.sleep(max(0.0, (moment - self.now()) / 2))
             if self.filled() == self.size:
                 self._lab.resume(self.group)
                 self._killed = 0
-        time.sleep(max(0.0, moment - time.time()))
+        time.sleep(max(0.0, moment - self.now()))
 
     def steady(self) -> Check:
         """Check that the group is as wanted and that its loop acts: a paused one heals nothing."""

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ...engine.client import Client
+from ...reconcile.standing import ASKED, GONE, SILENT
 from ...spi.errors import IkdemoError
 
 PATIENCE = 20.0
@@ -19,6 +20,8 @@ BLOWS: dict[str, Callable[[Any, str], object]] = {
     "pause": lambda api, name: api.pause(name),
 }
 """What may follow the word ``docker``, and what the engine is asked then."""
+EFFECTS = {"kill": GONE, "rm -f": GONE, "stop": ASKED, "pause": SILENT}
+"""What each does to an instance, as the code of the fault that is recorded: one that is stopped may take its time to end."""
 
 
 def blow_of(command: str) -> Callable[[Any, str], object]:

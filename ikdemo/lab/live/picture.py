@@ -1,16 +1,20 @@
-"""Draws a scene as SVG: a headline, the curve Q(t) and below it the slots. Pure: the same scene gives the same text.
+"""Draws a scene as SVG: a headline, the curve of filled slots and below it the slots. Pure: the same scene gives the same text.
+
+The curve begins where the group does, and grows; only what is below the most that was filled is drawn as lost.
 
 Text takes its colours from JupyterLab's theme where there is one, and stands black on white elsewhere. Called by ``LiveView``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 from ..marks import BLUE, VERMILION, Sign
 from ..table import say_seconds, visible_html
-from .scene import WINDOW, Fall, Scene
+from .scene import WINDOW, Fall, Scene, Step
 from .slots import LEFT, PLOT, RIGHT, WIDTH, draw_slots, in_words
 
-TOP, HEIGHT = 52, 84
+TOP, HEIGHT = 68, 84
 """Where the room of the curve begins, and its height, in pixels."""
 LETTER = 9.4
 """Pixels that a letter of the pill takes at most, about."""
@@ -22,6 +26,7 @@ STYLE = """<style>
 .ik .halo{stroke:var(--jp-layout-color0,#fff);stroke-width:6;fill:none}
 .ik .line{stroke:var(--jp-ui-font-color0,#111);fill:none}
 .ik .grid{stroke:var(--jp-ui-font-color0,#111);stroke-opacity:.25;fill:none}
+.ik .hollow{fill:var(--jp-layout-color0,#fff);stroke:var(--jp-ui-font-color0,#111);stroke-width:1.2;stroke-dasharray:3 2}
 .ik .shape{fill:var(--jp-ui-font-color0,#111)}
 </style>"""
 
@@ -39,12 +44,23 @@ def draw(scene: Scene, sign: Sign) -> str:
 def words(scene: Scene, sign: Sign) -> str:
     """Tell a scene in words."""
     filled = _filled(scene)
-    said = (f"Group {scene.group}: {sign.word}.", f"{filled[0].upper()}{filled[1:]}.", _counts(scene), in_words(scene))
-    return " ".join(filter(None, (*said, _fell(scene.fall))))
+    said = (
+        f"Group {scene.group}: {sign.word}.",
+        f"{filled[0].upper()}{filled[1:]}.",
+        _rolled(scene),
+        _counts(scene),
+        in_words(scene),
+    )
+    return " ".join(filter(None, (*said, _fell(scene.fall), _unnoticed(scene))))
 
 
 def _filled(scene: Scene) -> str:
-    return f"{round(scene.quality * scene.size)} of {scene.size} slots filled" if scene.size else "no slot is wanted"
+    return f"{scene.filled} of {scene.size} slots filled" if scene.size else "no slot is wanted"
+
+
+def _rolled(scene: Scene) -> str:
+    """Say how far the wanted configuration has come, where not every filled slot has it."""
+    return "" if scene.current == scene.filled else f"{scene.current} of {scene.size} with the wanted configuration."
 
 
 def _counts(scene: Scene) -> str:
@@ -54,9 +70,16 @@ def _counts(scene: Scene) -> str:
 def _fell(fall: Fall | None) -> str:
     if fall is None:
         return "Nothing was lost yet."
+    fewest = f"{fall.fewest} of {fall.size}"
     if fall.seconds is None:
-        return f"It fell to {fall.lowest:.0%} and is not whole again yet."
-    return f"Last fall: to {fall.lowest:.0%}, whole again {say_seconds(fall.seconds)} after the fault."
+        return f"It fell to {fewest} and is not whole again yet."
+    return f"Last fall: to {fewest}, whole again {say_seconds(fall.seconds)} after the {fall.cause}."
+
+
+def _unnoticed(scene: Scene) -> str:
+    if not scene.unnoticed:
+        return ""
+    return f"{scene.unnoticed} {'is' if scene.unnoticed == 1 else 'are'} lost, and the loop does not know it yet."
 
 
 def _headline(scene: Scene, sign: Sign) -> str:
@@ -66,6 +89,7 @@ def _headline(scene: Scene, sign: Sign) -> str:
     return (
         f'<text x="8" y="25" font-size="19" font-weight="bold">{visible_html(name)}: {_filled(scene)}</text>'
         f'<text x="8" y="43">{_counts(scene)} {_fell(scene.fall)}</text>'
+        f'<text x="8" y="60">{_rolled(scene)} {_unnoticed(scene)}</text>'
         f'<rect x="{left:.0f}" y="7" width="{wide:.0f}" height="24" rx="12" fill="{sign.colour}"/>'
         f'<path class="on" d="{sign.shape}" transform="translate({left + 16:.0f} 19)"/>'
         f'<text class="on" x="{left + 28:.0f}" y="24" font-size="14" font-weight="bold">{visible_html(sign.word)}</text>'
@@ -82,29 +106,73 @@ def _curve(scene: Scene) -> str:
     axis = "".join(
         f'<text x="{x:.0f}" y="{bottom + 16}" text-anchor="middle">{said}</text>' for x, said in [*marks, (LEFT + PLOT, "now")]
     )
-    line = _steps(scene)
-    top = f"V{TOP + 6}H{LEFT}z"
+    said = "".join(f'<text x="{WIDTH - RIGHT + 12}" y="{TOP + y}">{line}</text>' for y, line in _margin(scene))
+    return f"{rows}{axis}{said}{''.join(_run(scene, run, end) for run, end in _runs(scene))}"
+
+
+def _margin(scene: Scene) -> list[tuple[int, str]]:
+    """Return what stands beside the curve, a line at a time, each with its place."""
+    said = [(10, "Q: share of"), (27, "filled slots")]
+    if any(step.current != step.filled for step in scene.steps):
+        said += [(48, "dashed: as"), (65, "wanted now")]
+    return said
+
+
+def _runs(scene: Scene) -> Iterator[tuple[list[Step], float]]:
+    """Yield the steps from each moment at which something was wanted to the moment at which nothing is, which comes with them."""
+    run: list[Step] = []
+    for step in scene.steps:
+        if step.size:
+            run.append(step)
+        elif run:
+            yield run, step.time
+            run = []
+    if run:
+        yield run, scene.now
+
+
+def _run(scene: Scene, run: list[Step], end: float) -> str:
+    """Draw what was filled, what was lost below the most that had been, and dashed what has the wanted configuration."""
+    start, stop = _across(scene, run[0].time), _across(scene, end)
+    filled = _levels(scene, run, lambda step: step.filled / step.size)
+    reached = _levels(scene, run, lambda step: step.reached / step.size)
+    current = _levels(scene, run, lambda step: step.current / step.size)
+    line, back = _forth(filled, start, stop), _back(reached)
+    dashed = f'<path class="line" d="{_forth(current, start, stop)}" stroke-width="1.8" stroke-dasharray="6 4"/>'
     return (
-        f'{rows}{axis}<text x="{WIDTH - RIGHT + 12}" y="{TOP + 10}">Q: share of</text>'
-        f'<text x="{WIDTH - RIGHT + 12}" y="{TOP + 27}">filled slots</text>'
-        f'<path d="{line}{top}" fill="{VERMILION}" fill-opacity=".35"/>'
+        f'<path d="{line}{back}z" fill="{VERMILION}" fill-opacity=".35"/>'
         f'<path d="{line}" fill="none" stroke="{BLUE}" stroke-width="5" stroke-linejoin="round"/>'
         f'<path d="{line}" fill="none" stroke="#9BD3F5" stroke-width="2" stroke-linejoin="round"/>'
+        f"{dashed if current != filled else ''}"
     )
 
 
-def _steps(scene: Scene) -> str:
-    """Return the step curve as a path: what happens within one pixel is one stroke down to the lowest and back."""
-    start, quality, columns = scene.now - WINDOW, 1.0, dict[int, tuple[float, float]]()
-    for time, level in scene.steps:
-        if time <= start:
-            quality = level
-            continue
-        column = round(LEFT + PLOT * (min(time, scene.now) - start) / WINDOW)
-        lowest, _ = columns.get(column, (1.0, level))
+def _across(scene: Scene, time: float) -> int:
+    """Return where a time is, in whole pixels, kept inside the plot."""
+    return round(LEFT + PLOT * min(1.0, max(0.0, 1 - (scene.now - time) / WINDOW)))
+
+
+def _down(share: float) -> float:
+    return TOP + 6 + (HEIGHT - 12) * (1 - share)
+
+
+def _levels(scene: Scene, run: list[Step], share: Callable[[Step], float]) -> dict[int, tuple[float, float]]:
+    """Return the lowest and the last share of each pixel in which something happened: what is within one pixel is one stroke."""
+    columns: dict[int, tuple[float, float]] = {}
+    for step in run:
+        column, level = _across(scene, step.time), share(step)
+        lowest = level if step.time <= scene.now - WINDOW else columns.get(column, (1.0, level))[0]
         columns[column] = min(lowest, level), level
-    room = HEIGHT - 12
-    path = [f"M{LEFT} {TOP + 6 + room * (1 - quality):.1f}"]
-    for column, (lowest, level) in columns.items():
-        path.append(f"H{column}V{TOP + 6 + room * (1 - lowest):.1f}V{TOP + 6 + room * (1 - level):.1f}")
-    return f"{''.join(path)}H{LEFT + PLOT}"
+    return columns
+
+
+def _forth(levels: dict[int, tuple[float, float]], start: int, stop: int) -> str:
+    """Return a step curve as a path from ``start`` to ``stop``."""
+    path = [f"M{start} {_down(levels[start][1]):.1f}"]
+    path += [f"H{at}V{_down(low):.1f}V{_down(level):.1f}" for at, (low, level) in levels.items()]
+    return f"{''.join(path)}H{stop}"
+
+
+def _back(levels: dict[int, tuple[float, float]]) -> str:
+    """Return a step curve as the rest of a path, from its end back to its beginning."""
+    return "".join(f"V{_down(level):.1f}H{at}" for at, (_, level) in reversed(levels.items()))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...reconcile.recovery import Life
-from ..marks import EMPTY, GONE, GREEN, NEW, OLD, ORANGE, SICK, SKY, SLOTS, Sign
+from ...reconcile.lives import Life
+from ..marks import EMPTY, GONE, GREEN, NEW, OLD, ORANGE, SICK, SILENT, SKY, SLOTS, Sign
 from ..table import visible_html
 from .scene import WINDOW, Lane, Scene
 
@@ -39,7 +39,7 @@ def draw_slots(scene: Scene, top: int) -> tuple[str, int]:
 def in_words(scene: Scene) -> str:
     """Name the slots that are not simply filled, a few of each kind."""
     said = []
-    for sign in (EMPTY, SICK, OLD, NEW):
+    for sign in (EMPTY, SICK, SILENT, OLD, NEW):
         slots = [lane.slot for lane in scene.lanes if lane.sign is sign]
         if slots:
             more = f" and {len(slots) - 8} more" if len(slots) > 8 else ""
@@ -72,15 +72,24 @@ def _bar(life: Life, nth: int, now: float, middle: float, high: int, left: int, 
     start, end = _at(life.born, now, left, wide), _at(now if life.died is None else life.died, now, left, wide)
     place = f'x="{start:.1f}" y="{middle - high / 2}" width="{max(1.0, end - start):.1f}" height="{high}"'
     bar = f'<rect {place} fill="{FILLS[nth % len(FILLS)]}"/>'
+    served = min([end, *(_at(down.start, now, left, wide) for down in life.down)])
+    for down in life.down:
+        since, until = _at(down.start, now, left, wide), end if down.end is None else _at(down.end, now, left, wide)
+        hollow = f'x="{since:.1f}" y="{middle - high / 2 + 1}" width="{max(1.0, until - since):.1f}" height="{high - 2}"'
+        bar += f'<rect class="hollow" {hollow}/>'
+        if until - since > 7.7 * len(down.why) + 8:
+            bar += f'<text x="{(since + until) / 2:.0f}" y="{middle + 4.5}" text-anchor="middle">{down.why}</text>'
     said = f"{'first' if nth == 0 else f'nr {nth + 1}'} …{life.instance[-4:]}"
-    if end - start > 7.7 * len(said) + 20:
-        bar += f'<text class="on" x="{(start + end) / 2:.0f}" y="{middle + 4.5}" text-anchor="middle">{visible_html(said)}</text>'
+    if served - start > 7.7 * len(said) + 20:
+        bar += (
+            f'<text class="on" x="{(start + served) / 2:.0f}" y="{middle + 4.5}" text-anchor="middle">{visible_html(said)}</text>'
+        )
     return bar
 
 
 def _end(life: Life, at: float, middle: float) -> str:
     """Draw a cross where an instance was lost, and a stroke where it was destroyed."""
-    shape = f"M{at - 5:.1f} {middle - 5}l10 10m0-10l-10 10" if life.ended == "lost" else f"M{at:.1f} {middle - 7}v14"
+    shape = f"M{at:.1f} {middle - 7}v14" if life.ended == "destroyed" else f"M{at - 5:.1f} {middle - 5}l10 10m0-10l-10 10"
     return f'<path class="halo" d="{shape}"/><path class="line" stroke-width="2.5" d="{shape}"/>'
 
 
@@ -118,6 +127,7 @@ def _kind(sign: Sign, places: Sequence[str], pitch: int) -> str:
         NEW: f"m{half} 2v{side - 4}m{2 - half} {2 - half}h{side - 4}",
         OLD: f"m1 {side - 1}l{side - 2} {2 - side}",
         SICK: f"m2 {half}h{side - 4}",
+        SILENT: f"m{half - 2} 2v{side - 4}m4 0v{4 - side}",
         EMPTY: f"m2 2l{side - 4} {side - 4}m0 {4 - side}l{4 - side} {side - 4}",
     }.get(sign)
     ink = {EMPTY: 'class="line"', GONE: 'class="grid"'}.get(sign, f'fill="{sign.colour}"')

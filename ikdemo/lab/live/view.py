@@ -6,7 +6,6 @@ was only opened, and where no widget can be shown, the last picture stands still
 
 from __future__ import annotations
 
-import time
 from base64 import b64encode
 from collections.abc import Callable
 from typing import Any, Self
@@ -17,7 +16,8 @@ from ..marks import ENDED
 from ..table import visible_html
 from .doubt import Doubt, Why
 from .picture import draw, words
-from .scene import WINDOW, Scene, Story
+from .scene import WINDOW, Scene
+from .story import Story
 
 REDRAW = 0.15
 """Seconds between two pictures at least."""
@@ -77,7 +77,7 @@ class LiveView:
         try:
             while self._frame():
                 record.wait_for(lambda: not self._line.open, REDRAW)
-                moving = time.time() - self._story.latest < WINDOW
+                moving = record.now() - self._story.latest < WINDOW
                 record.wait_for(self._is_due, 0.0 if moving else IDLE)
         except Exception as error:  # noqa: BLE001
             self.reason.value = _reason(f"This view has broken down: {type(error).__name__}: {error}")
@@ -92,7 +92,7 @@ class LiveView:
         self._story.read(events)
         if not ended:
             self.doubt.look(bool(events))
-        scene = self._story.scene(time.time())
+        scene = self._story.scene(self._line.record.now())
         sign = ENDED._replace(word=ended) if ended else self.doubt.sign(scene)
         self._still, self._words = draw(scene, sign), words(scene, sign)
         if self.picture is not None:
