@@ -7,7 +7,9 @@ import select
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
+import venv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ UNINSTALLED = """
 import sys
 sys.path[:0] = sys.argv[1:]
 from ikdemo.lab import Lab
+Lab  # loaded
+sys.path.insert(0, "")
 with Lab() as lab:
     lab.start()
     print(len(lab.plugins()), *set(lab.plugins().column("state")))
@@ -191,12 +195,13 @@ def test_an_order_that_is_too_long_is_refused_in_words(lab: Lab, monkeypatch: py
 
 def test_a_package_that_is_not_installed_is_found_where_this_python_finds_it(tmp_path: Path) -> None:
     """As in a clone that a notebook put on ``sys.path``; a learner's own file of a plugin's name is left alone."""
-    away = tmp_path / "ikdemo"
-    away.symlink_to(PACKAGE)
+    (tmp_path / "clone").mkdir()
+    (tmp_path / "clone" / "ikdemo").symlink_to(PACKAGE)
     (tmp_path / "cwd").mkdir()
     (tmp_path / "cwd" / "msgspec.py").write_text("raise SystemExit('my own notes')")
-    found = [path for path in sys.path if path and Path(path).resolve() != PACKAGE.parent]
-    begin = [sys.executable, "-S", "-c", UNINSTALLED, str(tmp_path), *found]
+    venv.create(tmp_path / "other")
+    others = [str(tmp_path / "clone"), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    begin = [str(tmp_path / "other" / "bin" / "python"), "-c", UNINSTALLED, *others]
     done = subprocess.run(begin, cwd=tmp_path / "cwd", capture_output=True, text=True, timeout=50)
     assert (done.stdout.split(), done.stderr) == (["3", "running"], "")
 
