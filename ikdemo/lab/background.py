@@ -6,8 +6,9 @@ A cell that blocks freezes the kernel's own loop; this one goes on, follows the 
 from __future__ import annotations
 
 import asyncio
+import selectors
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
@@ -22,7 +23,8 @@ class Background:
     """Runs coroutines for threads that cannot wait themselves. The thread is a daemon: it never keeps Python alive."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._selector = selectors.DefaultSelector()
+        self._loop = asyncio.SelectorEventLoop(self._selector)
         self._ending = threading.Lock()  # nothing is begun that would never run
         self._ended = False
         self._thread = threading.Thread(target=self._loop.run_forever, name="ikdemo-lab", daemon=True)
@@ -47,6 +49,12 @@ class Background:
             raise OutcomeUnknown(f"no answer within {timeout:.0f} s") from None
         finally:
             future.cancel()
+
+    def descriptors(self) -> Iterator[int]:
+        """Yield every descriptor that the loop waits for, and that of the loop."""
+        if not self._loop.is_closed():
+            yield from [key.fd for key in self._selector.get_map().values()]
+            yield self._selector.fileno()
 
     def close(self) -> None:
         """Cancel whatever still runs, so that nobody waits for it in vain, and end the thread."""

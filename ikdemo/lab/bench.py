@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import atexit
 import threading
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -18,6 +18,7 @@ from ..spi.errors import IkdemoError, InUse
 from .launcher import Launcher
 from .line import Line
 from .mute import Mute
+from .ownership import Holds, own
 from .place import Place
 from .process import Begin, PluginProcess, Script
 from .programs import PROGRAMS, arguments, check_plugin_name
@@ -39,6 +40,7 @@ class Bench:
         self._starting = threading.Lock()  # a button and a cell may start the same plugin
         self._line = Line(self._place.plugins)
         atexit.register(self.close)
+        own(self)
 
     @property
     def root(self) -> Path:
@@ -83,6 +85,7 @@ class Bench:
         The file is looked for in the lab's directory. It should end when its standard input does, so that it never outlives
         this Python; ``assembly.run`` does that when asked to.
         """
+        self._line.must_be_open()
         path = self.root / script
         if not path.is_file():
             raise IkdemoError(f"There is no file {str(script)!r} to start")
@@ -138,6 +141,16 @@ class Bench:
         self._end_all("lab closed")
         self._launcher.close()
         self._place.remove()
+
+    def descriptors(self) -> Iterator[int]:
+        """Yield every descriptor that keeps the lab open."""
+        parts: list[Holds] = [self._place, self._launcher, self._line, *self._processes.values()]
+        for part in parts:
+            yield from part.descriptors()
+
+    def disown(self) -> None:
+        """Be closed, in a process that was forked from the one that has the lab."""
+        self._line.disown()
 
     def __enter__(self) -> Self:
         return self
@@ -202,6 +215,7 @@ class Bench:
 
     def _must_be_free(self, name: str) -> None:
         check_plugin_name(name)
+        self._line.must_be_open()
         if self._line.serves(name):
             raise InUse(f"{name!r} is already running in this lab, as {self._programs[name]}")
         if self._running([name]):

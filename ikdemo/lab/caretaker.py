@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..instance import procfs
@@ -37,6 +38,11 @@ class Caretaker:
             cwd="/",
             start_new_session=True,  # whatever ends the kernel and its group must not end this
         )
+
+    def descriptors(self) -> Iterator[int]:
+        """Yield the end of the pipe that it waits at the other end of."""
+        if self._shell.stdin is not None and not self._shell.stdin.closed:
+            yield self._shell.stdin.fileno()
 
     def dismiss(self) -> None:
         """Say that there is nothing left to clean up; the shell has ended afterwards."""

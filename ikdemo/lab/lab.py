@@ -32,13 +32,19 @@ class Lab(Breaking):
 
     @classmethod
     def fresh(cls) -> Lab:
-        """Return the one lab of this notebook, empty: a cell that is run again gets the same lab, after a ``reset``."""
+        """Return the one lab of this notebook, empty: a cell that is run again gets the same lab, after a ``reset``.
+
+        One whose directory was removed is closed, and another one opened.
+        """
         explain_missing_names()
-        if Lab._of_the_notebook is None or not Lab._of_the_notebook._line.open:
-            Lab._of_the_notebook = cls()
+        known = Lab._of_the_notebook
+        if known is not None and known._line.open and not known._line.leads_somewhere:
+            known.close()
+        if known is None or not known._line.open:
+            known = Lab._of_the_notebook = cls()
         else:
-            Lab._of_the_notebook.reset()
-        return Lab._of_the_notebook
+            known.reset()
+        return known
 
     def timeline(self, group: str | None = None, *, last: int | None = None, since_fault: bool = False) -> Table:
         """Tell in words what happened: everything, the ``last`` few lines, or what followed the last recorded fault."""
@@ -112,6 +118,7 @@ class Lab(Breaking):
 
         The same lab can be used again at once. What cannot be destroyed is named, and its files go all the same.
         """
+        self._line.must_be_open()
         said = self._destroy_all()
         running = [name for name in sorted(self._programs) if self._state(name) == "running"]
         said += [f"stopped {', '.join(running)}"] if running else []

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,11 @@ class Launcher:
             if isinstance(error, OSError):
                 raise PluginUnavailable(f"{words[0]} cannot be started: {error.strerror or error}") from None
             raise
+
+    def descriptors(self) -> Iterator[int]:
+        """Yield the socket at whose end the launcher ends."""
+        if self._orders.fileno() >= 0:
+            yield self._orders.fileno()
 
     def close(self) -> None:
         """End the launcher, and with it whatever it forked that still runs."""
@@ -122,6 +127,10 @@ class Forked:
         for descriptor in (self._told, self._held):
             # Closed when nobody can be waiting; a lab that is closed at exit still needs them.
             weakref.finalize(self, os.close, descriptor).atexit = False
+
+    def descriptors(self) -> Iterator[int]:
+        """Yield its pidfd, and the socket over which its end is told."""
+        yield from (self._held, self._told)
 
     def poll(self) -> int | None:
         """Return the exit status, None while the process runs or is not yet reaped."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from .steps import name_the_step
 from .timeline import Timeline
 
 T = TypeVar("T")
+ANOTHER = "Open a fresh one: run the first code cell, or lab = Lab.fresh()"
 PATIENCE = 2.0
 """Seconds that a closing line waits for threads that were begun on it."""
 
@@ -47,9 +48,11 @@ class Line:
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run ``work`` in the line's thread and return its result; raises IkdemoError when the line is closed."""
-        if not self.open:
+        try:
+            self.must_be_open()
+        except IkdemoError:
             work.close()
-        self.must_be_open()
+            raise
         try:
             return self._background.call(work)
         except IkdemoError as error:
@@ -57,9 +60,26 @@ class Line:
             raise
 
     def must_be_open(self) -> None:
-        """Raise IkdemoError when the line is closed."""
+        """Raise IkdemoError when the line is closed, or the directory with the sockets was removed."""
         if not self.open:
-            raise IkdemoError("This lab is closed. Open a fresh one: run the first code cell, or lab = Lab.fresh()")
+            raise IkdemoError(f"This lab is closed. {ANOTHER}")
+        if not self.leads_somewhere:
+            raise IkdemoError(
+                f"The directory of this lab was removed, and all that was in it: {self._plugin_dir.parent}. {ANOTHER}"
+            )
+
+    @property
+    def leads_somewhere(self) -> bool:
+        """Whether there is a directory with sockets; the end of a login may take it, or a person who tidies up."""
+        return self._plugin_dir.is_dir()
+
+    def descriptors(self) -> Iterator[int]:
+        """Yield every descriptor by which plugins are reached."""
+        return self._background.descriptors()
+
+    def disown(self) -> None:
+        """Be closed, in a process that was forked; the threads that would be ended are not there."""
+        self.open, self.ended = False, "another process has this lab"
 
     def follow(self, processes: Iterable[PluginProcess]) -> None:
         """Wait until these plugins answer, and write down what they tell from now on."""
@@ -89,7 +109,6 @@ class Line:
 
     def close(self, ended: str) -> None:
         """Serve and follow nothing more, and end every thread; whoever waits for the record is woken."""
-        self.must_be_open()
         self.open, self.ended = False, ended
         self.record.add([])
         deadline = time.monotonic() + PATIENCE

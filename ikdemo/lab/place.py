@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..disk import Lease
@@ -43,6 +44,12 @@ class Place:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return directory
 
+    def descriptors(self) -> Iterator[int]:
+        """Yield what tells others that the directory is held."""
+        yield from self._caretaker.descriptors()
+        if self._lease.fd >= 0:
+            yield self._lease.fd
+
     def clear(self) -> None:
         """Empty the directory, and end what a killed plugin left running from it; it stays ours."""
         end_strays(self.root)
@@ -67,7 +74,11 @@ class Place:
 
 def home() -> Path:
     """Return the runtime or temporary directory: the first that is there, ours to write and near enough."""
-    for candidate in (os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), "/tmp", "/var/tmp"):
+    try:
+        temporary = tempfile.gettempdir()
+    except FileNotFoundError:  # it tries to write, and finds no room anywhere
+        temporary = ""
+    for candidate in (os.environ.get("XDG_RUNTIME_DIR", ""), temporary, "/tmp", "/var/tmp"):
         if candidate.startswith("/") and len(os.fsencode(candidate)) <= LONGEST and os.access(candidate, os.W_OK | os.X_OK):
             return Path(candidate)
     raise IkdemoError("A lab needs a writable temporary directory with a short name, such as /tmp; set TMPDIR to one")

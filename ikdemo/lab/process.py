@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -42,6 +42,7 @@ class Running(Protocol):
     def pid(self) -> int: ...
     @property
     def returncode(self) -> int | None: ...
+    def descriptors(self) -> Iterator[int]: ...
     def poll(self) -> int | None: ...
     def wait(self, timeout: float | None = None) -> int: ...
     def terminate(self) -> None: ...
@@ -66,6 +67,10 @@ class PluginProcess:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    def descriptors(self) -> Iterator[int]:
+        """Yield every descriptor by which it is held."""
+        return self._process.descriptors()
 
     @property
     def _grace(self) -> float:
@@ -125,6 +130,11 @@ class Script(subprocess.Popen[bytes]):
             cwd=plugin_dir,
             start_new_session=True,  # an interrupted cell sends SIGINT to the kernel's whole process group
         )
+
+    def descriptors(self) -> Iterator[int]:
+        """Yield its standard input, at whose end it ends."""
+        if self.stdin is not None and not self.stdin.closed:
+            yield self.stdin.fileno()
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for its end, and let go of its standard input."""
