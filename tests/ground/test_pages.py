@@ -17,12 +17,14 @@ from pathlib import Path
 import pytest
 from pages import ROOT, blocks, settled, story, typed
 
+from ikdemo.cli.programs import find
+
 PAGES = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
 NEEDS_ENGINE = "Containers"
 """The heading below which commands print something else where no engine answers."""
 
 
-@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/walkthrough.md"])
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/walkthrough.md", "docs/ways-out.md"])
 @pytest.mark.timeout(180)
 def test_commands_do_what_the_page_prints(page: str, short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a Docker engine: what needs one fails in words, and leaves nothing running either."""
@@ -92,6 +94,12 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
 
-def test_every_program_that_is_installed_is_told_of() -> None:
+def test_every_program_that_is_installed_is_told_of_with_its_flags() -> None:
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
-    assert [name for name in scripts if f"`{name}`" not in (ROOT / "docs/plugins.md").read_text()] == []
+    page = (ROOT / "docs/plugins.md").read_text()
+    assert [name for name in scripts if f"`{name}`" not in page] == []
+    for name in set(scripts) - {"ikdemo", "infrakit"}:
+        program = find(name)
+        flags = ", ".join(f"`--{flag.name}`" for flag in sorted(program.flags, key=lambda flag: flag.name))
+        (told,) = re.findall(rf"^\| `{name}` \| `{program.socket}` \| .* \| (.*)\|$", page, re.MULTILINE)
+        assert ", ".join(sorted(told.strip().split(", "))) == flags, name
