@@ -10,7 +10,7 @@ from typing import Protocol
 
 from ..reconcile.lives import Life
 from ..reconcile.recovery import Episode, Level
-from .lanes import FILLS, Look, Window, draw_lanes, label, lanes, two_rooms, window
+from .lanes import FILLS, Look, Window, draw_lanes, label, lanes, legend_below, say_time, two_rooms, window
 from .marks import BLUE, GREY, VERMILION
 from .plotting import Axes, Figure, own_style
 from .table import say_seconds
@@ -41,8 +41,7 @@ def draw(recovery: Fallen) -> Figure:
     _draw_curve(top, recovery, view)
     _draw_stamps(top, fall, view)
     draw_lanes(bottom, drawn, view, _look)
-    bottom.set_xlabel(f"{view.unit} after the {fall.cause}")
-    bottom.set_xlim(view.at(view.start), view.at(view.end))
+    say_time(bottom, drawn, view, f"the {fall.cause}")
     top.set_title(label(recovery.title), loc="left", pad=44, fontweight="bold")
     return figure
 
@@ -89,15 +88,7 @@ def _draw_curve(axes: Axes, recovery: Fallen, view: Window) -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     surplus = max(level.surplus for level in recovery.levels if view.start <= level.time <= view.end)
-    axes.legend(
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.03),
-        ncols=2,
-        fontsize=8.5,
-        frameon=False,
-        title=f"surplus: up to {surplus}" if surplus else None,
-        title_fontsize=8.5,
-    )
+    legend_below(axes, f"surplus: up to {surplus}" if surplus else "")
 
 
 def _fill(axes: Axes, times: list[float], low: list[float], high: list[float], said: str) -> None:
@@ -111,7 +102,8 @@ def _draw_stamps(axes: Axes, fall: Episode, view: Window) -> None:
     names = (fall.cause, "detected", "first action", "recovered")
     for index, (name, marker, time) in enumerate(zip(names, MARKERS, times, strict=True)):
         place = 0.125 + 0.25 * index
-        label = f"{index + 1} {name}\n{say_seconds(None if time is None else time - fall.began)}"
+        never = time is None and fall.recovered is not None
+        label = f"{index + 1} {name}\n{'never' if never else say_seconds(None if time is None else time - fall.began)}"
         if time is None:
             axes.text(place, 1.08, label, transform=axes.transAxes, ha="center", va="bottom", fontsize=9, color=GREY)
             continue

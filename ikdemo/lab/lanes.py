@@ -16,6 +16,7 @@ from .plotting import Axes, Figure
 
 FILLS = ((SKY, ""), (ORANGE, "///"), (GREEN, "..."), (PURPLE, "xxx"))
 MOST_LANES = 12
+DESTROYED = "destroyed"
 LETTER = 0.0115
 """The share of a lane's width that one letter takes at most, about."""
 END: dict[str, Any] = {"color": "black", "markersize": 7, "markeredgewidth": 2, "zorder": 4}
@@ -86,6 +87,27 @@ def two_rooms(lower: int) -> tuple[Figure, Axes, Axes]:
     return figure, top, bottom
 
 
+def say_time(axes: Axes, drawn: Iterable[tuple[str, list[Life]]], view: Window, since: str) -> None:
+    """Write below the lanes what their time counts from, and what the marks mean that end bars."""
+    endings = {life.ended for _, lived in drawn for life in lived if life.died is not None and view.start < life.died < view.end}
+    marks = [f"{'stroke' if ending == DESTROYED else 'cross'}: {ending}" for ending in sorted(endings)]
+    axes.set_xlabel(f"{view.unit} after {since}" + (f" ({', '.join(marks)})" if marks else ""))
+    axes.set_xlim(view.at(view.start), view.at(view.end))
+
+
+def legend_below(axes: Axes, title: str = "") -> None:
+    """Name lines and areas below the curve, where the names cover none of them."""
+    axes.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.03),
+        ncols=2,
+        fontsize=8.5,
+        frameon=False,
+        title=title or None,
+        title_fontsize=8.5,
+    )
+
+
 def draw_lanes(axes: Axes, drawn: Iterable[tuple[str, list[Life]]], view: Window, look: Callable[[int, Life], Look]) -> None:
     """Draw the bars; ``look`` is asked about each instance with its ordinal in its lane."""
     rows = list(drawn)
@@ -117,7 +139,7 @@ def _draw_life(axes: Axes, row: int, life: Life, look: Look, view: Window, follo
         _write(axes, row, (start, end), down.why, letter)
     room = left, min([right, *(view.at(down.start) for down in life.down)])
     if life.died is not None:
-        axes.plot([right], [row], marker="|" if life.ended == "destroyed" else "x", **END)
+        axes.plot([right], [row], marker="|" if life.ended == DESTROYED else "x", **END)
         need = letter * (len(look.ending) + 2)
         if following - right > need:
             axes.text(right + letter, row, label(look.ending), ha="left", va="center", fontsize=8, color="black")

@@ -1,4 +1,4 @@
-"""Turns a drawn figure into bytes, text and HTML, each with its words: the same record gives the same picture.
+"""Turns a drawn figure into bytes, text and HTML, each with its words: the same record gives the same picture, light or dark.
 
 Nothing goes through pyplot (no global state, no window, safe in any thread). Called by ``Recovery`` and ``Rollout``.
 """
@@ -15,6 +15,12 @@ from .table import visible_html
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+DARK_PAGES = ('[data-jp-theme-light="false"]', ".vscode-dark", ".vscode-high-contrast")
+"""How JupyterLab, Notebook, nbconvert and VS Code mark a page whose theme is dark."""
+ON_DARK = "<style>" + ",".join(f"{page} .ik-picture" for page in DARK_PAGES) + "{filter:invert(.93) hue-rotate(180deg)}</style>"
+"""Light becomes dark and colours keep their hue; a page that takes no styles shows the picture as it is."""
 
 
 class Drawable(Protocol):
@@ -51,6 +57,11 @@ def save(drawable: Drawable, file: str | IO[bytes], form: str | None = None) -> 
         drawable.figure().savefig(file, format=form, dpi=144, metadata={"Software": None} if form == "png" else None)
 
 
+def shown_image(source: str, words: str) -> str:
+    """Return a picture that stands on white paper as HTML; ``words`` are escaped. On a dark page its paper is dark as well."""
+    return f'{ON_DARK}<img alt="{words}" src="{source}" class="ik-picture" style="max-width:100%"/>'
+
+
 def faces(drawable: Drawable) -> dict[str, str]:
     """Return what a notebook shows: the picture with its words below it, or the words alone where nothing can be drawn."""
     stream = io.BytesIO()
@@ -59,6 +70,6 @@ def faces(drawable: Drawable) -> dict[str, str]:
     except IkdemoError as missing:
         return {"text/plain": f"{drawable!r}\n{missing}"}
     data, words = b64encode(stream.getvalue()).decode(), visible_html(drawable.words)
-    image = f'<img alt="{words}" src="data:image/png;base64,{data}" style="max-width:100%"/>'
+    image = shown_image(f"data:image/png;base64,{data}", words)
     html = f'<figure style="margin:0">{image}<figcaption>{words}</figcaption></figure>'
     return {"text/plain": repr(drawable), "text/html": html}

@@ -81,20 +81,24 @@ class Recovery:
             ("3 first action", fall.acted, "it began to put it right"),
             ("4 recovered", fall.recovered, "every slot is filled again, and stays filled"),
         ]
-        said = [(name, say_seconds(None if time is None else time - fall.began), meaning) for name, time, meaning in rows]
+        said = [(name, self._said(None if time is None else time - fall.began), meaning) for name, time, meaning in rows]
         return Table(["stamp", f"after the {fall.cause}", "meaning"], said)
 
     def measures(self) -> Table:
         """Return the measures of the last fall: TTD, TTR, robustness, loss, and which part of it the loop did not know of."""
         fall = self.last
         rows = [
-            ("TTD", say_seconds(fall.time_to_detect), "time to detect: from 1 to 2"),
+            ("TTD", self._said(fall.time_to_detect), "time to detect: from 1 to 2"),
             ("TTR", say_seconds(fall.time_to_recover), "time to recover: from 1 to 4"),
             ("robustness", say_percent(fall.robustness), "the lowest share of filled slots"),
             ("loss", say_seconds(fall.loss), "the shaded area: a whole group missing for so long"),
             ("unnoticed", say_seconds(fall.unnoticed), "the dotted part of it: lost, and not known to the loop"),
         ]
         return Table(["measure", "value", "meaning"], rows)
+
+    def _said(self, seconds: float | None) -> str:
+        """Say how long something of the last fall took; what has not happened in a fall that is over never will."""
+        return "never" if seconds is None and self.last.recovered is not None else say_seconds(seconds)
 
     @property
     def title(self) -> str:
@@ -106,7 +110,7 @@ class Recovery:
         """The picture of the last fall, told in words."""
         fall = self.last
         opening = "after a fault" if fall.cause == "fault" else "after a loss, counted from its first report,"
-        noticed = f"The group plugin noticed: {say_seconds(fall.time_to_detect)}. First action: {say_seconds(fall.time_to_act)}."
+        noticed = f"The group plugin noticed: {say_seconds(fall.time_to_detect)}. First action: {self._said(fall.time_to_act)}."
         if fall.detected is None:
             noticed = f"The group plugin {'never' if fall.recovered is not None else 'has not yet'} noticed."
         ending = "It has not recovered yet."

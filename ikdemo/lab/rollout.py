@@ -80,7 +80,7 @@ class Rollout:
         """Return the measures of the update: time, replaced, fewest and most alive."""
         rows = [
             ("time", self._took, "from the first deed until the group was as wanted"),
-            ("replaced", self.replaced, "instances of the old configuration that left"),
+            ("replaced", self.replaced, "instances of the old configuration that have left"),
             ("fewest alive", f"{self.fewest} of {self.size}", "how far the group shrank on the way"),
             ("most alive", f"{self.most} of {self.size}", "how far it grew"),
         ]
@@ -98,10 +98,11 @@ class Rollout:
     @property
     def words(self) -> str:
         """The picture, told in words."""
+        have = "has" if self.replaced == 1 else "have"
         left = sum(life.died is None and life.sha != self.sha for life in self.lives)
         ending = f"It took {self._took}." if self.finished else f"It has not ended: {left} of the old configuration still there."
         alive = f"Never fewer than {self.fewest} and never more than {self.most} were alive; {self.size} are wanted."
-        gone = f"{self.replaced} {'instance' if self.replaced == 1 else 'instances'} of the old configuration left."
+        gone = f"{self.replaced} {'instance' if self.replaced == 1 else 'instances'} of the old configuration {have} left."
         return visible(f"Group {self.group}: {gone} {alive} {ending}")
 
     def figure(self) -> Figure:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ..reconcile.lives import Life
-from .lanes import FILLS, Look, Window, draw_lanes, label, lanes, two_rooms, window
+from .lanes import FILLS, Look, Window, draw_lanes, label, lanes, legend_below, say_time, two_rooms, window
 from .marks import BLUE, GREY, VERMILION
 from .plotting import Axes, Figure, own_style
 
@@ -49,8 +49,7 @@ def draw(rollout: Rolled) -> Figure:
     figure, top, bottom = two_rooms(len(drawn))
     _draw_counts(top, rollout, view)
     draw_lanes(bottom, drawn, view, look)
-    bottom.set_xlabel(f"{view.unit} after it began")
-    bottom.set_xlim(view.at(view.start), view.at(view.end))
+    say_time(bottom, drawn, view, "it began")
     top.set_title(label(rollout.title), loc="left", fontweight="bold")
     return figure
 
@@ -72,4 +71,4 @@ def _draw_counts(axes: Axes, rollout: Rolled, view: Window) -> None:
     axes.set_yticks(range(0, top + 1, max(1, top // 6)))
     axes.set_ylabel("instances")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="lower right", fontsize=8.5, frameon=True, framealpha=0.9)
+    legend_below(axes)

@@ -14,6 +14,7 @@ from ..spi.errors import IkdemoError
 from ..spi.text import visible
 from .line import Line
 from .live.view import html_widget
+from .picture import shown_image
 from .table import Table, say_seconds, visible_html
 
 REDRAW = 0.2
@@ -97,7 +98,7 @@ class Visit:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         data, words = b64encode(self.svg().encode()).decode(), visible_html(self.words)
-        image = f'<img alt="{words}" src="data:image/svg+xml;base64,{data}" style="max-width:100%"/>'
+        image = shown_image(f"data:image/svg+xml;base64,{data}", words)
         return {"text/plain": repr(self), "text/html": image}
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from collections.abc import Callable
+from pathlib import Path as File
 from xml.etree import ElementTree
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.path import Path
 
 from ikdemo.lab.recovery import Recovery
 from ikdemo.spi.errors import IkdemoError
@@ -81,7 +84,7 @@ def test_stamps_and_measures_are_those_of_the_arithmetic() -> None:
     assert recovery.times() == [1.0]
 
 
-def test_a_group_that_never_fell_says_so(tmp_path: Path) -> None:
+def test_a_group_that_never_fell_says_so(tmp_path: File) -> None:
     calm = Recovery("collabnix", story()[:6], 1010.0)
     assert "nothing has been lost" in repr(calm)
     assert calm._repr_mimebundle_().keys() == {"text/plain"}
@@ -102,7 +105,85 @@ def test_of_a_large_group_only_the_lanes_with_a_story_are_drawn() -> None:
     assert lanes == ["slot 1", "slot 3"]
 
 
-def test_figures_are_saved_in_the_format_of_their_ending(tmp_path: Path) -> None:
+def silenced(*, verdict: bool, continued: float = 0.0) -> list[Event]:
+    """Return the events of a group in which slot 2 falls silent, and is called sick and replaced, or goes on by itself."""
+    events, at = story()[:6], 1000.0
+    events.append(Event("fault", at, "lab", "collabnix", "i-2", "2", "silent", "kill -STOP of"))
+    if continued:
+        events.append(Event("mended", at + continued, "lab", "collabnix", "i-2", "2", "silent", "kill -CONT of"))
+    if verdict:
+        told = [
+            ("health", 1.5, "i-2"),
+            ("drifted", 1.504, ""),
+            ("planned", 1.504, ""),
+            ("destroyed", 1.55, "i-2"),
+            ("provisioned", 1.6, "i-9"),
+        ]
+        events += [
+            Event(kind, at + time, "p", "collabnix", name, "2", "unhealthy" * (kind == "health")) for kind, time, name in told
+        ]
+    return events
+
+
+def test_a_silent_server_is_lost_from_its_stop_and_known_from_the_verdict() -> None:
+    recovery = Recovery("collabnix", silenced(verdict=True), 1010.0)
+    assert recovery.measures().column("value") == ["1.50 s", "1.60 s", "80%", "320 ms", "301 ms"]
+    assert "Loss: 320 ms of a whole group, 301 ms of it unnoticed." in recovery.words
+    bars = recovery.lives[2]
+    assert [(down.start, down.end, down.why) for down in bars.down] == [(1000.0, 1001.55, "silent")]
+    figure = recovery.figure()
+    assert "silent" in [text.get_text() for text in figure.axes[1].texts]
+    names = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert names == ["loss: 320 ms of a whole group", "of it unnoticed: 301 ms", "Q as the loop knew it", "Q: filled slots"]
+
+
+def test_a_silence_that_the_loop_never_noticed_costs_what_it_lasted() -> None:
+    recovery = Recovery("collabnix", silenced(verdict=False, continued=1.25), 1010.0)
+    assert recovery.measures().column("value") == ["never", "1.25 s", "80%", "250 ms", "250 ms"]
+    assert "The group plugin never noticed. After 1.25 s every slot was filled again." in recovery.words
+    assert recovery.stamps().column("after the fault") == ["0.00 ms", "never", "never", "1.25 s"]
+    recovery.figure()
+
+
+def test_a_loss_that_nobody_recorded_is_counted_from_its_first_report_and_says_so() -> None:
+    events = [event for event in story() if event.kind != "fault"]
+    recovery = Recovery("collabnix", events, 1010.0)
+    assert recovery.stamps().columns[1] == "after the report"
+    assert recovery.stamps().column("stamp")[0] == "1 report"
+    assert recovery.words.startswith("Group collabnix: after a loss, counted from its first report, only 3 of 5 slots")
+    assert recovery.figure().axes[1].get_xlabel() == "seconds after the report (cross: lost)"
+
+
+@pytest.mark.parametrize("scale", [0.004, 1.0, 60.0])
+@pytest.mark.parametrize("events", [story, lambda _: silenced(verdict=True), lambda _: silenced(verdict=False, continued=2.0)])
+def test_no_words_of_the_figure_cover_a_line_or_a_bar_of_another_instance(
+    events: Callable[[float], list[Event]], scale: float
+) -> None:
+    figure = Recovery("collabnix", events(scale), 1010.0 + scale).figure()
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    top, bottom = figure.axes
+    boxes = [text.get_window_extent(renderer) for text in top.texts] + [top.get_legend().get_window_extent(renderer)]
+    for line in top.get_lines():
+        if line.get_label() in ("Q: filled slots", "Q as the loop knew it"):
+            xs, ys = line.get_data()
+            corners = [(x, y) for x, y, later in zip(xs, ys, [*ys[1:], ys[-1]], strict=True) for y in (y, later)]
+            path = Path(top.transData.transform(corners))
+            assert not any(path.intersects_bbox(box, filled=False) for box in boxes)
+    bars = [bar.get_window_extent(renderer) for bar in bottom.patches]
+    for text in bottom.texts:
+        place = text.get_window_extent(renderer)
+        touched = [bar for bar in bars if bar.overlaps(place)]
+        assert all(bar.x0 <= place.x0 and place.x1 <= bar.x1 for bar in touched), text.get_text()
+
+
+def test_on_a_dark_page_the_picture_is_dark_and_elsewhere_it_is_as_it_was() -> None:
+    shown = Recovery("collabnix", story(), 1010.0)._repr_mimebundle_()["text/html"]
+    assert '[data-jp-theme-light="false"] .ik-picture' in shown
+    assert 'class="ik-picture"' in shown
+
+
+def test_figures_are_saved_in_the_format_of_their_ending(tmp_path: File) -> None:
     recovery = Recovery("collabnix", story(), 1010.0)
     for name, start in (("recovery.png", b"\x89PNG"), ("recovery.svg", b"<svg")):
         recovery.save(str(tmp_path / name))

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from ..marks import BLUE, VERMILION, Sign
 from ..table import say_seconds, visible_html
 from .scene import WINDOW, Fall, Scene, Step
-from .slots import LEFT, PLOT, RIGHT, WIDTH, draw_slots, in_words
+from .slots import LEFT, PLOT, RIGHT, WIDTH, draw_slots, in_words, squeezed
 
-TOP, HEIGHT = 68, 84
+TOP, HEIGHT = 71, 84
 """Where the room of the curve begins, and its height, in pixels."""
 LETTER = 9.4
 """Pixels that a letter of the pill takes at most, about."""
@@ -79,17 +79,17 @@ def _fell(fall: Fall | None) -> str:
 def _unnoticed(scene: Scene) -> str:
     if not scene.unnoticed:
         return ""
-    return f"{scene.unnoticed} {'is' if scene.unnoticed == 1 else 'are'} lost, and the loop does not know it yet."
+    return f"The loop does not know of {scene.unnoticed} {'loss' if scene.unnoticed == 1 else 'losses'} yet."
 
 
 def _headline(scene: Scene, sign: Sign) -> str:
     name = scene.group if len(scene.group) <= 16 else f"{scene.group[:15]}…"
     wide = LETTER * len(sign.word) + 36
-    left = WIDTH - 8 - wide
+    left, head = WIDTH - 8 - wide, f"{name}: {_filled(scene)}"
     return (
-        f'<text x="8" y="25" font-size="19" font-weight="bold">{visible_html(name)}: {_filled(scene)}</text>'
-        f'<text x="8" y="43">{_counts(scene)} {_fell(scene.fall)}</text>'
-        f'<text x="8" y="60">{_rolled(scene)} {_unnoticed(scene)}</text>'
+        f'<text x="8" y="25" font-size="19" font-weight="bold"{squeezed(head, left - 16, 11.2)}>{visible_html(head)}</text>'
+        f'<text x="8" y="46">{_counts(scene)} {_fell(scene.fall)}</text>'
+        f'<text x="8" y="63">{_rolled(scene)} {_unnoticed(scene)}</text>'
         f'<rect x="{left:.0f}" y="7" width="{wide:.0f}" height="24" rx="12" fill="{sign.colour}"/>'
         f'<path class="on" d="{sign.shape}" transform="translate({left + 16:.0f} 19)"/>'
         f'<text class="on" x="{left + 28:.0f}" y="24" font-size="14" font-weight="bold">{visible_html(sign.word)}</text>'
@@ -114,19 +114,19 @@ def _margin(scene: Scene) -> list[tuple[int, str]]:
     """Return what stands beside the curve, a line at a time, each with its place."""
     said = [(10, "Q: share of"), (27, "filled slots")]
     if any(step.current != step.filled for step in scene.steps):
-        said += [(48, "dashed: as"), (65, "wanted now")]
+        said += [(48, "dashed: as"), (65, "wanted")]
     return said
 
 
 def _runs(scene: Scene) -> Iterator[tuple[list[Step], float]]:
-    """Yield the steps from each moment at which something was wanted to the moment at which nothing is, which comes with them."""
+    """Yield the steps of each size that was wanted, and when it was not any longer: another size is no fall."""
     run: list[Step] = []
     for step in scene.steps:
-        if step.size:
-            run.append(step)
-        elif run:
+        if run and step.size != run[-1].size:
             yield run, step.time
             run = []
+        if step.size:
+            run.append(step)
     if run:
         yield run, scene.now
 
@@ -141,7 +141,7 @@ def _run(scene: Scene, run: list[Step], end: float) -> str:
     dashed = f'<path class="line" d="{_forth(current, start, stop)}" stroke-width="1.8" stroke-dasharray="6 4"/>'
     return (
         f'<path d="{line}{back}z" fill="{VERMILION}" fill-opacity=".35"/>'
-        f'<path d="{line}" fill="none" stroke="{BLUE}" stroke-width="5" stroke-linejoin="round"/>'
+        f'<path class="curve" d="{line}" fill="none" stroke="{BLUE}" stroke-width="5" stroke-linejoin="round"/>'
         f'<path d="{line}" fill="none" stroke="#9BD3F5" stroke-width="2" stroke-linejoin="round"/>'
         f"{dashed if current != filled else ''}"
     )

@@ -19,6 +19,8 @@ MOST_LANES, IN_ONE_COLUMN = 50, 12
 MOST_TILES = 1000
 LONGEST_NAME = 11
 """Letters of a slot's name that have room beside its lane."""
+WIDE = 9.0
+"""Pixels that a letter of small words takes at most, about."""
 FILLS = (SKY, ORANGE, GREEN)
 """The colours of the instances of one slot, one after the other; each bar that has room says which it is, too."""
 
@@ -53,14 +55,16 @@ def _lanes(lanes: Sequence[Lane], now: float, top: int, pitch: int, left: int, w
 
 def _lane(lane: Lane, now: float, y: int, pitch: int, left: int, wide: int) -> str:
     """Draw one lane ``pitch`` pixels high: its name, its bars, and the sign of what it is now."""
+    edge = 0 if left < WIDTH // 2 else WIDTH // 2  # of the column that the lane is in
     middle, name = y + pitch / 2, lane.slot.removesuffix("#0")
     name = name if len(name) <= LONGEST_NAME else f"{name[:5]}…{name[-6:]}"
     label = f"slot {name}" if lane.slot.isdecimal() and pitch > 20 else name
     first = lane.ever - len(lane.lives)
     bars = [_bar(life, first + nth, now, middle, pitch - 7, left, wide) for nth, life in enumerate(lane.lives)]
     bars += [_end(life, _at(life.died, now, left, wide), middle) for life in lane.lives if life.died is not None]
+    narrow = squeezed(label, left - edge - 12)
     return (
-        f'<text x="{left - 8}" y="{middle + 4.5}" text-anchor="end">{visible_html(label)}</text>'
+        f'<text x="{left - 8}" y="{middle + 4.5}" text-anchor="end"{narrow}>{visible_html(label)}</text>'
         f'<path class="grid" d="M{left} {middle}h{wide}" stroke-dasharray="2 5"/>{"".join(bars)}'
         f'<path class="shape" d="{lane.sign.shape}" fill-rule="evenodd" transform="translate({left + wide + 18} {middle})"/>'
         f'<text x="{left + wide + 30}" y="{middle + 4.5}">{lane.sign.word}</text>'
@@ -95,6 +99,11 @@ def _end(life: Life, at: float, middle: float) -> str:
 
 def _at(time: float, now: float, left: int, wide: int) -> float:
     return left + wide * min(1.0, max(0.0, 1 - (now - time) / WINDOW))
+
+
+def squeezed(said: str, room: float, letter: float = WIDE) -> str:
+    """Return what makes words narrower that might need more than ``room`` pixels; nothing for those that fit."""
+    return f' textLength="{room:.0f}" lengthAdjust="spacingAndGlyphs"' if len(said) * letter > room else ""
 
 
 def _tiles(lanes: Sequence[Lane], top: int) -> tuple[str, int]:

@@ -13,6 +13,7 @@ from typing import Any, Self
 from ...spi.text import visible
 from ..line import Line
 from ..marks import ENDED
+from ..picture import shown_image
 from ..table import visible_html
 from .doubt import Doubt, Why
 from .picture import draw, words
@@ -57,7 +58,7 @@ class LiveView:
         data, said = b64encode(self._still.encode()).decode(), visible_html(f"{self._words} Run the cell to see it move.")
         still = {
             "text/plain": name,
-            "text/html": f'<img alt="{said}" src="data:image/svg+xml;base64,{data}" style="max-width:100%"/>',
+            "text/html": shown_image(f"data:image/svg+xml;base64,{data}", said),
         }
         return still if shown is None else {**shown._repr_mimebundle_(), **still}
 
