@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+import select
 import sys
 import time
 from typing import TextIO
@@ -61,10 +62,34 @@ def _zone(at: float) -> str:
     return "Z" if offset in ("+0000", "-0000") else f"{offset[:3]}:{offset[3:]}"
 
 
+class LossyHandler(logging.StreamHandler[TextIO]):
+    """Writes lines, but ``info`` and ``debug`` only to somebody who reads them: no program waits for that.
+
+    A terminal that was stopped with Ctrl-S does not, nor does who leaves a pipe full. How many lines are lacking is said before
+    the next one.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._left_out = 0
+        self._poll = select.poll()
+        self._poll.register(stream, select.POLLOUT)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno <= logging.INFO and not self._poll.poll(0):
+            self._left_out += 1
+            return
+        if self._left_out:
+            missing, self._left_out = self._left_out, 0
+            text = f"{missing} lines were left out here: nobody read them"
+            super().emit(logging.makeLogRecord({"levelno": logging.WARNING, "levelname": "WARNING", "msg": text}))
+        super().emit(record)
+
+
 def set_up(level: int = 4, stream: TextIO | None = None) -> None:
     """Send everything logged at ``level`` (0 to 5, clamped) or graver to stderr, in Go's form."""
     stream = stream or sys.stderr  # None when it was closed before we began
-    handler: logging.Handler = logging.StreamHandler(stream) if stream else logging.NullHandler()
+    handler = _handler(stream) if stream else logging.NullHandler()
     handler.setFormatter(GoForm(stream is not None and stream.isatty()))
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -72,3 +97,10 @@ def set_up(level: int = 4, stream: TextIO | None = None) -> None:
     for chatty in ("asyncio", "matplotlib"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.raiseExceptions = False  # a closed stderr ends no program
+
+
+def _handler(stream: TextIO) -> logging.Handler:
+    try:
+        return LossyHandler(stream)
+    except (OSError, ValueError):  # not a file of the system, so that nothing can be said of its reader
+        return logging.StreamHandler(stream)

@@ -19,6 +19,7 @@ from ..spi.documents import SHA_TAG, Allocation, GroupDescription, GroupProperti
 from ..spi.errors import PluginFailure, PluginUnavailable, SpecError, UnknownGroup
 from ..spi.events import Emit, Event
 from ..spi.plans import Freed, Reason, Step
+from .announce import announce
 from .clock import Clock
 from .commit import ask_plugins, check_size, passed_over, read
 from .details import Look, StaleLook, details_of, look_of
@@ -118,7 +119,7 @@ class Groups:
         def tell(supervisor: Supervisor, changed: bool) -> None:
             marked.append(supervisor)
             if changed:
-                self._emit(Event("destroying", group=group))
+                announce(self._emit, Event("destroying", group=group))
             else:
                 supervisor.try_again()
 
@@ -167,7 +168,7 @@ class Groups:
         def paused(before: Record | None) -> Record:
             return msgspec.structs.replace(watched(before, group), paused=True)
 
-        await self._registry.change(group, paused, lambda *_: self._emit(Event("paused", group=group)), by="a pause")
+        await self._registry.change(group, paused, lambda *_: announce(self._emit, Event("paused", group=group)), by="a pause")
 
     async def resume_group(self, group: str) -> None:
         """Let the loop act again, and try at once what it waits with or has stopped trying (durable).
@@ -180,7 +181,7 @@ class Groups:
 
         def tell(supervisor: Supervisor, changed: bool) -> None:
             supervisor.insist()
-            self._emit(Event("resumed", group=group))
+            announce(self._emit, Event("resumed", group=group))
 
         await self._registry.change(group, resumed, tell, by="a resume")
 
@@ -220,7 +221,7 @@ class Groups:
 
         def tell(supervisor: Supervisor, changed: bool) -> None:
             aim = supervisor.aim
-            self._emit(Event("committed", group=group, size=len(aim.slots), text=said, tags={SHA_TAG: aim.sha}))
+            announce(self._emit, Event("committed", group=group, size=len(aim.slots), text=said, tags={SHA_TAG: aim.sha}))
 
         await self._registry.change(group, replaced, tell, by="a commit")
         return said

@@ -17,6 +17,7 @@ from weakref import WeakValueDictionary
 from ..spi.contracts import Lookup
 from ..spi.errors import IkdemoError, OutcomeUnknown, PluginFailure, PluginUnavailable, UnknownGroup
 from ..spi.events import Emit, Event
+from .announce import announce, log_watched
 from .clock import Clock
 from .listen import Listeners
 from .store import Record, Store
@@ -58,6 +59,7 @@ class Registry:
                 await self._remove_freed(record.id)
             else:
                 self._begin(record, resumed=True)
+                log_watched(record.id)
 
     async def close(self) -> None:
         """End the loops, not the groups: what was begun is finished, the records stay."""
@@ -163,7 +165,7 @@ class Registry:
             if not supervisor.record.freed:
                 await self._remove(group)
                 self._forget(supervisor)
-                self._emit(Event("gone", group=group))
+                announce(self._emit, Event("gone", group=group))
 
     async def _leave(self, group: str) -> None:
         supervisor = self.supervisors[group]
@@ -172,7 +174,7 @@ class Registry:
             async with self._lock(group):
                 await self._remove_freed(group)
                 self._forget(supervisor)
-                self._emit(Event("freed", group=group))
+                announce(self._emit, Event("freed", group=group))
         finally:
             del self._leaving[group]
 

@@ -349,7 +349,7 @@ class Supervisor:
             actions = tuple(a for a in actions if a.verb == "destroy")  # what is asked for has to be known after a restart
             if not actions:
                 return ()
-        self._facts.acting(actions, len(aim.slots))
+        self._facts.acting(actions, 0 if aim.destroying else len(aim.slots))
         self._sight.begin_acting(actions)
         actor = Actor(aim, self.record.properties, self._good, view.described, self._facts.acted)
         outcomes = await actor.act(actions, self._lookup, lambda: aim is self.aim and not self._ended_by)

@@ -19,6 +19,7 @@ from ..spi.documents import Description
 from ..spi.errors import CorruptState, PluginFailure, SpecError
 from ..spi.events import Emit, Event
 from . import format
+from .announce import announce
 from .index import Entry, Index, Stamp
 from .watch import Notice
 
@@ -117,13 +118,13 @@ class Contents:
     def add(self, entry: Entry) -> None:
         """Note an instance whose file was just written."""
         self.index.put(entry)
-        self._emit(_event("provisioned", entry, "its file was written"))
+        announce(self._emit, _event("provisioned", entry, "its file was written"))
 
     def remove(self, entry: Entry) -> None:
         """Note that an instance's file was just deleted."""
         self.index.drop(entry.name)
         if self.index.instance(entry.description.id) is None:
-            self._emit(_event("destroyed", entry, "its file was removed"))
+            announce(self._emit, _event("destroyed", entry, "its file was removed"))
 
     def tell(self, text: str) -> None:
         """Say something about the directory itself, to whoever listens and in the log."""
@@ -212,11 +213,11 @@ class Contents:
             return
         if before is None or after is None or before.group != after.group:
             if before is not None:
-                self._emit(_event("lost", before, why or "its file joined another group"))
+                announce(self._emit, _event("lost", before, why or "its file joined another group"))
             if after is not None:
-                self._emit(_event("provisioned", after, "its file appeared"))
+                announce(self._emit, _event("provisioned", after, "its file appeared"))
         elif before.description != after.description:
-            self._emit(_event("changed", after, "its file was edited"))
+            announce(self._emit, _event("changed", after, "its file was edited"))
 
 
 def stamp(there: os.stat_result) -> Stamp:

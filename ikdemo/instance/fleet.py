@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from ..engine import Engine, Row
 from ..spi.errors import OutcomeUnknown, PluginFailure
 from ..spi.events import Emit, Event
+from .announce import announce
 from .badge import ALIVE, INSTANCE, LEFTOVER, MARK, Badge, Container, address_of, badge_of, bears, container_of
 from .burials import Burials
 from .endings import Omens, time_of
@@ -250,4 +251,4 @@ class Fleet:
 
     def _tell(self, kind: str, badge: Badge, text: str, code: str = "") -> None:
         group, slot = badge.group, badge.slot or ""
-        self._emit(Event(kind, group=group, instance=badge.instance, slot=slot, code=code, text=text, tags=badge.tags))
+        announce(self._emit, Event(kind, group=group, instance=badge.instance, slot=slot, code=code, text=text, tags=badge.tags))

@@ -13,6 +13,7 @@ from ..spi.documents import GROUP_TAG
 from ..spi.errors import PluginFailure
 from ..spi.events import Emit, Event
 from . import procfs
+from .announce import announce
 from .cutting import Cutting
 from .descriptors import check_free
 from .family import Looks, Processes, look
@@ -182,4 +183,4 @@ class Living:
 
     def _tell(self, kind: str, record: Record, text: str, code: str = "") -> None:
         group, slot = (record.tags or {}).get(GROUP_TAG, ""), record.slot or ""
-        self._emit(Event(kind, group=group, instance=record.id, slot=slot, code=code, text=text, tags=record.tags))
+        announce(self._emit, Event(kind, group=group, instance=record.id, slot=slot, code=code, text=text, tags=record.tags))

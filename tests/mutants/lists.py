@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import containers, files, group, planner, processes, simulated
+from . import containers, files, group, planner, processes, simulated, terminals
 from .mutant import Mutant
 
 ALL: tuple[Mutant, ...] = (
@@ -12,4 +12,5 @@ ALL: tuple[Mutant, ...] = (
     *files.MUTANTS,
     *processes.MUTANTS,
     *containers.MUTANTS,
+    *terminals.MUTANTS,
 )
