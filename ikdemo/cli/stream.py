@@ -1,4 +1,4 @@
-"""The verb ``ikdemo events``: what every plugin in the directory says, one line an event, as it happens.
+"""The verb ``ikdemo events``: what every plugin in the directory says, one line an event, causes before effects.
 
 Plugins that start later are joined in. Loaded by ``commands``.
 """
@@ -8,19 +8,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from pathlib import Path
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..rpc import discovery
 from . import columns
 from .commands import Call, Verb, say
 from .flags import Flag, duration
+from .following import follow
+from .merge import Merge, Told
 from .reach import peers, ready
 
 if TYPE_CHECKING:
-    from ..rpc.peers import Peers
+    from ..spi.events import EventBatch
 
-LOOK_AGAIN = 0.5
 GROUP = Flag("group", "only events of this group", placeholder="ID")
 
 
@@ -40,42 +40,61 @@ FOR = Flag("for", "stop after this many seconds (default: at Ctrl-C)", seconds, 
 
 async def events(call: Call) -> None:
     ready(call.directory)
+    stream = Stream(call["group"])
     try:
-        async with asyncio.timeout(call["for"] or None), peers(call.directory) as found:
-            await _follow_all(found, call.directory, call["group"])
+        async with asyncio.timeout(call["for"] or None), peers(call.directory) as found, asyncio.TaskGroup() as tasks:
+            tasks.create_task(stream.print())
+            tasks.create_task(follow(found, call.directory, stream.take))
     except TimeoutError:
         pass
     except BaseExceptionGroup as several:  # one plugin's stream ended the others: what ended it is the news
-        raise several.exceptions[0] from None
+        raise _first(several) from None
+    finally:
+        stream.say(stream.merge.rest())
 
 
-async def _follow_all(found: Peers, directory: Path, group: str) -> None:
-    """Follow every plugin there is, and those that come."""
-    log = logging.getLogger(__name__)
-    following: set[str] = set()
-    if not discovery.listing(directory):
-        log.info("No plugin runs in %s yet; waiting for the first", directory)
-    async with asyncio.TaskGroup() as tasks:
-        while True:
-            for name, _ in discovery.listing(directory):
-                if name not in following:
-                    following.add(name)
-                    tasks.create_task(_follow(found, name, group))
-            await asyncio.sleep(LOOK_AGAIN)
+class Stream:
+    """What the plugins have said since this began, on its way to the terminal; what they said before is left out."""
 
+    def __init__(self, group: str) -> None:
+        self.merge = Merge()
+        self._group, self._began = group, time.time()
+        self._following: set[str] = set()
+        self._arrived = asyncio.Event()
 
-async def _follow(found: Peers, name: str, group: str) -> None:
-    """Print what one plugin says from now on; what it said before we came is left out."""
-    log, began, first = logging.getLogger(__name__), time.time(), True
-    async for batch in found.events(name):
-        if first:
+    def take(self, name: str, batch: EventBatch) -> None:
+        """Take in what a plugin says."""
+        log = logging.getLogger(__name__)
+        if name not in self._following:
+            self._following.add(name)
             log.info("Following %s", name)
         elif batch.gap and batch.events:
             log.warning("Some events of %s may be missing here", name)
-        first = False
-        for event in batch.events:
-            if event.time >= began and group in ("", event.group):
-                say(columns.event_row(event))
+        wanted = [event for event in batch.events if event.time >= self._began and self._group in ("", event.group)]
+        self.merge.add(name, wanted, time.monotonic())
+        if wanted:
+            self._arrived.set()
+
+    async def print(self) -> None:
+        """Print each event when it is due, for ever."""
+        while True:
+            self.say(self.merge.due(time.monotonic()))
+            due = self.merge.next_due()
+            if due is None:
+                self._arrived.clear()
+                await self._arrived.wait()
+            else:
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+    def say(self, told: Iterable[Told]) -> None:
+        """Print events, each with a word if it comes out of turn."""
+        for event, late in told:
+            say(columns.event_row(event) + ("  (told late)" if late else ""))
+
+
+def _first(several: BaseExceptionGroup) -> BaseException:
+    first = several.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 VERBS = (Verb("events", "", "Print what the plugins say, as it happens, until Ctrl-C", events, (GROUP, FOR)),)

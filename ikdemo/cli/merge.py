@@ -1,0 +1,77 @@
+"""Puts what several plugins tell into one order, that of time, so that a cause is read before its effect.
+
+Each event is held back for a moment, in which an earlier one of another plugin may still arrive. One that arrives later than that
+is not lost: it comes at once, and is said to be late. Pure: what time it is, is an argument. Called by ``stream`` and ``watch``.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from ..spi.events import Event
+
+HOLD = 0.2
+"""Seconds for which an event is held back: much longer than one takes to arrive, too short to be noticed."""
+MOST = 20_000
+"""Events that are held back at most; beyond, the oldest do not wait."""
+
+
+class Told(NamedTuple):
+    """One event in its turn; ``late``: a later one was told before."""
+
+    event: Event
+    late: bool
+
+
+class _Held(NamedTuple):
+    at: float
+    order: int
+    event: Event
+
+
+class Merge:
+    """Events of several plugins, from ``add`` until they are ``due``.
+
+    The events of one plugin keep their order, also where its clock was set back in between.
+    """
+
+    def __init__(self, hold: float = HOLD) -> None:
+        self._hold = hold
+        self._held: list[_Held] = []
+        self._arrivals: deque[tuple[float, float]] = deque()  # when each came, and its time
+        self._latest: dict[str, float] = {}
+        self._released = self._told = float("-inf")
+        self._order = 0
+
+    def add(self, plugin: str, events: Iterable[Event], now: float) -> None:
+        """Take in what one plugin has told, in its order; ``now`` is in seconds of a clock that nobody sets."""
+        for event in events:
+            at = self._latest[plugin] = max(event.time, self._latest.get(plugin, event.time))
+            self._order += 1
+            heapq.heappush(self._held, _Held(at, self._order, event))
+            self._arrivals.append((now, at))
+
+    def due(self, now: float) -> Iterator[Told]:
+        """Yield, in the order of time, what was held back long enough, and what is earlier than that."""
+        while self._arrivals and (self._arrivals[0][0] + self._hold <= now or len(self._arrivals) > MOST):
+            self._released = max(self._released, self._arrivals.popleft()[1])
+        while self._held and self._held[0].at <= self._released:
+            yield self._tell()
+
+    def rest(self) -> Iterator[Told]:
+        """Yield all that is still held back: there will be no more."""
+        self._arrivals.clear()
+        while self._held:
+            yield self._tell()
+
+    def next_due(self) -> float | None:
+        """Return when something will be due; None while nothing is held back."""
+        return self._arrivals[0][0] + self._hold if self._arrivals else None
+
+    def _tell(self) -> Told:
+        held = heapq.heappop(self._held)
+        late, self._told = held.at < self._told, max(held.at, self._told)
+        return Told(held.event, late)
