@@ -28,6 +28,7 @@ from ikdemo.instance import procfs
 from ikdemo.rpc.discovery import ENVIRONMENT
 from ikdemo.spi.stopping import CUTTING, PLUGIN, REQUESTS, stop_within
 
+NEWS = re.compile('level=info msg="(?!Listening)[A-Z]')
 USUAL = ["flavor-vanilla", "group", "instance-file"]
 
 
@@ -53,8 +54,10 @@ class Terminal:
         return sorted(Path(self.line("Listening at: ").split('"')[3].rpartition("/")[2]).name for _ in range(number))
 
     def line(self, words: str) -> str:
-        """Return the next line; it must have these words in it."""
+        """Return the next line, but for news of groups; it must have these words in it."""
         line = self.stream.readline()
+        while NEWS.search(line):
+            line = self.stream.readline()
         assert words in line, line
         return line
 
@@ -65,10 +68,10 @@ class Terminal:
         return {Path(f"/proc/{pid}/comm").read_text().strip(): pid for pid in seeing if pid != self.process.pid}
 
     def end(self, how: signal.Signals = signal.SIGINT) -> tuple[int, str]:
-        """End it, and return its exit status and what was printed since."""
+        """End it, and return its exit status and what was printed since, but for news of groups."""
         self.process.send_signal(how)
         _, rest = self.process.communicate(timeout=20)
-        return self.process.returncode, rest
+        return self.process.returncode, "".join(line for line in rest.splitlines(keepends=True) if not NEWS.search(line))
 
 
 @contextmanager
