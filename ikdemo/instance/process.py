@@ -30,8 +30,9 @@ from .register import Record, Register, check_size
 from .spawn import check_properties, command_of, environment_of, free_port, read_properties, spawn, undo
 from .tags import carries
 
-PORT_TAG = "port"
-"""Tag that holds the TCP port chosen for an instance."""
+PORT_TAG, PID_TAG = "port", "pid"
+"""Tags that hold the TCP port of an instance, and its process, for who wants to kill it. A ``pid`` of the spec itself stays."""
+LONGEST_PID = 2**31 - 1
 
 
 class ProcessInstances:
@@ -98,14 +99,15 @@ class ProcessInstances:
         check_free("start a process")
         instance = f"instance-{secrets.randbits(63)}"
         port = free_port({running.record.port for running in living})
-        tags = {**(spec.tags or {}), PORT_TAG: str(port)}
+        tags = {PID_TAG: str(LONGEST_PID), **(spec.tags or {}), PORT_TAG: str(port)}
         place = UNSET if slot is None else slot
         record = Record(instance, 1, 0, procfs.boot(), time.time(), port, spec.logical_id, tags, place)
         check_size(record)
         environment = environment_of(properties, spec, instance, slot, port, living.register.path, living.register.owner)
         pid = _spawn(living, instance, command, environment, properties.cwd)
         try:  # it cannot be another one's yet: the process is ours to reap
-            await living.add(replace(record, pid=pid, start=procfs.start_of(pid)))
+            tags = {**tags, PID_TAG: (spec.tags or {}).get(PID_TAG, str(pid))}
+            await living.add(replace(record, pid=pid, start=procfs.start_of(pid), tags=tags))
         except BaseException:
             if instance not in living:
                 undo(pid)

@@ -88,6 +88,7 @@ def test_an_instance_knows_who_it_is_and_where_to_listen(tmp_path: Path) -> None
             assert (described.id, described.slot, described.logical_id) == (instance, "3", None)
             assert await printed(made, instance, 1) == [f"{instance}|3|g|{tags['port']}|red|/usr"]
             assert await made.describe_instances({"port": "1"}) == []
+            assert procfs.environment(int(tags["pid"]))[b"INSTANCE_ID"] == instance.encode()
             assert await made.describe_instances({}) == [Description(instance, None, tags)]
             assert (await ear.next("provisioned")).slot == "3"
 
@@ -298,6 +299,18 @@ def test_an_output_is_cut_where_the_kernel_notices_nothing(tmp_path: Path, monke
     run(story)
 
 
+def test_the_pid_of_an_instance_is_a_tag_unless_its_spec_has_one(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with plugin(tmp_path / "p") as (made, _):
+            first = await made.provision(InstanceSpec(Raw(b"{}"), {"infrakit.group": "g"}, FOREVER))
+            second = await made.provision(InstanceSpec(Raw(b"{}"), {"infrakit.group": "g", "pid": "mine"}, FOREVER))
+            tags = {one.id: one.tags or {} for one in await made.describe_instances({})}
+            os.kill(int(tags[first]["pid"]), 0)
+            assert tags[second]["pid"] == "mine"
+
+    run(story)
+
+
 def test_what_is_written_down_can_be_read_again_and_more_is_refused_before_anything_begins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,7 +318,7 @@ def test_what_is_written_down_can_be_read_again_and_more_is_refused_before_anyth
         monkeypatch.setattr(register, "LIMIT", 5000)
         made, ear = ProcessInstances(tmp_path / "p"), Ear()
         await made.start(ear)
-        room = 5000 - len(encode(record_with({"port": "20000", "infrakit.group": "g", "k": ""})))
+        room = 5000 - len(encode(record_with({"pid": str(2**31 - 1), "port": "20000", "infrakit.group": "g", "k": ""})))
         fits, over = (InstanceSpec(Raw(b"{}"), {"infrakit.group": "g", "k": "v" * (room + n)}, FOREVER) for n in (-20, 20))
         with pytest.raises(SpecError, match="no more than 5000 are read again"):
             await made.provision(over)
