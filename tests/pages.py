@@ -70,7 +70,7 @@ def settled(text: str, plugins: Path) -> str:
     text = text.replace(str(plugins), PLUGINS)
     text = re.sub(r'time="[^"]*"', 'time="T"', text)
     text = re.sub(r"instance-\d{6,}", "instance-N", text)
-    text = re.sub(r"\bport=\d+", "port=P", text)
+    text = re.sub(r"\b(port|pid)=\d+", r"\1=N", text)
     text = re.sub(r"\b[0-9a-f]{12}\b", "CONTAINER", text)
     text = re.sub(r"\bversion \d\S*", "version V", text)
     text = re.sub(r"\b\d+(\.\d+)?(ms|µs|s)\b", "D", text)
