@@ -6,7 +6,7 @@ Only here does a live view ask ``why``; the answer becomes a sign and a sentence
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -65,29 +65,11 @@ class Doubt:
 
     def sign(self, scene: Scene) -> Sign:
         """Say what the group is, by the answer and by what the record shows."""
-        if self._error is not None:
-            away = isinstance(self._error, PluginUnavailable | OutcomeUnknown)
-            return AWAY if away else DIFFERENT if scene.size else NOTHING
-        if being_destroyed(self.reasons):
-            return DESTROYING
-        if any(reason.code == "paused" for reason in self.reasons):
-            return PAUSED
-        if any(map(is_storm, self.reasons)):
-            return STORM
-        if self.reasons or scene.quality < 1 or scene.surplus:
-            return DIFFERENT
-        return AS_WANTED
+        return sign_of(scene, self.reasons, self._error)
 
     def sentence(self) -> str:
         """Say why the group is not as wanted, or nothing."""
-        if self._error is not None:
-            return f"{self._error}."
-        first = sorted(self.reasons, key=lambda reason: not (is_storm(reason) or being_destroyed([reason])))
-        said = "; ".join(sentences(first[:NAMED]))
-        left = len(self.reasons) - NAMED
-        more = f"; and {left} more {'reason' if left == 1 else 'reasons'}" if left > 0 else ""
-        way_out = f" To let it go at once: lab.free({self._group!r}, force=True)" if being_destroyed(self.reasons) else ""
-        return f"{said}{more}.{way_out}" if said else ""
+        return sentence_of(self.reasons, self._error, f"lab.free({self._group!r}, force=True)")
 
     def _take(self, answer: Future[list[Reason]]) -> None:
         self._error = None
@@ -95,3 +77,31 @@ class Doubt:
             self.reasons = answer.result()
         except IkdemoError as error:
             self._error, self.reasons = error, []
+
+
+def sign_of(scene: Scene, reasons: Sequence[Reason], error: IkdemoError | None) -> Sign:
+    """Say what a group is, by what its plugin has answered (``error``: why it has not) and by what is seen of it."""
+    if error is not None:
+        away = isinstance(error, PluginUnavailable | OutcomeUnknown)
+        return AWAY if away else DIFFERENT if scene.size else NOTHING
+    if being_destroyed(reasons):
+        return DESTROYING
+    if any(reason.code == "paused" for reason in reasons):
+        return PAUSED
+    if any(map(is_storm, reasons)):
+        return STORM
+    if reasons or scene.quality < 1 or scene.surplus:
+        return DIFFERENT
+    return AS_WANTED
+
+
+def sentence_of(reasons: Sequence[Reason], error: IkdemoError | None, way_out: str) -> str:
+    """Say why a group is not as wanted, or nothing; ``way_out``: what lets it go at once if it is being destroyed."""
+    if error is not None:
+        return f"{error}."
+    first = sorted(reasons, key=lambda reason: not (is_storm(reason) or being_destroyed([reason])))
+    said = "; ".join(sentences(first[:NAMED]))
+    left = len(reasons) - NAMED
+    more = f"; and {left} more {'reason' if left == 1 else 'reasons'}" if left > 0 else ""
+    out = f" To let it go at once: {way_out}" if being_destroyed(reasons) else ""
+    return f"{said}{more}.{out}" if said else ""
