@@ -23,8 +23,9 @@ class Fallen(Protocol):
 
     until: float
     levels: list[Level]
-    lives: list[Life]
 
+    @property
+    def lives(self) -> list[Life]: ...
     @property
     def title(self) -> str: ...
     @property

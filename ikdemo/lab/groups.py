@@ -108,7 +108,7 @@ class Groups(Bench):
         deadline, seen, why = time.monotonic() + timeout, -1, ["it was not asked"]
         waiting, mark = Waiting(group), self._record.mark
         while time.monotonic() < deadline:
-            seen = len(self._record)
+            seen = self._record.mark
             try:
                 described = self._described(group)
                 if described.converged:
@@ -124,7 +124,7 @@ class Groups(Bench):
             except PluginFailure as error:
                 waiting.told(event.kind for event in self._record.since(mark)[0] if event.group == group)
                 raise waiting.refused(error) from None
-            self._record.wait_for(lambda: len(self._record) > seen, min(0.25, max(0.0, deadline - time.monotonic())))  # noqa: B023
+            self._record.wait_for(lambda: self._record.mark > seen, min(0.25, max(0.0, deadline - time.monotonic())))  # noqa: B023
         raise NotConverged(f"{group} is not as wanted after {timeout:g} s", tuple(why))
 
     def instances(self, plugin: str = "instance-file") -> Table:
@@ -200,7 +200,7 @@ class Groups(Bench):
             self._record.wait_for(lambda: self._last_said(group) in ("converged", ""), LAG)
 
     def _last_said(self, group: str) -> str:
-        return next((event.kind for event in reversed(self._record.events(group)) if event.kind in SAYS_CONVERGED), "")
+        return self._record.last_kind(group, SAYS_CONVERGED)
 
 
 def slot_of(described: Description) -> str:

@@ -7,6 +7,7 @@ counted from a recorded fault or from the first report of a loss. Made by ``Lab.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from statistics import mean, median
 from typing import TYPE_CHECKING
@@ -35,9 +36,13 @@ class Recovery:
         self.events = [event for event in events if event.group == group]
         self.until = until
         self.levels: list[Level] = curve(self.events)
-        self.lives: list[Life] = lives(self.events)
-        found = episodes(self.events, until)
+        found = episodes(self.events, until, levels=self.levels)
         self.falls: list[Episode] = [fall for fall in found if fall.cause != "change" and fall.began >= since]
+
+    @cached_property
+    def lives(self) -> list[Life]:
+        """The life of every instance; only the figure needs them."""
+        return lives(self.events)
 
     @property
     def size(self) -> int:

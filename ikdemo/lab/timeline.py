@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from msgspec.structs import replace
 
-from ..reconcile.standing import APPEARED, VANISHED
 from ..spi.documents import GROUP_TAG, Description
 from ..spi.events import Event
 from .clock import RecordClock
+from .summary import Summary
 from .table import Table
 
 FULL = 100_000
-"""Events that are kept; a record that has grown beyond forgets its older half."""
+"""Events that are kept, about; a record that has grown beyond forgets its older half, but for the state that it led to."""
 
 
 class Timeline:
@@ -30,17 +30,24 @@ class Timeline:
         self._clock = clock or RecordClock()
         self._events: list[Event] = []
         self._forgotten = 0
+        self._groups: dict[str, Summary] = {}
+        self._half = 0  # where the newer half of what is kept begins
+        self._led_to: list[Event] = []  # what the forgotten events led to
+        self._halfway: list[Event] = []  # what those before the newer half led to
         self._changed = threading.Condition()
 
     def add(self, events: Iterable[Event]) -> None:
         """Write events down and wake whoever waits."""
         with self._changed:
             now = self._clock.now()
-            timed = ((event, self._clock.time_of(event.time, now)) for event in events)
-            self._events.extend(event if event.time == time else replace(event, time=time) for event, time in timed)
-            if len(self._events) > FULL:
-                del self._events[: FULL // 2]
-                self._forgotten += FULL // 2
+            for event in events:
+                at = self._clock.time_of(event.time, now)
+                timed = event if event.time == at else replace(event, time=at)
+                self._events.append(timed)
+                if timed.group not in self._groups:
+                    self._groups[timed.group] = Summary(timed.time)
+                self._groups[timed.group].read(timed)
+            self._forget()
             self._changed.notify_all()
 
     def now(self) -> float:
@@ -49,15 +56,19 @@ class Timeline:
             return self._clock.now()
 
     def events(self, group: str | None = None) -> list[Event]:
-        """Return the events of one group, or all, in time order."""
+        """Return the events of one group, or all, in time order; before them, the few that stand for what is forgotten."""
         with self._changed:
-            chosen = [event for event in self._events if group is None or event.group == group]
-        return sorted(chosen, key=lambda event: event.time)
+            led_to, told = self._led_to, self._events.copy()
+        if group is not None:
+            led_to, told = ([event for event in some if event.group == group] for some in (led_to, told))
+        return [*led_to, *sorted(told, key=lambda event: event.time)]
 
     def since(self, mark: int) -> tuple[list[Event], int]:
         """Return what was written down after ``mark``, in the order of arrival, and the mark for the next time; begin with 0."""
         with self._changed:
-            return self._events[max(0, mark - self._forgotten) :], self._forgotten + len(self._events)
+            if mark < self._forgotten:
+                return [*self._led_to, *self._events], self.mark
+            return self._events[mark - self._forgotten :], self.mark
 
     @property
     def mark(self) -> int:
@@ -69,13 +80,14 @@ class Timeline:
 
     def living(self, *, group: str | None = None, plugin: str | None = None) -> dict[str, Event]:
         """Return the instances that live as far as the record knows, each with the event of its appearance."""
-        alive = dict[str, Event]()
-        for event in self.events(group):
-            if plugin in (None, event.plugin) and event.kind in APPEARED:
-                alive[event.instance] = event
-            elif plugin in (None, event.plugin) and event.kind in VANISHED:
-                alive.pop(event.instance, None)
-        return alive
+        with self._changed:
+            groups = [one for name, one in self._groups.items() if group in (None, name)]
+            return {n: event for one in groups for n, event in one.living.items() if plugin in (None, event.plugin)}
+
+    def last_kind(self, group: str, kinds: Collection[str]) -> str:
+        """Return which of these kinds of events was written down last of a group; nothing when there was none."""
+        with self._changed:
+            return next((one.kind for one in reversed(self._events) if one.group == group and one.kind in kinds), "")
 
     def agree(self, plugin: str, described: Iterable[Description], since: float, group: str | None = None) -> None:
         """Make the record agree with a description of all instances of ``plugin`` (of one group, if given) at time ``since``."""
@@ -103,12 +115,23 @@ class Timeline:
     def table(self, group: str | None = None, last: int | None = None, *, since_fault: bool = False) -> Table:
         """Tell the record in words, with times in seconds since its first event, or since the last fault and from there on."""
         events = self.events(group)
-        start = events[0].time if events else 0.0
+        start = min((one.began for name, one in self._groups.items() if group in (None, name)), default=0.0)
         if since_fault:
             start = max((event.time for event in events if event.kind == "fault"), default=start)
             events = [event for event in events if event.time >= start]
-        rows = [(f"{event.time - start:9.4f}", event.plugin, sentence(event)) for event in events]
-        return Table(["seconds", "who", "what"], rows[-last:] if last else rows, empty="Nothing has happened yet.")
+        told = events[-last:] if last else events
+        rows = [(f"{event.time - start:9.4f}", event.plugin, sentence(event)) for event in told]
+        return Table(["seconds", "who", "what"], rows, empty="Nothing has happened yet.")
+
+    def _forget(self) -> None:
+        """When the newer half is full and every group is whole, let it be the older one, and forget the one before it."""
+        newer = len(self._events) - self._half
+        if newer < FULL // 2 or (newer < FULL * 3 // 4 and not all(one.is_whole for one in self._groups.values())):
+            return
+        del self._events[: self._half]
+        self._forgotten += self._half
+        self._half = len(self._events)
+        self._led_to, self._halfway = self._halfway, [event for one in self._groups.values() for event in one.events()]
 
 
 def _found(plugin: str, description: Description, since: float) -> Event:

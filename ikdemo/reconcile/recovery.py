@@ -104,8 +104,10 @@ def curve(events: Iterable[Event]) -> list[Level]:
     return levels
 
 
-def episodes(events: Iterable[Event], until: float, *, hold: float = HOLD) -> list[Episode]:
-    """Return every fall and recovery up to the time ``until``, oldest first.
+def episodes(
+    events: Iterable[Event], until: float, *, hold: float = HOLD, levels: Sequence[Level] | None = None
+) -> list[Episode]:
+    """Return every fall and recovery up to the time ``until``, oldest first; ``levels`` is the curve of the events, if known.
 
     Recovered means that Q was 1 for ``hold`` seconds, or until the next recorded fault or another wish, or to the end of the
     record; a shorter return to 1 belongs to the same episode.
@@ -118,7 +120,7 @@ def episodes(events: Iterable[Event], until: float, *, hold: float = HOLD) -> li
     (0.5, 1.0, 0.0, 1.0, 0.5)
     """
     story = list(events)
-    levels, actions, now = curve(story), list[float](), float("-inf")
+    levels, actions, now = curve(story) if levels is None else levels, list[float](), float("-inf")
     for event in story:
         now = max(now, event.time)
         if event.kind in ACTED:

@@ -96,9 +96,10 @@ class Story:
             slot.ever += 1
             self._where[event.instance] = name
         slot = self._slots.get(self._where.get(event.instance, ""), _Slot([]))
-        for index, life in enumerate(slot.lives):
-            if life.instance == event.instance and life.ended in ("", STRUCK):
+        for index in reversed(range(len(slot.lives))):  # a view that is opened late reads of thousands in one slot
+            if (life := slot.lives[index]).instance == event.instance and life.ended in ("", STRUCK):
                 slot.lives[index] = self._turned(life, event)
+                break
         if event.kind in VANISHED:
             self._where.pop(event.instance, None)
 
