@@ -79,8 +79,8 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/lab/timeline.py",
-        "return sorted(chosen, key=lambda event: event.time)",
-        "return chosen",
+        "return [*led_to, *sorted(told, key=lambda event: event.time)]",
+        "return [*led_to, *told]",
         f"{OF_FAULTS}::test_streams_that_arrive_in_any_order_make_the_same_record",
     ),
     Mutant(
