@@ -244,4 +244,6 @@ class Bench:
         return self._processes[name]
 
     def _state(self, name: str) -> str:
-        return "running" if self._line.serves(name) else self._processes[name].state
+        if name in self._processes:
+            return self._processes[name].state
+        return "running" if self._line.open else "stopped"  # served by this Python, as long as the line is open

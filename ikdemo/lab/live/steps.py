@@ -16,6 +16,7 @@ from .clicks import Clicks
 MOST_ROWS = 12
 """Rows of each table that are shown; of more, only the number."""
 HINT = "Pause the loop, break something, and go through the loop yourself: observe, plan, act."
+OVER = "The group has changed since. Observe again to see what is there now."
 
 
 class StepPanel:
@@ -23,7 +24,8 @@ class StepPanel:
 
     def __init__(self, lab: Breaking, group: str, clicks: Clicks) -> None:
         self._lab, self._group = lab, group
-        self._seen: Pass | None = None
+        self._seen: tuple[float, Pass] | None = None
+        self._at = float("inf")
         self.shown = HTML(_room(HINT))
         self.buttons = (
             clicks.button("1 observe", "observe: see what is there, and change nothing", self._observe),
@@ -31,34 +33,49 @@ class StepPanel:
             clicks.button("3 act", "act: let the loop make one pass", self._act),
         )
 
+    def look(self, changed: float) -> None:
+        """Take the tables away when the group has changed after them, in seconds since the epoch: they are no longer true."""
+        if changed > self._at:
+            self._seen, self._at = None, float("inf")
+            self.shown.value = _room(OVER)
+
     def step(self) -> str:
         """Make one whole pass and show all of it."""
         done = self._pass()
-        self._show(_observed(done), _planned(done), _outcomes(done))
+        self._show(self._now(), _observed(done), _planned(done), _outcomes(done))
         return f"One pass was made: {_deeds(done)}."
 
     def _observe(self) -> str:
-        self._seen = self._lab.plan(self._group)
-        self._show(_observed(self._seen))
-        return f"Observed: {_instances(len(self._seen.observed))}. Nothing was changed."
+        at, seen = self._look_now()
+        self._show(at, _observed(seen))
+        return f"Observed: {_instances(len(seen.observed))}. Nothing was changed."
 
     def _plan(self) -> str:
-        seen = self._seen or self._lab.plan(self._group)
-        self._seen = seen
-        self._show(_observed(seen), _planned(seen))
+        at, seen = self._seen or self._look_now()
+        self._show(at, _observed(seen), _planned(seen))
         return f"Planned from what was observed: {_number(len(seen.planned), 'action')}. Nothing was changed."
 
     def _act(self) -> str:
         done = self._pass()
-        self._show(_planned(done), _outcomes(done))
+        self._show(self._now(), _planned(done), _outcomes(done))
         return f"The loop looked once more, planned, and acted: {_deeds(done)}."
+
+    def _look_now(self) -> tuple[float, Pass]:
+        at = self._now()  # before the question: what changes meanwhile may not be in the answer
+        self._seen = at, self._lab.plan(self._group)
+        return self._seen
+
+    def _now(self) -> float:
+        return self._lab.line.record.now()
 
     def _pass(self) -> Pass:
         self._seen = None
         return self._lab.step(self._group)
 
-    def _show(self, *parts: str) -> None:
+    def _show(self, at: float, *parts: str) -> None:
+        """Show what was true at a time; what the pass itself did lies before it."""
         self.shown.value = _room("".join(parts))
+        self._at = at
 
 
 def _room(inside: str) -> str:
