@@ -27,7 +27,7 @@ help:
 install: $(STAMP)
 
 # Done once, and again whenever the dependencies, their pins or what is installed for JupyterLab change.
-$(STAMP): pyproject.toml constraints.txt $(wildcard ikdemo/desk/overrides.json ikdemo/desk/launcher/* ikdemo/desk/launcher/static/*)
+$(STAMP): pyproject.toml constraints.txt $(wildcard ikdemo/desk/overrides.json ikdemo/desk/launcher/* ikdemo/desk/launcher/static/* ikdemo/desk/stage/* ikdemo/desk/stage/static/*)
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv was found. On Debian or Ubuntu: apt install python3-venv." \
 		"Elsewhere: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)

@@ -64,10 +64,11 @@ class Screen:
     def wait_for_kernel(self) -> None:
         """Wait until the page and the server both say that the kernel is idle: the page alone says so too early."""
         self.page.wait_for_selector(IDLE, state="attached", timeout=60_000)
-        until(lambda: any(self._is_ready(session["kernel"]) for session in self._lab.sessions()), 60)
+        until(lambda: any(self.is_ready(session["kernel"]) for session in self._lab.sessions()), 60)
 
     @staticmethod
-    def _is_ready(kernel: dict[str, object]) -> bool:
+    def is_ready(kernel: dict[str, object]) -> bool:
+        """Say whether a kernel, as the server tells of it, waits for cells."""
         return kernel["execution_state"] == "idle" and bool(kernel["connections"])
 
     def run_all(self, within: float) -> None:

@@ -153,7 +153,7 @@ def test_plugins_that_come_later_get_their_row_and_those_of_this_python_no_butto
     dashboard = lab.dashboard()
     lab.serve(Vanilla(), "flavor-mine")
     lab.start("flavor-combo")
-    until(lambda: len(dashboard.plugins.box.children) == 5)  # lamps are lit before they have a row
+    until(lambda: len(dashboard.plugins.box.children) == 1 + 5)  # below the title; lamps are lit before they have a row
     assert "running" in dashboard.plugins.lamp("flavor-combo")
     assert "flavor-mine" in dashboard.plugins.lamp("flavor-mine")
     assert not any("flavor-mine" in button.tooltip for button in dashboard.clicks.buttons)
@@ -187,6 +187,39 @@ def test_a_file_shows_a_picture_and_a_kernel_the_widget(lab: Lab) -> None:
     assert shown["text/plain"] == "Dashboard of group collabnix"
     assert re.search(r'<img alt="Group collabnix: as wanted\. 5 of 5[^"]+" src="data:image/svg\+xml;base64,', shown["text/html"])
     assert "application/vnd.jupyter.widget-view+json" in shown
+    assert shown[view.STAGE]["since"] < lab.dashboard()._repr_mimebundle_()[view.STAGE]["since"]  # the stage takes the newer one
+
+
+def test_the_lamp_of_a_plugin_of_this_python_goes_out_with_the_lab() -> None:
+    with Lab() as lab:
+        lab.start()
+        lab.mute("instance-file", under="quiet-files")
+        dashboard = lab.dashboard()
+        assert "running" in dashboard.plugins.lamp("quiet-files")
+    assert "stopped" in dashboard.plugins.lamp("quiet-files")
+
+
+def test_what_a_pass_showed_is_taken_away_when_it_is_no_longer_true(lab: Lab) -> None:
+    dashboard = lab.dashboard()
+    press(dashboard, "pause")
+    says(dashboard, "Paused collabnix.")
+    press(dashboard, "kill one")
+    says(dashboard, "Killed 1: slot ")
+    until(lambda: "4 of 5 slots filled" in label(dashboard))
+    press(dashboard, "act")
+    says(dashboard, "acted: 1 action.")
+    until(lambda: "5 of 5 slots filled" in label(dashboard))
+    looked = list[float]()
+    dashboard.view._also = lambda seen, _: (dashboard._look(seen, ""), looked.append(seen.now))
+    until(lambda: len(looked) > 2)
+    assert "Done" in dashboard.steps.shown.value  # what it did itself does not take it away
+    press(dashboard, "observe")
+    says(dashboard, "Observed: 5 instances.")
+    press(dashboard, "kill one")
+    until(lambda: "The group has changed since." in dashboard.steps.shown.value)
+    assert "<table" not in dashboard.steps.shown.value
+    press(dashboard, "plan")  # looks anew, and not at what was observed before
+    says(dashboard, "1 action. Nothing was changed.")
 
 
 def test_every_control_has_a_name_and_a_purpose(lab: Lab) -> None:

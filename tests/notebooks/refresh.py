@@ -28,7 +28,8 @@ def refresh(path: Path) -> None:
         if "machine" in cell.metadata.get("tags", []):
             cell.outputs = []
         for output in cell.get("outputs", []):
-            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+            for live in ("application/vnd.jupyter.widget-view+json", "application/vnd.ikdemo.stage+json"):
+                output.get("data", {}).pop(live, None)
     nbformat.write(notebook, path)
 
 

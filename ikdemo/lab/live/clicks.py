@@ -7,15 +7,16 @@ is a sentence. Made by ``Dashboard`` for its panels.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
-from ipywidgets import HTML, Button, HBox, Layout
+from ipywidgets import HTML, Box, Button, HBox, Layout
 
 from ...spi.errors import IkdemoError
 from ..line import Line
 from ..marks import AS_WANTED, DIFFERENT, ENDED, PAUSED, Sign
 from ..table import visible_html
 
+T = TypeVar("T", bound=Box)
 BUSY, DONE, REFUSED = PAUSED._replace(word="busy"), AS_WANTED._replace(word="done"), DIFFERENT._replace(word="not done")
 
 
@@ -71,4 +72,10 @@ class Clicks:
 def row(title: str, *inside: Any) -> HBox:
     """Put controls into one row under a name of their own; the row breaks where the page is narrow."""
     name = HTML(f"<b>{visible_html(title)}</b>", layout=Layout(min_width="70px"))
-    return HBox([name, *inside], layout=Layout(flex_flow="row wrap", align_items="center"))
+    return toolbar(HBox([name, *inside], layout=Layout(flex_flow="row wrap", align_items="center")))
+
+
+def toolbar(controls: T) -> T:
+    """Let our extension make a toolbar of these controls: one stop of the Tab key, with arrow keys between them."""
+    controls.add_class("ik-toolbar")
+    return controls

@@ -1,4 +1,4 @@
-"""The dashboard of one group: its plugins with lamps, buttons that break and stop things, and the live view below.
+"""The dashboard of one group: its live view, buttons that break and stop things, and its plugins with lamps.
 
 Everything can be reached with the keyboard and has a name. It ends with its lab: then the picture stands still and no button
 can be pressed. Made by ``Lab.dashboard``.
@@ -15,13 +15,13 @@ from ..line import Line
 from ..table import Table
 from .doubt import Why
 from .scene import Scene
-from .view import LiveView
+from .view import LiveView, box
 
 SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 
 class Dashboard:
-    """Controls above a live view; without ipywidgets only the picture."""
+    """A live view with controls below its picture; without ipywidgets only the picture."""
 
     def __init__(self, lab: Breaking, group: str, line: Line, why: Why) -> None:
         self.group, self._lab = group, lab
@@ -43,7 +43,7 @@ class Dashboard:
         return self.view.bundle(self.box, repr(self))
 
     def _furnish(self, line: Line) -> Any:
-        from ipywidgets import Dropdown, Layout, VBox
+        from ipywidgets import Dropdown, Layout
 
         from .clicks import Clicks, row
         from .plugins import PluginPanel
@@ -71,24 +71,24 @@ class Dashboard:
             press("step", "step: one whole pass of the loop", self.steps.step),
             press("resume", "resume the loop: it acts again", lambda: f"{self._lab.resume(group)}."),
         )
-        return VBox(
-            [
-                self.plugins.box,
-                row("Break", *breaking),
-                row("Loop", *loop),
-                row("By hand", *self.steps.buttons),
-                self.clicks.said,
-                self.view.picture,
-                self.view.reason,
-                self.steps.shown,
-                self.view.log,
-            ]
+        return box(
+            self.view.picture,
+            self.view.reason,
+            self.clicks.said,
+            row("Break", *breaking),
+            row("Loop", *loop),
+            row("By hand", *self.steps.buttons),
+            self.plugins.box,
+            self.view.replay.box,
+            self.steps.shown,
+            self.view.log,
         )
 
     def _look(self, scene: Scene, ended: str) -> None:
         self._living = scene.living
         if self.box is None:
             return
+        self.steps.look(self.view.changed)
         if self.plugins.look():
             self.view.doubt.again()
         if ended:

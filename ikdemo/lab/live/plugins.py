@@ -10,7 +10,7 @@ from ...spi.errors import IkdemoError
 from ..breaking import Breaking
 from ..marks import sign_of_process
 from ..table import visible_html
-from .clicks import Clicks
+from .clicks import Clicks, toolbar
 
 
 class PluginPanel:
@@ -24,7 +24,8 @@ class PluginPanel:
         self._states: list[list[str]] = []
         self._lamps: dict[str, HTML] = {}
         self._buttons: dict[str, tuple[Button, Button, Button]] = {}
-        self.box = VBox([HTML("No plugin was started yet: lab.start()")])
+        self._title = HTML("<b>Plugins</b>")
+        self.box = toolbar(VBox([self._title, HTML("No plugin was started yet: lab.start()")]))
 
     def look(self) -> bool:
         """Show what runs now; true when something has changed."""
@@ -41,7 +42,7 @@ class PluginPanel:
         for name, (program, state) in states.items():
             self._lamps[name].value = _lamp(name, program, state)
         if new:
-            self.box.children = [self._row(name) for name in states]
+            self.box.children = [self._title, *(self._row(name) for name in states)]
         return True
 
     def lamp(self, name: str) -> str:

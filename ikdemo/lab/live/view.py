@@ -17,8 +17,12 @@ from ..picture import shown_image
 from ..table import visible_html
 from .doubt import Doubt, Why
 from .picture import draw, words
+from .replay import Replay
 from .scene import WINDOW, Scene
-from .story import Story
+from .story import COUNTS, Story
+
+STAGE = "application/vnd.ikdemo.stage+json"
+"""What our extension of JupyterLab shows beside the notebook (``desk/stage``); a front end without it passes over this type."""
 
 REDRAW = 0.15
 """Seconds between two pictures at least."""
@@ -35,8 +39,11 @@ class LiveView:
         self._story, self._mark = Story(group), 0
         self._still, self._words = "", ""
         self._ended, self._woken = "", False
-        self.reason, self.picture, self.log = html_widget(), html_widget(), html_widget()
-        self._box = box(self.picture, self.reason, self.log)
+        self.changed = 0.0
+        """When the group changed last, in seconds since the epoch."""
+        self.reason, self.picture, self.log = html_widget(), html_widget("ik-picture"), html_widget()
+        self.replay = Replay(group)
+        self._box = box(self.picture, self.reason, self.replay.box, self.log)
 
     def start(self) -> Self:
         """Draw the first picture, and keep it fresh where widgets can be shown."""
@@ -60,7 +67,7 @@ class LiveView:
             "text/plain": name,
             "text/html": shown_image(f"data:image/svg+xml;base64,{data}", said),
         }
-        return still if shown is None else {**shown._repr_mimebundle_(), **still}
+        return still if shown is None else {**shown._repr_mimebundle_(), **still, STAGE: {"since": self._line.record.now()}}
 
     def __repr__(self) -> str:
         return visible(f"Live view of group {self.group}")
@@ -91,6 +98,7 @@ class LiveView:
         ended, self._woken = self._ended or self._line.ended, False
         events, self._mark = self._line.record.since(self._mark)
         self._story.read(events)
+        self.changed = max((one.time for one in events if one.group == self.group and one.kind in COUNTS), default=self.changed)
         if not ended:
             self.doubt.look(bool(events))
         scene = self._story.scene(self._line.record.now())
@@ -101,6 +109,7 @@ class LiveView:
             self.reason.value = _reason("" if ended else self.doubt.sentence())
             if events:
                 self.log.value = _log(self._story.lines())
+            self.replay.look(events, scene)
         if self._also is not None:
             self._also(scene, ended)
         return not ended
@@ -122,19 +131,19 @@ def _log(lines: list[tuple[float, str, str]]) -> str:
     return f'<table aria-label="The last events" style="{style}">{rows}</table>'
 
 
-def html_widget() -> Any:
-    """Return an empty HTML widget, or None where widgets are not installed."""
+def html_widget(kind: str = "") -> Any:
+    """Return an empty HTML widget, or None where widgets are not installed; ``kind`` is a name for style sheets."""
     try:
         from ipywidgets import HTML
     except ModuleNotFoundError:
         return None
-    return HTML()
+    return HTML().add_class(kind) if kind else HTML()
 
 
 def box(*inside: Any) -> Any:
-    """Return widgets one below the other, or None where widgets are not installed."""
+    """Return what a live view shows, one widget below the other, or None where widgets are not installed."""
     try:
         from ipywidgets import VBox
     except ModuleNotFoundError:
         return None
-    return VBox(inside)
+    return VBox(inside).add_class("ik-live")
