@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,13 +79,14 @@ def settled(text: str, plugins: Path) -> str:
 
 
 class Story:
-    """A shell and terminals in one folder, with our programs on the PATH and a plugin directory of their own."""
+    """A shell and terminals that begin in one folder, with our programs on the PATH and a plugin directory of their own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **variables: str) -> None:
+        """``variables`` are set in the environment of all terminals."""
         self.folder, self.plugins = folder, folder / "plugins"
         self._staying: list[tuple[str, subprocess.Popen[bytes]]] = []
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        self._environment = os.environ | {"PATH": path, ENVIRONMENT: str(self.plugins)}
+        self._environment = os.environ | {"PATH": path, ENVIRONMENT: str(self.plugins)} | variables
         self._shell = subprocess.Popen(
             ["bash", "--norc"],
             cwd=folder,
@@ -102,16 +103,16 @@ class Story:
             return ""
         if STAYS.match(line.command):
             return self._stay(line)
-        return settled(self._enter(line.command), self.plugins)
+        return settled(self.enter(line.command), self.plugins)
 
-    def interrupt(self) -> None:
-        """Press Ctrl-C in every terminal in which a program stays, the last one first; each has to end well."""
+    def interrupt(self, status: int = 0) -> None:
+        """Press Ctrl-C in every terminal in which a program stays, the last one first; each has to end with this status."""
         for _, program in reversed(self._staying):
             with suppress(ProcessLookupError):  # it has ended by itself
                 os.killpg(program.pid, signal.SIGINT)  # as a terminal does it
         while self._staying:
             command, program = self._staying.pop()
-            assert program.wait(PATIENCE) == 0, command
+            assert program.wait(PATIENCE) == status, command
 
     def staying(self) -> list[str]:
         """Return the programs that nobody has ended yet."""
@@ -141,7 +142,7 @@ class Story:
         found = [pid for pid, told in procfs.with_variable(ENVIRONMENT) if told[os.fsencode(ENVIRONMENT)] == own]
         return [pid for pid in found if pid != self._shell.pid]
 
-    def _enter(self, command: str) -> str:
+    def enter(self, command: str) -> str:
         """Let the shell run a command to its end, and return what it printed."""
         mark = secrets.token_hex(8)
         assert self._shell.stdin is not None
@@ -162,27 +163,39 @@ class Story:
                 printed += part
         return printed.removesuffix(mark)
 
-    def _stay(self, line: Typed) -> str:
-        """Open a terminal for a program, and wait until it has said what the page prints, in whatever order."""
+    def open(self, command: str) -> Path:
+        """Open a terminal for a program that stays, in the folder in which the shell is by now; return what it will have said."""
         said = self.folder / f"terminal-{secrets.token_hex(4)}"
-        command = ["bash", "-c", f"exec {line.command}"]
         with said.open("wb") as out:
             program = subprocess.Popen(
-                command,
-                cwd=self.folder,
+                ["bash", "-c", f"exec {command}"],
+                cwd=f"/proc/{self._shell.pid}/cwd",
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
             )
-        self._staying.append((line.command, program))
-        wanted, deadline = Counter(settled(line.expected, self.plugins).splitlines()), time.monotonic() + PATIENCE
-        while not wanted <= (heard := Counter(settled(said.read_text(), self.plugins).splitlines())):
-            assert program.poll() is None, f"{line.command} ended: {said.read_text()}"
-            assert time.monotonic() < deadline, f"{line.command} says only: {said.read_text()}"
+        self._staying.append((command, program))
+        return said
+
+    def await_words(self, said: Path, are_there: Callable[[str], bool], patience: float = PATIENCE) -> str:
+        """Wait until the terminal that was opened last has said something, and return all that it has said."""
+        (command, program), deadline = self._staying[-1], time.monotonic() + patience
+        while not are_there(said.read_text()):
+            assert program.poll() is None, f"{command} ended: {said.read_text()}"
+            assert time.monotonic() < deadline, f"{command} says only: {said.read_text()}"
             time.sleep(0.01)
-        return "\n".join(heard if heard != wanted else settled(line.expected, self.plugins).splitlines())
+        return said.read_text()
+
+    def _stay(self, line: Typed) -> str:
+        """Open a terminal for a program, and wait until it has said what the page prints, in whatever order."""
+        wanted = Counter(settled(line.expected, self.plugins).splitlines())
+        said = self.await_words(self.open(line.command), lambda text: wanted <= self._lines(text))
+        return settled(line.expected if self._lines(said) == wanted else said, self.plugins)
+
+    def _lines(self, text: str) -> Counter[str]:
+        return Counter(settled(text, self.plugins).splitlines())
 
 
 def command_of(pid: int) -> str:
@@ -194,9 +207,9 @@ def command_of(pid: int) -> str:
 
 
 @contextmanager
-def story(folder: Path) -> Iterator[Story]:
+def story(folder: Path, **variables: str) -> Iterator[Story]:
     """Give the terminals of one story; whatever happens, all that it started is ended."""
-    told = Story(folder)
+    told = Story(folder, **variables)
     try:
         yield told
     finally:

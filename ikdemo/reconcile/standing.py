@@ -6,7 +6,7 @@ the lab's live view.
 
 Whoever breaks something records a ``fault`` before doing it, and says by its code what that does: ``silent`` (it is there, and
 does not answer: SIGSTOP), ``asked`` (it was asked to end, and may go on: nothing is lost before a report), anything else: it is
-gone. ``mended`` says that a fault is undone.
+gone. ``mended``, with the same code, says that a fault is undone.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class Standing:
             if event.code != ASKED and self._struck.get(name) != GONE:
                 self._struck[name] = SILENT if event.code == SILENT else GONE
         elif event.kind == "mended":
-            if self._struck.get(name) != GONE or event.code != SILENT:
+            if self._struck.get(name) == (event.code or GONE):
                 self._forgive(name)
         elif event.code == "unhealthy":
             self._sick.add(name)

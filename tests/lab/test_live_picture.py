@@ -10,7 +10,7 @@ import pytest
 from ikdemo.lab.live.picture import draw, words
 from ikdemo.lab.live.scene import WINDOW, Scene
 from ikdemo.lab.live.story import FRESH, Story
-from ikdemo.lab.marks import AS_WANTED, DIFFERENT, EMPTY, FILLED, GONE, NEW, OLD, SICK
+from ikdemo.lab.marks import AS_WANTED, DIFFERENT, EMPTY, FILLED, GONE, NEW, OLD, SICK, SILENT
 from ikdemo.spi.documents import SHA_TAG
 from ikdemo.spi.events import Event
 
@@ -73,6 +73,56 @@ def test_another_wish_is_no_fall() -> None:
     scene = told(*born(2), event("committed", 5.0, size=4), event("provisioned", 5.1, "instance-7", "2"), now=6.0)
     assert (scene.size, scene.quality, scene.fall) == (4, 0.75, None)
     assert "Nothing was lost yet." in words(scene, DIFFERENT)
+
+
+def test_what_grows_is_drawn_from_its_birth_and_nothing_of_it_is_lost() -> None:
+    growing = [event("committed", 4.0, size=3), *(event("provisioned", 5.0 + n, f"instance-{n}", str(n)) for n in range(3))]
+    story = [*growing, event("committed", 10.0, size=5), event("provisioned", 11.0, "instance-3", "3")]
+    scene = told(*story, now=12.0)
+    assert [(step.time, step.size, step.filled) for step in scene.steps] == [
+        (4.0, 3, 0),
+        (5.0, 3, 1),
+        (6.0, 3, 2),
+        (7.0, 3, 3),
+        (10.0, 5, 3),
+        (11.0, 5, 4),
+    ]
+    assert all(step.reached == step.filled for step in scene.steps)
+    assert "Nothing was lost yet." in words(scene, DIFFERENT)
+
+
+def test_what_is_lost_while_a_group_grows_is_lost() -> None:
+    growing = [event("committed", 0.0, size=5), *(event("provisioned", 1.0, f"instance-{n}", str(n)) for n in range(3))]
+    scene = told(*growing, event("fault", 2.0, "instance-1", "1"), now=3.0)
+    assert scene.steps[-1] == (2.0, 5, 2, 2, 3)
+    assert "It fell to 2 of 5 and is not whole again yet." in words(scene, DIFFERENT)
+
+
+def test_a_roll_is_no_fall_and_shows_filled_slots_apart_from_those_as_wanted() -> None:
+    roll = [event("committed", 5.0, sha="b", size=2), event("destroyed", 6.0, "instance-1", "1")]
+    roll.append(event("provisioned", 7.0, "instance-9", "1", "b"))
+    scene = told(*born(2), *roll, now=8.0)
+    assert [(step.filled, step.current) for step in scene.steps] == [(0, 0), (1, 1), (2, 2), (2, 0), (1, 0), (2, 1)]
+    assert scene.fall is None
+    said = words(scene, DIFFERENT)
+    assert "2 of 2 slots filled. 1 of 2 with the wanted configuration." in said
+    assert "Nothing was lost yet." in said
+    svg = draw(scene, DIFFERENT)
+    assert "dashed: as" in texts(svg)
+    assert 'stroke-dasharray="6 4"' in svg
+
+
+def test_a_server_made_silent_is_shown_so_and_the_loop_does_not_know() -> None:
+    scene = told(*born(3), event("fault", 5.0, "instance-2", "2", code="silent"), now=7.0)
+    assert [lane.sign for lane in scene.lanes] == [FILLED, FILLED, SILENT]
+    said = words(scene, DIFFERENT)
+    assert "2 of 3 slots filled. Wanted: 3, alive: 3. Silent: slot 2." in said
+    assert said.endswith("The loop does not know of 1 loss yet.")
+
+
+def test_nearly_all_is_never_called_all() -> None:
+    scene = told(*born(1000), event("lost", 5.0, "instance-2", "2"), event("lost", 5.0, "instance-3", "3"), now=7.0)
+    assert "It fell to 998 of 1000" in words(scene, DIFFERENT)
 
 
 def test_slots_that_are_not_wanted_any_more_are_gone_not_empty() -> None:

@@ -84,6 +84,13 @@ def test_stamps_and_measures_are_those_of_the_arithmetic() -> None:
     assert recovery.times() == [1.0]
 
 
+def test_nearly_all_is_never_called_all() -> None:
+    told = [Event("fault", 1000.0, group="collabnix", instance=f"i-{n}", slot=str(n)) for n in (4, 5)]
+    recovery = Recovery("collabnix", [*story(slots=1000)[:1001], *told], 1010.0)
+    assert recovery.measures().column("value")[2] == "99.8%"
+    assert "only 998 of 1000 slots" in recovery.words
+
+
 def test_a_group_that_never_fell_says_so(tmp_path: File) -> None:
     calm = Recovery("collabnix", story()[:6], 1010.0)
     assert "nothing has been lost" in repr(calm)

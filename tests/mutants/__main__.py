@@ -1,7 +1,7 @@
 """Plant small bugs, one at a time, and see that the test named for each fails: ``PYTHONPATH=tests python -m mutants [WORD ...]``.
 
-Works on copies of the sources, never on the sources. With words, only mutants whose name or file has one of them. Exit status 1
-when a mutant survives, or a test fails without any.
+Works on copies of the sources, never on the sources. With words, only mutants whose list is called so, or whose name or file has
+one of them. Exit status 1 when a mutant survives, or a test fails without any.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from .lists import ALL
+from .lists import LISTS
 from .mutant import ROOT, Mutant
 
 HANG = 120
@@ -76,7 +76,8 @@ def _run(copy: Path, test: str) -> tuple[int, str]:
 
 def main(words: list[str]) -> int:
     """Run the mutants, print a table of them, and return the exit status."""
-    chosen = [m for m in ALL if not words or any(word in m.name or word in m.file for word in words)]
+    listed = [(name, mutant) for name, mutants in LISTS.items() for mutant in mutants]
+    chosen = [m for name, m in listed if not words or any(word == name or word in m.name or word in m.file for word in words)]
     workers, began = min(os.cpu_count() or 1, len(chosen)), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder, ThreadPoolExecutor(workers) as pool:
         bench = Bench(Path(folder), workers)

@@ -1,16 +1,18 @@
-"""Every list of planted bugs; each area has a file of its own."""
+"""Every list of planted bugs by its name; each area has a file of its own."""
 
 from __future__ import annotations
 
-from . import containers, files, group, planner, processes, simulated, terminals
+from . import containers, files, group, planner, processes, recovery, simulated, terminals
 from .mutant import Mutant
 
-ALL: tuple[Mutant, ...] = (
-    *planner.MUTANTS,
-    *group.MUTANTS,
-    *simulated.MUTANTS,
-    *files.MUTANTS,
-    *processes.MUTANTS,
-    *containers.MUTANTS,
-    *terminals.MUTANTS,
-)
+LISTS: dict[str, tuple[Mutant, ...]] = {
+    "planner": planner.MUTANTS,
+    "group": group.MUTANTS,
+    "simulated": simulated.MUTANTS,
+    "files": files.MUTANTS,
+    "processes": processes.MUTANTS,
+    "containers": containers.MUTANTS,
+    "terminals": terminals.MUTANTS,
+    "recovery": recovery.MUTANTS,
+}
+ALL = tuple(mutant for mutants in LISTS.values() for mutant in mutants)

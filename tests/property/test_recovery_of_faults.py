@@ -27,7 +27,7 @@ from ikdemo.spi.events import Event
 GROUP = "web"
 TICK = 1 / 1024
 """Seconds; so that sums of times are exact."""
-PAUSES = st.sampled_from([1, 2, 7, 100, 300, 1000])
+PAUSES = st.sampled_from([1, 2, 7, 100, 256, 1000])
 """Ticks between two moments: some shorter than a recovery must hold, some longer."""
 PLUGINS = {"fault": "lab", "mended": "lab", "health": "flavor", "drifted": "group", "planned": "group", "converged": "group"}
 
@@ -82,8 +82,9 @@ class World:
         self.note(fault=True)
 
     def mend(self, one: One) -> None:
+        """Continue one that was stopped; this wakes no dead, and cures nothing else."""
         self.tell("mended", one, "silent")
-        if one.there:
+        if one.there and not one.answers:
             one.answers, one.verdict = True, False
 
     def judge(self, one: One, healthy: bool) -> None:
@@ -119,12 +120,13 @@ def _happen(draw: st.DrawFn, world: World) -> None:
     called = [one for one in known if one.verdict]
     can = {
         "strike": [one for one in known if one.there],
-        "mend": silent,
+        "mend": known,
+        "answer": [one for one in silent if not one.verdict],
         "unhealthy": [one for one in known if not one.verdict],
         "healthy": [one for one in called if one.answers and one.there],
         "lost": [*(one for one in known if not one.there), *known[:1]],
         "destroyed": [*called, *known[-1:]],
-        "make": [slot for slot in range(world.size) if not any(one.slot == slot and one.serves for one in world.ones)],
+        "make": list(range(world.size)),
         "say": ["drifted", "planned", "converged", "halted"],
     }
     what = draw(st.sampled_from([name for name, choice in can.items() if choice]))
@@ -136,6 +138,8 @@ def _happen(draw: st.DrawFn, world: World) -> None:
     match what:
         case "mend":
             world.mend(chosen)
+        case "answer":  # to a question that was asked before it was stopped
+            world.tell("health", chosen, "healthy")
         case "unhealthy" | "healthy":
             world.judge(chosen, healthy=what == "healthy")
         case "lost" | "destroyed":
@@ -199,6 +203,25 @@ def test_falls_are_those_of_the_faults(world: World) -> None:
     ]
     assert [fall.loss for fall in measured] == pytest.approx([fall.loss for fall in real])
     assert all(0 <= fall.unnoticed <= fall.loss + 1e-9 for fall in measured)
+
+
+@lived
+@given(worlds())
+def test_what_the_loop_knows_falls_by_no_fault_and_from_whole_only_by_a_look(world: World) -> None:
+    births = [event.time for event in world.events if event.kind == "provisioned"]
+    for before, after in pairwise(curve(world.events)):
+        if after.known < before.known:
+            assert after.cause.kind not in ("fault", "mended")
+            if before.known == 1 and sum(time <= after.time for time in births) == world.size:
+                assert after.cause.kind in ("drifted", "planned", "halted")
+
+
+@lived
+@given(worlds())
+def test_surplus_is_what_runs_beyond_the_slots_and_never_what_is_gone(world: World) -> None:
+    running = [one for one in world.ones if one.there and not one.reported]
+    levels = curve(world.events)
+    assert levels[-1].surplus == len(running) - len({one.slot for one in running})
 
 
 @lived

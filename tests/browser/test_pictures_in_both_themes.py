@@ -1,0 +1,61 @@
+"""Pictures in JupyterLab's two themes: on a dark page no figure, tile or live picture stands on white paper."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from PIL import Image, ImageStat
+from screen import Screen
+
+FIRST = """
+from IPython.display import HTML
+from ikdemo.lab import Recovery
+from ikdemo.lab.live.picture import draw
+from ikdemo.lab.live.story import Story
+from ikdemo.lab.marks import DIFFERENT
+from ikdemo.lab.webpage import Answer, Visit
+from ikdemo.spi.events import Event
+
+def told(kind, time, slot="", instance="", code=""):
+    size = {"size": 5} if kind == "committed" else {}
+    return Event(kind, 1000.0 + time, "p", "web", instance or f"instance-{slot}", slot, code, **size)
+
+events = [told("committed", -9), *(told("provisioned", -8, str(n)) for n in range(5)), told("converged", -7)]
+events += [told("fault", 0, "4", code="silent"), told("fault", 0, "2", code="gone"), told("lost", 0.1, "2"), told("drifted", 0.2)]
+events += [told("planned", 0.2), told("provisioned", 0.5, "2", "instance-7"), told("health", 1.4, "4", code="unhealthy")]
+events += [told("destroyed", 1.5, "4"), told("provisioned", 1.8, "4", "instance-8"), told("converged", 1.9)]
+Recovery("web", events, 1004.0)
+"""
+TILES = """
+Visit("web", 3, [Answer("0", "a", "2000", "7", "a in slot 0", "", 0.001), Answer("1", "b", "2001", "8", "", "is silent", 0.3)])
+"""
+LIVE = """
+story = Story("web")
+story.read(events)
+HTML(draw(story.scene(1003.0), DIFFERENT))
+"""
+SHOWN = ".jp-OutputArea-output img, .jp-OutputArea-output svg[role=img]"
+
+
+@pytest.mark.timeout(180)
+def test_no_picture_glares_in_the_dark_theme(screen: Screen) -> None:
+    screen._lab.write("notebooks/pictures.ipynb", [FIRST, TILES, LIVE])
+    screen.open("notebooks/pictures.ipynb")
+    screen.run_all(90)
+    brightness = {}
+    for theme in ("Light", "Dark"):
+        screen.theme(theme)
+        screen.unroll(900)
+        screen.shoot(f"pictures-{theme.lower()}")
+        pictures = screen.page.locator(SHOWN).all()
+        brightness[theme] = [_brightness(picture.screenshot(animations="disabled")) for picture in pictures]
+    assert screen.problems() == []
+    assert len(brightness["Light"]) == len(brightness["Dark"]) == 3
+    assert min(brightness["Light"]) > 0.7
+    assert max(brightness["Dark"]) < 0.35
+
+
+def _brightness(png: bytes) -> float:
+    """Return the mean of all pixels, from 0 for black to 1 for white."""
+    return float(ImageStat.Stat(Image.open(io.BytesIO(png)).convert("L")).mean[0]) / 255
