@@ -2,7 +2,8 @@
 
 Plugins make ``Event`` values and hand them to the ``Emit`` callable they were started with; the ring behind it
 (``rpc.ring``) stamps the time. Kinds by plugin: instance: provisioned, destroyed, lost, changed, reported; flavor: health;
-group: committed, freed, destroying, gone, planned, acted, converged, drifted, halted, resumed, paused.
+group: committed, freed, destroying, gone, planned, acted, converged, drifted, halted, resumed, paused; whoever breaks something:
+fault, mended.
 """
 
 from __future__ import annotations

@@ -12,7 +12,10 @@ from collections.abc import Iterator
 import pytest
 
 from ikdemo.lab import Experiment, Lab, collabnix, collabnix_processes
+from ikdemo.lab.chaos.kills import filled_shares
+from ikdemo.lab.recovery import Recovery
 from ikdemo.spi.errors import IkdemoError
+from ikdemo.spi.events import Event
 
 
 @pytest.fixture
@@ -78,6 +81,12 @@ def test_a_group_that_is_not_steady_is_left_alone(files: Lab) -> None:
 def test_a_group_that_was_not_committed_is_named(files: Lab) -> None:
     with pytest.raises(IkdemoError, match="'nobody' is not being watched"):
         Experiment(files, "nobody", kills=1, rate=1.0)
+
+
+def test_a_slot_whose_server_is_silent_is_not_filled() -> None:
+    told = [("committed", 0.0, ""), ("provisioned", 0.0, ""), ("fault", 2.0, "silent"), ("mended", 7.0, "silent")]
+    events = [Event(kind, at, "p", "web", "a", "0", code, size=1) for kind, at, code in told]
+    assert filled_shares(Recovery("web", events, 10.0), 0.0, 10.0) == (1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0)
 
 
 def test_when_nothing_heals_the_limit_holds_and_the_findings_say_so(lab: Lab) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from ikdemo.instance import procfs
 from ikdemo.instance.register import Record
-from ikdemo.lab import Lab, Servers, collabnix, collabnix_processes, side_by_side
+from ikdemo.lab import Lab, Servers, breaking, collabnix, collabnix_processes, side_by_side
 from ikdemo.lab.servers import Outage
 from ikdemo.lab.victims import send
 from ikdemo.lab.webpage import Answer, Visit
@@ -88,6 +88,39 @@ def test_a_stopped_server_is_silent_until_it_is_replaced(lab: Lab, web: Servers)
     fall = lab.recovery("collabnix").last
     assert fall.time_to_detect is not None
     assert fall.time_to_detect > 1.35  # two intervals and a timeout, but for what clocks differ
+
+
+def test_a_silence_costs_what_it_lasts_though_the_loop_never_notices(lab: Lab) -> None:
+    """Nobody asks these processes for their health, so however long it takes, no verdict comes."""
+    spec = collabnix_processes(size=2)
+    spec["ID"] = "deaf"
+    spec["Properties"]["Flavor"]["Plugin"] = "flavor-vanilla"
+    spec["Properties"]["Flavor"]["Properties"] = {"Init": spec["Properties"]["Flavor"]["Properties"]["Init"]}
+    lab.commit(spec)
+    lab.wait("deaf")
+    lab.signal("deaf", "STOP", slot="1")
+    assert lab.recovery("deaf").last.fewest == 1
+    lab.signal("deaf", "CONT", slot="1")
+    recovery = lab.recovery("deaf")
+    stopped, continued = (event.time for event in recovery.events if event.kind in ("fault", "mended"))
+    fall = recovery.last
+    assert (fall.cause, fall.began, fall.recovered, fall.detected) == ("fault", stopped, continued, None)
+    assert fall.loss == fall.unnoticed == pytest.approx((continued - stopped) / 2)
+    assert "The group plugin never noticed." in recovery.words
+    lab.destroy("deaf")
+
+
+def test_what_could_not_be_broken_is_written_back(lab: Lab, web: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise IkdemoError("not permitted")
+
+    monkeypatch.setattr(breaking, "send", refuse)
+    with pytest.raises(IkdemoError, match="not permitted"):
+        lab.kill("collabnix", 2, seed=1)
+    told = [what for _, who, what in lab.timeline("collabnix", since_fault=True) if who == "lab"]
+    assert [what.split(": ")[0] for what in told] == ["FAULT"] * 2 + ["MENDED"] * 2
+    assert told[-1].startswith("MENDED: could not: kill -KILL of instance-")
+    assert lab.recovery("collabnix").levels[-1].quality == 1
 
 
 def test_outages_are_measured_slot_by_slot(lab: Lab, web: Servers) -> None:

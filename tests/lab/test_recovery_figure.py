@@ -84,6 +84,24 @@ def test_stamps_and_measures_are_those_of_the_arithmetic() -> None:
     assert recovery.times() == [1.0]
 
 
+def test_two_that_were_taken_at_one_instant_are_two_though_the_first_is_back_before_the_second_is_reported() -> None:
+    told = [
+        ("fault", 0.0, 1),
+        ("fault", 0.0, 3),
+        ("lost", 0.001, 1),
+        ("planned", 0.002, ""),
+        ("provisioned", 0.003, 1),
+        ("lost", 0.004, 3),
+    ]
+    told += [("provisioned", 0.006, 3)]
+    names = {"provisioned": "new", "planned": ""}
+    events = [Event(kind, 1000 + at, "p", "collabnix", f"{names.get(kind, 'i')}-{slot}", str(slot)) for kind, at, slot in told]
+    recovery = Recovery("collabnix", [*story()[:6], *events], 1010.0)
+    assert "only 3 of 5 slots" in recovery.words
+    assert recovery.measures().column("value")[2:4] == ["60%", "1.80 ms"]
+    assert [(life.died, life.ended) for life in recovery.lives if life.died] == [(1000.0, "lost")] * 2
+
+
 def test_nearly_all_is_never_called_all() -> None:
     told = [Event("fault", 1000.0, group="collabnix", instance=f"i-{n}", slot=str(n)) for n in (4, 5)]
     recovery = Recovery("collabnix", [*story(slots=1000)[:1001], *told], 1010.0)

@@ -55,12 +55,17 @@ def filled_shares(recovery: Recovery, began: float, ended: float) -> tuple[float
     for life in recovery.lives:
         if life.born < ended and (life.died is None or life.died > began):
             slots.setdefault(life.slot, []).append(life)
-    return tuple(min(1.0, sum(_overlap(life, *cut) for life in lived) / length) for lived in slots.values() for cut in slices)
+    return tuple(min(1.0, sum(_served(life, *cut) for life in lived) / length) for lived in slots.values() for cut in slices)
 
 
-def _overlap(life: Life, start: float, end: float) -> float:
-    died = end if life.died is None else life.died
-    return max(0.0, min(died, end) - max(life.born, start))
+def _served(life: Life, start: float, end: float) -> float:
+    """Return for how many seconds between two times an instance served: it was there, and neither silent nor sick."""
+    there = _overlap(life.born, life.died, start, end)
+    return there - sum(_overlap(down.start, down.end, start, end) for down in life.down)
+
+
+def _overlap(since: float, until: float | None, start: float, end: float) -> float:
+    return max(0.0, (end if until is None else min(until, end)) - max(since, start))
 
 
 def _since(fault: float, time: float | None) -> float | None:
