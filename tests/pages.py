@@ -1,8 +1,9 @@
 """The commands of a page, typed as a reader would: one shell for what ends, a terminal of its own for each program that stays.
 
 In a ``console`` block a line that begins with ``$`` is typed, the lines below it are what comes back, and ``^C`` is Ctrl-C in
-every terminal in which a program stays; the blocks of a page are one story. What differs from run to run (IDs, times, ports, the
-place of the sockets) is put aside before texts are compared.
+every terminal in which a program stays. A ``log`` block is what a terminal has said meanwhile; beside ``log`` stands a part of
+the command that was typed there. The blocks of a page are one story. What differs from run to run (IDs, times, ports, the place
+of the sockets) is put aside before texts are compared.
 """
 
 from __future__ import annotations
@@ -36,11 +37,13 @@ PATIENCE = 60.0
 
 @dataclass
 class Typed:
-    """One command of a page, what the page says comes back, and below which heading."""
+    """One command of a page, what the page says comes back, and below which heading; or what a terminal has said."""
 
     command: str
     expected: str
     heading: str = ""
+    terminal: str = ""
+    """A part of the command of the terminal that has said it; empty for what is typed."""
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -52,7 +55,10 @@ def typed(page: str) -> list[Typed]:
     """Return what a reader types, from the top of the page to its end."""
     lines, heading, inside = list[Typed](), "", False
     for line in (ROOT / page).read_text().splitlines(keepends=True):
-        if line.startswith("```"):
+        if line.startswith("```log "):
+            lines.append(Typed("", "", heading, terminal=line.removeprefix("```log ").strip()))
+            inside = True
+        elif line.startswith("```"):
             inside = line == "```console\n"
         elif inside and line.startswith("$ "):
             lines.append(Typed(line[2:].strip(), "", heading))
@@ -74,8 +80,32 @@ def settled(text: str, plugins: Path) -> str:
     text = re.sub(r"\b[0-9a-f]{12}\b", "CONTAINER", text)
     text = re.sub(r"\bversion \d\S*", "version V", text)
     text = re.sub(r"\b\d+(\.\d+)?(ms|µs|s)\b", "D", text)
+    text = re.sub(r"\bslot \d+", "slot S", text)
+    text = re.sub(r"Adding \d+ instances? to| \(and \d+ more\)", "", text)  # two that go at once may be seen one by one
     text = re.sub(r"^ *D .*, waiting for .*\n", "", text, flags=re.MULTILINE)  # what a long wait says meanwhile
     return "\n".join(" ".join(line.split()) for line in text.strip().splitlines())
+
+
+@dataclass
+class Terminal:
+    """A terminal with a program that stays, and the file of what it has said."""
+
+    command: str
+    program: subprocess.Popen[bytes]
+    output: Path
+
+    @property
+    def said(self) -> str:
+        return self.output.read_text()
+
+    def await_words(self, are_there: Callable[[str], bool], patience: float = PATIENCE) -> str:
+        """Wait until the program has said something, and return all that it has said."""
+        deadline = time.monotonic() + patience
+        while not are_there(self.said):
+            assert self.program.poll() is None, f"{self.command} ended: {self.said}"
+            assert time.monotonic() < deadline, f"{self.command} says only: {self.said}"
+            time.sleep(0.01)
+        return self.said
 
 
 class Story:
@@ -84,7 +114,7 @@ class Story:
     def __init__(self, folder: Path, **variables: str) -> None:
         """``variables`` are set in the environment of all terminals."""
         self.folder, self.plugins = folder, folder / "plugins"
-        self._staying: list[tuple[str, subprocess.Popen[bytes]]] = []
+        self._terminals: list[Terminal] = []
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         self._environment = os.environ | {"PATH": path, ENVIRONMENT: str(self.plugins)} | variables
         self._shell = subprocess.Popen(
@@ -97,7 +127,9 @@ class Story:
         )
 
     def type(self, line: Typed) -> str:
-        """Type one command; return what comes back, settled. A program that stays is read until it has said what is expected."""
+        """Type one command; return what comes back, settled. A terminal is read until it has said what is expected."""
+        if line.terminal:
+            return self._has_said(line)
         if line.command == CTRL_C:
             self.interrupt()
             return ""
@@ -107,16 +139,16 @@ class Story:
 
     def interrupt(self, status: int = 0) -> None:
         """Press Ctrl-C in every terminal in which a program stays, the last one first; each has to end with this status."""
-        for _, program in reversed(self._staying):
+        for terminal in reversed(self._terminals):
             with suppress(ProcessLookupError):  # it has ended by itself
-                os.killpg(program.pid, signal.SIGINT)  # as a terminal does it
-        while self._staying:
-            command, program = self._staying.pop()
-            assert program.wait(PATIENCE) == status, command
+                os.killpg(terminal.program.pid, signal.SIGINT)  # as a terminal does it
+        while self._terminals:
+            terminal = self._terminals.pop()
+            assert terminal.program.wait(PATIENCE) == status, terminal.command
 
     def staying(self) -> list[str]:
         """Return the programs that nobody has ended yet."""
-        return [command for command, program in self._staying if program.poll() is None]
+        return [terminal.command for terminal in self._terminals if terminal.program.poll() is None]
 
     def running(self) -> list[str]:
         """Return every process of this story but its shell: programs, and what they started."""
@@ -163,10 +195,10 @@ class Story:
                 printed += part
         return printed.removesuffix(mark)
 
-    def open(self, command: str) -> Path:
-        """Open a terminal for a program that stays, in the folder in which the shell is by now; return what it will have said."""
-        said = self.folder / f"terminal-{secrets.token_hex(4)}"
-        with said.open("wb") as out:
+    def open(self, command: str) -> Terminal:
+        """Open a terminal for a program that stays, in the folder in which the shell is by now."""
+        output = self.folder / f"terminal-{secrets.token_hex(4)}"
+        with output.open("wb") as out:
             program = subprocess.Popen(
                 ["bash", "-c", f"exec {command}"],
                 cwd=f"/proc/{self._shell.pid}/cwd",
@@ -176,23 +208,21 @@ class Story:
                 stderr=out,
                 start_new_session=True,
             )
-        self._staying.append((command, program))
-        return said
-
-    def await_words(self, said: Path, are_there: Callable[[str], bool], patience: float = PATIENCE) -> str:
-        """Wait until the terminal that was opened last has said something, and return all that it has said."""
-        (command, program), deadline = self._staying[-1], time.monotonic() + patience
-        while not are_there(said.read_text()):
-            assert program.poll() is None, f"{command} ended: {said.read_text()}"
-            assert time.monotonic() < deadline, f"{command} says only: {said.read_text()}"
-            time.sleep(0.01)
-        return said.read_text()
+        self._terminals.append(Terminal(command, program, output))
+        return self._terminals[-1]
 
     def _stay(self, line: Typed) -> str:
-        """Open a terminal for a program, and wait until it has said what the page prints, in whatever order."""
-        wanted = Counter(settled(line.expected, self.plugins).splitlines())
-        said = self.await_words(self.open(line.command), lambda text: wanted <= self._lines(text))
-        return settled(line.expected if self._lines(said) == wanted else said, self.plugins)
+        """Open a terminal for a program, and wait until it has said what the page prints, in whatever order; more may follow."""
+        wanted = self._lines(line.expected)
+        self.open(line.command).await_words(lambda text: wanted <= self._lines(text))
+        return settled(line.expected, self.plugins)
+
+    def _has_said(self, line: Typed) -> str:
+        """Wait until a terminal has said every line of the page, each once or more, and return them."""
+        (terminal,) = (one for one in self._terminals if line.terminal in one.command)
+        wanted = self._lines(line.expected)
+        terminal.await_words(lambda text: wanted.keys() <= self._lines(text).keys())
+        return settled(line.expected, self.plugins)
 
     def _lines(self, text: str) -> Counter[str]:
         return Counter(settled(text, self.plugins).splitlines())

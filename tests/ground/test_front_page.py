@@ -41,7 +41,7 @@ def test_what_the_page_says_works_in_a_new_clone(short_dir: Path) -> None:
             if command.startswith("git clone"):
                 terminals.enter(f"git clone --quiet {ROOT} ikdemo")
             elif command == "make lab":
-                terminals.await_words(terminals.open(command), lambda text: bool(ADDRESS.search(text)), INSTALLING)
+                terminals.open(command).await_words(lambda text: bool(ADDRESS.search(text)), INSTALLING)
                 terminals.interrupt(-signal.SIGINT)  # which is how make ends
             elif command == "make test":  # which is where this test runs
                 assert "pytest" in terminals.enter("make -n test")
