@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from desk import Desk
+from limits import Limits
 
 MARK = "IKDEMO_TEST_SESSION"  # in the environment of every process that a test starts, however it is detached
 
@@ -41,6 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.environ.get("CI") or os.environ.get("IKDEMO_CI"):
         config.pluginmanager.register(NoSkips())
+    if config.pluginmanager.hasplugin("timeout"):
+        config.pluginmanager.register(Limits())
     if MARK not in os.environ:  # a test run inside a test leaves this to the outer one
         os.environ[MARK] = secrets.token_hex(8)
         config.pluginmanager.register(NoOrphans(os.environ[MARK]))

@@ -17,18 +17,24 @@ PROBES = {
     "test_skipping.py": "import pytest\n\ndef test_one():\n    pytest.skip('no engine here')\n",
     "test_not_collected.py": "import pytest\npytest.importorskip('no_such_module')\n",
     "test_orphan.py": "import subprocess\n\ndef test_one():\n    subprocess.Popen(['sleep', '60'], start_new_session=True)\n",
+    "test_hanging.py": (
+        "import asyncio, time\n\n"
+        "async def hang():\n    asyncio.get_running_loop().call_soon(time.sleep, 60)\n    await asyncio.sleep(60)\n\n"
+        "def test_hanging():\n    asyncio.run(hang())\n\n"
+        "def test_failing():\n    raise AssertionError\n"
+    ),
     "test_fine.py": "def test_one(short_dir):\n    assert len(str(short_dir)) < 60\n",
 }
 
 
-def pytest_on(name: str, folder: Path, **environment: str) -> tuple[int, str]:
+def pytest_on(name: str, folder: Path, *more: str, **environment: str) -> tuple[int, str]:
     """Run one probe in a process of its own, under our conftest."""
-    for ours in ("conftest.py", "desk.py"):
+    for ours in ("conftest.py", "desk.py", "limits.py"):
         shutil.copy(ROOT / "tests" / ours, folder)
     (folder / name).write_text(PROBES[name])
     clean = {key: value for key, value in os.environ.items() if key not in ("CI", "IKDEMO_CI", "IKDEMO_TEST_SESSION")}
     options = "-q -p no:cacheprovider -p no:nbval --rootdir . -c /dev/null"
-    command = [sys.executable, "-m", "pytest", *options.split(), name]
+    command = [sys.executable, "-m", "pytest", *options.split(), *more, name]
     done = subprocess.run(command, cwd=folder, env=clean | environment, capture_output=True, text=True)
     return done.returncode, done.stdout
 
@@ -46,6 +52,21 @@ def test_a_process_left_behind_fails_the_run(tmp_path: Path) -> None:
     status, said = pytest_on("test_orphan.py", tmp_path)
     assert status == 1
     assert re.search(r"left running by a test: \d+ sleep 60", said)
+
+
+def test_one_test_over_its_limit_is_named_and_the_others_run(tmp_path: Path) -> None:
+    """Its first alarm is swallowed by an event loop."""
+    status, said = pytest_on("test_hanging.py", tmp_path, "-rf", "--timeout=1")
+    assert status == 1
+    assert "FAILED test_hanging.py::test_hanging - Failed: Timeout (>1s)" in said
+    assert "FAILED test_hanging.py::test_failing" in said
+
+
+def test_an_alarm_between_the_phases_of_a_test_ends_no_run(tmp_path: Path) -> None:
+    slow = "import time\n\ndef pytest_runtest_logreport(report):\n    time.sleep(1.5)\n"
+    (tmp_path / "slow_report.py").write_text(slow)
+    status, said = pytest_on("test_fine.py", tmp_path, "--timeout=1", "-p", "slow_report", PYTHONPATH=str(tmp_path))
+    assert status == 0, said
 
 
 def test_an_honest_test_passes_in_ci(tmp_path: Path) -> None:
