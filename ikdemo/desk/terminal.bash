@@ -2,6 +2,8 @@
 # Whoever starts JupyterLab names this file to it: `ikdemo lab`, or binder/postBuild.
 PS1='\[\e[1m\]\W \$\[\e[0m\] '
 
+export IKDEMO_JUPYTER=$PPID # whose terminal this is: `here` takes no other JupyterLab's lab
+
 here() { # let this terminal see the plugins of the notebook that started some last
   local lines
   lines=$(ikdemo labs --export) && eval "$lines"

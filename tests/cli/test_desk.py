@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 from asking import until
+from desk import Desk
 
 import ikdemo
 from ikdemo.cli.jupyter import DESK
 from ikdemo.lab import Lab, collabnix
-from ikdemo.lab.nearby import NOTEBOOK, open_labs
+from ikdemo.lab.nearby import KERNEL_OF, NOTEBOOK, TERMINAL_OF, open_labs
 
 BANNER = re.findall(r"^  (ikdemo \S+|infrakit \S+|here|ls)", (DESK / "terminal.bash").read_text(), re.MULTILINE)
 
@@ -25,7 +26,8 @@ def apart(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep labs in a place where no other lab of this machine is."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_dir))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    monkeypatch.delenv("INFRAKIT_PLUGINS_DIR", raising=False)
+    for name in ("INFRAKIT_PLUGINS_DIR", NOTEBOOK, KERNEL_OF, TERMINAL_OF):
+        monkeypatch.delenv(name, raising=False)
     return short_dir
 
 
@@ -44,6 +46,7 @@ def test_a_terminal_finds_the_plugins_of_the_notebook_and_breaks_what_they_keep(
     apart: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(NOTEBOOK, "/somewhere/notebooks/00-welcome.ipynb")
+    monkeypatch.setenv(KERNEL_OF, str(os.getpid()))  # this process is what starts the terminal, too
     with Lab() as lab:
         lab.start()
         lab.commit(collabnix(size=3))
@@ -63,8 +66,38 @@ def test_the_lab_that_started_a_plugin_last_comes_first(apart: Path, desk) -> No
         first.start("instance-file")
         assert [found.root for found in open_labs()] == [first.root, second.root]
         listed = desk.run("ikdemo labs").stdout.splitlines()
-        assert [line.split() for line in listed[1:]] == [[str(first.root), "instance-file"], [str(second.root), "flavor-vanilla"]]
+        rows = [line.split() for line in listed[1:]]
+        assert rows == [
+            [str(lab.root), "no", "JupyterLab", name] for lab, name in ((first, "instance-file"), (second, "flavor-vanilla"))
+        ]
         assert "1 more open: ikdemo labs" in desk.run("ikdemo labs --export").stderr
+
+
+def test_a_terminal_sees_no_lab_of_another_jupyterlab(apart: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(NOTEBOOK, "/somewhere/notebooks/03-self-healing.ipynb")
+    monkeypatch.setenv(KERNEL_OF, "4711")
+    with Lab() as another:
+        another.start("flavor-vanilla")
+        said = terminal('here\necho "sees: ${INFRAKIT_PLUGINS_DIR:-nothing}"\nexit\n')
+        assert "No lab of this JupyterLab is open. Run the first code cell" in said
+        assert "There is one of 03-self-healing.ipynb, in the JupyterLab with pid 4711" in said
+        assert "sees: nothing" in said
+        monkeypatch.setenv(KERNEL_OF, str(os.getpid()))
+        with Lab() as own:
+            another.start("instance-file")  # so that it is not the latest change that decides
+            said = terminal('here\necho "sees: ${INFRAKIT_PLUGINS_DIR:-nothing}"\nexit\n')
+            assert f"sees: {own.plugin_dir}" in said
+            assert "1 more open: ikdemo labs" in said
+
+
+def test_a_terminal_that_is_of_no_jupyterlab_is_told_whose_lab_it_sees(
+    apart: Path, monkeypatch: pytest.MonkeyPatch, desk: Desk
+) -> None:
+    monkeypatch.setenv(NOTEBOOK, "/somewhere/notebooks/03-self-healing.ipynb")
+    monkeypatch.setenv(KERNEL_OF, "4711")
+    with Lab():
+        assert "the lab of 03-self-healing.ipynb in the JupyterLab with pid 4711" in desk.run("ikdemo labs --export").stderr
+        assert "the JupyterLab with pid 4711" in desk.run("ikdemo labs").stdout
 
 
 def test_without_a_lab_a_terminal_says_what_to_do_and_stays_as_it_is(apart: Path) -> None:
