@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .chaos.overcreation import overcreation as overcreation
     from .chaos.simulated import Simulated as Simulated
     from .containers.docker import Docker as Docker
+    from .course import progress as progress
     from .judge import Judge as Judge
     from .lab import Lab as Lab
     from .outage import side_by_side as side_by_side
@@ -47,6 +48,7 @@ _HOMES = {
     "crash_loops": "chaos.crashes",
     "overcreation": "chaos.overcreation",
     "paces": "rollout",
+    "progress": "course",
     "side_by_side": "outage",
 }
 __all__ = list(_HOMES)

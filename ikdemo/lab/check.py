@@ -32,10 +32,13 @@ class Point(NamedTuple):
 
 
 class Check:
-    """The points of one check, as text and as HTML: every line begins with "ok" or "not yet"."""
+    """The points of one check, as text and as HTML: every line begins with "ok" or "not yet".
 
-    def __init__(self, points: Sequence[Point]) -> None:
-        self.points = points
+    ``exercise``: it is about an exercise, not about the work that leads to it.
+    """
+
+    def __init__(self, points: Sequence[Point], *, exercise: bool = False) -> None:
+        self.points, self.exercise = points, exercise
 
     @property
     def good(self) -> bool:
@@ -107,7 +110,7 @@ def answered(question: str, given: object, right: Sequence[object], hints: Mappi
 
 
 def checked(points: Callable[P, Iterator[Point]]) -> Callable[P, Check]:
-    """Make a check of a function that yields its points; a lab that cannot be asked is one point more, and the last."""
+    """Make the check of an exercise of a function that yields its points; a lab that cannot be asked is the last point."""
 
     @wraps(points)
     def check(*args: P.args, **kwargs: P.kwargs) -> Check:
@@ -117,6 +120,6 @@ def checked(points: Callable[P, Iterator[Point]]) -> Callable[P, Check]:
                 found.append(point)
         except IkdemoError as error:
             found.append(refused("the lab can be asked", error))
-        return Check(found)
+        return Check(found, exercise=True)
 
     return check

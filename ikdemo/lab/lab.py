@@ -15,6 +15,7 @@ from ..spi.errors import IkdemoError
 from ..spi.text import visible
 from .breaking import Breaking
 from .check import Check, Point, refused, remedy
+from .course import follow_checks
 from .live.dashboard import Dashboard
 from .live.view import LiveView
 from .names import explain_missing_names
@@ -37,6 +38,7 @@ class Lab(Breaking):
         One whose directory was removed is closed, and another one opened.
         """
         explain_missing_names()
+        follow_checks()
         known = Lab._of_the_notebook
         if known is not None and known._line.open and not known._line.leads_somewhere:
             known.close()
