@@ -117,7 +117,7 @@ class TestTheParts:
         assert "<summary>Solution</summary>" in source(exercise[-1])
 
     def test_it_ends_by_cleaning_up(self, path: Path) -> None:
-        last = cells(path, "code")[-1]
+        *_, last = (cell for cell in cells(path, "code") if cell not in section(path, "The map"))
         assert source(last).startswith("lab.close()")
         assert last == section(path, "Clean up")[1]
 
@@ -183,5 +183,14 @@ class TestWhatIsStored:
 
     def test_links_between_notebooks_lead_somewhere(self, path: Path) -> None:
         for cell in cells(path, "markdown"):
-            for target in re.findall(r"\]\(([^)#:]+)\)", source(cell)):
+            for target, anchor in re.findall(r"\]\(([^)#:]+)#?([^)]*)\)", source(cell)):
                 assert (FOLDER / target).exists(), target
+                assert not anchor or section(FOLDER / target, anchor.replace("-", " ")), anchor
+
+    def test_its_last_cell_leads_on_and_back(self, path: Path) -> None:
+        order = [one.name for one in NOTEBOOKS]
+        place = order.index(path.name)
+        last = source(cells(path)[-1])
+        assert re.findall(r"Next: \[.+?\]\((.+?)\)", last) == order[place + 1 : place + 2]
+        assert re.findall(r"Back: \[.+?\]\((.+?)\)", last) == order[:place][-1:]
+        assert ("](00-welcome.ipynb#The-map)" in last) == (place > 0)
