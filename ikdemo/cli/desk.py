@@ -1,5 +1,6 @@
-"""The verb ``ikdemo lab``: open JupyterLab with the first notebook beside two terminals. Loaded by ``commands``.
+"""The verb ``ikdemo lab``: open JupyterLab on the learner's copy of the notebooks, the first one beside two terminals.
 
+Loaded by ``commands``. What is delivered into the copy, ``working_copy`` decides.
 What JupyterLab is given lies in ``ikdemo/desk``; only the installed settings and the launcher's card work without this verb.
 """
 
@@ -13,12 +14,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ..spi.errors import IkdemoError
-from .commands import Call, Verb
+from . import working_copy
+from .commands import Call, Verb, say
+from .flags import Flag, switch
 from .jupyter import DESK, WORKSPACE
 
 FIRST = Path("notebooks", "00-welcome.ipynb")
 INSTALL = f"{sys.executable} -m pip install 'ikdemo[lab]'"
 """What to type when JupyterLab is missing."""
+PREPARE = Flag("prepare", "lay the copy of the notebooks, and start nothing", switch, False)
 
 
 def clone() -> Path | None:
@@ -27,17 +31,24 @@ def clone() -> Path | None:
 
 
 def lab(call: Call) -> None:
-    """Become JupyterLab, with our programs first on the PATH of its terminals."""
+    """Bring the copy of the notebooks up to date, then become JupyterLab, our programs first on the PATH of its terminals."""
     if find_spec("jupyterlab") is None:
         raise IkdemoError(f"JupyterLab is not installed; this installs it: {INSTALL}")
     at = clone()
     if at is None:
         raise IkdemoError(f"{FIRST} is neither beside the installed package nor here; run this in a clone of the repository")
-    os.chdir(at)
+    desk = working_copy.folder()
+    for sentence in working_copy.deliver(at, desk):
+        say(sentence)
+    say(f"Your copy of the notebooks is {desk}: what you type there is kept")
+    if call["prepare"]:
+        return
+    os.chdir(desk)
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"}
     environment.setdefault("PYTHONSTARTUP", str(DESK / "startup.py"))  # a person's own comes first
     terminals = json.dumps({"shell_command": shell()})
     command = [sys.executable, "-m", "ikdemo.cli.jupyter", f"--ServerApp.terminado_settings={terminals}"]
+    command.append(f"--ServerApp.root_dir={desk}")  # a person's own configuration may name another one
     # not as a file argument: its folder would become the root, and the address that --no-browser prints would lack it
     command.append(f"--LabApp.default_url=/lab/workspaces/{WORKSPACE}")
     if os.geteuid() == 0:
@@ -51,4 +62,4 @@ def shell() -> list[str]:
     return [bash, "--rcfile", str(DESK / "terminal.bash")] if bash else [os.environ.get("SHELL") or "/bin/sh"]
 
 
-VERBS = (Verb("lab", "", "Open the notebooks in JupyterLab; what follows -- is handed to it", lab),)
+VERBS = (Verb("lab", "", "Open your copy of the notebooks in JupyterLab; what follows -- is handed to it", lab, (PREPARE,)),)

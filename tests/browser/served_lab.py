@@ -1,4 +1,4 @@
-"""JupyterLab as ``make lab`` starts it: on a free port, with a copy of the notebooks and Jupyter's directories in one place.
+"""JupyterLab as ``make lab`` starts it: on a free port, with the learner's copy and Jupyter's directories in one place.
 
 What lives only here: how the server is started, asked and ended. Used by the fixtures of the browser tests.
 """
@@ -34,10 +34,8 @@ class ServedLab:
 
     def __init__(self, folder: Path) -> None:
         self.desk, self._settings = folder / "desk", folder / "settings"
-        shutil.copytree(ROOT / "notebooks", self.desk / "notebooks", ignore=shutil.ignore_patterns(".*"))
-        shutil.copytree(ROOT / "examples", self.desk / "examples")
-        places = {name: str(folder / place) for name, place in DIRECTORIES.items()}
-        command = [sys.executable, "-m", "ikdemo", "lab", "--", *OPENED_BY_THE_TEST, f"--ServerApp.root_dir={self.desk}"]
+        places = {name: str(folder / place) for name, place in DIRECTORIES.items()} | {"IKDEMO_DESK": str(self.desk)}
+        command = [sys.executable, "-m", "ikdemo", "lab", "--", *OPENED_BY_THE_TEST]
         self._log = folder / "log"
         with self._log.open("w") as log:
             self._process = subprocess.Popen(command, env=os.environ | places, stdout=log, stderr=log)
