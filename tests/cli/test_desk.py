@@ -14,8 +14,10 @@ from asking import until
 from desk import Desk
 
 import ikdemo
+from ikdemo.cli import working_copy
 from ikdemo.cli.jupyter import DESK
 from ikdemo.lab import Lab, collabnix
+from ikdemo.lab.course import NotDone
 from ikdemo.lab.nearby import KERNEL_OF, NOTEBOOK, TERMINAL_OF, open_labs
 
 BANNER = re.findall(r"^  (ikdemo \S+|infrakit \S+|here|ls)", (DESK / "terminal.bash").read_text(), re.MULTILINE)
@@ -122,3 +124,11 @@ def test_the_card_is_of_this_version_and_opens_the_notebook_of_the_layout() -> N
     script = (DESK / "launcher/static/launcher.js").read_text()
     notebook = json.loads((DESK / "workspace.json").read_text())["data"]["notebook:notebooks/00-welcome.ipynb"]["data"]["path"]
     assert f'NOTEBOOK = "{notebook}"' in script
+
+
+def test_what_is_added_to_the_notebooks_knows_the_folders_and_names_of_the_copy() -> None:
+    assert json.loads((DESK / "notebooks/package.json").read_text())["version"] == ikdemo.__version__
+    script = (DESK / "notebooks/static/notebooks.js").read_text()
+    for constant, value in (("BANNER", working_copy.BANNER), ("BACKUPS", working_copy.BACKUPS)):
+        assert f'const {constant} = "{value}"' in script
+    assert f'"{NotDone.__name__}"' in script

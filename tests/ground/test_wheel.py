@@ -39,10 +39,11 @@ def test_the_core_installs_without_the_lab(tmp_path: Path) -> None:
         "lab/settings/overrides.d/ikdemo.json",
         "labextensions/ikdemo/package.json",
         "labextensions/ikdemo/static/launcher.js",
+        "labextensions/ikdemo-notebooks/static/notebooks.js",
     ):
         assert (tmp_path / "fresh/share/jupyter" / shared).is_file(), shared
     desk = {path.name for path in (site / "ikdemo/desk").iterdir()}
     assert desk >= {"terminal.bash", "workspace.json"}
-    assert not desk & {"overrides.json", "launcher"}, "what JupyterLab finds in share is there only"
+    assert not desk & {"overrides.json", "launcher", "notebooks"}, "what JupyterLab finds in share is there only"
     names = {path.name.split("-")[0].lower() for path in site.glob("*.dist-info")}
     assert names == {"ikdemo", "msgspec", "httptools", "inotify_simple"}
