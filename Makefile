@@ -9,33 +9,45 @@ PYTHON = $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+LAB_STAMP := $(VENV)/installed-lab
 
 .PHONY: help install lab test check bench bench-pictures mutants soak constraints clean
 
 help:
-	@echo "make lab            open the first notebook in JupyterLab (LAB_ARGS=--no-browser for a machine without a screen)"
+	@echo "make lab            open your copy of the notebooks in JupyterLab (LAB_ARGS=--no-browser for a machine without a screen)"
 	@echo "make test           run the checks and every test (TEST_ARGS='-k heal' for some of them)"
 	@echo "make check          style, types and import floors only"
 	@echo "make bench          measure how fast it is on this machine, beside floors and targets"
 	@echo "make bench-pictures draw the latest figures that are kept, and write them into docs/performance.md"
 	@echo "make mutants        plant small bugs, one at a time, and see that the test named for each fails (MUTANTS=planner for some)"
 	@echo "make soak           kill instances and plugins for an hour (SOAK_ARGS='--minutes 5'), then run the long forms of the tests"
-	@echo "make install        create $(VENV) and install everything there; the others do it themselves"
+	@echo "make install        create $(VENV) and install everything there, the tests' tools as well; the others do it themselves"
 	@echo "make constraints    renew the pinned versions"
 	@echo "make clean          remove $(VENV) and every cache"
 
 install: $(STAMP)
 
-# Done once, and again whenever the dependencies, their pins or what is installed for JupyterLab change.
-$(STAMP): pyproject.toml constraints.txt $(wildcard ikdemo/desk/overrides.json ikdemo/desk/launcher/* ikdemo/desk/launcher/static/* ikdemo/desk/stage/* ikdemo/desk/stage/static/*)
+# Done once, and again whenever the dependencies, their pins or what is installed for JupyterLab change. A learner needs a part only.
+INSTALLED := pyproject.toml constraints.txt install.py $(wildcard ikdemo/desk/overrides.json ikdemo/desk/*/* ikdemo/desk/*/static/*)
+
+define environment
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv was found. On Debian or Ubuntu: apt install python3-venv." \
 		"Elsewhere: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; }
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing into $(VENV); the first time takes about a minute."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+endef
+
+$(STAMP): $(INSTALLED)
+	$(environment)
+	@$(BIN)/python install.py dev
+	@touch $@ $(LAB_STAMP)
+
+$(LAB_STAMP): $(INSTALLED)
+	$(environment)
+	@$(BIN)/python install.py lab
 	@touch $@
 
-lab: install
+lab: $(LAB_STAMP)
 	@exec $(BIN)/ikdemo lab -- $(LAB_ARGS)
 
 test: check

@@ -27,6 +27,18 @@ PROBES = {
 }
 
 
+INSTALLED_FROM = ("Makefile", "pyproject.toml", "constraints.txt", "install.py")
+PIP = """
+import os, sys
+
+print("Obtaining file:///somewhere/ikdemo")
+print("Collecting anyio==4.16.0 (from ikdemo[lab])")
+print("Installing collected packages: anyio, ikdemo")
+print(os.environ["ENDING"])
+sys.exit(7 if os.environ["ENDING"] else 0)
+"""
+
+
 def pytest_on(name: str, folder: Path, *more: str, **environment: str) -> tuple[int, str]:
     """Run one probe in a process of its own, under our conftest."""
     for ours in ("conftest.py", "desk.py", "limits.py"):
@@ -82,8 +94,50 @@ def test_make_tells_its_targets_and_has_them() -> None:
 
 
 def test_make_says_what_to_do_without_a_python(tmp_path: Path) -> None:
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+    for name in INSTALLED_FROM:
         shutil.copy(ROOT / name, tmp_path)
     done = subprocess.run(["make", "install", "PYTHON="], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2
     assert "apt install python3-venv" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("installed", "asked", "installs"),
+    [
+        ([], "lab", "install.py lab"),
+        ([], "test", "install.py dev"),
+        (["installed-lab"], "lab", ""),
+        (["installed-lab"], "test", "install.py dev"),
+        (["installed-lab", "installed"], "lab", ""),
+        (["installed-lab", "installed"], "test", ""),
+    ],
+)
+def test_make_installs_what_is_needed_and_no_more(installed: list[str], asked: str, installs: str, tmp_path: Path) -> None:
+    for name in INSTALLED_FROM:
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / ".venv").mkdir()
+    for stamp in installed:
+        (tmp_path / ".venv" / stamp).touch()
+    said = subprocess.run(["make", "-n", asked], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"install\.py \w+", said) == ([installs] if installs else [])
+
+
+def test_installing_says_how_far_it_is_and_shows_what_pip_says_when_it_fails(tmp_path: Path) -> None:
+    """Into an environment that has no pip but one which says what pip says."""
+    package = tmp_path / "pip"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text(PIP)
+    for ending, status in (("", 0), ("no space left on device", 7)):
+        done = subprocess.run(
+            [sys.executable, ROOT / "install.py", "lab"],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(tmp_path), "ENDING": ending},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == status
+        assert re.search(r"^  1 of \d+ packages are fetched$", done.stdout, re.MULTILINE)
+        assert ("Installed in" in done.stdout) == (status == 0)
+        assert (done.stderr != "") == (status != 0)
+        assert ending in done.stderr
