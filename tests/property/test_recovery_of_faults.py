@@ -119,7 +119,7 @@ def _happen(draw: st.DrawFn, world: World) -> None:
     silent = [one for one in known if one.there and not one.answers]
     called = [one for one in known if one.verdict]
     can = {
-        "strike": [one for one in known if one.there],
+        "strike": known,
         "mend": known,
         "answer": [one for one in silent if not one.verdict],
         "unhealthy": [one for one in known if not one.verdict],
