@@ -15,15 +15,21 @@ from .marks import DISC, GREEN, ORANGE, TRIANGLE, Sign
 from .table import visible_html
 
 OK, NOT_YET = Sign("ok", GREEN, DISC), Sign("not yet", ORANGE, TRIANGLE)
+UNANSWERED = "write your answer into the cell above, in place of the three dots"
+NOT_DONE = "do first what the lines above ask, then look again at what you see"
 P = ParamSpec("P")
 
 
 class Point(NamedTuple):
-    """One thing that should be true, whether it is, and what to do when it is not."""
+    """One thing that should be true, whether it is, and what to do when it is not.
+
+    ``answers``: it is an answer that was given to a question; what is to be done before is checked before.
+    """
 
     good: bool
     fact: str
     advice: str
+    answers: bool = False
 
     @property
     def sentence(self) -> str:
@@ -98,28 +104,40 @@ def answered(question: str, given: object, right: Sequence[object], hints: Mappi
     'your answer is 5: that is one more'
     >>> answered("2 + 2", "4", [4], {}, "count on your fingers").advice
     "your answer is the text '4': write it without quotes"
+    >>> answered("2 - 2", False, [0], {}, "count on your fingers").advice
+    'your answer is False: write a number'
     """
     if given is None or given is ...:
-        return Point(False, question, "write your answer into the cell above, in place of the three dots")
+        return Point(False, question, UNANSWERED, answers=True)
+    if isinstance(given, bool) and isinstance(right[0], int | float):  # which Python takes for 0 or 1
+        return Point(False, question, f"your answer is {given}: write a number", answers=True)
     if given in right:
-        return Point(True, f"{question}: {given}", "")
+        return Point(True, f"{question}: {given}", "", answers=True)
     if isinstance(given, str) and given in [str(one) for one in right]:
-        return Point(False, question, f"your answer is the text {given!r}: write it without quotes")
+        return Point(False, question, f"your answer is the text {given!r}: write it without quotes", answers=True)
     hint = next((hint for wrong, hint in hints.items() if wrong == given), otherwise)
-    return Point(False, question, f"your answer is {given!r}: {hint}")
+    return Point(False, question, f"your answer is {given!r}: {hint}", answers=True)
 
 
 def checked(points: Callable[P, Iterator[Point]]) -> Callable[P, Check]:
-    """Make the check of an exercise of a function that yields its points; a lab that cannot be asked is the last point."""
+    """Make the check of an exercise of a function that yields its points; a lab that cannot be asked is the last point.
+
+    An answer is judged when what it is about has been done. What is not in a spec as it should be is a point as well.
+    """
 
     @wraps(points)
     def check(*args: P.args, **kwargs: P.kwargs) -> Check:
         found: list[Point] = []
         try:
             for point in points(*args, **kwargs):
-                found.append(point)
+                undone = any(not one.good and not one.answers for one in found)
+                early = point.answers and undone and point.advice != UNANSWERED
+                found.append(point._replace(good=False, advice=NOT_DONE) if early else point)
         except IkdemoError as error:
             found.append(refused("the lab can be asked", error))
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            lacks = f"{error} is missing" if isinstance(error, KeyError) else "one of its parts is of another kind"
+            found.append(Point(False, "the spec has all its parts", f"{lacks}: compare it with what collabnix() returns"))
         return Check(found, exercise=True)
 
     return check

@@ -53,7 +53,9 @@ def test_an_empty_lab_is_named_and_not_a_traceback(lab: Lab) -> None:
 
 
 def test_welcome(five: Lab) -> None:
-    assert "The last time it was 0: lab.kill" in told(exercises.welcome(five, 0))
+    said = told(exercises.welcome(five, 0))
+    assert "The last time it was 0: lab.kill" in said
+    assert "Q falls to, in per cent: 0. Do first what the lines above ask" in said, "an answer is no use without the deed"
     five.kill("collabnix", 1)
     five.wait("collabnix")
     assert "The last time it was 1: lab.kill" in told(exercises.welcome(five, ...))
@@ -64,6 +66,7 @@ def test_welcome(five: Lab) -> None:
     assert "Your answer is 80: so far it falls when one of five is lost" in told(exercises.welcome(five, 80))
     assert "Your answer is 100: there Q is before the fall" in told(exercises.welcome(five, 100))
     assert "Your answer is the text '0': write it without quotes" in told(exercises.welcome(five, "0"))
+    assert "Your answer is False: write a number" in told(exercises.welcome(five, False))
     assert "Your answer is 55: look for robustness" in told(exercises.welcome(five, 55))
 
 
@@ -208,6 +211,19 @@ def test_own_plugin(lab: Lab) -> None:
     assert told_of["right"]
 
 
+def test_a_spec_that_lacks_a_part_is_a_sentence(lab: Lab) -> None:
+    lab.start("instance-file", "flavor-vanilla", "group")
+    spec = collabnix(size=7)
+    lab.commit(spec)
+    del spec["Properties"]["Instance"]
+    assert "not yet  the spec has all its parts. 'Instance' is missing: compare it with" in told(exercises.commit(lab, spec, 7))
+    assert "One of its parts is of another kind" in told(exercises.commit(lab, [], 7))  # type: ignore[arg-type]
+    spec = collabnix(size=7)
+    spec["Properties"]["Instance"]["Properties"] = {}
+    lab.commit(spec)
+    assert "the spec has all its parts. 'Note' is missing" in told(exercises.commit(lab, spec, 7))
+
+
 def test_docker() -> None:
     assert exercises.docker(5, 3, 2)
     slips = {
@@ -218,6 +234,7 @@ def test_docker() -> None:
         (5, 3, 5): "in the end, yes. But three seconds are too short",
         (5, 3, 3): "How long does it wait?",
         (5, "3", 2): "write it without quotes",
+        (5, 3, True): "Your answer is True: write a number",
     }
     for given, hint in slips.items():
         assert hint in told(exercises.docker(*given)), given
