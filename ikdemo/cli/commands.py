@@ -55,7 +55,7 @@ Result = int | None | Coroutine[Any, Any, int | None]
 class Verb:
     """One verb. ``arguments`` are named as the help page names them; with none named, any number is taken and ignored.
 
-    Names that end in ``...`` stand for any number.
+    Names that end in ``...`` stand for any number, one in brackets for one or none.
     """
 
     name: str
@@ -141,8 +141,9 @@ class Program:
         directory = plugin_dir()
         if "name" in parsed.values:
             find(directory, parsed.values["name"])
-        exact = verb.arguments and not verb.arguments.endswith("...")
-        if exact and len(parsed.words) != len(verb.arguments.split()):
+        named = verb.arguments.split()
+        most, least = len(named), sum(not name.startswith("[") for name in named)
+        if named and not verb.arguments.endswith("...") and not least <= len(parsed.words) <= most:
             print(pages.verb_page(self, command, verb), file=sys.stderr)
             return 1
         result = verb.run(Call(self.name, parsed.values, parsed.words, directory))

@@ -37,3 +37,9 @@ async def follow(found: Peers, directory: Path, take: Callable[[str, EventBatch]
 async def _follow(found: Peers, name: str, take: Callable[[str, EventBatch], None]) -> None:
     async for batch in found.events(name):
         take(name, batch)
+
+
+def cause(several: BaseExceptionGroup) -> BaseException:
+    """Return what ended a group of tasks: one of them ended the others, and that is the news."""
+    first = several.exceptions[0]
+    return cause(first) if isinstance(first, BaseExceptionGroup) else first

@@ -45,6 +45,7 @@ IKDEMO = Program(
             "instance", "Make, list and destroy single instances, and see what they print", ("instances", "printed"), (_NAME,)
         ),
         *_INFRAKIT[2:],
+        Command("watch", "Watch a group heal, and break it with a key, in this terminal", ("watch",), (_GROUP_NAME,)),
         Command("events", "Print what the plugins say, as it happens", ("stream",)),
         Command("schema", "Print the JSON schema of a group's spec", ("schema",)),
         Command("version", "Print the version", ("about",)),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from . import columns
 from .commands import Call, Verb, say
 from .flags import Flag, duration
-from .following import follow
+from .following import cause, follow
 from .merge import Merge, Told
 from .reach import peers, ready
 
@@ -47,8 +47,8 @@ async def events(call: Call) -> None:
             tasks.create_task(follow(found, call.directory, stream.take))
     except TimeoutError:
         pass
-    except BaseExceptionGroup as several:  # one plugin's stream ended the others: what ended it is the news
-        raise _first(several) from None
+    except BaseExceptionGroup as several:
+        raise cause(several) from None
     finally:
         stream.say(stream.merge.rest())
 
@@ -90,11 +90,6 @@ class Stream:
         """Print events, each with a word if it comes out of turn."""
         for event, late in told:
             say(columns.event_row(event) + ("  (told late)" if late else ""))
-
-
-def _first(several: BaseExceptionGroup) -> BaseException:
-    first = several.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 VERBS = (Verb("events", "", "Print what the plugins say, as it happens, until Ctrl-C", events, (GROUP, FOR)),)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .mutant import Mutant
 
 _LOGS = "tests/cli/test_plugins_log_what_they_do.py"
+_WATCH = "tests/cli/test_watch.py"
 MUTANTS = (
     Mutant(
         "ikdemo/cli/logs.py",
@@ -53,5 +54,53 @@ MUTANTS = (
         "self._facts.acting(actions, 0 if aim.destroying else len(aim.slots))",
         "self._facts.acting(actions, len(aim.slots))",
         f"{_LOGS}::test_the_terminals_of_a_group_show_how_it_heals",
+    ),
+    Mutant(
+        "ikdemo/cli/merge.py",
+        "HOLD = 0.2",
+        "HOLD = 0.0",
+        "tests/cli/test_events_in_order.py::test_a_loss_is_read_before_the_plan_and_the_plan_before_the_replacement",
+    ),
+    Mutant(
+        "ikdemo/cli/merge.py",
+        "        late, self._told = held.at < self._told, max(held.at, self._told)",
+        "        late, self._told = False, max(held.at, self._told)",
+        "tests/cli/test_events_in_order.py::test_what_arrives_too_late_is_told_at_once_and_said_to_be_late",
+    ),
+    Mutant(
+        "ikdemo/cli/merge.py",
+        "max(event.time, self._latest.get(plugin, event.time))",
+        "event.time",
+        "tests/cli/test_events_in_order.py::test_one_plugin_keeps_its_order_also_when_its_clock_is_set_back",
+    ),
+    Mutant(
+        "ikdemo/cli/watch/frame.py",
+        "min(before, share)",
+        "share",
+        f"{_WATCH}::test_a_fall_that_is_too_short_to_be_seen_stays_in_the_curve",
+    ),
+    Mutant(
+        "ikdemo/cli/watch/keyboard.py",
+        "                termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._before)",
+        "                pass",
+        f"{_WATCH}::test_a_group_is_seen_broken_by_a_key_and_healed",
+    ),
+    Mutant(
+        "ikdemo/cli/watch/stage.py",
+        "            self._doubted.set()\n        told =",
+        "            pass\n        told =",
+        f"{_WATCH}::test_it_survives_a_group_plugin_that_goes_and_comes_back",
+    ),
+    Mutant(
+        "ikdemo/cli/watch/deeds.py",
+        "!= instance:",
+        "== instance:",
+        f"{_WATCH}::test_a_process_is_killed_by_its_pid",
+    ),
+    Mutant(
+        "ikdemo/cli/watch/screen.py",
+        'if name not in ("COLUMNS", "LINES")',
+        "",
+        f"{_WATCH}::test_it_fits_every_size_and_follows_a_change",
     ),
 )
