@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 DARK_PAGES = ('[data-jp-theme-light="false"]', ".vscode-dark", ".vscode-high-contrast")
 """How JupyterLab, Notebook, nbconvert and VS Code mark a page whose theme is dark."""
-ON_DARK = "<style>" + ",".join(f"{page} .ik-picture" for page in DARK_PAGES) + "{filter:invert(.93) hue-rotate(180deg)}</style>"
+ON_DARK = "<style>" + ",".join(f"{page} .ik-on-paper" for page in DARK_PAGES) + "{filter:invert(.93) hue-rotate(180deg)}</style>"
 """Light becomes dark and colours keep their hue; a page that takes no styles shows the picture as it is."""
 
 
@@ -59,7 +59,7 @@ def save(drawable: Drawable, file: str | IO[bytes], form: str | None = None) -> 
 
 def shown_image(source: str, words: str) -> str:
     """Return a picture that stands on white paper as HTML; ``words`` are escaped. On a dark page its paper is dark as well."""
-    return f'{ON_DARK}<img alt="{words}" src="{source}" class="ik-picture" style="max-width:100%"/>'
+    return f'{ON_DARK}<img alt="{words}" src="{source}" class="ik-on-paper" style="max-width:100%"/>'
 
 
 def faces(drawable: Drawable) -> dict[str, str]:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import io
+import json
+from base64 import b64encode
 
 import pytest
 from PIL import Image, ImageStat
 from screen import Screen
+from served_lab import ServedLab
+
+from ikdemo.lab.picture import shown_image
 
 FIRST = """
-from IPython.display import HTML
 from ikdemo.lab import Recovery
 from ikdemo.lab.live.picture import draw
 from ikdemo.lab.live.story import Story
+from ikdemo.lab.live.view import html_widget
 from ikdemo.lab.marks import DIFFERENT
 from ikdemo.lab.webpage import Answer, Visit
 from ikdemo.spi.events import Event
@@ -33,14 +38,16 @@ Visit("web", 3, [Answer("0", "a", "2000", "7", "a in slot 0", "", 0.001), Answer
 LIVE = """
 story = Story("web")
 story.read(events)
-HTML(draw(story.scene(1003.0), DIFFERENT))
+shown = html_widget("ik-picture")
+shown.value = draw(story.scene(1003.0), DIFFERENT)
+shown
 """
 SHOWN = ".jp-OutputArea-output img, .jp-OutputArea-output svg[role=img]"
 
 
 @pytest.mark.timeout(180)
-def test_no_picture_glares_in_the_dark_theme(screen: Screen) -> None:
-    screen._lab.write("notebooks/pictures.ipynb", [FIRST, TILES, LIVE])
+def test_no_picture_glares_in_the_dark_theme(screen: Screen, served_lab: ServedLab) -> None:
+    served_lab.write("notebooks/pictures.ipynb", [FIRST, TILES, LIVE])
     screen.open("notebooks/pictures.ipynb")
     screen.run_all(90)
     brightness = {}
@@ -54,6 +61,24 @@ def test_no_picture_glares_in_the_dark_theme(screen: Screen) -> None:
     assert len(brightness["Light"]) == len(brightness["Dark"]) == 3
     assert min(brightness["Light"]) > 0.7
     assert max(brightness["Dark"]) < 0.35
+
+
+@pytest.mark.timeout(120)
+def test_a_picture_in_a_notebook_that_nobody_trusts_yet_does_not_glare_either(screen: Screen, served_lab: ServedLab) -> None:
+    """Of such outputs JupyterLab takes no styles: those of our extension hold."""
+    white = io.BytesIO()
+    Image.new("RGB", (400, 200), "white").save(white, "png")
+    shown = shown_image(f"data:image/png;base64,{b64encode(white.getvalue()).decode()}", "a white picture")
+    served_lab.write("notebooks/strange.ipynb", ["1"])
+    path = served_lab.desk / "notebooks/strange.ipynb"
+    document = json.loads(path.read_text())
+    document["cells"][0]["outputs"] = [{"output_type": "display_data", "metadata": {}, "data": {"text/html": shown}}]
+    path.write_text(json.dumps(document))
+    screen.open("notebooks/strange.ipynb")
+    picture = screen.page.locator(".jp-OutputArea-output img")
+    assert _brightness(picture.screenshot()) > 0.9
+    screen.theme("Dark")
+    assert _brightness(picture.screenshot()) < 0.2
 
 
 def _brightness(png: bytes) -> float:

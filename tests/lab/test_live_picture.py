@@ -91,6 +91,13 @@ def test_what_grows_is_drawn_from_its_birth_and_nothing_of_it_is_lost() -> None:
     assert "Nothing was lost yet." in words(scene, DIFFERENT)
 
 
+def test_what_was_given_up_is_no_loss_when_more_is_wanted_again() -> None:
+    fewer = [event("committed", 5.0, size=2), *(event("destroyed", 6.0, f"instance-{n}", str(n)) for n in (2, 3))]
+    scene = told(*born(4), *fewer, event("committed", 8.0, size=4), now=9.0)
+    assert scene.steps[-1] == (8.0, 4, 2, 2, 2)
+    assert scene.fall is None
+
+
 def test_what_is_lost_while_a_group_grows_is_lost() -> None:
     growing = [event("committed", 0.0, size=5), *(event("provisioned", 1.0, f"instance-{n}", str(n)) for n in range(3))]
     scene = told(*growing, event("fault", 2.0, "instance-1", "1"), now=3.0)

@@ -204,8 +204,8 @@ def test_no_words_of_the_figure_cover_a_line_or_a_bar_of_another_instance(
 
 def test_on_a_dark_page_the_picture_is_dark_and_elsewhere_it_is_as_it_was() -> None:
     shown = Recovery("collabnix", story(), 1010.0)._repr_mimebundle_()["text/html"]
-    assert '[data-jp-theme-light="false"] .ik-picture' in shown
-    assert 'class="ik-picture"' in shown
+    assert '[data-jp-theme-light="false"] .ik-on-paper' in shown
+    assert 'class="ik-on-paper"' in shown
 
 
 def test_figures_are_saved_in_the_format_of_their_ending(tmp_path: File) -> None:

@@ -60,7 +60,7 @@ MUTANTS = (
         STORY,
         "before.reached if before.size == standing.size else 0",
         "before.reached",
-        f"{PICTURE}::test_what_grows_is_drawn_from_its_birth_and_nothing_of_it_is_lost",
+        f"{PICTURE}::test_what_was_given_up_is_no_loss_when_more_is_wanted_again",
     ),
     Mutant(
         STORY,
