@@ -149,3 +149,27 @@ def test_a_record_is_flushed_before_anybody_is_told(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(os, "rename", lambda *names, **how: (did.append("name"), rename(*names, **how))[1])
     saved(tmp_path / "s", RECORD)
     assert did[-3:] == ["flush", "name", "flush"]
+
+
+def test_a_group_is_forgotten_durably(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a power cut brings back would be a group again: its files go first, then the directory is flushed."""
+    store = Store(tmp_path)
+    store.open()
+    store.save(RECORD)
+    did: list[str] = []
+    fsync, unlink = os.fsync, os.unlink
+
+    def flushed(fd: int) -> None:
+        did.append(f"flush {Path(f'/proc/self/fd/{fd}').readlink().name}")
+        fsync(fd)
+
+    def removed(path: os.PathLike[str] | str, **how: object) -> None:
+        did.append(f"remove {Path(path).suffix}")
+        unlink(path, **how)
+
+    monkeypatch.setattr(os, "fsync", flushed)
+    monkeypatch.setattr(os, "unlink", removed)
+    store.remove(RECORD.id)
+    assert "remove .json" in did
+    assert did[-1] == f"flush {tmp_path.name}"
+    store.close()

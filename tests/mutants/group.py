@@ -78,6 +78,30 @@ MUTANTS = (
         "tests/group/test_store.py::test_a_record_is_flushed_before_anybody_is_told",
     ),
     Mutant(
+        "ikdemo/group/store.py",
+        "            disk.sync_directory(self._directory)\n",
+        "",
+        "tests/group/test_store.py::test_a_group_is_forgotten_durably",
+    ),
+    Mutant(
+        "ikdemo/group/supervisor.py",
+        "                return await self._loop(when_gone)\n            except Exception:\n",
+        "                return await self._loop(when_gone)\n            except RecursionError:\n",
+        "tests/group/test_begun_again.py::test_a_loop_that_ends_unexpectedly_is_begun_again",
+    ),
+    Mutant(
+        "ikdemo/group/listen.py",
+        "            except Exception:\n",
+        "            except RecursionError:\n",
+        "tests/group/test_begun_again.py::test_a_watch_that_ends_unexpectedly_is_begun_again",
+    ),
+    Mutant(
+        "ikdemo/group/listen.py",
+        "            await asyncio.sleep(AGAIN_AFTER)\n",
+        "            return\n",
+        "tests/group/test_begun_again.py::test_a_watch_that_ends_unexpectedly_is_begun_again",
+    ),
+    Mutant(
         "ikdemo/reconcile/members.py",
         "if tag == self._group or (tag is None and reading.filters):",
         "if tag in (self._group, None):",
