@@ -89,6 +89,7 @@ class Company:
         """Give every caller that still waits its reply, or its share of what went wrong."""
         self._timer.cancel()
         for call in self.calls:
+            call.company = None  # or each would keep the other until the collector comes by, and all that was sent and received
             if call.reply.done():
                 continue
             if task.cancelled():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ from msgspec import Raw
 
 from ikdemo.rpc.client import Client
 from ikdemo.rpc.peers import Peers
-from ikdemo.rpc.together import MOST, PROMPT
+from ikdemo.rpc.together import MOST, PROMPT, Call
 from ikdemo.spi.documents import InstanceSpec
 from ikdemo.spi.errors import IkdemoError, OutcomeUnknown, ProtocolError, RemoteFailure
 from ikdemo.spi.messages import DestroyInstance, Ok, Provision, Provisioned
@@ -279,6 +280,25 @@ def test_when_all_callers_have_gone_away_the_connection_ends(short_dir: Path, bo
             await asyncio.wait(waiting)
             assert await provision(client, "next") == "made of next"
             assert [task for task in asyncio.all_tasks() if "_ask" in repr(task.get_coro())] == []
+
+    bounded(story())
+
+
+def test_calls_that_are_answered_are_gone_without_the_collector(short_dir: Path, bounded: Any) -> None:
+    """What waits for the collector is thousands of calls with all that they sent, and the process keeps the room for them."""
+
+    async def story() -> None:
+        async with against(short_dir) as (client, plugin):
+            gc.collect()
+            gc.disable()
+            try:
+                for _ in range(5):
+                    assert await several(client, 10) == [f"made of {n}" for n in range(10)]
+                await asyncio.sleep(0)
+                assert plugin.arrays() == [10] * 5
+                assert [one for one in gc.get_objects() if isinstance(one, Call)] == []
+            finally:
+                gc.enable()
 
     bounded(story())
 
