@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import containers, files, group, planner, processes, recovery, simulated, terminals
+from . import containers, files, group, planner, processes, recovery, simulated, terminals, wire
 from .mutant import Mutant
 
 LISTS: dict[str, tuple[Mutant, ...]] = {
@@ -14,5 +14,6 @@ LISTS: dict[str, tuple[Mutant, ...]] = {
     "containers": containers.MUTANTS,
     "terminals": terminals.MUTANTS,
     "recovery": recovery.MUTANTS,
+    "wire": wire.MUTANTS,
 }
 ALL = tuple(mutant for mutants in LISTS.values() for mutant in mutants)

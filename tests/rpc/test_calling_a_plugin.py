@@ -7,7 +7,7 @@ import json
 import resource
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 from msgspec import Raw
 
 from ikdemo.rpc import client as client_module
+from ikdemo.rpc import together
 from ikdemo.rpc.client import Client
 from ikdemo.rpc.methods import DESCRIBE_INSTANCES
 from ikdemo.spi.documents import GroupSpec, InstanceSpec
@@ -380,22 +381,27 @@ def test_a_connection_closed_while_idle_is_noticed_before_it_is_used(against: An
     bounded(story())
 
 
-def test_the_kernel_is_asked_whether_an_idle_connection_lives(short_dir: Path, bounded: Any) -> None:
+@pytest.mark.parametrize("ends", [socket.socket.close, lambda one: one.shutdown(socket.SHUT_WR)], ids=["wholly", "its half"])
+def test_the_kernel_is_asked_whether_an_idle_connection_lives(
+    short_dir: Path, bounded: Any, monkeypatch: pytest.MonkeyPatch, ends: Callable[[socket.socket], None]
+) -> None:
     """The other side ends the connection while this loop is busy: nothing has been told to it yet."""
+    monkeypatch.setattr(together, "PROMPT", 0.0)  # each call goes alone, in the same turn of the loop
 
     async def story() -> None:
-        with socket.socket(socket.AF_UNIX) as listening:
+        with socket.socket(socket.AF_UNIX) as listening, ExitStack() as stack:
             listening.bind(str(short_dir / "fake"))
             listening.listen()
+            listening.settimeout(10)
             client = Client(short_dir / "fake")
             for name in ("instance-1", "instance-2"):
-                asked = asyncio.create_task(provision(client))
+                asked = asyncio.create_task(provision(client, batch=True))
                 await asyncio.sleep(0.01)
-                accepted, _ = listening.accept()
+                accepted = stack.enter_context(listening.accept()[0])
                 accepted.recv(65536)
                 accepted.send(http(MADE.replace(b"instance-1", name.encode())))
                 assert await asked == name
-                accepted.close()
+                ends(accepted)
             client.close()
 
     bounded(story())
@@ -444,8 +450,8 @@ def test_more_than_one_answer_spoils_the_connection(against: Any, bounded: Any) 
     async def story() -> None:
         second = http(MADE.replace(b"instance-1", b"instance-2"))
         async with against(http() + http(b"stray"), second) as (client, fake):
-            assert await provision(client) == "instance-1"
-            assert await provision(client) == "instance-2"
+            assert await provision(client, batch=True) == "instance-1"
+            assert await provision(client, batch=True) == "instance-2"
             assert fake.connections == 2
 
     bounded(story())

@@ -172,6 +172,12 @@ def test_malformed_requests_get_the_codes_of_json_rpc(plugins: Any, body: bytes,
     assert error(plugins.instances(), body)["code"] == code
 
 
+@pytest.mark.parametrize("text", ["[" * 100, "{[" * 100 + "]}" * 100, 'a\\" ' + "[" * 100 + "]" * 100, "\\\\"])
+def test_brackets_within_strings_are_no_levels(plugins: Any, text: str) -> None:
+    [said] = answers(plugins.instances(), VALIDATE % (f'{{"Properties":{{"a":"{text}","b":{"[" * 60 + "]" * 60}}}}}', 1))
+    assert said == b'{"jsonrpc":"2.0","result":{"OK":true},"id":1}\n'
+
+
 def test_a_wrong_parameter_is_named_with_its_path(plugins: Any) -> None:
     body = '{"jsonrpc":"2.0","method":"Instance.Provision","params":{"Spec":{"Tags":{"a":1}}},"id":1}'
     assert error(plugins.instances(), body)["message"].startswith("$.Spec.Tags")

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from ikdemo.rpc import dispatch
 from ikdemo.rpc import server as server_module
 from ikdemo.rpc.client import Client
 from ikdemo.rpc.inbound import InboundConnection
@@ -282,5 +283,39 @@ def test_a_thousand_connections_at_once_are_served(serve: Any, plugins: Any, bou
             plugin.gate.set()
             assert len({reply.id for reply in await answered}) == 1000
             client.close()
+
+    bounded(story())
+
+
+def test_calls_at_work_are_bounded_and_long_polls_do_not_count(
+    serve: Any, plugins: Any, bounded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "AT_WORK", 3)
+    inside, most = 0, 0
+
+    class Counting(plugins.instances):  # type: ignore[misc]
+        async def provision(self, spec: InstanceSpec, slot: str | None = None) -> str | None:
+            nonlocal inside, most
+            inside += 1
+            most = max(most, inside)
+            made = await super().provision(spec, slot)
+            inside -= 1
+            return made
+
+    async def story() -> None:
+        plugin = Counting()
+        plugin.gate.clear()
+        async with serve(plugin) as server:
+            client = Client(server.path, limit=20)
+            asked = [client.call(PROVISION.wire, Provision(InstanceSpec()), Provisioned, 15.0) for _ in range(10)]
+            answered = asyncio.gather(*asked)
+            await until(lambda: inside == 3)
+            for _ in range(10):  # each is asked after what waits, and answered
+                assert (await client.call(WATCH.wire, Watch(timeout=0.0), EventBatch, 5.0)).events == []
+            assert inside == 3
+            plugin.gate.set()
+            assert len({reply.id for reply in await answered}) == 10
+            client.close()
+        assert most == 3
 
     bounded(story())

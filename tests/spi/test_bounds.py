@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any, get_args
 
 import msgspec
@@ -19,8 +20,9 @@ from ikdemo.spi.decode import decode, encode
 from ikdemo.spi.documents import Description
 from ikdemo.spi.durations import format_duration, parse_duration
 from ikdemo.spi.errors import SpecError
-from ikdemo.spi.events import Cursor, EventBatch
+from ikdemo.spi.events import Cursor, Event, EventBatch
 from ikdemo.spi.messages import Descriptions, Healthy, Provisioned
+from ikdemo.spi.plans import Plan
 
 ODD = {
     "30 digits": b"9" * 30,
@@ -134,6 +136,31 @@ def hung() -> Iterator[None]:
 def test_a_duration_of_any_length_is_refused_at_once(text: str) -> None:
     with pytest.raises(ValueError, match="expected a duration"):
         parse_duration(text)
+
+
+@pytest.mark.parametrize("sign", ["", "-", "+"])
+def test_a_duration_is_one_that_go_can_hold(sign: str) -> None:
+    assert abs(parse_duration(f"{sign}2562047h47m16s")) == 2562047 * 3600 + 47 * 60 + 16
+    with pytest.raises(ValueError, match="expected a duration below 292 years"):
+        parse_duration(f"{sign}2562047h47m17s")
+
+
+@pytest.mark.parametrize(
+    ("year", "kept"), [("-62135596800", True), ("253402300799", True), ("-62135596801", False), ("1e300", False)]
+)
+def test_a_moment_is_one_that_a_calendar_has(year: str, kept: bool) -> None:
+    text = f'{{"Kind":"lost","Time":{year}}}'.encode()
+    if kept:
+        assert 1 <= datetime.fromtimestamp(decode(text, Event).time, UTC).year <= 9999
+    else:
+        with pytest.raises(SpecError, match=r"^\$\.Time: expected a number with a fraction or an exponent"):
+            decode(text, Event)
+
+
+def test_a_value_that_is_quoted_is_not_quoted_in_full() -> None:
+    with pytest.raises(SpecError, match=r"^\$\.Reasons\[0\]\.Code: invalid enum value") as caught:
+        decode(b'{"Reasons":[{"Code":"' + b"x" * 10**5 + b'","Text":""}]}', Plan)
+    assert len(str(caught.value)) < 300
 
 
 def test_a_time_that_no_end_is_known_of_can_be_written() -> None:
