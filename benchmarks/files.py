@@ -30,8 +30,8 @@ BLOWS = 40
 """Blows after which the group is waited for and looked at."""
 CALM = 8
 """Blows after which the group is resumed: without, they are a storm, and the group would rather wait than be struck."""
-COMMANDS, KILLS = 0.2, 0.05
-"""Shares of blows that are commands, and that kill a plugin."""
+COMMANDS, KILL = 0.2, 20
+"""Share of blows that are commands; blows after which a plugin is killed while there are some."""
 STORMS = 5
 """Rounds after which a storm comes."""
 LONGER = 2.0
@@ -72,11 +72,10 @@ class Files(Fleet):
             await self.storm()
         self._rounds += 1
         for blow in range(BLOWS):
-            drawn = dice.random()
-            if self._kills and drawn < KILLS:
+            if self._kills and blow % KILL == KILL // 2:
                 commands = self._clients.drawn(dice, SIZE)
                 await asyncio.gather(self._clients.overlap(commands, dice), self._kill(dice))
-            elif drawn < COMMANDS:
+            elif dice.random() < COMMANDS:
                 await self._clients.overlap(self._clients.drawn(dice, SIZE), dice)
             else:
                 self.unlink(dice)

@@ -126,4 +126,5 @@ class Fleet:
         errors = [line for line in self.log.read_text().splitlines() if "level=error" in line]
         self.promise("internal errors in a log", len(errors), errors[:1])
         self.group.close()
-        await asyncio.gather(*(asyncio.to_thread(process.communicate) for process in self.running.values()))
+        running, self.running = self.running, {}
+        await asyncio.gather(*(asyncio.to_thread(process.communicate) for process in running.values()))

@@ -67,9 +67,9 @@ def virtual(seed: int) -> dict[str, Any]:
 
 
 async def strike(fleet: Fleet, seed: int, end: float) -> None:
-    """Strike at a fleet until the end, at seeded moments."""
+    """Strike at a fleet until the end, at seeded moments, and once at least."""
     dice = random.Random(f"{fleet.name} {seed}")
-    await fleet.begin()
+    await fleet.round(dice)
     while time.monotonic() < end:
         await fleet.round(dice)
     await fleet.end()
@@ -79,12 +79,14 @@ async def real(root: Path, minutes: float, seed: int) -> dict[str, Any]:
     """Strike at all fleets for so many minutes, and read what those hold of which no plugin is killed."""
     lasting = [Files(root / "files"), Files(root / "unfiltered", unfiltered=True), Processes(root / "starved")]
     fleets = [*lasting, Files(root / "files-killed", kills=True), Processes(root / "starved-killed", kills=True)]
+    await asyncio.gather(*(fleet.begin() for fleet in fleets))
     end = time.monotonic() + minutes * 60
     struck = asyncio.gather(*(strike(fleet, seed, end) for fleet in fleets))
-    while not (await asyncio.wait([struck], timeout=SAMPLE))[0] and (left := end - time.monotonic()) > 0:
+    while not (await asyncio.wait([struck], timeout=SAMPLE))[0]:
         for fleet in lasting:
             fleet.sample()
         looks, bad = sum(fleet.counts["looks"] for fleet in fleets), sum(fleet.broken.total() for fleet in fleets)
+        left = max(0.0, end - time.monotonic())
         say(f"{left / 60:5.1f} minutes to go, {looks} looks, {bad} promises broken")
     await struck
     say("")

@@ -25,6 +25,8 @@ from .fleet import GROUP, Fleet
 
 SIZE = 8
 PLUGIN = "instance-process"
+BLOWS = 6
+"""Times that it is squeezed in one round."""
 SQUEEZE = 1.0
 """Seconds for which a plugin is squeezed, on average."""
 ROOM = 12
@@ -58,15 +60,16 @@ class Processes(Fleet):
         await self.look()
 
     async def round(self, dice: random.Random) -> None:
-        """Squeeze the plugin, kill instances meanwhile, let it go, and look."""
-        if self._kills and dice.random() < 0.5:
-            await self._restart(dice)
-        else:
-            with self._squeezed(dice.randint(0, ROOM)):
-                self._slay(dice)
-                await asyncio.sleep(dice.expovariate(1 / SQUEEZE))
-                self._count_deaths()
-        await self.look()
+        """Squeeze the plugin, kill instances meanwhile, let it go, and look; several times."""
+        for blow in range(BLOWS):
+            if self._kills and blow % 2:
+                await self._restart(dice)
+            else:
+                with self._squeezed(dice.randint(0, ROOM)):
+                    self._slay(dice)
+                    await asyncio.sleep(dice.expovariate(1 / SQUEEZE))
+                    self._count_deaths()
+            await self.look()
 
     def _squeezed(self, room: int) -> ExitStack:
         """Let the plugin open only so many files more, and keep connections to it open."""
