@@ -74,7 +74,9 @@ def test_a_step_in_the_middle_of_a_fall_does_not_make_it_longer_or_shorter(step:
     machine.record.add([late])  # stamped before the step, and told after it
     machine.passed += 0.48
     machine.tell(("provisioned", "files", "b-1", "1"))
-    (fall,) = Recovery(GROUP, machine.record.events(GROUP), machine.record.now()).falls
+    events = machine.record.events(GROUP)
+    assert [event.kind for event in events][-3:] == ["fault", "lost", "provisioned"]
+    (fall,) = Recovery(GROUP, events, machine.record.now()).falls
     assert fall.time_to_recover == pytest.approx(0.5)
     assert fall.loss == pytest.approx(0.1)
 

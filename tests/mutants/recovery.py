@@ -16,6 +16,7 @@ FALLS = f"{OF_FAULTS}::test_falls_are_those_of_the_faults"
 LANES = f"{OF_FAULTS}::test_lanes_say_of_every_moment_what_the_curve_says"
 TOLD = f"{OF_FAULTS}::test_words_table_and_live_view_tell_the_last_fall_as_it_was"
 DRAWN = f"{OF_FAULTS}::test_the_figure_draws_the_last_fall_as_it_was"
+MENDED = "tests/reconcile/test_recovery.py::test_what_serves_again_unknown_makes_up_for_nothing_that_is_unnoticed"
 KNOWN = f"{OF_FAULTS}::test_what_the_loop_knows_falls_by_no_fault_and_from_whole_only_by_a_look"
 
 MUTANTS = (
@@ -39,7 +40,7 @@ MUTANTS = (
     # the loop knows of a fault, or of a report before it looks
     Mutant(STANDING, 'if event.kind in ("fault", "mended"):', "if False:", KNOWN),
     Mutant(STANDING, "return loss and self._standing.quality() == 1 and not self._standing.surplus()", "return False", KNOWN),
-    Mutant(RECOVERY, "max(0.0, level.known - level.quality)", "(level.known - level.quality)", FALLS),
+    Mutant(RECOVERY, "max(0.0, level.known - level.quality)", "(level.known - level.quality)", MENDED),
     Mutant(RECOVERY, 'own = following.cause.kind in ("fault", "committed")', 'own = following.cause.kind == "committed"', FALLS),
     Mutant(RECOVERY, 'or opened.cause.kind == "committed"', "", FALLS),
     Mutant(RECOVERY, "following.time - back.time >= hold", "following.time - back.time > hold", FALLS),

@@ -116,6 +116,16 @@ def test_a_fault_of_its_own_ends_the_hold() -> None:
     assert [(fall.cause, fall.began) for fall in episodes(story, until=2.0)] == [("change", 0.0), ("fault", 1.05)]
 
 
+def test_what_serves_again_unknown_makes_up_for_nothing_that_is_unnoticed() -> None:
+    story = [Event("committed", 0.0, size=2), born(0.0, "a", "0"), born(0.0, "b", "1")]
+    story += [Event("fault", 4.0, instance="a", code="silent"), Event("health", 5.0, instance="a", code="unhealthy")]
+    story += [Event("drifted", 5.0), Event("fault", 5.25, instance="b"), Event("lost", 5.5, instance="b")]
+    story += [Event("mended", 6.0, instance="a", code="silent"), born(9.0, "c", "1")]
+    fall = episodes(story, until=10.0)[-1]
+    assert (fall.began, fall.recovered) == (4.0, 9.0)
+    assert fall.unnoticed == 0.5 + 0.125  # from 6.0 on the loop thinks that both are lost, and one of them is there
+
+
 def test_the_first_rise_is_a_change_of_the_wish_and_not_a_fault() -> None:
     story = [Event("committed", 0.0, size=1), born(1.0, "a", "0"), Event("lost", 2.0, instance="a")]
     assert [fall.cause for fall in episodes(story, until=3.0)] == ["change", "report"]
