@@ -48,7 +48,10 @@ def lab(call: Call) -> None:
     environment.setdefault("PYTHONSTARTUP", str(DESK / "startup.py"))  # a person's own comes first
     terminals = json.dumps({"shell_command": shell()})
     command = [sys.executable, "-m", "ikdemo.cli.jupyter", f"--ServerApp.terminado_settings={terminals}"]
-    command.append(f"--ServerApp.root_dir={desk}")  # a person's own configuration may name another one
+    # a person's own configuration may name other folders, and each of these settings wins over another one
+    command += [
+        f"--{kind}.{name}={desk}" for kind in ("ServerApp", "FileContentsManager") for name in ("root_dir", "preferred_dir")
+    ]
     # not as a file argument: its folder would become the root, and the address that --no-browser prints would lack it
     command.append(f"--LabApp.default_url=/lab/workspaces/{WORKSPACE}")
     if os.geteuid() == 0:

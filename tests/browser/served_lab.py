@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,15 +31,21 @@ OPENED_BY_THE_TEST = ("--no-browser", "--ServerApp.port=0", "--LabApp.expose_app
 
 
 class ServedLab:
-    """One running JupyterLab. ``desk`` is the folder it shows; its notebooks may be changed without harm."""
+    """One running JupyterLab. ``desk`` is the folder it shows; its notebooks may be changed without harm.
 
-    def __init__(self, folder: Path) -> None:
+    ``configured``: what a person's own configuration of Jupyter says.
+    """
+
+    def __init__(self, folder: Path, configured: str = "") -> None:
         self.desk, self._settings = folder / "desk", folder / "settings"
         places = {name: str(folder / place) for name, place in DIRECTORIES.items()} | {"IKDEMO_DESK": str(self.desk)}
-        command = [sys.executable, "-m", "ikdemo", "lab", "--", *OPENED_BY_THE_TEST]
+        (folder / "config").mkdir()
+        (folder / "config/jupyter_server_config.py").write_text(configured)
+        self.command = [sys.executable, "-m", "ikdemo", "lab", "--", *OPENED_BY_THE_TEST]
+        self.environment = os.environ | places
         self._log = folder / "log"
         with self._log.open("w") as log:
-            self._process = subprocess.Popen(command, env=os.environ | places, stdout=log, stderr=log)
+            self._process = subprocess.Popen(self.command, env=self.environment, stdout=log, stderr=log)
         runtime = folder / "runtime"
         until(lambda: self._ended() or list(runtime.glob("jpserver-*-open.html")), 60, self._log.read_text)
         assert not self._ended(), self._log.read_text()
@@ -64,6 +71,18 @@ class ServedLab:
         """Return what the server says of the notebooks that have a kernel."""
         found: list[dict[str, Any]] = self._ask("GET", "api/sessions")
         return found
+
+    def said(self) -> str:
+        """Return what the server has printed."""
+        return self._log.read_text()
+
+    def holds(self, path: str) -> bool:
+        """Say whether a file is below the root that the server shows."""
+        try:
+            return bool(self._ask("GET", f"api/contents/{path}?content=0")["path"] == path)
+        except urllib.error.HTTPError as error:
+            error.close()
+            return False
 
     def end_sessions(self) -> None:
         """End every kernel and every terminal."""

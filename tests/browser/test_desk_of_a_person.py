@@ -1,0 +1,53 @@
+"""JupyterLab beside what a person has: a configuration of their own, and a server that runs on the same copy already."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from served_lab import ServedLab
+
+pytestmark = pytest.mark.timeout(120)
+NOTEBOOK = "notebooks/00-welcome.ipynb"
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="ik-", dir="/tmp"))
+    (made / "notes").mkdir()
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "ServerApp.root_dir = {notes!r}",
+        "ServerApp.root_dir = c.ServerApp.preferred_dir = {notes!r}",
+        "FileContentsManager.root_dir = {notes!r}",
+        "FileContentsManager.preferred_dir = {notes!r}",
+        "LabApp.default_url = '/lab/tree/elsewhere'",
+    ],
+)
+def test_a_persons_own_configuration_does_not_hide_the_notebooks(setting: str, folder: Path) -> None:
+    lab = ServedLab(folder, f"c.{setting.format(notes=str(folder / 'notes'))}")
+    try:
+        assert lab.holds(NOTEBOOK)
+        assert "/lab/workspaces/ikdemo" in lab.said()
+    finally:
+        lab.close()
+
+
+def test_a_second_server_on_the_same_copy_is_not_started_and_the_first_is_named(folder: Path) -> None:
+    lab = ServedLab(folder)
+    try:
+        done = subprocess.run(lab.command, env=lab.environment, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1] == f"This copy is open already: {lab.url}lab/workspaces/ikdemo?token={lab.token}"
+        assert lab.holds(NOTEBOOK)
+    finally:
+        lab.close()
