@@ -1,4 +1,4 @@
-# The lab in a container: docker build -t ikdemo . && docker run --rm -p 8888:8888 ikdemo
+# The lab in a container: docker build -t ikdemo . && docker run --rm -p 8888:8888 -v ikdemo-desk:/home/learner/ikdemo-desk ikdemo
 # Any image of Python 3.11 or newer on Debian will do as the base.
 ARG BASE=python:3.12-slim
 FROM ${BASE}
@@ -18,7 +18,8 @@ COPY pyproject.toml README.md LICENSE /tmp/ikdemo/
 COPY ikdemo /tmp/ikdemo/ikdemo
 RUN python -m pip install --no-cache-dir --disable-pip-version-check --no-deps /tmp/ikdemo
 WORKDIR /home/learner/ikdemo
-RUN chown learner:learner .
+# The learner's copy of the notebooks: a volume that is mounted there keeps it, and belongs to the learner.
+RUN chown learner:learner . && install --directory --owner=learner --group=learner /home/learner/ikdemo-desk
 COPY --chown=learner README.md ./
 COPY --chown=learner docs docs
 COPY --chown=learner notebooks notebooks

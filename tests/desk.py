@@ -19,6 +19,7 @@ class Desk:
         self.root, self.plugins, self.cwd, self.instances = root, root / "plugins", root / "cwd", root / "instances"
         self.cwd.mkdir()
         self.environment = {**os.environ, "INFRAKIT_PLUGINS_DIR": str(self.plugins), "TZ": "UTC"}
+        self.environment["IKDEMO_DESK"] = str(root / "copy")  # not the one of whoever runs the tests
         self.processes: dict[str, subprocess.Popen[str]] = {}
 
     def command(self, line: str) -> list[str]:

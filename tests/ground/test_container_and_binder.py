@@ -78,7 +78,7 @@ def test_binder_lays_the_desk_for_its_own_jupyterlab(tmp_path: Path) -> None:
     borrowed = next(Path(place) for place in sys.path if place.endswith("site-packages"))
     (own / "borrowed.pth").write_text(f"{borrowed}\n")
     path = f"{tmp_path / 'env/bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTER")}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "IKDEMO_DESK"))}
     done = subprocess.run(
         ["binder/postBuild"], cwd=ROOT, env=clean | {"PATH": path, "HOME": str(tmp_path)}, capture_output=True, text=True
     )
@@ -88,6 +88,9 @@ def test_binder_lays_the_desk_for_its_own_jupyterlab(tmp_path: Path) -> None:
     assert "notebook:notebooks/00-welcome.ipynb" in json.loads(layout.read_text())["data"]
     settings = json.loads((tmp_path / ".jupyter/jupyter_server_config.json").read_text())
     assert Path(settings["ServerApp"]["terminado_settings"]["shell_command"][-1]).is_file()
+    opened = Path(settings["ServerApp"]["root_dir"]) / "notebooks/00-welcome.ipynb"
+    assert opened.is_relative_to(tmp_path)
+    assert not any(cell.get("outputs") for cell in json.loads(opened.read_text())["cells"])
 
 
 LINKS = runpy.run_path(str(ROOT / "binder/links.py"))
