@@ -99,7 +99,8 @@ def test_the_doctor_sees_an_engine_and_its_swarm(desk, engine: str) -> None:
 def test_jupyterlab_is_started_where_the_notebooks_are(desk) -> None:
     done = desk.run("ikdemo lab -- --version")
     assert (done.returncode, done.stderr) == (0, "")
-    assert re.fullmatch(r"\d+\.\d+\S*\n", done.stdout)
+    copy = re.escape(desk.environment["IKDEMO_DESK"])
+    assert re.fullmatch(rf"Your copy of the notebooks is {copy}: .*\n\d+\.\d+\S*\n", done.stdout)
 
 
 def test_without_jupyterlab_the_lab_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
