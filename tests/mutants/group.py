@@ -121,8 +121,8 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/reconcile/members.py",
-        "            elif known != said:\n                known, text = _reconciled(known, said, reading)",
-        '            elif known != said:\n                known, text = said, ""',
+        "                known, text = _reconciled(known, _said(one, reading), reading)\n",
+        '                known, text = _said(one, reading), ""\n',
         "tests/group/test_members.py::test_what_a_list_says_later_of_a_known_instance_changes_nothing_and_is_named",
     ),
     Mutant(

@@ -127,7 +127,7 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/rpc/ring.py",
-        "            event = _cut(event)\n            size = _size(event)\n",
+        "            event = _cut(event)\n",
         "            pass\n",
         "tests/rpc/test_event_ring.py::test_whatever_a_plugin_tells_is_read_by_its_readers",
     ),
