@@ -14,8 +14,8 @@ from .held import status
 
 LIMIT = 1024.0
 """KiB of memory that a process may grow by in an hour: what the kernel and the allocator give and take is as much."""
-SHORTEST = 600.0
-"""Seconds that a line needs: with fewer, one page more or less would be megabytes an hour."""
+SHORTEST = 1500.0
+"""Seconds that the last half has to have: until the events that a plugin keeps are as many as it ever keeps, it grows."""
 MORE = {"descriptors": 4, "threads": 8}
 """How many more the last quarter may hold than the first."""
 
@@ -55,7 +55,7 @@ def per_hour(taken: Sequence[Sample]) -> float | None:
 
     >>> per_hour([Sample(float(at), 30_000 + at // 36, 9, 1) for at in range(0, 3600, 10)])
     99.99...
-    >>> per_hour([Sample(0.0, 30_000, 9, 1), Sample(900.0, 31_000, 9, 1)]) is None
+    >>> per_hour([Sample(0.0, 30_000, 9, 1), Sample(1200.0, 31_000, 9, 1)]) is None
     True
     """
     middle = (taken[0].at + taken[-1].at) / 2

@@ -31,8 +31,8 @@ SQUEEZE = 1.0
 """Seconds for which a plugin is squeezed, on average."""
 ROOM = 12
 """Descriptors that it may still open then, at most."""
-BARELY = 30
-"""Descriptors with which a plugin is started, at most, while it is squeezed."""
+BARELY = (18, 38)
+"""Descriptors with which a plugin is started: from too few to begin to enough for most of what it looks at."""
 CALLERS = 20
 """Connections that are opened to it and kept while it is squeezed."""
 
@@ -92,7 +92,7 @@ class Processes(Fleet):
         self.kill(PLUGIN)
         self.counts["plugins killed"] += 1
         self._slay(dice)
-        if await self.start(PLUGIN, descriptors=dice.randint(6, BARELY)):
+        if await self.start(PLUGIN, descriptors=dice.randint(*BARELY)):
             await asyncio.sleep(dice.expovariate(1 / SQUEEZE))
             self._count_deaths()
             self.kill(PLUGIN)

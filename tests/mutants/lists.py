@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import containers, files, group, planner, processes, recovery, simulated, terminals, wire
+from . import containers, files, group, planner, processes, recovery, simulated, soak, terminals, wire
 from .mutant import Mutant
 
 LISTS: dict[str, tuple[Mutant, ...]] = {
@@ -15,5 +15,6 @@ LISTS: dict[str, tuple[Mutant, ...]] = {
     "terminals": terminals.MUTANTS,
     "recovery": recovery.MUTANTS,
     "wire": wire.MUTANTS,
+    "soak": soak.MUTANTS,
 }
 ALL = tuple(mutant for mutants in LISTS.values() for mutant in mutants)
