@@ -60,10 +60,8 @@ class Film:
         self.date: str = record["date"]
         self.noticed: float = record["noticed"]
         self.whole: float = record["whole"]
-        ends = {event["instance"]: event["ms"] for event in record["events"] if event["kind"] in ("fault", "lost")}
-        ends |= {event["instance"]: event["ms"] for event in record["events"] if event["kind"] == "fault"}
-        births = [event for event in record["events"] if event["kind"] == "provisioned"]
-        self.bars = [Bar(int(e["slot"]), e["instance"], e["ms"], ends.get(e["instance"])) for e in births]
+        self.lowest: int = record["fewest"]
+        self.bars = [Bar(**life) for life in record["lives"]]
         self.length: float = BEFORE + self.whole + AFTER
         self.slower: int = next((times for times in SLOWER if self.length * times / 1000 >= PLAY), SLOWER[-1])
 
@@ -85,10 +83,6 @@ class Film:
         """The moments in the picture at which a slot was emptied or filled."""
         moments = {moment for bar in self.bars for moment in (bar.born, bar.died) if moment is not None}
         return sorted(moment for moment in moments if -BEFORE < moment <= self.whole + AFTER)
-
-    @property
-    def lowest(self) -> int:
-        return min(self.filled(moment) for moment in self.changes())
 
     @property
     def words(self) -> str:
@@ -240,18 +234,17 @@ def run() -> dict[str, Any]:
         lab.wait(GROUP)
         recovery = lab.recovery(GROUP)
     fall = recovery.last
-    assert fall.detected is not None
-    assert fall.recovered is not None
 
-    def after(time: float) -> float:
-        return round(1000 * (time - fall.fault), 3)
+    def after(time: float | None) -> float | None:
+        return None if time is None else round(1000 * (time - fall.began), 3)
 
-    told = [e for e in recovery.events if e.kind in ("provisioned", "fault", "lost")]
+    lives = [{"slot": int(a.slot), "instance": a.instance, "born": after(a.born), "died": after(a.died)} for a in recovery.lives]
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "noticed": after(fall.detected),
         "whole": after(fall.recovered),
-        "events": [{"ms": after(e.time), "kind": e.kind, "slot": e.slot, "instance": e.instance} for e in told],
+        "fewest": fall.fewest,
+        "lives": lives,
     }
 
 

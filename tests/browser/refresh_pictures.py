@@ -23,11 +23,11 @@ sys.path[:0] = [str(ROOT / "tests" / "browser"), str(ROOT / "tests")]
 from chromium import launch  # noqa: E402
 from screen import Screen  # noqa: E402
 from served_lab import ServedLab  # noqa: E402
+from test_first_healing import HEALED  # noqa: E402
 
 PICTURES = ROOT / "docs" / "pictures"
 COLOURS = 128
 """Colours of a stored picture: flat areas and text need no more."""
-HEALED = 'svg[role="img"][aria-label*="whole again"]'
 DASHBOARD = (
     "from ikdemo.lab import Lab, collabnix\nlab = Lab()\nlab.start()\nlab.commit(collabnix())\nlab.wait('collabnix')",
     "lab.dashboard('collabnix')",
@@ -57,7 +57,7 @@ def dashboard(screen: Screen, lab: ServedLab) -> None:
     screen.open("dashboard.ipynb")
     screen.run_all(60)
     page = screen.page
-    status = page.get_by_role("status").first
+    status = page.get_by_role("status").nth(1)  # the first one is JupyterLab's own
     page.wait_for_timeout(6_000)  # these waits are what the picture shows as time
     for name, answer, pause in (("kill one", "Killed 1", 4_000), ("pause", "Paused", 0), ("kill a share", "Killed 2", 4_000)):
         page.get_by_role("button", name=name).click()
@@ -68,21 +68,20 @@ def dashboard(screen: Screen, lab: ServedLab) -> None:
     page.wait_for_selector(HEALED, state="attached")
     page.wait_for_timeout(3_000)
     page.mouse.move(0, 0)
-    store("dashboard", page.locator(".jp-OutputArea-output").last.screenshot())
+    store("dashboard", page.locator("#ikdemo-stage").screenshot())
 
 
 def desk(screen: Screen, lab: ServedLab) -> None:
-    """Run the first cell at the desk, ask its plugins in the terminals, and take the whole window."""
+    """Run the first cell at the desk, ask its plugins in the terminal, and take the whole window."""
     page = screen.page
     page.goto(lab.door)
     screen.wait_for_kernel()
     page.locator(".jp-Notebook .jp-CodeCell .jp-InputArea-editor").first.click()
     page.keyboard.press("Shift+Enter")
     page.wait_for_selector(HEALED, state="attached", timeout=60_000)
-    for terminal, line in enumerate(("here && infrakit plugin ls\n", "here && ls $LAB/instances/*\n")):
-        page.locator(".jp-Terminal .xterm-helper-textarea").nth(terminal).focus()
-        page.keyboard.type(line)
-    page.wait_for_timeout(4_000)  # the cell ends, and the terminals answer
+    page.locator(".jp-Terminal .xterm-helper-textarea").first.focus()
+    page.keyboard.type("clear; here && infrakit plugin ls\n")
+    page.wait_for_timeout(4_000)  # the cell ends, and the terminal answers
     page.locator(".jp-Notebook .jp-CodeCell").first.evaluate("cell => cell.scrollIntoView()")
     store("desk", page.screenshot())
 
@@ -101,11 +100,11 @@ def main() -> None:
     try:
         with sync_playwright() as playwright:
             browser = launch(playwright)
-            with window(browser, lab, folder, 1200, 1300, 1.5) as screen:
+            with window(browser, lab, folder, 1500, 860, 1.5) as screen:
                 dashboard(screen, lab)
             with window(browser, lab, folder, 1400, 880, 1) as screen:
                 desk(screen, lab)
-            with window(browser, lab, folder, 1400, 1000, 1) as screen:
+            with window(browser, lab, folder, 1400, 1000, 2) as screen:
                 recovery(screen)
             browser.close()
     finally:

@@ -52,13 +52,10 @@ def test_the_moving_picture_says_what_it_shows_and_rests_for_whom_motion_is_too_
     assert "infinite" not in picture
 
 
-def test_two_that_vanish_at_once_are_two_less_whatever_is_reported_when() -> None:
-    """The slots are counted at the faults: a replacement that comes between two reports hides nothing."""
-    events = [{"ms": -9.0, "kind": "provisioned", "slot": str(slot), "instance": f"old-{slot}"} for slot in range(5)]
-    events += [{"ms": 0.1 * slot, "kind": "fault", "slot": str(slot), "instance": f"old-{slot}"} for slot in (0, 1)]
-    events += [{"ms": 1.0 + 2 * slot, "kind": "lost", "slot": str(slot), "instance": f"old-{slot}"} for slot in (0, 1)]
-    events += [{"ms": 2.0 + 2 * slot, "kind": "provisioned", "slot": str(slot), "instance": f"new-{slot}"} for slot in (0, 1)]
-    film = healing.Film({"date": "2026-01-02", "noticed": 1.5, "whole": 4.0, "events": events})
-    assert [film.filled(ms) for ms in (-1.0, 0.0, 0.2, 2.0, 4.0)] == [5, 4, 3, 4, 5]
-    assert film.lowest == 3
+def test_the_slots_are_counted_from_the_lives_that_were_recorded() -> None:
+    record = json.loads(healing.RECORD.read_text())
+    film = healing.Film(record)
+    assert min(film.filled(moment) for moment in film.changes()) == record["fewest"] == healing.SIZE - healing.VICTIMS
+    assert film.filled(-healing.BEFORE) == film.filled(film.whole) == healing.SIZE
+    assert 0 < film.noticed < film.whole == max(bar.born for bar in film.bars)
     assert film.slower * film.length / 1000 >= healing.PLAY
