@@ -62,6 +62,9 @@ class Groups:
     async def commit_group(self, spec: GroupSpec, pretend: bool = False) -> str:
         """Validate, store and act on a spec; return InfraKit's Details. See GroupPlugin."""
         properties = read(spec)
+        held = self._supervisors.get(spec.id)
+        if held is not None and not held.record.freed:
+            watched(held.record, spec.id)  # that it is being destroyed comes before what its plugins say, which may be why
         await ask_plugins(properties, self._lookup)
         return await self._commit(spec.id, lambda before: properties, pretend) + passed_over(spec)
 
@@ -132,7 +135,8 @@ class Groups:
             left = [reason for reason in todo.reasons if reason is not DESTROYING]
             if not todo.converged or supervisor.kept_by:
                 why = supervisor.kept_by or (left[0].error or left[0].text if left else "instances are left")
-                raise PluginUnavailable(f"Group '{group}' is marked for destruction and being worked on: {why}")
+                way_out = f"to let it go at once: ikdemo group free --force {group}"
+                raise PluginUnavailable(f"Group '{group}' is marked for destruction and being worked on: {why}; {way_out}")
             supervisor.try_again()  # a pass was in doubt, and is over
         raise PluginUnavailable(f"Group '{group}' is marked for destruction and being worked on")
 

@@ -167,7 +167,11 @@ def test_a_group_that_cannot_be_destroyed_is_seen_and_can_be_let_go(three) -> No
     assert ok(three.run("ikdemo group ls")).split() == ["ID", "STATE", "web", "converged"]
     left = three.living()
     three.stop("instance-file")
-    assert "Group 'web' is marked for destruction" in refused(three.run("infrakit group destroy web"))
+    said = refused(three.run("infrakit group destroy web"))
+    assert "Group 'web' is marked for destruction" in said
+    assert said.endswith("; to let it go at once: ikdemo group free --force web")
+    said = refused(three.run("infrakit group commit web.json"))
+    assert said == "Group 'web' is being destroyed; to let it go at once: ikdemo group free --force web"
     why = ok(three.run("ikdemo group why web"))
     assert "the group is being destroyed" in why
     assert "Plugin not found: instance-file" in why

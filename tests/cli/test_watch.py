@@ -75,11 +75,10 @@ def test_a_group_is_seen_broken_by_a_key_and_healed(web: Desk, watch: Watch) -> 
 
 def test_a_fall_that_is_too_short_to_be_seen_stays_in_the_curve(web: Desk, watch: Watch) -> None:
     terminal = watch()
-    terminal.sees("● as wanted")
+    terminal.sees("● as wanted", "full 100 %", "███")
     (web.instances / web.living()[0]).unlink()
     shown = terminal.sees("Last fall: to 2 of 3, whole again")
-    full = next(row for row in shown.splitlines() if "full 100 %" in row)
-    assert re.search(r"█ █| █+$", full.removeprefix("full 100 %")), shown
+    until(lambda: re.search("full 100 % +█+ █+$", terminal.text(), re.MULTILINE), say=terminal.text)
     order = [shown.index(words) for words in ("is gone", "plan for group web", "made …")]
     assert order == sorted(order)
 

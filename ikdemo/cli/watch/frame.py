@@ -177,11 +177,9 @@ def _lanes(shown: Shown, look: Look, room: int) -> list[Text]:
 
 
 def _lane(lane: Lane, chosen: bool, now: float, look: Look) -> Text:
-    name = lane.slot if len(lane.slot) < NAME - 6 else f"{lane.slot[: NAME - 7]}~"
-    label = (
-        f"{'>' if chosen else ' '} slot {visible(name)}" if lane.slot.isdecimal() else f"{'>' if chosen else ' '} {visible(name)}"
-    )
-    line = Text(f"{label[:NAME]:<{NAME}}", style="bold reverse" if chosen else "")
+    name = visible(f"slot {lane.slot}" if lane.slot.isdecimal() else lane.slot.removesuffix("#0"))
+    name = name if len(name) < NAME - 2 else f"{name[: NAME - 4]}~"
+    line = Text.assemble((f"{'>' if chosen else ' '} {name:<{NAME - 2}}", "bold reverse" if chosen else ""))
     _append(line, bar(lane, now, _columns(look), look.unicode))
     living = next((life.instance for life in reversed(lane.lives) if life.died is None), "")
     line.append(f" {_shape(lane.sign, look)} ", style=_style(lane.sign))
@@ -195,7 +193,7 @@ def bar(lane: Lane, now: float, wide: int, unicode: bool) -> list[tuple[str, str
     The letters of one instance and of its replacement differ, so that a change is seen without colour.
     """
     start, part = now - WINDOW, WINDOW / wide
-    fills, gap = ("█▓▒", "·") if unicode else ("#=+", ".")
+    fills, gap = ("▇▓▒", "·") if unicode else ("#=+", ".")
     cells = [(gap, "")] * wide
     first = lane.ever - len(lane.lives)
     for nth, life in enumerate(lane.lives):
