@@ -103,3 +103,11 @@ def test_every_program_that_is_installed_is_told_of_with_its_flags() -> None:
         flags = ", ".join(f"`--{flag.name}`" for flag in sorted(program.flags, key=lambda flag: flag.name))
         (told,) = re.findall(rf"^\| `{name}` \| `{program.socket}` \| .* \| (.*)\|$", page, re.MULTILINE)
         assert ", ".join(sorted(told.strip().split(", "))) == flags, name
+
+
+def test_every_verb_that_infrakit_lacks_is_told_of() -> None:
+    page = (ROOT / "docs/plugins.md").read_text().partition("InfraKit lacks these")[2]
+    told = subprocess.run([sys.executable, "-m", "ikdemo", "--help"], capture_output=True, text=True, check=True).stdout
+    verbs = set(re.findall(r"^  (\w+)  ", told, re.MULTILINE)) - {"group", "instance", "flavor", "plugin", "version", "help"}
+    assert len(verbs) > 5
+    assert [verb for verb in sorted(verbs) if not re.search(rf"`(ikdemo )?{verb}`", page)] == []
