@@ -73,6 +73,8 @@ def scenes() -> dict[str, tuple[list[Event], float]]:
     pets = [*born(3, name="a-very-long-name-of-a-pet#"), *killed(9.0, "a-very-long-name-of-a-pet#1", "instance-1", "b", 4.0)]
     return {
         "growing": (born(5, 2.0), 9.0),
+        "born at once": (born(5, 0.00001), 9.0),
+        "grown at once": ([*born(3), event("committed", 6.0, size=4), event("provisioned", 6.001, "more", "3")], 9.0),
         "whole": (born(5), 33.0),
         "storm": ([*born(5), *storm], 19.5),
         "silent": ([*born(5), event("fault", 7.0, "instance-4", "4", code="silent")], 12.0),

@@ -69,6 +69,16 @@ def test_a_dip_of_a_thousandth_of_a_second_is_still_drawn() -> None:
     assert heights[1] - heights[0] == {"113.0"}  # down to one half, and up again
 
 
+def test_what_is_one_stroke_now_is_one_stroke_in_every_later_frame() -> None:
+    """Else a line would come and go while the picture moves."""
+    dip = event("fault", 3.0, "instance-1", "1"), event("lost", 3.001, "instance-1", "1"), event("provisioned", 3.03, "new", "1")
+    shapes = set()
+    for frame in range(60):
+        (path,) = re.findall(r'class="curve" d="M\d+ ([^"]+)"', draw(told(*born(2), *dip, now=4.0 + 0.15 * frame), AS_WANTED))
+        shapes.add(re.sub(r"H\d+", "", path))
+    assert len(shapes) == 1
+
+
 def test_another_wish_is_no_fall() -> None:
     scene = told(*born(2), event("committed", 5.0, size=4), event("provisioned", 5.1, "instance-7", "2"), now=6.0)
     assert (scene.size, scene.quality, scene.fall) == (4, 0.75, None)

@@ -7,7 +7,9 @@ Text takes its colours from JupyterLab's theme where there is one, and stands bl
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from itertools import groupby
 
 from ..marks import BLUE, VERMILION, Sign
 from ..table import say_seconds, visible_html
@@ -136,20 +138,31 @@ def _run(scene: Scene, run: list[Step], end: float) -> str:
     start, stop = _across(scene, run[0].time), _across(scene, end)
     filled = _levels(scene, run, lambda step: step.filled / step.size)
     reached = _levels(scene, run, lambda step: step.reached / step.size)
-    current = _levels(scene, run, lambda step: step.current / step.size)
     line, back = _forth(filled, start, stop), _back(reached)
-    dashed = f'<path class="line" d="{_forth(current, start, stop)}" stroke-width="1.8" stroke-dasharray="6 4"/>'
     return (
         f'<path d="{line}{back}z" fill="{VERMILION}" fill-opacity=".35"/>'
         f'<path class="curve" d="{line}" fill="none" stroke="{BLUE}" stroke-width="5" stroke-linejoin="round"/>'
         f'<path d="{line}" fill="none" stroke="#9BD3F5" stroke-width="2" stroke-linejoin="round"/>'
-        f"{dashed if current != filled else ''}"
+        f"{''.join(_outdated(scene, run, end))}"
     )
 
 
+def _outdated(scene: Scene, run: list[Step], end: float) -> Iterator[str]:
+    """Draw, dashed, what has the wanted configuration, while some of what is filled has not."""
+    ends = [*(step.time for step in run[1:]), end]
+    for apart, spans in groupby(zip(run, ends, strict=True), key=lambda span: span[0].current != span[0].filled):
+        steps, until = zip(*spans, strict=True)
+        if apart:
+            start, stop = _across(scene, steps[0].time), _across(scene, until[-1])
+            path = _forth(_levels(scene, list(steps), lambda step: step.current / step.size), start, stop)
+            yield f'<path class="line" d="{path}" stroke-width="1.8" stroke-dasharray="6 4"/>'
+
+
 def _across(scene: Scene, time: float) -> int:
-    """Return where a time is, in whole pixels, kept inside the plot."""
-    return round(LEFT + PLOT * min(1.0, max(0.0, 1 - (scene.now - time) / WINDOW)))
+    """Return where a time is, in whole pixels, kept inside the plot: what shares a pixel now does so in every later frame."""
+    pixels = PLOT / WINDOW
+    ago = math.floor(scene.now * pixels) - math.floor(time * pixels)
+    return LEFT + PLOT - min(PLOT, max(0, ago))
 
 
 def _down(share: float) -> float:
@@ -157,13 +170,16 @@ def _down(share: float) -> float:
 
 
 def _levels(scene: Scene, run: list[Step], share: Callable[[Step], float]) -> dict[int, tuple[float, float]]:
-    """Return the lowest and the last share of each pixel in which something happened: what is within one pixel is one stroke."""
+    """Return the lowest and the last share of each pixel in which something happened: a loss within one pixel is one stroke.
+
+    What only grows there is no stroke: it would look like a loss.
+    """
     columns: dict[int, tuple[float, float]] = {}
     for step in run:
         column, level = _across(scene, step.time), share(step)
-        lowest = level if step.time <= scene.now - WINDOW else columns.get(column, (1.0, level))[0]
-        columns[column] = min(lowest, level), level
-    return columns
+        lost = step.filled < step.reached and step.time > scene.now - WINDOW
+        columns[column] = min(columns.get(column, (1.0, 0.0))[0], level if lost else 1.0), level
+    return {column: (min(lowest, level), level) for column, (lowest, level) in columns.items()}
 
 
 def _forth(levels: dict[int, tuple[float, float]], start: int, stop: int) -> str:
