@@ -13,6 +13,8 @@ from desk import Desk
 from terminal import Terminal
 
 from ikdemo.cli.watch.deeds import HELP
+from ikdemo.cli.watch.frame import lowest
+from ikdemo.lab.live.scene import Step
 
 COLOUR = re.compile(rb"\x1b\[[0-9;]*\b(?:3[0-7]|9[0-7]|4[0-7]|10[0-7]|38;[25]|48;[25])")
 Watch = Callable[..., Terminal]
@@ -118,6 +120,25 @@ def test_it_survives_a_group_plugin_that_goes_and_comes_back(web: Desk, watch: W
     terminal.type("\x03")
     assert terminal.ends() == 130
     assert terminal.is_as_before()
+
+
+def test_what_nobody_told_is_found_out_when_a_plugin_comes_back(web: Desk, watch: Watch) -> None:
+    web.run("ikdemo group pause web")
+    terminal = watch()
+    terminal.sees("‖ paused", "3 of 3 slots filled")
+    web.stop("instance-file")
+    terminal.sees("✖ instance-file nobody answers")
+    (web.instances / web.living()[0]).unlink()
+    web.start("infrakit-instance-file", "instance-file", "--dir", str(web.instances))
+    terminal.sees("2 of 3 slots filled", "● instance-file")
+    terminal.type("r")
+    terminal.sees("3 of 3 slots filled", "● as wanted")
+
+
+def test_the_curve_shows_the_lowest_of_each_column() -> None:
+    steps = [Step(0.0, 4, 4, 4, 4), Step(10.0, 4, 1, 1, 4), Step(10.1, 4, 4, 4, 4), Step(25.0, 4, 2, 2, 4)]
+    assert lowest(steps, now=30.0, wide=3) == [1.0, 0.25, 0.5]
+    assert lowest(steps[1:], now=35.0, wide=7) == [None, 0.25, 1.0, 1.0, 0.5, 0.5, 0.5]
 
 
 def test_it_fits_every_size_and_follows_a_change(web: Desk, watch: Watch) -> None:

@@ -77,7 +77,7 @@ MUTANTS = (
         "ikdemo/cli/watch/frame.py",
         "min(before, share)",
         "share",
-        f"{_WATCH}::test_a_fall_that_is_too_short_to_be_seen_stays_in_the_curve",
+        f"{_WATCH}::test_the_curve_shows_the_lowest_of_each_column",
     ),
     Mutant(
         "ikdemo/cli/watch/keyboard.py",
@@ -89,7 +89,7 @@ MUTANTS = (
         "ikdemo/cli/watch/stage.py",
         "            self._doubted.set()\n        told =",
         "            pass\n        told =",
-        f"{_WATCH}::test_it_survives_a_group_plugin_that_goes_and_comes_back",
+        f"{_WATCH}::test_what_nobody_told_is_found_out_when_a_plugin_comes_back",
     ),
     Mutant(
         "ikdemo/cli/watch/deeds.py",
