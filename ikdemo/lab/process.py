@@ -53,6 +53,10 @@ Begin = Callable[[Sequence[str], int], Running]
 """Starts what the words say; its output goes to the descriptor."""
 
 
+NEWS = " level=info "
+"""What a line of a plugin's log has that tells what it does, and of nothing that is wrong."""
+
+
 class PluginProcess:
     """A running plugin: what ``begin`` makes of the arguments; its log goes to a file that ``complaint`` reads."""
 
@@ -94,9 +98,10 @@ class PluginProcess:
         return self._ended
 
     def complaint(self) -> str:
-        """Return the last line that the program wrote to its log since it was started."""
+        """Return the last line that the program wrote to its log since it was started, news left out; else its exit status."""
         lines = self.log.read_bytes()[self._log_from :].decode("utf-8", "replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), f"exit status {self._process.returncode}")
+        complaints = (line.strip() for line in reversed(lines) if line.strip() and NEWS not in line)
+        return next(complaints, f"exit status {self._process.returncode}")
 
     def stop(self) -> None:
         """End the plugin gracefully; afterwards its socket is gone and the process is reaped. What takes too long is killed."""
