@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from ..reconcile.lives import Life, lives
 from ..reconcile.recovery import Episode, Level, curve, episodes, expected_recovery
-from ..spi.documents import SHA_TAG
 from ..spi.errors import IkdemoError
 from ..spi.events import Event
 from ..spi.text import visible
@@ -37,7 +36,9 @@ class Recovery:
         self.until = until
         self.levels: list[Level] = curve(self.events)
         found = episodes(self.events, until, levels=self.levels)
-        self.falls: list[Episode] = [fall for fall in found if fall.cause != "change" and fall.began >= since]
+        fallen = [fall for fall in found if fall.cause != "change"]
+        self.falls: list[Episode] = [fall for fall in fallen if fall.began >= since]
+        self._earlier = len(fallen) > len(self.falls)
 
     @cached_property
     def lives(self) -> list[Life]:
@@ -51,18 +52,10 @@ class Recovery:
         return sizes[-1] if sizes else 0
 
     @property
-    def sha(self) -> str:
-        """The fingerprint of the configuration wanted last."""
-        tags = [event.tags or {} for event in self.events if event.kind == "committed"]
-        return tags[-1].get(SHA_TAG, "") if tags else ""
-
-    @property
     def last(self) -> Episode:
         """The last fall; raises IkdemoError when the group never fell."""
         if not self.falls:
-            raise IkdemoError(
-                f"Nothing in group {self.group!r} has been lost yet, so there is no recovery to show. Try lab.kill()."
-            )
+            raise IkdemoError(f"{self._no_fall} So there is no recovery to show. Try lab.kill().")
         return self.falls[-1]
 
     @property
@@ -100,6 +93,15 @@ class Recovery:
             ("unnoticed", say_seconds(fall.unnoticed), "the dotted part of it: lost, and not known to the loop"),
         ]
         return Table(["measure", "value", "meaning"], rows)
+
+    @property
+    def _no_fall(self) -> str:
+        """Say why there is no fall to show."""
+        if self._earlier:
+            return f"Group {self.group}: nothing has been lost since the moment that was asked for."
+        if any(event.kind in ("fault", "lost") for event in self.events):
+            return f"Group {self.group}: what was lost so far was lost while it grew or was rolled, or asked to end in vain."
+        return f"Group {self.group}: nothing has been lost yet."
 
     def _said(self, seconds: float | None) -> str:
         """Say how long something of the last fall took; what has not happened in a fall that is over never will."""
@@ -145,7 +147,7 @@ class Recovery:
             save(self, path)
 
     def __repr__(self) -> str:
-        return visible(self.words if self.falls else f"Group {self.group}: nothing has been lost yet.")
+        return visible(self.words if self.falls else self._no_fall)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         if not self.falls:

@@ -117,6 +117,12 @@ def test_a_group_that_never_fell_says_so(tmp_path: File) -> None:
         calm.save(str(tmp_path / "recovery.png"))
 
 
+def test_what_is_lost_while_a_group_grows_is_no_fall_and_is_not_called_nothing() -> None:
+    growing = [*story()[:4], Event("fault", 995.0, "lab", "collabnix", "i-1", "1", "gone")]
+    assert "nothing has been lost since" in repr(Recovery("collabnix", story(), 1010.0, since=1005.0))
+    assert repr(Recovery("collabnix", growing, 1010.0)).startswith("Group collabnix: what was lost so far was lost while it grew")
+
+
 def test_an_unfinished_fall_is_drawn_and_says_not_yet() -> None:
     open_end = Recovery("collabnix", story()[:-2], 1010.0)
     assert not open_end.healed
