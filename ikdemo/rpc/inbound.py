@@ -53,6 +53,7 @@ class InboundConnection(asyncio.Protocol):
         self._deaf = self._lost = True
         self._waiting.clear()
         self._writable.set()
+        del self._parser  # it leads back here: thousands of dead connections would wait for the collector
         if not self.busy:
             self._connections.discard(self)
 

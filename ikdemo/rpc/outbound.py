@@ -63,6 +63,7 @@ class OutboundConnection(asyncio.Protocol):
                 self._answer.set_result(Answer(self._parser.get_status_code(), b"".join(self._body)))
             else:
                 self._answer.set_exception(Broken("the connection broke", unsent=isinstance(exc, BrokenPipeError)))
+        vars(self).pop("_parser", None)  # it leads back here, and would wait for the collector
         self._on_lost(self, self._ours)
 
     def alive(self) -> bool:

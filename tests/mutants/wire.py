@@ -42,6 +42,18 @@ MUTANTS = (
         "tests/rpc/test_together.py::test_calls_that_are_answered_are_gone_without_the_collector",
     ),
     Mutant(
+        "ikdemo/rpc/inbound.py",
+        "        del self._parser",
+        "        #",
+        "tests/rpc/test_serving_a_socket.py::test_connections_that_are_lost_are_gone_without_the_collector",
+    ),
+    Mutant(
+        "ikdemo/rpc/outbound.py",
+        '        vars(self).pop("_parser", None)',
+        "        #",
+        "tests/rpc/test_serving_a_socket.py::test_connections_that_are_lost_are_gone_without_the_collector",
+    ),
+    Mutant(
         "ikdemo/rpc/client.py",
         "return text if len(text) <= LONGEST_ERROR else",
         "return text if True else",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import os
 import signal
 import socket
@@ -20,6 +21,7 @@ from ikdemo.rpc import server as server_module
 from ikdemo.rpc.client import Client
 from ikdemo.rpc.inbound import InboundConnection
 from ikdemo.rpc.methods import DESCRIBE_INSTANCES, PROVISION, WATCH
+from ikdemo.rpc.outbound import OutboundConnection
 from ikdemo.rpc.ring import Ring
 from ikdemo.rpc.server import Server
 from ikdemo.spi.documents import InstanceSpec
@@ -84,6 +86,26 @@ def test_the_socket_is_for_its_owner_alone_and_goes_at_the_end(serve: Any, plugi
             assert (await describe(server.path)).descriptions == []
         assert not server.path.exists()
         await server.stop()
+
+    bounded(story())
+
+
+def test_connections_that_are_lost_are_gone_without_the_collector(serve: Any, plugins: Any, bounded: Any) -> None:
+    """What waits for the collector is thousands of connections, and the process keeps the room for them."""
+
+    def connections() -> int:
+        return sum(isinstance(one, InboundConnection | OutboundConnection) for one in gc.get_objects())
+
+    async def story() -> None:
+        async with serve(plugins.instances()) as server:
+            gc.collect()
+            gc.disable()
+            try:
+                for _ in range(5):
+                    await describe(server.path)
+                await until(lambda: connections() == 0)
+            finally:
+                gc.enable()
 
     bounded(story())
 
