@@ -27,7 +27,12 @@ DIRECTORIES = {
     "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
     "IPYTHONDIR": "ipython",
 }
-OPENED_BY_THE_TEST = ("--no-browser", "--ServerApp.port=0", "--LabApp.expose_app_in_browser=True")
+OPENED_BY_THE_TEST = (
+    "--no-browser",
+    "--ServerApp.port=0",
+    "--LabApp.expose_app_in_browser=True",
+    "--JupyterNotebookApp.expose_app_in_browser=True",  # Notebook 7, which the same server has where it is installed
+)
 
 
 class ServedLab:

@@ -56,11 +56,11 @@ def test_at_every_kill_the_stage_is_in_sight(
     for _ in range(6):  # to the end of the cell with the words, beyond the one that kills
         page.keyboard.press("Shift+Enter")
     until(lambda: len(page.evaluate("window.kills")) >= KILLS, 60)
-    page.wait_for_selector(TOLD.format("whole again"), state="attached")
     screen.shoot(f"stage-{width}-light")
     shares = page.evaluate("window.kills")
     print({told.split("\t")[0]: f"{share:.0%}" for told, share in shares.items()})
     assert all(share >= 0.95 for share in shares.values()), shares
+    page.wait_for_selector(TOLD.format("whole again"), state="attached")
     page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-below').then(() => 0)")
     page.locator(".jp-Notebook .jp-Cell").last.scroll_into_view_if_needed()
     screen.theme("Dark")
@@ -101,6 +101,8 @@ def test_it_follows_the_cells_the_notebooks_and_a_restart(screen: Screen, served
     expect(page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-OutputArea img[alt^='Group one']")).to_have_count(2)
     screen.run_all(60)
     tells(page, "Group one: as wanted.")
+    page.evaluate("window.jupyterapp.commands.execute('kernelmenu:shutdown').then(() => 0)")
+    expect(page.locator("#ikdemo-stage")).to_contain_text("has ended or begun anew.")
     assert screen.problems() == []
 
 

@@ -2,9 +2,10 @@
 const CONTROLS = "button:not([disabled]), select:not([disabled]), input:not([disabled])";
 const STEPS = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 1, ArrowUp: -1 };
 
-// Keep what is typed inside `node` from the shortcuts of a notebook around it: `d d` there would delete a cell.
+// Keep what is typed inside `node` from the shortcuts of a notebook around it: `d d` there would delete a cell. The word must be
+// on the very element that has the focus: JupyterLab looks at that one first.
 export function keepKeys(node) {
-  node.dataset.lmSuppressShortcuts = "true";
+  node.addEventListener("focusin", ({ target }) => { target.dataset.lmSuppressShortcuts = "true"; });
 }
 
 // Make toolbars of the rows inside `node`, also of those that come later.

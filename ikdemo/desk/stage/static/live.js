@@ -5,7 +5,6 @@ export const STAGE = "application/vnd.ikdemo.stage+json";
 export const WIDGET = "application/vnd.jupyter.widget-view+json";
 const DEAD = "jupyter-widgets-disconnected"; // what ipywidgets calls a view whose kernel is gone
 const [TRIES, PAUSE] = [400, 25]; // milliseconds
-const OVER = ["restarting", "autorestarting", "terminating", "dead"];
 
 // Wait until the widgets of a notebook can be drawn: first they get a renderer that knows no kernel, a little later another.
 // Nobody tells when.
@@ -32,15 +31,13 @@ export class Live {
     this.widget = null;
     this.alive = false;
     this._changed = changed;
-    this._over = false;
+    this._isDisposed = false;
     this._watcher = new MutationObserver(() => this._look());
-    panel.sessionContext.statusChanged.connect(this._onStatus, this);
-    panel.sessionContext.kernelChanged.connect(this._onKernel, this);
   }
 
   // Draw the view, if the kernel knows it; one that it knows only later is drawn then.
   async begin() {
-    if (!this.data[WIDGET] || !(await canDraw(this.panel, this._common))) return;
+    if (!this.data[WIDGET] || !(await canDraw(this.panel, this._common)) || this._isDisposed) return;
     this.widget = this.panel.content.rendermime.createRenderer(WIDGET);
     mindKeys(this.widget.node);
     this._watcher.observe(this.widget.node, { childList: true });
@@ -50,31 +47,17 @@ export class Live {
   }
 
   dispose() {
+    this._isDisposed = true;
     this._watcher.disconnect();
-    this.panel.sessionContext.statusChanged.disconnect(this._onStatus, this);
-    this.panel.sessionContext.kernelChanged.disconnect(this._onKernel, this);
     this._changed = () => {};
     this.alive = false;
     this.widget?.dispose();
   }
 
-  _onStatus(_, status) {
-    if (OVER.includes(status)) this._end();
-  }
-
-  _onKernel(_, { oldValue }) {
-    if (oldValue) this._end();
-  }
-
-  _end() {
-    this._over = true;
-    this._look();
-  }
-
   _look() {
     const root = this.widget?.node.firstElementChild;
     if (root) this._watcher.observe(root, { attributes: true, attributeFilter: ["class"] });
-    const alive = Boolean(root) && !this._over && !root.classList.contains(DEAD);
+    const alive = Boolean(root) && !root.classList.contains(DEAD);
     if (alive === this.alive) return;
     this.alive = alive;
     this._changed(this);
