@@ -13,6 +13,8 @@ from ..spi.text import visible
 LONGEST_WORD = 12
 """Letters of what is never broken into lines: a number with its unit, a short name. In a narrow window an ID takes two lines."""
 
+MOST = 60
+"""Rows of a table that are shown."""
 MANY = 4
 """Columns from which on a table is set closer."""
 
@@ -35,6 +37,8 @@ class Words(str):
 
 class Table:
     """Columns and rows of plain values; ``empty`` is the sentence shown instead of a table without rows.
+
+    Of a long table the first and the last rows are shown, and how many lie between; ``rows`` and every loop have them all.
 
     >>> print(Table(["name", "size"], [["web", 5], ["db", 3]]))
     name  size
@@ -63,19 +67,31 @@ class Table:
     def __repr__(self) -> str:
         if not self.rows:
             return visible(self.empty)
-        lines = [[visible(value) for value in line] for line in (self.columns, *self.rows)]
+        first, between, last = self._shown()
+        lines = [[visible(value) for value in line] for line in (self.columns, *first, *last)]
         widths = [max(len(line[i]) for line in lines) for i in range(len(self.columns))]
-        return "\n".join(
-            "  ".join(value.ljust(width) for value, width in zip(line, widths, strict=True)).rstrip() for line in lines
-        )
+        told = ["  ".join(value.ljust(width) for value, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+        return "\n".join([*told[: len(first) + 1], *([between] if between else []), *told[len(first) + 1 :]])
 
     def _repr_html_(self) -> str:
         if not self.rows:
             return f"<p>{visible_html(self.empty)}</p>"
         look = "text-align:left;padding:.3em" if len(self.columns) >= MANY else "text-align:left"
         head = "".join(f'<th scope="col" style="{look}">{visible_html(column)}</th>' for column in self.columns)
-        body = "".join("<tr>" + "".join(_cell(value, look) for value in row) + "</tr>" for row in self.rows)
+        first, between, last = self._shown()
+        above, below = (
+            "".join("<tr>" + "".join(_cell(value, look) for value in row) + "</tr>" for row in rows) for rows in (first, last)
+        )
+        gap = f'<tr><td colspan="{len(self.columns)}" style="{look}">{escape(between)}</td></tr>' if between else ""
+        body = f"{above}{gap}{below}"
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def _shown(self) -> tuple[list[list[str]], str, list[list[str]]]:
+        """Return the rows that are shown first, what is said of those between, and the last ones."""
+        if len(self.rows) <= MOST:
+            return self.rows, "", []
+        ends = MOST // 2
+        return self.rows[:ends], f"… and {len(self.rows) - 2 * ends:,} more; .rows has all of them", self.rows[-ends:]
 
 
 def _cell(value: str, look: str) -> str:
