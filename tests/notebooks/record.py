@@ -22,7 +22,7 @@ from ikdemo.lab.containers.compared import MIME, read
 from ikdemo.lab.containers.recording import RECORDINGS, marked_cells, say_day
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "07-docker.ipynb"
-LARGEST = 16_000
+LARGEST = 150_000
 """Bytes of the largest picture that is kept; of a larger one, its words are."""
 
 
@@ -35,6 +35,7 @@ def showed(cell: dict[str, Any], day: str) -> list[dict[str, str]]:
         if MIME in texts:
             compared = read(texts[MIME]).as_recorded(day)
             texts = {"text/plain": repr(compared), "text/html": compared._repr_html_(), **compared._repr_mimebundle_()}
+        texts.pop("image/png", None)  # it is in the page, too
         parts.append({mime: text for mime, text in texts.items() if mime == "text/plain" or len(text) <= LARGEST})
     return parts
 

@@ -56,6 +56,16 @@ def test_every_cell_that_needs_an_engine_shows_its_recording_and_says_so(noteboo
             assert shown == texts(stored[name]), name
 
 
+def test_every_picture_that_was_recorded_is_shown_with_its_words(notebook: Any) -> None:
+    marked, stored = marked_cells(notebook.cells), marked_cells(STORED)
+    for name, cell in marked.items():
+        expected = sum("<img " in "".join(output.get("data", {}).get("text/html", "")) for output in stored[name]["outputs"])
+        shown = [output.get("data", {}).get("text/html", "") for output in cell["outputs"]]
+        pictures = [html for html in shown if re.search(r'<img alt="[^"]{30,}" src="data:image/', html)]
+        assert len(pictures) == expected, name
+    assert "<img " in json.dumps(RECORDED["cells"]["recovery"])
+
+
 def test_a_recorded_figure_is_never_called_live() -> None:
     compared = read(Recording("07-docker").find("compare", MIME))
     (stored,) = [output["data"][MIME] for output in marked_cells(STORED)["compare"]["outputs"]]
