@@ -91,12 +91,12 @@ def _made(source: str, cell_source: Callable[[str], str] = str) -> set[str]:
 
     >>> sorted(_made("import json\\nweb = 1\\ndef ask(what):\\n    answer = what"))
     ['ask', 'json', 'web']
-    >>> _made("%%writefile {lab.root}/zoo.py\\nanimals = 3")
+    >>> _made("%%writefile '{lab.root}/zoo.py'\\nanimals = 3")
     {'zoo.py'}
     """
     first = source.partition("\n")[0]
     if first.startswith("%%writefile"):
-        return {Path(first.split()[-1]).name}
+        return {Path(first.split()[-1].strip("\"'")).name}
     try:
         table = symtable.symtable(cell_source(source), "cell", "exec")
     except SyntaxError:

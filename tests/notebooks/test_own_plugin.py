@@ -30,7 +30,7 @@ def write_files(folder: Path) -> None:
     for cell in json.loads(NOTEBOOK.read_text())["cells"]:
         magic, _, text = "".join(cell["source"]).partition("\n")
         if cell["cell_type"] == "code" and magic.startswith("%%writefile"):
-            name = Path(magic.split()[-1]).name  # the lab's directory stands before it
+            name = Path(magic.split()[-1].strip('"')).name  # the lab's directory stands before it
             with (folder / name).open("a" if "-a" in magic.split() else "w") as file:
                 file.write(text + "\n")
 
