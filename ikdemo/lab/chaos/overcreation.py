@@ -114,8 +114,12 @@ class Overcreation(Pictured):
 
     @property
     def words(self) -> str:
-        said = [f"{one.planner}, {one.fault}: {one.exceeding:.0%} of runs, +{max(0, one.most)} at most" for one in self.runs]
-        return f"Share of {len(self.runs[0].traces)} runs with more than {SIZE} instances. {'; '.join(said)}."
+        shares = dict[str, list[str]]()
+        for one in self.runs:
+            shares.setdefault(one.planner, []).append(f"{one.exceeding:.0%}")
+        said = "; ".join(f"{planner} {', '.join(found)}" for planner, found in shares.items())
+        faults = ", ".join(fault.partition(":")[0] for fault in FAULTS)
+        return f"Share of {len(self.runs[0].traces)} runs with more than {SIZE} instances when answers are {faults}: {said}."
 
     def figure(self) -> Figure:
         """Draw how many lived, a room for each fault, counting against slots."""
