@@ -183,6 +183,7 @@ class Bench:
         self._line = Line(self._place.plugins)
 
     def _end_all(self, ended: str) -> None:
+        self._line.end(ended)
         for name in sorted(self._processes, key=lambda name: self._programs[name] != PROGRAMS["group"]):
             self._processes[name].stop()
         self._line.close(ended)

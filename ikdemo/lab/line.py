@@ -6,8 +6,10 @@ when it is reset; whatever looks at the record ends with its line.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -25,6 +27,8 @@ from .timeline import Timeline
 
 T = TypeVar("T")
 ANOTHER = "Open a fresh one: run the first code cell, or lab = Lab.fresh()"
+MOST_LAST = 200
+"""Things that are done at the end."""
 PATIENCE = 2.0
 """Seconds that a closing line waits for threads that were begun on it."""
 
@@ -43,6 +47,7 @@ class Line:
         self._plugin_dir = plugin_dir
         self._served: dict[str, Served] = {}
         self._threads: list[threading.Thread] = []
+        self._last: deque[Callable[[], None]] = deque(maxlen=MOST_LAST)
         self._background = Background()
         self.peers, self._followers = self.call(self._begin())
 
@@ -107,6 +112,15 @@ class Line:
         self._threads.append(threading.Thread(target=work, name=name, daemon=True))
         self._threads[-1].start()
 
+    def at_end(self, last: Callable[[], None]) -> None:
+        """Do this when the line has been closed; of a great many, only the last ones are kept."""
+        self._last.append(last)
+
+    def end(self, how: str) -> None:
+        """Say that it will be closed, and how it was: whoever watches takes a last look, before the plugins end."""
+        self.ended = how
+        self.record.add([])
+
     def close(self, ended: str) -> None:
         """Serve and follow nothing more, and end every thread; whoever waits for the record is woken."""
         self.open, self.ended = False, ended
@@ -116,6 +130,9 @@ class Line:
             thread.join(max(0.0, deadline - time.monotonic()))
         self._background.call(self._end())
         self._background.close()
+        for last in self._last:
+            with contextlib.suppress(Exception):  # the notebook may have ended before
+                last()
 
     async def _begin(self) -> tuple[Peers, Followers]:
         peers = Peers(self._plugin_dir)

@@ -63,7 +63,10 @@ def shown_image(source: str, words: str) -> str:
 
 
 def faces(drawable: Drawable) -> dict[str, str]:
-    """Return what a notebook shows: the picture with its words below it, or the words alone where nothing can be drawn."""
+    """Return what a notebook shows: the picture with its words below it, or the words alone where nothing can be drawn.
+
+    The picture stands there twice: in a page with its words, and by itself for what makes no page, such as LaTeX.
+    """
     stream = io.BytesIO()
     try:
         save(drawable, stream, "png")
@@ -72,4 +75,4 @@ def faces(drawable: Drawable) -> dict[str, str]:
     data, words = b64encode(stream.getvalue()).decode(), visible_html(drawable.words)
     image = shown_image(f"data:image/png;base64,{data}", words)
     html = f'<figure style="margin:0">{image}<figcaption>{words}</figcaption></figure>'
-    return {"text/plain": repr(drawable), "text/html": html}
+    return {"text/plain": repr(drawable), "text/html": html, "image/png": data}

@@ -15,6 +15,7 @@ from ..spi.text import visible
 from .line import Line
 from .live.view import html_widget
 from .picture import shown_image
+from .shown import show, widget_view
 from .table import Table, say_seconds, visible_html
 
 REDRAW = 0.2
@@ -144,9 +145,19 @@ class LivePage:
     def __repr__(self) -> str:
         return visible(f"Web page of group {self._still.group}")
 
+    def still(self) -> dict[str, Any]:
+        """Return the first picture, and its words."""
+        return self._still._repr_mimebundle_()
+
+    def moving(self) -> dict[str, Any]:
+        """Return the widget, beside the first picture."""
+        return {**self.still(), "text/plain": repr(self), **widget_view(self._widget)}
+
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        still = {**self._still._repr_mimebundle_(), "text/plain": repr(self)}
-        return still if self._widget is None else {**self._widget._repr_mimebundle_(), **still}
+        return self.moving()
+
+    def _ipython_display_(self) -> None:
+        show(self, self._line)
 
 
 def _in_order(slot: str) -> tuple[int, str]:

@@ -1,7 +1,7 @@
 """Run notebooks for real and store what they showed, cleaned: ``python tests/notebooks/refresh.py [notebooks/NAME.ipynb ...]``.
 
 What is stored must not depend on the machine: no widget state, no versions, no warnings; cells tagged ``machine`` keep no
-output. The guard tests beside it say whether a notebook is clean.
+output. A picture is stored once, in the page that has its words. The guard tests beside it say whether a notebook is clean.
 """
 
 from __future__ import annotations
@@ -9,6 +9,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+LANGUAGE = {
+    "file_extension": ".py",
+    "mimetype": "text/x-python",
+    "name": "python",
+    "nbconvert_exporter": "python",
+    "pygments_lexer": "ipython3",
+}
+"""What a notebook says of its language, so that it becomes a script as it is; no version, which is a machine's."""
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
 
@@ -22,13 +30,13 @@ def refresh(path: Path) -> None:
     client.execute(cwd=str(path.parent))
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
+        "language_info": LANGUAGE,
     }
     for cell in notebook.cells:
         if "machine" in cell.metadata.get("tags", []):
             cell.outputs = []
         for output in cell.get("outputs", []):
-            for live in ("application/vnd.jupyter.widget-view+json", "application/vnd.ikdemo.stage+json"):
+            for live in ("application/vnd.jupyter.widget-view+json", "application/vnd.ikdemo.stage+json", "image/png"):
                 output.get("data", {}).pop(live, None)
     nbformat.write(notebook, path)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from refresh import LANGUAGE
 
 from ikdemo.cli.main import ikdemo, infrakit
 from ikdemo.lab import Lab
@@ -173,7 +174,7 @@ class TestWhatIsStored:
         assert not MACHINE.search(outputs_as_text(path))
         metadata = json.loads(path.read_text())["metadata"]
         assert metadata["kernelspec"] == {"display_name": "Python 3", "language": "python", "name": "python3"}
-        assert metadata["language_info"] == {"name": "python"}
+        assert metadata["language_info"] == LANGUAGE
         assert "widget-view" not in path.read_text()
 
     def test_every_picture_is_told_in_words(self, path: Path) -> None:

@@ -12,6 +12,7 @@ from ...spi.errors import IkdemoError
 from ...spi.text import visible
 from ..breaking import Breaking
 from ..line import Line
+from ..shown import show
 from ..table import Table
 from .doubt import Why
 from .scene import Scene
@@ -24,7 +25,7 @@ class Dashboard:
     """A live view with controls below its picture; without ipywidgets only the picture."""
 
     def __init__(self, lab: Breaking, group: str, line: Line, why: Why) -> None:
-        self.group, self._lab = group, lab
+        self.group, self._lab, self._line = group, lab, line
         self.view = LiveView(group, line, why, self._look)
         self._living = 0
         self.box: Any = None
@@ -39,8 +40,19 @@ class Dashboard:
     def __repr__(self) -> str:
         return visible(f"Dashboard of group {self.group}")
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+    def still(self) -> dict[str, Any]:
+        """Return the last picture of the group, and its words."""
+        return self.view.still()
+
+    def moving(self) -> dict[str, Any]:
+        """Return the widget, beside the last picture."""
         return self.view.bundle(self.box, repr(self))
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        return self.moving()
+
+    def _ipython_display_(self) -> None:
+        show(self, self._line)
 
     def _furnish(self, line: Line) -> Any:
         from ipywidgets import Dropdown, Layout

@@ -14,6 +14,7 @@ from ...spi.text import visible
 from ..line import Line
 from ..marks import ENDED
 from ..picture import shown_image
+from ..shown import show, widget_view
 from ..table import visible_html
 from .doubt import Doubt, Why
 from .picture import draw, words
@@ -62,18 +63,27 @@ class LiveView:
 
     def bundle(self, shown: Any, name: str) -> dict[str, Any]:
         """Return what a notebook shows: the widget ``shown``, and the last picture where there is none."""
+        if shown is None:
+            return self.still()
+        return {**self.still(), "text/plain": name, **widget_view(shown), STAGE: {"since": self._line.record.now()}}
+
+    def still(self) -> dict[str, Any]:
+        """Return the last picture and its words."""
         data, said = b64encode(self._still.encode()).decode(), visible_html(f"{self._words} Run the cell to see it move.")
-        still = {
-            "text/plain": name,
-            "text/html": shown_image(f"data:image/svg+xml;base64,{data}", said),
-        }
-        return still if shown is None else {**shown._repr_mimebundle_(), **still, STAGE: {"since": self._line.record.now()}}
+        return {"text/plain": visible(self._words), "text/html": shown_image(f"data:image/svg+xml;base64,{data}", said)}
+
+    def moving(self) -> dict[str, Any]:
+        """Return the widget, beside the last picture."""
+        return self.bundle(self._box, repr(self))
 
     def __repr__(self) -> str:
         return visible(f"Live view of group {self.group}")
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        return self.bundle(self._box, repr(self))
+        return self.moving()
+
+    def _ipython_display_(self) -> None:
+        show(self, self._line)
 
     def _give_way(self) -> None:
         self._ended = "newer view open"
@@ -91,7 +101,13 @@ class LiveView:
             self.reason.value = _reason(f"This view has broken down: {type(error).__name__}: {error}")
 
     def _is_due(self) -> bool:
-        return self._woken or self._mark != self._line.record.mark or self.doubt.has_news() or not self._line.open
+        return (
+            self._woken
+            or bool(self._line.ended)
+            or self._mark != self._line.record.mark
+            or self.doubt.has_news()
+            or not self._line.open
+        )
 
     def _frame(self) -> bool:
         """Draw what there is now; false when this was the last picture."""
