@@ -28,10 +28,10 @@ from .living import Living
 from .output import lines_of, tail
 from .register import Record, Register, check_size
 from .spawn import check_properties, command_of, environment_of, free_port, read_properties, spawn, undo
-from .tags import carries
+from .tags import PID_TAG, carries
 
-PORT_TAG, PID_TAG = "port", "pid"
-"""Tags that hold the TCP port of an instance, and its process, for who wants to kill it. A ``pid`` of the spec itself stays."""
+PORT_TAG = "port"
+"""Tag that holds the TCP port chosen for an instance."""
 LONGEST_PID = 2**31 - 1
 
 

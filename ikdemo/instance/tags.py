@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+PID_TAG = "pid"
+"""Tag that holds the process of an instance that is one, for whoever wants to kill it; one that its spec has stays."""
+
 
 def carries(mine: Mapping[str, str] | None, wanted: Mapping[str, str]) -> bool:
     """Say whether an instance carries all wanted tags; as in InfraKit, an empty wanted value matches a missing tag too.

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from ...instance import procfs
-from ...instance.process import PID_TAG
+from ...instance.tags import PID_TAG
 from ...lab.live.scene import Lane
 from ...spi.contracts import GroupPlugin
 from ...spi.documents import GROUP_TAG
