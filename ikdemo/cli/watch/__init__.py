@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 APART, MOVING = 0.1, 0.25
 """Seconds between two pictures at least, and between two while they change by themselves."""
+IDLE = 9
+"""Times as long as drawing took, at least, that nothing is drawn."""
 
 
 class Surface(Protocol):
@@ -132,8 +135,11 @@ async def _draw(stage: Stage, surface: Surface) -> None:
     """Show the stage whenever something has changed, and while it changes by itself; for ever."""
     while True:
         stage.changed.clear()
-        await asyncio.to_thread(surface.prepare(stage))
-        await asyncio.sleep(APART)
+        began = time.monotonic()
+        write = surface.prepare(stage)
+        took = time.monotonic() - began
+        await asyncio.to_thread(write)
+        await asyncio.sleep(max(APART, IDLE * took))  # thousands of slots leave time for everything else, too
         with suppress(TimeoutError):
             async with asyncio.timeout(MOVING if stage.is_moving() else None):
                 await stage.changed.wait()

@@ -69,7 +69,7 @@ def draw(shown: Shown, look: Look) -> Group:
     """Return the rows of a frame: as many as the terminal has, each as wide as it at most; the last one names the keys."""
     head = [_headline(shown, look), *_wrapped(words(shown.scene, shown.sign).partition(". ")[2], look.width, 2)]
     head.append(_lamps(shown.lamps, look))
-    foot = [*_wrapped(f"Why: {shown.why}" if shown.why else "", look.width, 2), Text(visible(shown.said), style="bold")]
+    foot = [*_wrapped(f"Why: {shown.why}" if shown.why else "", look.width, 2), *_wrapped(shown.said, look.width, 2, "bold")]
     foot.append(Text(HELP, style="reverse"))
     room = look.height - len(head) - len(foot)
     curve = _curve(shown.scene, look) if room >= CURVE + 3 + EVENTS else []
@@ -99,7 +99,7 @@ def _headline(shown: Shown, look: Look) -> Text:
     return Text.assemble((visible(f"{shown.scene.group}  "), "bold"), line)
 
 
-def _wrapped(said: str, width: int, rows: int) -> list[Text]:
+def _wrapped(said: str, width: int, rows: int, style: str = "") -> list[Text]:
     """Break a sentence into rows between words; always so many rows, so that nothing below jumps."""
     lines, line = [], ""
     for word in visible(said).split():
@@ -110,7 +110,7 @@ def _wrapped(said: str, width: int, rows: int) -> list[Text]:
             line = f"{line} {word}".strip()
     lines.append(line)
     lines = [*lines[: rows - 1], " ".join(lines[rows - 1 :])]
-    return [Text(line) for line in [*lines, *[""] * (rows - len(lines))]]
+    return [Text(line, style=style) for line in [*lines, *[""] * (rows - len(lines))]]
 
 
 def _lamps(lamps: Sequence[tuple[str, Sign]], look: Look) -> Text:

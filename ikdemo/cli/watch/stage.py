@@ -28,7 +28,6 @@ from ...spi.plans import Reason
 from ..following import follow
 from ..groups import listed
 from ..merge import HOLD, Merge
-from ..reach import reconciling
 
 if TYPE_CHECKING:
     from ...rpc.peers import Peers
@@ -51,7 +50,7 @@ class Stage:
         self._merge, self._began = Merge(), time.time()
         self._arrived, self._doubted, self._ask = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._wanted: tuple[int, str] | None = None
-        self._heard = 0
+        self._heard, self._tells = 0, True
         self._reasons: list[Reason] = []
         self._error: IkdemoError | None = None
 
@@ -134,9 +133,11 @@ class Stage:
         self.changed.set()
 
     async def _agree(self) -> None:
-        """Look again whenever something may have been missed."""
+        """Look again whenever something may have been missed, and now and then where a plugin tells nothing by itself."""
         while True:
-            await self._doubted.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if self._tells else AGAIN):
+                    await self._doubted.wait()
             self._doubted.clear()
             with suppress(IkdemoError):  # a plugin is away: its next stream begins with a gap, too
                 await self._look(HOLD)
@@ -170,6 +171,7 @@ class Stage:
         properties = decode(specs[self.group].properties, GroupProperties)
         self.maker = properties.instance.plugin
         instance = await self.found.instance(self.maker)
+        self._tells = "Events" in group.offers and "Events" in instance.offers
         there = await instance.plugin.describe_instances({GROUP_TAG: self.group}, slots="Slots" in instance.offers)
         return (count(properties.allocation), sha_of(properties)), there
 
@@ -179,8 +181,9 @@ class Stage:
             self._ask.clear()
             try:
                 async with asyncio.timeout(AGAIN):
-                    loop = reconciling(await self.found.group(self.keeper), self.keeper)
-                    self._reasons, self._error = await loop.why_group(self.group), None
+                    keeper = await self.found.group(self.keeper)
+                    can_say = "Reconcile" in keeper.offers
+                    self._reasons, self._error = await keeper.plugin.why_group(self.group) if can_say else [], None
             except TimeoutError:
                 self._error = OutcomeUnknown(f"{self.keeper} has not answered for {AGAIN:.0f} s")
             except IkdemoError as error:
