@@ -62,12 +62,16 @@ def lanes(lives: Sequence[Life], size: int, view: Window) -> list[tuple[str, lis
         if life.slot in slots or life.died is None or life.died > view.start:
             slots.setdefault(life.slot, []).append(life)
     seen = {
-        slot: lived
-        for slot, lived in slots.items()
-        if len(slots) <= MOST_LANES or any(life.died is not None and view.start <= life.died <= view.end for life in lived)
+        slot: lived for slot, lived in slots.items() if len(slots) <= MOST_LANES or any(_happened(life, view) for life in lived)
     }
     named = sorted(seen.items(), key=lambda lane: (not lane[0].isdecimal(), int(lane[0]) if lane[0].isdecimal() else 0, lane[0]))
     return [(f"slot {slot}" if slot else "no slot", lived) for slot, lived in named[:MOST_LANES]]
+
+
+def _happened(life: Life, view: Window) -> bool:
+    """Say whether an instance ended in the window, or ceased to serve."""
+    died = [] if life.died is None else [life.died]
+    return any(view.start <= time <= view.end for time in [*died, *(down.start for down in life.down)])
 
 
 def label(text: str, most: int = 60) -> str:

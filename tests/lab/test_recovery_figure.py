@@ -134,6 +134,9 @@ def test_of_a_large_group_only_the_lanes_with_a_story_are_drawn() -> None:
     recovery = Recovery("collabnix", story(slots=300), 1010.0)
     lanes = [label.get_text() for label in recovery.figure().axes[1].get_yticklabels()]
     assert lanes == ["slot 1", "slot 3"]
+    silent = Event("fault", 1000.0, group="collabnix", instance="i-200", slot="200", code="silent")
+    figure = Recovery("collabnix", [*story(slots=300)[:301], silent], 1010.0).figure()
+    assert [label.get_text() for label in figure.axes[1].get_yticklabels()] == ["slot 200"]
 
 
 def silenced(*, verdict: bool, continued: float = 0.0) -> list[Event]:
