@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import containers, files, group, planner, processes, recovery, simulated, soak, terminals, wire
+from . import containers, desk, files, group, planner, processes, recovery, simulated, soak, terminals, wire
 from .mutant import Mutant
 
 LISTS: dict[str, tuple[Mutant, ...]] = {
@@ -13,6 +13,7 @@ LISTS: dict[str, tuple[Mutant, ...]] = {
     "processes": processes.MUTANTS,
     "containers": containers.MUTANTS,
     "terminals": terminals.MUTANTS,
+    "desk": desk.MUTANTS,
     "recovery": recovery.MUTANTS,
     "wire": wire.MUTANTS,
     "soak": soak.MUTANTS,
