@@ -2,7 +2,7 @@
 
 A new clone, a home directory with nothing in it (so all that is installed is fetched first), `make lab`, a browser that opens the
 address and runs the first cell, until an instance that was lost is seen to be back; then all of it again, and the demo. With
-``--tests`` the whole of ``make test`` as well. Run it on a quiet machine: the README says how busy it was.
+``--tests`` the whole of ``make test`` as well. Run it on a quiet machine: of a busy one the README says so.
 """
 
 from __future__ import annotations
@@ -118,7 +118,8 @@ def measure(folder: Path, tests: bool) -> str:
     if tests:
         minutes = timed(["make", "test"], clone, environment) / 60
         rows.append(f"| `make test` | {minutes:.0f} min | |")
-    where = f"{os.cpu_count()} cores, Python {platform.python_version()}, load {busy:.1f} before"
+    cores = os.cpu_count() or 1
+    where = f"{cores} cores{', busy with other work' if busy > cores else ''}, Python {platform.python_version()}"
     words = "Measured from a new clone by a program that clicks as soon as it can"
     return "\n".join([*rows, "", f"{words}, downloads included ({datetime.now(UTC):%Y-%m-%d}, {where})."])
 
