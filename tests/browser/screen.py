@@ -91,6 +91,10 @@ class Screen:
         found: list[str] = self.page.evaluate(WIDE)
         return found
 
+    def close_stage(self) -> None:
+        """Close the panel beside the notebook, so that every view is in its cell."""
+        self.page.evaluate("[...window.jupyterapp.shell.widgets('main')].find((one) => one.id === 'ikdemo-stage')?.close()")
+
     def unroll(self, width: int) -> None:
         """Make the window so wide, and so high that every cell is drawn: what is out of sight may not exist otherwise."""
         self._resize(width, TALLEST)

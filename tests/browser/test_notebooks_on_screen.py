@@ -17,6 +17,7 @@ WITHIN = 100.0
 def test_a_whole_notebook(screen: Screen, name: str) -> None:
     screen.open(f"notebooks/{name}.ipynb")
     screen.run_all(WITHIN)
+    screen.close_stage()
     for theme in ("Light", "Dark"):
         screen.theme(theme)
         for width in (1400, 900):

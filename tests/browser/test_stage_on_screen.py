@@ -36,6 +36,12 @@ WATCH = """() => {
   look();
 }"""
 """Notes at the first sight of each kill among the last events which share of picture, reason and replay can be seen."""
+WHERE = """() => {
+  const boxOf = (one) => document.querySelector(one).getBoundingClientRect();
+  const [notebook, stage] = ['.jp-NotebookPanel', '#ikdemo-stage'].map(boxOf);
+  return notebook.right <= stage.left ? 'left' : notebook.top >= stage.bottom ? 'below' : 'elsewhere';
+}"""
+"""Says where the notebook is, seen from the stage."""
 TOLD = "#ikdemo-stage svg[role=img][aria-label*='{}']"
 START = (
     "from ikdemo.lab import Lab, collabnix\nlab = Lab.fresh()\nlab.start()\nlab.commit(collabnix(group='{0}'))\nlab.wait('{0}')"
@@ -138,6 +144,21 @@ def test_a_stage_that_is_closed_gives_the_view_back_to_its_cell(screen: Screen, 
     tells(page, "whole again")
     assert page.evaluate("document.activeElement.id") == "ikdemo-stage"
     expect(page.locator(".jp-OutputArea").get_by_role("button", name="kill one")).to_have_count(0)
+    assert screen.problems() == []
+
+
+@pytest.mark.timeout(180)
+def test_a_window_that_becomes_narrow_has_the_stage_above_the_notebook(screen: Screen, served_lab: ServedLab) -> None:
+    page = screen.page
+    served_lab.write("one.ipynb", [START.format("one"), "lab.watch('one')"])
+    screen.open("one.ipynb")
+    screen.run_all(60)
+    tells(page, "Group one: as wanted.")
+    for width, where in ((1400, "left"), (900, "below"), (1400, "left")):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.wait_for_function(f"({WHERE})() === '{where}'")
+        expect(page.locator("#ikdemo-stage .ik-picture svg")).to_be_in_viewport(ratio=0.95)
+        screen.shoot(f"stage-resized-{width}")
     assert screen.problems() == []
 
 

@@ -25,12 +25,13 @@ export function makeStage({ Panel, Widget }) {
       this._common = common;
       this._lives = new Map(); // of each notebook, the view that is here
       this.isClosed = false; // by a learner
-      this._placed = false;
+      this._wide = undefined; // whether the window had room for both when the stage got its place
       this._note = new Widget({ node: document.createElement("p") });
       this._note.addClass("ik-note");
       this.addWidget(this._note);
       notebooks.currentChanged.connect(this._look, this);
       shell.modeChanged.connect(this._tell, this);
+      window.addEventListener("resize", () => requestAnimationFrame(() => this._refit())); // when the panels have their sizes
       this._look();
     }
 
@@ -77,7 +78,7 @@ export function makeStage({ Panel, Widget }) {
     lay(ref) {
       this.isClosed = false;
       this._shell.add(this, "main", { ref, mode: "split-right", activate: false });
-      this._placed = true;
+      this._wide = true;
       this._tell();
       return this;
     }
@@ -115,16 +116,27 @@ export function makeStage({ Panel, Widget }) {
     // Put the stage where there is room: where it was, else beside the notebook, or above everything in a narrow window.
     _place(panel) {
       if (this.isAttached && !this.isVisible) this._shell.activateById(this.id);
-      if (this.isAttached && (this._placed || this.node.clientWidth >= LEAST_WIDTH)) return;
+      const stays = this.isAttached && (this._wide !== undefined || this.node.clientWidth >= LEAST_WIDTH);
+      if (this._wide === undefined) this._wide = isWide(panel);
+      if (!stays) this._add(panel);
+    }
+
+    _add(panel) {
       const isBeside = ({ node }) => node.getBoundingClientRect().left >= panel.node.getBoundingClientRect().right;
       const others = [...this._shell.widgets("main")].filter((one) => one !== this && one.isVisible);
       const beside = others.find((one) => isBeside(one) && one.node.clientWidth >= LEAST_WIDTH);
-      const wide = panel.node.clientWidth >= 2 * LEAST_WIDTH;
-      const split = wide ? { ref: panel.id, mode: "split-right" } : { ref: "no panel", mode: "split-top" };
+      const split = this._wide ? { ref: panel.id, mode: "split-right" } : { ref: "no panel", mode: "split-top" };
       const place = beside ? { ref: beside.id, mode: "tab-after" } : split;
       this._shell.add(this, "main", { ...place, activate: false });
       if (beside) this._shell.activateById(this.id);
-      this._placed = true;
+    }
+
+    // Go above the notebook where the window has become too narrow for both, and beside it again where it has room.
+    _refit() {
+      const panel = this._notebooks.currentWidget;
+      if (!this.isAttached || !panel || this._wide === undefined || isWide(panel) === this._wide) return;
+      this._wide = !this._wide;
+      this._add(panel);
     }
 
     _look() {
@@ -140,4 +152,9 @@ export function makeStage({ Panel, Widget }) {
       this._note.setHidden(Boolean(live?.alive));
     }
   };
+}
+
+// Say whether there is room for a notebook and the stage side by side.
+function isWide(panel) {
+  return panel.parent.node.clientWidth >= 2 * LEAST_WIDTH;
 }
