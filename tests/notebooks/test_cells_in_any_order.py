@@ -74,3 +74,12 @@ def test_a_killed_kernel_leaves_nothing(name: str, until: str, home: Path, tmp_p
     """The fixture looks at what is left, for as long as its plugins may take to end."""
     path = next(path for path in NOTEBOOKS if path.stem == name)
     Learner(path, tmp_path).run_and_be_killed(home, until)
+
+
+@pytest.mark.timeout(WITHIN)
+@pytest.mark.parametrize("name", ["01-plugins", "04-rolling-update", "10-your-own-plugin"])
+def test_the_first_cell_is_enough_to_begin_anew(name: str, home: Path, tmp_path: Path) -> None:
+    """Up to the exercise, where Run All ends, and once more from the first cell: as if nothing had been before."""
+    learner = Learner(next(path for path in NOTEBOOKS if path.stem == name), tmp_path)
+    turn = next(number for number, source in enumerate(learner.code) if source.startswith("# your turn"))
+    assert errors_of(learner.run([*learner.code[:turn], *learner.code[:turn]])) == []
