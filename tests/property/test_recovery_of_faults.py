@@ -13,7 +13,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from profiles import SOAK, lived
+from profiles import PATIENCE, SOAK, lived
 
 from ikdemo.lab.figure import draw
 from ikdemo.lab.live.story import Story
@@ -24,6 +24,7 @@ from ikdemo.reconcile.lives import lives
 from ikdemo.reconcile.recovery import HOLD, curve, episodes
 from ikdemo.spi.events import Event
 
+pytestmark = pytest.mark.timeout(PATIENCE)
 GROUP = "web"
 TICK = 1 / 1024
 """Seconds; so that sums of times are exact."""
