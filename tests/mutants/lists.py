@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import containers, desk, files, group, planner, processes, recovery, simulated, soak, terminals, wire
+from . import containers, desk, files, group, labs, planner, processes, recovery, simulated, soak, terminals, wire
 from .mutant import Mutant
 
 LISTS: dict[str, tuple[Mutant, ...]] = {
@@ -15,6 +15,7 @@ LISTS: dict[str, tuple[Mutant, ...]] = {
     "terminals": terminals.MUTANTS,
     "desk": desk.MUTANTS,
     "recovery": recovery.MUTANTS,
+    "labs": labs.MUTANTS,
     "wire": wire.MUTANTS,
     "soak": soak.MUTANTS,
 }
