@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from asking import until
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Request
 from served_lab import ServedLab
 
@@ -31,6 +32,7 @@ NAMELESS = """() => {
   return shown.filter((one) => !named(one)).map((one) => one.outerHTML.slice(0, 120));
 }"""
 PICTURES = ".jp-Notebook .jp-OutputArea-output img, .jp-Notebook svg[role=img]"
+OUTPUTS = ".jp-OutputArea-output"
 TALLEST = 16000
 """Pixels; Chromium draws nothing below 16384."""
 
@@ -85,6 +87,11 @@ class Screen:
         """Return the pictures that say nothing to a learner who cannot see them."""
         found: list[str] = self.page.evaluate(NAMELESS)
         return found
+
+    def barriers(self, part: str) -> list[str]:
+        """Return what axe finds in every such part of the page that keeps people out: the rule, and the element."""
+        found = Axe().run(self.page, context={"include": [[part]]}).response["violations"]
+        return [f"{one['id']}: {node['html'][:200]}: {node['failureSummary'][:300]}" for one in found for node in one["nodes"]]
 
     def too_wide(self) -> list[str]:
         """Return what has to be scrolled sideways in the window as wide as it is."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from screen import PICTURES, Screen
+from screen import OUTPUTS, PICTURES, Screen
 from served_lab import ROOT
 
 NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
@@ -39,3 +39,13 @@ def test_a_notebook_as_it_comes(screen: Screen, name: str) -> None:
     assert screen.nameless() == []
     assert screen.too_wide() == []
     assert screen.outside == []
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_what_a_notebook_has_recorded_keeps_nobody_out(screen: Screen, name: str) -> None:
+    screen.look_at(f"recorded/{name.removesuffix('.ipynb')}-recorded.ipynb")
+    screen.unroll(1200)
+    for theme in ("Light", "Dark"):
+        screen.theme(theme)
+        assert screen.barriers(OUTPUTS) == [], theme

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
-from screen import Screen
+from screen import OUTPUTS, Screen
 from served_lab import ServedLab
 
 NOTEBOOK = "replayed.ipynb"
@@ -18,10 +16,7 @@ CELLS = (
     "from ikdemo.lab import Lab, collabnix\nlab = Lab()\nlab.start()\nlab.commit(collabnix())\nlab.wait('collabnix')",
     "lab.dashboard('collabnix')",
 )
-OURS = (
-    {"include": [["#ikdemo-stage"]]},
-    {"include": [[".jp-OutputArea-output"]]},
-)
+OURS = ("#ikdemo-stage", OUTPUTS)
 """The parts of the page for which we answer: the stage, and what the cells show."""
 MOVING = """() => [...document.querySelectorAll('#ikdemo-stage .ik-replay g')].flatMap((curtain) => curtain.getAnimations())
   .map((one) => ({ state: one.playState, at: one.currentTime, lasts: one.effect.getTiming().duration }))"""
@@ -48,7 +43,7 @@ def test_axe_finds_nothing_of_ours(screen: Screen) -> None:
     for theme in ("Light", "Dark"):
         screen.theme(theme)
         for part in OURS:
-            assert _violations(screen.page, part) == [], theme
+            assert screen.barriers(part) == [], theme
 
 
 @pytest.mark.timeout(180)
@@ -110,9 +105,3 @@ def _dashboard(screen: Screen, served_lab: ServedLab) -> Page:
     screen.run_all(60)
     expect(screen.page.get_by_role("button", name="kill one")).to_be_visible()
     return screen.page
-
-
-def _violations(page: Page, part: dict[str, Any]) -> list[str]:
-    """Return what axe finds in a part of the page: the rule, and the element."""
-    found = Axe().run(page, context=part).response["violations"]
-    return [f"{one['id']}: {node['html'][:200]}: {node['failureSummary'][:300]}" for one in found for node in one["nodes"]]
