@@ -47,7 +47,7 @@ class Line:
         self._plugin_dir = plugin_dir
         self._served: dict[str, Served] = {}
         self._threads: list[threading.Thread] = []
-        self._last: deque[Callable[[], None]] = deque(maxlen=MOST_LAST)
+        self._last: deque[Callable[[], object]] = deque(maxlen=MOST_LAST)
         self._background = Background()
         self.peers, self._followers = self.call(self._begin())
 
@@ -112,7 +112,7 @@ class Line:
         self._threads.append(threading.Thread(target=work, name=name, daemon=True))
         self._threads[-1].start()
 
-    def at_end(self, last: Callable[[], None]) -> None:
+    def at_end(self, last: Callable[[], object]) -> None:
         """Do this when the line has been closed; of a great many, only the last ones are kept."""
         self._last.append(last)
 

@@ -63,6 +63,7 @@ class Dashboard:
 
         self.clicks = Clicks(line, self.view.wake)
         self.plugins = PluginPanel(self._lab, self.clicks)
+        line.at_end(self.plugins.look)  # the view looks for the last time before the plugins have ended
         self.steps = StepPanel(self._lab, self.group, self.clicks)
         self.share = Dropdown(
             options=[(f"{share:.0%}", share) for share in SHARES],
