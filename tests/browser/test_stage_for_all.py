@@ -79,7 +79,7 @@ def test_a_replay_plays_and_plays_again(screen: Screen, served_lab: ServedLab) -
     page = _dashboard(screen, served_lab)
     page.get_by_role("button", name="kill one").click()
     replay = page.locator("#ikdemo-stage .ik-replay svg[role=img]")
-    expect(replay).to_have_attribute("aria-label", re.compile("^Replay of the last fall, "))
+    expect(replay).to_have_attribute("aria-label", re.compile("^Replay of the last quick fall, "))
     (first,) = page.evaluate(MOVING)
     assert 2_000 < first["lasts"] < 10_000
     page.wait_for_function(f"({MOVING})()[0].state === 'finished'")

@@ -62,11 +62,11 @@ FALL = Past(
 
 def test_a_fall_is_told_with_its_moments_and_called_a_replay() -> None:
     assert words_of(FALL) == (
-        "Replay of the last fall, 1,000 times slower: 4.00 ms take 4.0 s. "
+        "Replay of the last quick fall, 1,000 times slower: 4.00 ms take 4.0 s. "
         "Group web, slot 3: fault; noticed 2.00 ms; whole 4.00 ms."
     )
     drawn = draw_past(FALL, 1)
-    assert "Replay of the last fall, 1,000 times slower" in re.sub(r"<svg[^>]*>", "", drawn)  # for those who see it, too
+    assert "Replay of the last quick fall, 1,000 times slower" in re.sub(r"<svg[^>]*>", "", drawn)  # for those who see it, too
     assert "prefers-reduced-motion:reduce){.ik .ik-past-1{display:none}}" in drawn
     assert draw_past(FALL, 2) != drawn  # a browser plays only what is new to it
 

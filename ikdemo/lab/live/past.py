@@ -91,7 +91,9 @@ def draw_past(past: Past, turn: int) -> str:
 def title_of(past: Past) -> str:
     """Say that this is a replay, of what, and how much slower it is."""
     factor = slower(past.seconds)
-    return f"Replay of the last fall, {factor:,} times slower: {say_seconds(past.seconds)} take {factor * past.seconds:.1f} s"
+    return (
+        f"Replay of the last quick fall, {factor:,} times slower: {say_seconds(past.seconds)} take {factor * past.seconds:.1f} s"
+    )
 
 
 def words_of(past: Past) -> str:
