@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from msgspec import Raw
+from msgspec.structs import replace
 
 from ikdemo.embedding import _Here
 from ikdemo.flavor.vanilla import Vanilla
@@ -119,8 +120,8 @@ async def kept(machines: Machines, state: Path | None = None, **more: Any) -> As
             await groups.stop()
 
 
-async def whole(groups: Groups) -> None:
-    while not (await groups.describe_group("web")).converged:  # noqa: ASYNC110
+async def whole(groups: Groups, group: str = "web") -> None:
+    while not (await groups.describe_group(group)).converged:  # noqa: ASYNC110
         await asyncio.sleep(0.005)
 
 
@@ -199,15 +200,17 @@ def test_a_commit_beside_a_free_begins_no_second_loop() -> None:
             while (await groups.list_groups()) != []:  # noqa: ASYNC110
                 await asyncio.sleep(0)
             committing = asyncio.create_task(groups.commit_group(spec("v1", 5)))
-            for _ in range(50):
-                await asyncio.sleep(0)
+            others = ["other-0", "other-1", "other-2"]
+            for other in others:  # as long as they need for the same
+                await groups.commit_group(replace(spec("v1", 1), id=other))
             assert not committing.done()  # the former loop has a call under way
             machines.provisioning.open()
             assert await asyncio.gather(freeing, committing) == [None, "Managing 5 instances"]
-            await whole(groups)
+            for group in ["web", *others]:
+                await whole(groups, group)
             await groups.step_group("web")
             await groups.step_group("web")
-            assert (machines.made, machines.peak) == (5, 5)
+            assert (machines.made, machines.peak) == (5 + 3, 5 + 3)
 
     asyncio.run(story())
 
