@@ -160,6 +160,17 @@ def test_a_slot_is_believed_only_of_a_plugin_that_offers_slots(slot: str) -> Non
     run(cloud, story)  # another group plugin, which knows none of them
 
 
+def test_slots_of_a_plugin_that_has_none_do_not_tell_two_lines_apart() -> None:
+    cloud = Cloud()
+    cloud.change = lambda found: [again(one, slot=slot) for one in found for slot in ("0", "1")]
+
+    async def story(group: ikdemo.Group) -> None:
+        await cloud.polls()
+        assert (len(cloud.made), cloud.destroyed, await group.why()) == (3, [], [])
+
+    run(cloud, story)
+
+
 @pytest.mark.parametrize("offers", [(), ("Slots",)])
 def test_an_instance_that_is_listed_twice_is_one(offers: tuple[str, ...]) -> None:
     cloud = Cloud(*offers)

@@ -117,7 +117,7 @@ MUTANTS = (
         "ikdemo/reconcile/members.py",
         "    slot = (one.slot or None) if reading.slots else None",
         "    slot = one.slot or None",
-        "tests/group/test_members.py::test_a_slot_is_believed_only_of_a_plugin_that_offers_slots",
+        "tests/group/test_members.py::test_slots_of_a_plugin_that_has_none_do_not_tell_two_lines_apart",
     ),
     Mutant(
         "ikdemo/reconcile/members.py",
