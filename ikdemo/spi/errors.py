@@ -123,10 +123,19 @@ class CorruptState(IkdemoError):
 
 
 class NotConverged(IkdemoError):
-    """The wait ended before the group was as wanted; ``why`` holds one sentence per reason."""
+    """The wait ended before the group was as wanted; ``why`` holds one sentence per reason, of which the message shows a few.
+
+    >>> str(NotConverged("web is not as wanted", ("slot 0: missing", "slot 1: missing"))), NotConverged.SHOWN
+    ('web is not as wanted: slot 0: missing; slot 1: missing', 10)
+    >>> str(NotConverged("web is not as wanted", tuple(f"slot {n}" for n in range(2000))))[-29:]
+    'slot 8; slot 9; and 1990 more'
+    """
 
     retry: ClassVar[Retry] = "yes"
+    SHOWN: ClassVar[int] = 10
 
     def __init__(self, message: str, why: tuple[str, ...] = ()) -> None:
-        super().__init__(message if not why else message + ": " + "; ".join(why))
+        more = len(why) - self.SHOWN
+        shown = (*why[: self.SHOWN], f"and {more} more") if more > 0 else why
+        super().__init__(message if not why else message + ": " + "; ".join(shown))
         self.why = why
