@@ -157,7 +157,9 @@ async def _stream(client: Client, cursor: Cursor) -> AsyncGenerator[EventBatch, 
         asked = loop.time()
         batch = await client.call(WATCH.wire, ask, WATCH.result, WATCH.deadline, batch="Batch" in offers)
         gap = first or batch.gap or batch.stream != cursor.stream
-        told = bool(batch.events) and not gap and batch.next > cursor.next
+        # a gap tells something where events were passed over: a ring may be overrun between two questions
+        later = batch.next - (len(batch.events) if batch.gap else 0)
+        told = bool(batch.events) and batch.stream == cursor.stream and later > cursor.next
         waited = loop.time() - asked >= AT_ONCE
         cursor = Cursor(batch.stream, batch.next)
         if gap or batch.events:

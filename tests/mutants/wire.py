@@ -145,6 +145,12 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/rpc/peers.py",
+        "told = bool(batch.events) and batch.stream == cursor.stream and later > cursor.next",
+        "told = bool(batch.events) and not gap and later > cursor.next",
+        "tests/rpc/test_peers_by_name.py::test_a_ring_that_is_overrun_again_and_again_is_asked_at_once",
+    ),
+    Mutant(
+        "ikdemo/rpc/peers.py",
         "gap = first or batch.gap or batch.stream != cursor.stream",
         "gap = first or batch.gap",
         "tests/rpc/test_peers_by_name.py::test_another_stream_is_a_gap_even_if_its_plugin_says_there_is_none",

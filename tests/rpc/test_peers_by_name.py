@@ -271,6 +271,27 @@ def test_events_come_as_they_happen_and_a_restart_is_a_gap(serve: Any, plugins: 
     bounded(story())
 
 
+def test_a_ring_that_is_overrun_again_and_again_is_asked_at_once(
+    serve: Any, plugins: Any, short_dir: Path, bounded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands of instances may be lost at one moment; that is no reason to hear of the next thousands later."""
+    monkeypatch.setattr(peers_module, "BACK_OFF", (3600.0, 3600.0))
+
+    async def story() -> None:
+        ring = Ring("plugin", capacity=4)
+        async with serve(plugins.instances(), ring=ring), peers_of(short_dir) as peers:
+            batches = peers.events("plugin")
+            assert (await anext(batches)).gap
+            for turn in range(20):
+                asked = asyncio.ensure_future(anext(batches))
+                for number in range(10):
+                    ring.append(Event("lost", instance=f"{turn}-{number}"))
+                assert f"{turn}-9" in [event.instance for event in (await asked).events]
+            await batches.aclose()
+
+    bounded(story())
+
+
 def test_a_lost_connection_repeats_no_event(serve: Any, plugins: Any, short_dir: Path, bounded: Any) -> None:
     async def story() -> None:
         async with peers_of(short_dir) as peers:
