@@ -12,6 +12,8 @@ import itertools
 import os
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .spi.errors import CorruptState, InUse, PluginFailure, SpecError
@@ -118,6 +120,16 @@ def _owner(directory: os.stat_result) -> str:
     return "another process"
 
 
+@contextmanager
+def opened(directory: Path) -> Iterator[int]:
+    """Hold a directory open, for what is done in it; raises OSError."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def write_atomic(directory: int | Path, name: str, data: bytes, *, mode: int = 0o644, durable: bool = False) -> os.stat_result:
     """Write a file so that readers see the old one or the whole new one; return what ``stat`` says of it.
 
@@ -126,13 +138,10 @@ def write_atomic(directory: int | Path, name: str, data: bytes, *, mode: int = 0
     """
     if isinstance(directory, Path):
         try:
-            opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            with opened(directory) as descriptor:
+                return write_atomic(descriptor, name, data, mode=mode, durable=durable)
         except OSError as error:
             raise refusal("open", directory, error) from None
-        try:
-            return write_atomic(opened, name, data, mode=mode, durable=durable)
-        finally:
-            os.close(opened)
     temporary = ""
     try:
         temporary, fd = _create(directory, mode)
@@ -210,11 +219,8 @@ def keep_last(directory: Path, name: str, copy: str) -> None:
 
 def sync_directory(directory: Path) -> None:
     """Make earlier renames and deletions in a directory survive a power cut."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    with opened(directory) as descriptor:
+        os.fsync(descriptor)
 
 
 def clear_leftovers(directory: int | Path) -> None:

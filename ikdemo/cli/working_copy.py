@@ -47,7 +47,8 @@ def deliver(shipped: Path, desk: Path) -> list[str]:
     try:
         for name in (NOTEBOOKS, RECORDED, BACKUPS, EXAMPLES):
             (desk / name).mkdir(parents=True, exist_ok=True)
-            _check_writable(desk / name)
+            with disk.opened(desk / name) as descriptor:
+                disk.check_writable(descriptor)
         if not (desk / PROGRESS).exists():
             disk.write_atomic(desk, PROGRESS, b"")
         kept = [path.stem for path in sorted((shipped / NOTEBOOKS).glob("*.ipynb")) if not _deliver_notebook(path, desk)]
@@ -68,14 +69,6 @@ def _of_notebooks(kept: list[str]) -> str:
 
 def _of_examples(other: list[str]) -> str:
     return f"Not as this version ships it: {', '.join(other)}. Delete it, and the next start brings it anew" if other else ""
-
-
-def _check_writable(directory: Path) -> None:
-    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        disk.check_writable(opened)
-    finally:
-        os.close(opened)
 
 
 def _deliver_notebook(path: Path, desk: Path) -> bool:

@@ -33,8 +33,8 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/cli/working_copy.py",
-        "            _check_writable(desk / name)\n",
-        "",
+        "                disk.check_writable(descriptor)\n",
+        "                pass\n",
         f"{COPY}::test_a_read_only_folder_is_named_before_anything_is_typed_in_vain",
     ),
     Mutant(
