@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import re
 import select
 import signal
-import socketserver
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from asking import ask, until
 from desk import Desk
+from plain_plugin import plain
 
 from ikdemo.cli.programs import find
 from ikdemo.cli.up import _read
@@ -104,39 +103,17 @@ def hanging(path: Path) -> Iterator[threading.Semaphore]:
     """Serve an instance plugin that never answers Provision; the semaphore counts how often it was asked."""
     asked, ended = threading.Semaphore(0), threading.Event()
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def answer(method: str) -> object:
+        if method == "Instance.Provision":
+            asked.release()
+            ended.wait()
+        return {"Descriptions": []} if method == "Instance.DescribeInstances" else {"OK": True}
 
-        def do_POST(self) -> None:
-            call = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            results: dict[str, object] = {
-                "Plugin.Implements": {"APIs": [{"Name": "Instance", "Version": "0.1.0"}]},
-                "Instance.DescribeInstances": {"Descriptions": []},
-            }
-            if call["method"] == "Instance.Provision":
-                asked.release()
-                ended.wait()
-            body = json.dumps({"jsonrpc": "2.0", "result": results.get(call["method"], {"OK": True}), "id": call["id"]}).encode()
-            with suppress(OSError):
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-        def address_string(self) -> str:
-            return "a"
-
-        def log_message(self, *_: object) -> None: ...
-
-    with socketserver.ThreadingUnixStreamServer(str(path), Handler) as server:
-        serving = threading.Thread(target=server.serve_forever, args=(0.05,))
-        serving.start()
+    with plain(path, "Instance", answer):
         try:
             yield asked
         finally:
             ended.set()
-            server.shutdown()
-            serving.join()
 
 
 def told(path: Path, kind: str) -> bool:
