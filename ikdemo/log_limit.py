@@ -23,16 +23,16 @@ class LineLimit:
         self._left_out: dict[str, int] = {}
         self._loop: asyncio.AbstractEventLoop | None = None  # the one that will end the present second
 
-    def has_room(self, kind: str) -> bool:
-        """Say whether a line of this kind is to be logged now; false for one that is only counted, or that nobody wants."""
+    def has_room(self, kind: str, level: int = logging.INFO) -> bool:
+        """Say whether a line of this kind is to be logged now; false for one that is only counted, or not wanted."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # without a loop there is nothing that comes in floods
-            return self._log.isEnabledFor(logging.INFO)
+            return self._log.isEnabledFor(level)
         if loop is self._loop and not self._room.get(kind, BURST):
             self._left_out[kind] = self._left_out.get(kind, 0) + 1
             return False
-        if not self._log.isEnabledFor(logging.INFO):
+        if not self._log.isEnabledFor(level):
             return False
         if loop is not self._loop:
             self._begin(loop)

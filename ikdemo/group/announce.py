@@ -48,9 +48,9 @@ def announce(emit: Emit, event: Event, *, failed: bool = False) -> None:
     """
     emit(event)
     kind = "failed" if failed else event.kind
-    if kind in WORDS and limit.has_room(COUNTED.get(kind, f"groups were {kind}")):
-        words = visible(WORDS[kind].format(group=event.group, text=event.text))
-        log.log(logging.WARNING if kind in GRAVE else logging.INFO, "%s", words)
+    level = logging.WARNING if kind in GRAVE else logging.INFO
+    if kind in WORDS and limit.has_room(COUNTED.get(kind, f"groups were {kind}"), level):
+        log.log(level, "%s", visible(WORDS[kind].format(group=event.group, text=event.text)))
 
 
 def log_watched(group: str) -> None:

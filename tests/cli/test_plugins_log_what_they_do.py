@@ -86,6 +86,17 @@ def test_what_fails_is_a_warning_and_a_process_is_said_with_its_pid(desk) -> Non
     desk.run("infrakit group destroy web")
 
 
+def test_who_wants_warnings_only_is_told_what_fails_and_nothing_else(desk) -> None:
+    desk.start("ikdemo-instance-process", "instance-file", "--most", "1", "--grace", "0s")
+    desk.start("infrakit-flavor-vanilla", "flavor-vanilla")
+    desk.start("infrakit-group-default", "group", "--log", "3")
+    desk.put_spec("web.json", size=2, Command=["sleep", "1000"])
+    desk.run("infrakit group commit web.json")
+    until(lambda: "could not provision" in desk.log("group"), say=lambda: desk.log("group"))
+    desk.run("infrakit group destroy web")
+    assert "level=info" not in desk.log("group")
+
+
 def test_of_a_flood_every_fact_is_counted(desk) -> None:
     desk.start_three()
     desk.put_spec("web.json", size=300)
