@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from ikdemo.lab.marks import BLUE, GREY, ORANGE, VERMILION
+from ikdemo.lab.show.theme import BLUE, GREY, ORANGE, VERMILION
 
 from . import words
 from .report import heading

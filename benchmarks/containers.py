@@ -27,7 +27,7 @@ from typing import Any
 
 import docker
 
-from ikdemo.lab.containers.peers import LABEL, RestartPolicyAlways, SwarmService
+from ikdemo.lab.docker.baselines import LABEL, RestartPolicyAlways, SwarmService
 
 from .healers import COMMAND, BareLoop, Healer, OurGroup, swarm_mode
 from .plugins import PATIENCE, ours, plugins

@@ -18,7 +18,7 @@ from pathlib import Path
 from msgspec import UNSET, UnsetType
 
 from ikdemo.lab import Lab
-from ikdemo.lab.live.dashboard import Dashboard
+from ikdemo.lab.dashboard.dashboard import Dashboard
 from ikdemo.spi.events import Event
 
 SIZES = (5, 40, 100, 1000)

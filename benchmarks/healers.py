@@ -19,7 +19,7 @@ import docker
 from msgspec import Raw
 
 import ikdemo
-from ikdemo.lab.containers.peers import LABEL
+from ikdemo.lab.docker.baselines import LABEL
 from ikdemo.rpc.proxies import GroupClient
 from ikdemo.spi.documents import GroupSpec
 

@@ -15,7 +15,7 @@ import sys
 import time
 
 from ikdemo.cli import programs
-from ikdemo.cli.ending import guarded
+from ikdemo.cli.exit_status import guarded
 
 TICK = 0.005
 """Seconds between two turns of the bare loop."""

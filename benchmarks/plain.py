@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 
 from ikdemo.cli import programs
-from ikdemo.cli.ending import guarded
+from ikdemo.cli.exit_status import guarded
 from ikdemo.flavor.vanilla import Vanilla
-from ikdemo.instance.file import FileInstances
+from ikdemo.instance.file.plugin import FileInstances
 from ikdemo.rpc import methods
 from ikdemo.spi.contracts import VERSION, Plugin
 from ikdemo.spi.documents import Api

@@ -25,9 +25,10 @@ from typing import NamedTuple, cast
 from msgspec import Raw
 
 import ikdemo
-from ikdemo.instance.register import Record
-from ikdemo.instance.spawn import command_of, free_port, read_properties
-from ikdemo.lab.specs import collabnix_processes
+from ikdemo.instance.common import free_port
+from ikdemo.instance.process.spawn import command_of, read_properties
+from ikdemo.instance.process.state_files import Record
+from ikdemo.lab.teaching.specs import collabnix_processes
 from ikdemo.rpc.proxies import GroupClient
 from ikdemo.spi.decode import decode
 from ikdemo.spi.documents import GroupSpec

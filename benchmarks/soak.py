@@ -25,8 +25,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ikdemo.reconcile.simulator import Faults, Simulation
-from ikdemo.reconcile.world import Desired, slots_of
+from ikdemo.reconcile.analysis.simulator import Faults, Simulation
+from ikdemo.reconcile.model import Desired, slots_of
 from ikdemo.spi.documents import Allocation
 
 from .files import SIZE, Files

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from msgspec import Raw
 
-from ikdemo.instance import procfs
-from ikdemo.instance.spawn import MARK
+from ikdemo.instance.process import procfs
+from ikdemo.instance.process.spawn import MARK
 from ikdemo.spi.documents import GroupSpec
 
 from .fleet import GROUP, Fleet

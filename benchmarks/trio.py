@@ -22,7 +22,7 @@ from typing import Any, TypeVar, cast
 from msgspec import Raw
 
 import ikdemo
-from ikdemo.lab.specs import collabnix
+from ikdemo.lab.teaching.specs import collabnix
 from ikdemo.rpc.proxies import GroupClient, InstanceClient
 from ikdemo.spi.documents import GroupSpec
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ikdemo.assembly import run
-from ikdemo.instance.file import FileInstances
+from ikdemo.instance.file.plugin import FileInstances
 from ikdemo.spi.contracts import Interface
 from ikdemo.spi.documents import Description
 

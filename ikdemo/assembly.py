@@ -18,9 +18,9 @@ from typing import Self
 
 from .disk import check_name
 from .rpc.discovery import ensure_dir, plugin_dir
+from .rpc.event_ring import Ring
 from .rpc.peers import Peers
 from .rpc.proxies import FlavorClient, GroupClient, InstanceClient
-from .rpc.ring import Ring
 from .rpc.server import Server
 from .spi.contracts import Lifecycle, Lookup, Plugin
 from .spi.errors import SpecError

@@ -14,7 +14,7 @@ from typing import Any, Self, cast
 
 from .group.plugin import Groups
 from .reconcile.plan import sentences
-from .rpc.ring import Ring
+from .rpc.event_ring import Ring
 from .spi.contracts import VERSION, FlavorPlugin, Found, InstancePlugin, Lifecycle, Plugin
 from .spi.decode import decode
 from .spi.documents import Description, GroupSpec

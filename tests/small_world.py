@@ -16,9 +16,9 @@ from msgspec import structs
 
 from ikdemo.reconcile.backoff import ALLOWANCE
 from ikdemo.reconcile.expectations import expect
+from ikdemo.reconcile.model import Desired, Memory, Observation, Pace, slots_of
 from ikdemo.reconcile.plan import plan
 from ikdemo.reconcile.settle import anew, settle
-from ikdemo.reconcile.world import Desired, Memory, Observation, Pace, slots_of
 from ikdemo.spi.documents import Allocation, Health
 from ikdemo.spi.plans import Outcome, Plan, Seen
 

@@ -69,7 +69,7 @@ class Verb:
 class Command:
     """The first word of a command line: a family of verbs about one kind of plugin (which then has ``--name``), or one verb.
 
-    ``modules`` of this folder hold the verbs, each in a tuple ``VERBS``.
+    ``modules`` of the folder ``verbs`` hold the verbs, each in a tuple ``VERBS``.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Command:
 
     def verbs(self) -> dict[str, Verb]:
         """Load the verbs."""
-        loaded = [importlib.import_module(f"{__package__}.{module}") for module in self.modules]
+        loaded = [importlib.import_module(f"{__package__}.verbs.{module}") for module in self.modules]
         return {verb.name: verb for module in loaded for verb in module.VERBS}
 
 
@@ -136,7 +136,7 @@ class Program:
 
     def _call(self, command: Command, verb: Verb, parsed: Parsed) -> int:
         from ..rpc.discovery import plugin_dir
-        from .reach import find
+        from .connections import find
 
         directory = plugin_dir()
         if "name" in parsed.values:

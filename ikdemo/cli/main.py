@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from .commands import Command, Program
-from .ending import guarded
+from .exit_status import guarded
 from .flags import Flag
 
 _GROUP_NAME = Flag("name", "name of the group plugin", default="group")
@@ -23,7 +23,7 @@ _INFRAKIT = (
 INFRAKIT = Program(
     "infrakit",
     "infrakit talks to the plugins that keep groups of instances as they were declared.",
-    (*_INFRAKIT, Command("version", "Print the version", ("about",))),
+    (*_INFRAKIT, Command("version", "Print the version", ("version",))),
     forgiving=True,
 )
 IKDEMO = Program(
@@ -32,7 +32,7 @@ IKDEMO = Program(
     (
         Command("demo", "See a group heal: plugins, five instances, two deleted, a plot", ("demo",)),
         Command("up", "Start plugins together, each a process of its own", ("up",)),
-        Command("lab", "Open the notebooks in JupyterLab", ("desk",)),
+        Command("lab", "Open the notebooks in JupyterLab", ("lab",)),
         Command("labs", "List the labs that notebooks have open", ("labs",)),
         Command("doctor", "Say what this machine can do, and what to do about a no", ("doctor",)),
         Command(
@@ -46,9 +46,9 @@ IKDEMO = Program(
         ),
         *_INFRAKIT[2:],
         Command("watch", "Watch a group heal, and break it with a key, in this terminal", ("watch",), (_GROUP_NAME,)),
-        Command("events", "Print what the plugins say, as it happens", ("stream",)),
+        Command("events", "Print what the plugins say, as it happens", ("events",)),
         Command("schema", "Print the JSON schema of a group's spec", ("schema",)),
-        Command("version", "Print the version", ("about",)),
+        Command("version", "Print the version", ("version",)),
     ),
 )
 

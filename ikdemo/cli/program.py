@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..spi.errors import IkdemoError
-from . import makers
+from . import factories
 from .flags import Flag, parse, switch
 from .pages import HELP, LOG, flag_table, unknown
 
@@ -38,7 +38,7 @@ class PluginProgram:
     module: str
     make: Callable[[Mapping[str, Any], Path, Lookup], Plugin]
     flags: tuple[Flag, ...] = ()
-    check: Callable[[Mapping[str, Any]], None] = makers.check_nothing
+    check: Callable[[Mapping[str, Any]], None] = factories.check_nothing
 
     def run(self, argv: Sequence[str]) -> int:
         """Serve until SIGTERM or Ctrl-C and return the exit status; raises IkdemoError when the flags are wrong."""

@@ -1,6 +1,6 @@
 """Which plugin programs there are: their names, flags and defaults.
 
-The plugins are made in ``makers``, how they are served is in ``program``. Called by the console scripts, by
+The plugins are made in ``factories``, how they are served is in ``program``. Called by the console scripts, by
 ``ikdemo infrakit-...`` or ``ikdemo ikdemo-...``, by ``up`` and by ``orders``.
 """
 
@@ -10,8 +10,8 @@ import sys
 from collections.abc import Sequence
 
 from ..spi.errors import IkdemoError
-from . import makers
-from .ending import guarded
+from . import factories
+from .exit_status import guarded
 from .flags import Flag, duration, whole_number
 from .pages import unknown
 from .program import PluginProgram
@@ -39,63 +39,63 @@ _PROGRAMS = (
         "Keeps groups of instances as they were committed",
         "group",
         "group.plugin",
-        makers.group,
+        factories.group,
         (_POLL, _STORE, _STATE),
-        makers.check_group,
+        factories.check_group,
     ),
     PluginProgram(
         "infrakit-instance-file",
         "Instances that are files in a folder",
         "instance-file",
-        "instance.file",
-        makers.file,
+        "instance.file.plugin",
+        factories.file,
         (_DIR,),
     ),
     PluginProgram(
         "ikdemo-instance-process",
         "Instances that are processes of this machine; with --exit-with-stdin it ends them when it ends",
         "instance-process",
-        "instance.process",
-        makers.process,
+        "instance.process.plugin",
+        factories.process,
         (_REGISTER, _GRACE, _MOST),
-        makers.check_life,
+        factories.check_life,
     ),
     PluginProgram(
         "ikdemo-instance-docker",
         "Instances that are containers of a Docker engine; with --exit-with-stdin it ends them when it ends",
         "instance-docker",
-        "instance.docker",
-        makers.docker,
+        "instance.docker.plugin",
+        factories.docker,
         (_OWNED, _GRACE, _MOST),
-        makers.check_life,
+        factories.check_life,
     ),
     PluginProgram(
         "infrakit-flavor-vanilla",
         "The flavor that adds what its Properties say",
         "flavor-vanilla",
         "flavor.vanilla",
-        makers.vanilla,
+        factories.vanilla,
     ),
     PluginProgram(
         "ikdemo-flavor-probe",
         "The flavor that checks the health of its instances",
         "flavor-probe",
         "flavor.probe",
-        makers.probe,
+        factories.probe,
     ),
     PluginProgram(
         "infrakit-flavor-combo",
         "The flavor that is several flavors at once",
         "flavor-combo",
         "flavor.combo",
-        makers.combo,
+        factories.combo,
     ),
     PluginProgram(
         "infrakit-flavor-zookeeper",
         "The flavor of a ZooKeeper ensemble's members",
         "flavor-zookeeper",
         "flavor.zookeeper",
-        makers.zookeeper,
+        factories.zookeeper,
     ),
 )
 

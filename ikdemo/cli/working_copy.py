@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import disk
-from ..lab.course import PROGRESS
+from ..lab.teaching.progress import PROGRESS
 from ..spi.errors import IkdemoError
 
 VARIABLE = "IKDEMO_DESK"

@@ -22,7 +22,7 @@ from ..spi.contracts import FlavorPlugin, Interface, Lookup
 from ..spi.documents import Allocation, Attachment, Description, Document, Health, InstanceSpec, PluginSpec
 from ..spi.errors import IkdemoError, OutcomeUnknown, PluginFailure, RemoteFailure, SpecError
 from ..spi.events import Emit
-from .properties import read
+from .common import read
 from .relay import Relay
 
 ANSWER_SECONDS, DRAIN_SECONDS = 25.0, 280.0

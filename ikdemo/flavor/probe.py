@@ -20,8 +20,8 @@ from ..spi.decode import refuse_unknown
 from ..spi.documents import GROUP_TAG, Allocation, Description, Health, InstanceSpec
 from ..spi.errors import PluginFailure
 from ..spi.events import Emit, Event
-from .check import Place, Pulse, look_over, place_of, seconds_of
-from .properties import read
+from .common import read
+from .health_check import Place, Pulse, look_over, place_of, seconds_of
 from .vanilla import Vanilla, VanillaProperties
 from .watched import Orders, Watched
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from ..spi.contracts import Interface
 from ..spi.documents import Allocation, Description, Document, Health, InstanceSpec
-from .properties import read, require
+from .common import read, require
 
 
 class VanillaProperties(Document, frozen=True):

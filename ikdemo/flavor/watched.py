@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..spi.documents import Description, Health
-from .check import Check, Place, passes
+from .health_check import Check, Place, passes
 
 
 class Orders(NamedTuple):

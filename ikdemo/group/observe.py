@@ -13,7 +13,7 @@ from typing import NamedTuple
 from msgspec import structs
 
 from ..reconcile.members import Members, Reading
-from ..reconcile.world import SICK_AFTER, Expected, Observation
+from ..reconcile.model import SICK_AFTER, Expected, Observation
 from ..spi.contracts import FlavorPlugin, Found, Lookup
 from ..spi.documents import GROUP_TAG, Description, GroupProperties, Health
 from ..spi.errors import IkdemoError

@@ -19,9 +19,9 @@ from ..spi.documents import SHA_TAG, Allocation, GroupDescription, GroupProperti
 from ..spi.errors import PluginFailure, PluginUnavailable, SpecError, UnknownGroup
 from ..spi.events import Emit, Event
 from ..spi.plans import Freed, Reason, Step
-from .announce import announce
+from .announcements import announce
 from .clock import Clock
-from .commit import ask_plugins, check_size, passed_over, read
+from .commit_checks import ask_plugins, check_size, passed_over, read
 from .details import Look, StaleLook, details_of, look_of
 from .observe import observe
 from .registry import Registry, present, watched

@@ -17,10 +17,10 @@ from weakref import WeakValueDictionary
 from ..spi.contracts import Lookup
 from ..spi.errors import IkdemoError, OutcomeUnknown, PluginFailure, PluginUnavailable, UnknownGroup
 from ..spi.events import Emit, Event
-from .announce import announce, log_watched
+from .announcements import announce, log_watched
 from .clock import Clock
-from .listen import Listeners
 from .store import Record, Store
+from .subscriptions import Listeners
 from .supervisor import STOP_WAIT, Supervisor
 
 STORE_WAIT = 60.0

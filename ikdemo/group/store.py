@@ -13,7 +13,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, structs
 
 from .. import disk
-from ..reconcile.world import Expected, Trouble
+from ..reconcile.model import Expected, Trouble
 from ..spi.decode import decode, encode
 from ..spi.documents import GroupProperties
 from ..spi.errors import CorruptState, LeaseLost, SpecError

@@ -17,22 +17,22 @@ import msgspec
 
 from ..reconcile.expectations import expect
 from ..reconcile.health import heed, insist
-from ..reconcile.hearsay import GONE, is_safe
 from ..reconcile.members import Members
+from ..reconcile.model import Death, Desired, Memory, Update, desired
+from ..reconcile.observed_cache import GONE, is_safe
 from ..reconcile.plan import plan
 from ..reconcile.settle import anew, bury, retry_refused, settle
 from ..reconcile.waiting import DESTROYING
-from ..reconcile.world import Death, Desired, Memory, Update, desired
 from ..spi.config_sha import sha_of
 from ..spi.contracts import Lookup
 from ..spi.errors import IkdemoError, PluginFailure
 from ..spi.events import Emit, Event
 from ..spi.plans import Outcome, Plan, Reason, Step
-from .act import Actor
 from .clock import Clock
-from .facts import Facts
+from .event_recorder import Facts
+from .executor import Actor
 from .observe import View
-from .sight import Sight
+from .observer import Sight
 from .store import Record
 
 log = logging.getLogger(__name__)

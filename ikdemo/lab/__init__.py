@@ -15,41 +15,43 @@ if TYPE_CHECKING:
     from .chaos.experiment import Experiment as Experiment
     from .chaos.overcreation import overcreation as overcreation
     from .chaos.simulated import Simulated as Simulated
-    from .containers.docker import Docker as Docker
-    from .course import progress as progress
-    from .judge import Judge as Judge
+    from .dashboard.outage import side_by_side as side_by_side
+    from .dashboard.servers import Servers as Servers
+    from .docker.containers import Docker as Docker
+    from .host.stubs import Judge as Judge
     from .lab import Lab as Lab
-    from .outage import side_by_side as side_by_side
-    from .recovery import Recovery as Recovery
-    from .recovery import compare as compare
-    from .rollout import Rollout as Rollout
-    from .rollout import paces as paces
-    from .servers import Servers as Servers
-    from .specs import collabnix as collabnix
-    from .specs import collabnix_containers as collabnix_containers
-    from .specs import collabnix_processes as collabnix_processes
-    from .table import Table as Table
+    from .show.recovery import Recovery as Recovery
+    from .show.recovery import compare as compare
+    from .show.rollout import Rollout as Rollout
+    from .show.rollout import paces as paces
+    from .show.tables import Table as Table
+    from .teaching import exercises as exercises
+    from .teaching.progress import progress as progress
+    from .teaching.specs import collabnix as collabnix
+    from .teaching.specs import collabnix_containers as collabnix_containers
+    from .teaching.specs import collabnix_processes as collabnix_processes
 
 _HOMES = {
-    "Docker": "containers.docker",
+    "Docker": "docker.containers",
     "Experiment": "chaos.experiment",
-    "Judge": "judge",
+    "Judge": "host.stubs",
     "Lab": "lab",
-    "Recovery": "recovery",
-    "Rollout": "rollout",
-    "Servers": "servers",
+    "Recovery": "show.recovery",
+    "Rollout": "show.rollout",
+    "Servers": "dashboard.servers",
     "Simulated": "chaos.simulated",
-    "Table": "table",
+    "Table": "show.tables",
     "availability": "chaos.availability",
-    "collabnix": "specs",
-    "collabnix_containers": "specs",
-    "collabnix_processes": "specs",
-    "compare": "recovery",
+    "collabnix": "teaching.specs",
+    "collabnix_containers": "teaching.specs",
+    "collabnix_processes": "teaching.specs",
+    "compare": "show.recovery",
     "crash_loops": "chaos.crashes",
+    "exercises": "teaching.exercises",
     "overcreation": "chaos.overcreation",
-    "paces": "rollout",
-    "progress": "course",
-    "side_by_side": "outage",
+    "paces": "show.rollout",
+    "progress": "teaching.progress",
+    "side_by_side": "dashboard.outage",
 }
 __all__ = list(_HOMES)
 
@@ -57,4 +59,5 @@ __all__ = list(_HOMES)
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    home = import_module(f".{_HOMES[name]}", __name__)
+    return home if name == "exercises" else getattr(home, name)  # the one module that notebooks import whole

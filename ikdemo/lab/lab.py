@@ -13,17 +13,17 @@ from typing import ClassVar
 from ..reconcile.backoff import ALLOWANCE
 from ..spi.errors import IkdemoError
 from ..spi.text import visible
-from .breaking import Breaking
-from .check import Check, Point, refused, remedy
-from .course import follow_checks
-from .live.dashboard import Dashboard
-from .live.view import LiveView
-from .names import explain_missing_names
-from .programs import PROGRAMS
-from .recovery import Recovery
-from .rollout import Rollout
-from .shell import run
-from .table import Table, Words
+from .dashboard.dashboard import Dashboard
+from .dashboard.view import LiveView
+from .faults.inject import Breaking
+from .host.programs import PROGRAMS
+from .host.shell import run
+from .show.recovery import Recovery
+from .show.rollout import Rollout
+from .show.tables import Table, Words
+from .teaching.check import Check, Point, refused, remedy
+from .teaching.hints import explain_missing_names
+from .teaching.progress import follow_checks
 
 
 class Lab(Breaking):

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import structs
 
 from ..spi.plans import Action, Outcome
-from .world import EXPECTED_FOR, Desired, Expected, Memory, Observation
+from .model import EXPECTED_FOR, Desired, Expected, Memory, Observation
 
 
 def expect(desired: Desired, memory: Memory, actions: Iterable[Action], now: float) -> Memory:

@@ -11,7 +11,7 @@ from msgspec import structs
 
 from ..spi.documents import Health
 from ..spi.plans import Outcome, Plan
-from .world import Desired, Memory, Observation
+from .model import Desired, Memory, Observation
 
 
 def unjudged(desired: Desired, observed: Observation, memory: Memory, outcomes: Iterable[Outcome] = ()) -> frozenset[str]:

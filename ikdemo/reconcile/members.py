@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ..spi.documents import GROUP_TAG, SHA_TAG, Description
 from ..spi.plans import Outcome, Seen
-from .world import Expected, Observation, Remark
+from .model import Expected, Observation, Remark
 
 SHOWN = 60
 """Characters of a tag or a slot that a sentence shows."""

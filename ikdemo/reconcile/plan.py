@@ -11,12 +11,12 @@ from collections.abc import Iterable
 
 from ..spi.documents import Health
 from ..spi.plans import Plan, Reason
-from .draft import Draft
-from .endings import without_ended
+from .assignment import Places, assign
+from .destroyed import without_ended
 from .health import unhealthy_in_a_row, unjudged
-from .places import Places, assign
+from .model import Desired, Memory, Observation
+from .plan_builder import Draft
 from .rolling import is_mixed, is_proving, is_rolling, is_stuck, keeps_good, roll, with_surge
-from .world import Desired, Memory, Observation
 
 SICK_SHARE = 0.4
 """Above this share of the group (and above one instance) being sick, the cause is not the instances: stop replacing them."""
@@ -29,7 +29,7 @@ def plan(desired: Desired, observed: Observation, memory: Memory, now: float) ->
     and in the reasons.
     Pure: the same arguments give the same plan. On a doubtful observation there is no action.
 
-    >>> from ikdemo.reconcile.world import Slot
+    >>> from ikdemo.reconcile.model import Slot
     >>> from ikdemo.spi.plans import Seen
     >>> group = Desired("g", "sha", (Slot("0"), Slot("1")))
     >>> todo = plan(group, Observation((Seen("i-7", slot="0", sha="sha"),)), Memory(), now=0.0)

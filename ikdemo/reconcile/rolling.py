@@ -14,9 +14,9 @@ from msgspec import structs
 
 from ..spi.documents import Health
 from ..spi.plans import Outcome, Plan, Seen
-from .draft import Draft
-from .places import Places
-from .world import Desired, Memory, Observation, Proof, Slot, Update, number_of
+from .assignment import Places
+from .model import Desired, Memory, Observation, Proof, Slot, Update, number_of
+from .plan_builder import Draft
 
 
 def is_mixed(desired: Desired, observed: Observation) -> bool:
@@ -78,7 +78,7 @@ def with_surge(desired: Desired, observed: Observation) -> Desired:
 
     What lives in slots beyond those (after a scale-down) is no part of an update: it stays where it is.
 
-    >>> from ikdemo.reconcile.world import Pace
+    >>> from ikdemo.reconcile.model import Pace
     >>> group = Desired("g", "new", (Slot("0"),), pace=Pace(surge=1))
     >>> [slot.name for slot in with_surge(group, Observation((Seen("i", slot="0", sha="old"),))).slots]
     ['0', '1']

@@ -11,11 +11,11 @@ from msgspec import structs
 
 from ..spi.plans import Action, Outcome, Plan
 from .backoff import WINDOW, backoff, charge, is_spent
-from .endings import ended, is_repeated, without_ended
+from .destroyed import ended, is_repeated, without_ended
 from .expectations import answered, still_expected
 from .health import asked_at, still_insisted, unhealthy_in_a_row, unjudged
+from .model import EXPECTED_FOR, Birth, Death, Desired, Memory, Observation, Trouble, place_of
 from .rolling import proven, updated, with_surge
-from .world import EXPECTED_FOR, Birth, Death, Desired, Memory, Observation, Trouble, place_of
 
 UNREACHABLE_WAIT = 1.0
 """Seconds until a plugin that could not be reached is asked again; its coming back usually wakes the loop before."""
@@ -44,7 +44,7 @@ def settle(
     A doubtful observation changes nothing but since when. A slot's trouble ends when its instance has grown old. What ends
     instances from outside makes trouble only beyond the slot's allowance.
 
-    >>> from ikdemo.reconcile.world import Slot
+    >>> from ikdemo.reconcile.model import Slot
     >>> from ikdemo.spi.plans import Action
     >>> group = Desired("g", "sha", (Slot("0"),))
     >>> failed = Outcome(Action("provision", "missing", "0"), error="no room")

@@ -22,10 +22,10 @@ from ..spi.decode import decode, encode
 from ..spi.documents import NULL, Document
 from ..spi.errors import OutcomeUnknown, PluginUnavailable, ProtocolError, RemoteFailure, SpecError
 from ..spi.text import compact
+from .batcher import Call, Reply, Together
+from .client_connection import Answer, Broken, OutboundConnection
 from .discovery import SocketIdentity, check_length, identity
 from .methods import FINAL, holds_text
-from .outbound import Answer, Broken, OutboundConnection
-from .together import Call, Reply, Together
 
 R = TypeVar("R")
 

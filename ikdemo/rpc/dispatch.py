@@ -17,10 +17,10 @@ from ..spi.decode import decode, encode
 from ..spi.documents import NULL
 from ..spi.errors import IkdemoError, SpecError
 from ..spi.text import compact, quote
-from .crew import Crew
+from .event_ring import Ring
 from .methods import FINAL, METHODS, PREPARE, PROVISION, Method, holds_text
-from .ring import Ring
-from .strict import check_nesting, check_once
+from .request_checks import check_nesting, check_once
+from .task_pool import Crew
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from ..spi.documents import NULL, Api
 from ..spi.errors import SpecError
 from ..spi.events import EventBatch
 from ..spi.plans import Freed, Step
-from .ring import LONGEST_WAIT, Ring
+from .event_ring import LONGEST_WAIT, Ring
 
 A = TypeVar("A")
 """What is asked: the type of a method's parameters."""

@@ -22,9 +22,9 @@ from ..spi.errors import InUse, SpecError
 from ..spi.stopping import CUTTING, REQUESTS
 from .discovery import check_length, ensure_dir
 from .dispatch import Dispatcher
-from .inbound import InboundConnection
+from .event_ring import Ring
 from .listener import Listener
-from .ring import Ring
+from .server_connection import InboundConnection
 
 log = logging.getLogger(__name__)
 

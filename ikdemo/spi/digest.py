@@ -1,7 +1,7 @@
 """What a group's instances are, in one line: two that hold the same need not tell each other ten thousand descriptions.
 
 Pure. The extension Digest lets an instance plugin say it, and a group at a poll compares it with what it knows. Called by
-``instance.index`` and ``group.sight``.
+``instance.file.index`` and ``group.observer``.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ from itertools import pairwise
 import pytest
 from playwright.sync_api import Browser, Page
 
-from ikdemo.lab.live.picture import draw
-from ikdemo.lab.live.story import Story
-from ikdemo.lab.marks import DESTROYING, DIFFERENT
+from ikdemo.lab.dashboard.drawing import draw
+from ikdemo.lab.dashboard.story import Story
+from ikdemo.lab.show.theme import DESTROYING, DIFFERENT
 from ikdemo.spi.documents import SHA_TAG
 from ikdemo.spi.events import Event
 

@@ -11,15 +11,15 @@ from PIL import Image, ImageStat
 from screen import Screen
 from served_lab import ServedLab
 
-from ikdemo.lab.picture import shown_image
+from ikdemo.lab.show.figures import shown_image
 
 FIRST = """
 from ikdemo.lab import Recovery
-from ikdemo.lab.live.picture import draw
-from ikdemo.lab.live.story import Story
-from ikdemo.lab.live.view import html_widget
-from ikdemo.lab.marks import DIFFERENT
-from ikdemo.lab.webpage import Answer, Visit
+from ikdemo.lab.dashboard.drawing import draw
+from ikdemo.lab.dashboard.story import Story
+from ikdemo.lab.dashboard.view import html_widget
+from ikdemo.lab.show.theme import DIFFERENT
+from ikdemo.lab.dashboard.web_page import Answer, Visit
 from ikdemo.spi.events import Event
 
 def told(kind, time, slot="", instance="", code=""):

@@ -17,8 +17,8 @@ import ikdemo
 from ikdemo.cli import working_copy
 from ikdemo.cli.jupyter import DESK
 from ikdemo.lab import Lab, collabnix
-from ikdemo.lab.course import NotDone
-from ikdemo.lab.nearby import KERNEL_OF, NOTEBOOK, TERMINAL_OF, open_labs
+from ikdemo.lab.host.open_labs import KERNEL_OF, NOTEBOOK, TERMINAL_OF, open_labs
+from ikdemo.lab.teaching.progress import NotDone
 
 BANNER = re.findall(r"^  (ikdemo \S+|infrakit \S+|here|ls)", (DESK / "terminal.bash").read_text(), re.MULTILINE)
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ikdemo.cli.merge import HOLD, MOST, Merge
+from ikdemo.cli.event_merge import HOLD, MOST, Merge
 from ikdemo.spi.events import Event
 
 LINE = re.compile(r"(\d\d:\d\d:\d\d\.\d{3})  (\S+) +(\S+) +(.*)")

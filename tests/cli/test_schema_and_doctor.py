@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ikdemo.cli import desk as desk_verb
 from ikdemo.cli.commands import Call
-from ikdemo.cli.schema import group_schema
+from ikdemo.cli.verbs import lab as desk_verb
+from ikdemo.cli.verbs.schema import group_schema
 from ikdemo.spi.errors import IkdemoError
 
 

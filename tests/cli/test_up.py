@@ -21,9 +21,9 @@ from desk import Desk
 from plain_plugin import plain
 
 from ikdemo.cli.programs import find
-from ikdemo.cli.up import _read
+from ikdemo.cli.verbs.up import _read
 from ikdemo.group.supervisor import STOP_WAIT
-from ikdemo.instance import procfs
+from ikdemo.instance.process import procfs
 from ikdemo.rpc.discovery import ENVIRONMENT
 from ikdemo.spi.stopping import CUTTING, PLUGIN, REQUESTS, stop_within
 

@@ -12,9 +12,9 @@ from asking import until
 from desk import Desk
 from terminal import Terminal
 
-from ikdemo.cli.watch.deeds import HELP
-from ikdemo.cli.watch.frame import lowest
-from ikdemo.lab.live.scene import Step
+from ikdemo.cli.verbs.watch.actions import HELP
+from ikdemo.cli.verbs.watch.drawing import lowest
+from ikdemo.lab.dashboard.model import Step
 
 COLOUR = re.compile(rb"\x1b\[[0-9;]*\b(?:3[0-7]|9[0-7]|4[0-7]|10[0-7]|38;[25]|48;[25])")
 Watch = Callable[..., Terminal]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ikdemo.cli import working_copy
-from ikdemo.cli.desk import FIRST
+from ikdemo.cli.verbs.lab import FIRST
 from ikdemo.spi.errors import IkdemoError
 
 ROOT = Path(__file__).parents[2]

@@ -19,9 +19,9 @@ from engine.private import IMAGE, PrivateEngine
 from msgspec import Raw
 
 from ikdemo.engine import Engine
-from ikdemo.instance import burials
-from ikdemo.instance.badge import MARK, OWNER, Badge
-from ikdemo.instance.docker import DockerInstances
+from ikdemo.instance.docker import reaper
+from ikdemo.instance.docker.labels import MARK, OWNER, Badge
+from ikdemo.instance.docker.plugin import DockerInstances
 from ikdemo.spi.documents import Description, InstanceSpec
 from ikdemo.spi.errors import InUse, PluginFailure, SpecError
 from ikdemo.spi.events import Event
@@ -430,7 +430,7 @@ def test_a_plugin_killed_while_it_makes_a_container_leaves_none_that_nobody_know
 import asyncio, os, signal
 from msgspec import Raw
 from ikdemo.engine import Engine
-from ikdemo.instance.docker import DockerInstances
+from ikdemo.instance.docker.plugin import DockerInstances
 from ikdemo.spi.documents import InstanceSpec
 real = Engine.{before}
 async def dies(self, *words):
@@ -500,7 +500,7 @@ def test_output_is_bounded_and_of_the_dead_the_end_is_kept(tmp_path: Path, clien
             await ear.next("lost")
             assert await made.logs(instance, 2) == ["line 29998 of many", "line 29999 of many"]
             await gone(client, instance)
-            assert len(await made.logs(instance)) == burials.LINES
+            assert len(await made.logs(instance)) == reaper.LINES
             with pytest.raises(PluginFailure, match="is no instance here"):
                 await made.logs("instance-1")
 

@@ -18,11 +18,11 @@ import pytest
 from msgspec import UNSET, Raw
 
 from ikdemo.engine import calls
-from ikdemo.instance import filling
-from ikdemo.instance.badge import MARK, SLOT, Badge
-from ikdemo.instance.docker import DockerInstances
-from ikdemo.instance.stray_containers import end_stray_containers
-from ikdemo.instance.watching import _has_init
+from ikdemo.instance.docker import provisioning
+from ikdemo.instance.docker.engine_watch import _has_init
+from ikdemo.instance.docker.labels import MARK, SLOT, Badge
+from ikdemo.instance.docker.orphans import end_stray_containers
+from ikdemo.instance.docker.plugin import DockerInstances
 from ikdemo.spi.documents import InstanceSpec
 from ikdemo.spi.errors import IkdemoError
 from ikdemo.spi.events import Event
@@ -330,7 +330,7 @@ def test_overlapping_provisions_keep_to_the_room_and_to_one_for_a_slot_and_get_p
 ) -> None:
     properties = Raw(b'{"Image": "a", "Network": "host", "Pull": "always"}')
     ports = iter([1000, 1000, 1001, 1000, 1001, 1002])
-    monkeypatch.setattr(filling, "free_port", lambda taken: next(port for port in ports if port not in taken))
+    monkeypatch.setattr(provisioning, "free_port", lambda taken: next(port for port in ports if port not in taken))
 
     async def story() -> None:
         async with unwell(tmp_path, monkeypatch) as (plugin, engine, _, __):

@@ -20,8 +20,8 @@ from asking import Refused, ask, until
 from desk import Desk
 from engine.private import IMAGE, PrivateEngine
 
-from ikdemo.instance.badge import INSTANCE, OWNER, SLOT
-from ikdemo.lab.specs import collabnix_containers
+from ikdemo.instance.docker.labels import INSTANCE, OWNER, SLOT
+from ikdemo.lab.teaching.specs import collabnix_containers
 
 KILL = signal.SIGKILL
 PLUGINS = {

@@ -13,7 +13,7 @@ from engine.private import IMAGE, PrivateEngine
 from nbclient import NotebookClient
 
 from ikdemo.lab import Docker, Lab, Servers, collabnix_containers
-from ikdemo.lab.containers.recording import Recording, marked_cells
+from ikdemo.lab.docker.recording import Recording, marked_cells
 from ikdemo.spi.errors import IkdemoError
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "07-docker.ipynb"

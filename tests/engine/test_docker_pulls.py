@@ -14,9 +14,9 @@ from engine.private import PrivateEngine
 from engine.registry import Registry
 from msgspec import Raw
 
-from ikdemo.instance import filling
-from ikdemo.instance.docker import DockerInstances
-from ikdemo.instance.pulls import Pulls
+from ikdemo.instance.docker import provisioning
+from ikdemo.instance.docker.image_pulls import Pulls
+from ikdemo.instance.docker.plugin import DockerInstances
 from ikdemo.spi.documents import InstanceSpec
 from ikdemo.spi.errors import PluginFailure
 
@@ -40,7 +40,7 @@ def spec(image: str, pull: str) -> InstanceSpec:
 def test_an_image_is_pulled_once_for_all_who_wait_for_it(
     tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(filling, "Pulls", lambda engine: Pulls(engine, patience=0.5))
+    monkeypatch.setattr(provisioning, "Pulls", lambda engine: Pulls(engine, patience=0.5))
 
     async def story() -> None:
         made = DockerInstances(tmp_path / "p", grace=0.0, takes_along=True)

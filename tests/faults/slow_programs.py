@@ -18,7 +18,7 @@ from msgspec import Raw
 
 from ikdemo.assembly import run
 from ikdemo.group.plugin import Groups
-from ikdemo.instance.file import FileInstances
+from ikdemo.instance.file.plugin import FileInstances
 from ikdemo.spi.contracts import Lookup, Plugin
 from ikdemo.spi.documents import Description, InstanceSpec
 from ikdemo.spi.errors import PluginFailure

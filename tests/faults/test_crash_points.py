@@ -21,7 +21,7 @@ from ikdemo.flavor.vanilla import Vanilla
 from ikdemo.group.plugin import Groups
 from ikdemo.group.registry import Registry
 from ikdemo.group.store import Record, Store
-from ikdemo.instance.file import FileInstances
+from ikdemo.instance.file.plugin import FileInstances
 from ikdemo.spi.contracts import FlavorPlugin, Found, InstancePlugin
 from ikdemo.spi.documents import GroupSpec, InstanceSpec
 from ikdemo.spi.errors import UnknownGroup

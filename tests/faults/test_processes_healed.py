@@ -23,8 +23,8 @@ from marked import marked
 from msgspec.structs import replace
 
 from ikdemo.group.store import Store
-from ikdemo.instance import procfs
-from ikdemo.lab.specs import collabnix_processes
+from ikdemo.instance.process import procfs
+from ikdemo.lab.teaching.specs import collabnix_processes
 from ikdemo.reconcile.backoff import GIVE_UP_AFTER
 
 KILL, STOP = signal.SIGKILL, signal.SIGSTOP

@@ -22,7 +22,7 @@ from ikdemo.assembly import Serving
 from ikdemo.flavor.combo import Combo
 from ikdemo.flavor.probe import Probe
 from ikdemo.flavor.vanilla import Vanilla
-from ikdemo.lab.specs import collabnix_processes
+from ikdemo.lab.teaching.specs import collabnix_processes
 from ikdemo.rpc.peers import Peers
 from ikdemo.spi.documents import Description, Health
 from ikdemo.spi.events import Emit, Event

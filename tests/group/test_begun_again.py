@@ -11,10 +11,10 @@ import pytest
 
 from ikdemo.embedding import _Here
 from ikdemo.flavor.vanilla import Vanilla
-from ikdemo.group import listen, supervisor
+from ikdemo.group import subscriptions, supervisor
+from ikdemo.group.observer import Sight
 from ikdemo.group.plugin import Groups
-from ikdemo.group.sight import Sight
-from ikdemo.instance.file import FileInstances
+from ikdemo.instance.file.plugin import FileInstances
 from ikdemo.spi.contracts import Plugin
 from ikdemo.spi.decode import decode
 from ikdemo.spi.documents import GroupSpec
@@ -51,7 +51,7 @@ class Breaking(_Here):
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listen, "AGAIN_AFTER", 0.01)
+    monkeypatch.setattr(subscriptions, "AGAIN_AFTER", 0.01)
     monkeypatch.setattr(supervisor, "AGAIN_AFTER", 0.01)
 
 

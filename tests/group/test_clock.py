@@ -15,9 +15,9 @@ from ikdemo.flavor.vanilla import Vanilla
 from ikdemo.group.clock import Clock
 from ikdemo.group.plugin import Groups
 from ikdemo.group.store import Record, Store
-from ikdemo.instance.file import FileInstances
+from ikdemo.instance.file.plugin import FileInstances
+from ikdemo.reconcile.model import Trouble
 from ikdemo.reconcile.plan import sentences
-from ikdemo.reconcile.world import Trouble
 from ikdemo.spi.decode import decode
 from ikdemo.spi.documents import Allocation, GroupProperties, GroupSpec, PluginSpec
 from ikdemo.spi.plans import Plan, Reason

@@ -14,7 +14,7 @@ from msgspec import Raw
 
 import ikdemo
 from ikdemo.flavor.vanilla import Vanilla
-from ikdemo.instance.file import FileInstances
+from ikdemo.instance.file.plugin import FileInstances
 from ikdemo.spi.documents import Allocation, Description, Health, InstanceSpec
 from ikdemo.spi.errors import NotConverged, PluginFailure, SpecError
 from ikdemo.spi.events import Event

@@ -16,7 +16,7 @@ from msgspec import Raw
 import ikdemo
 from ikdemo.flavor.vanilla import Vanilla
 from ikdemo.group.plugin import Groups
-from ikdemo.instance.file import FileInstances
+from ikdemo.instance.file.plugin import FileInstances
 from ikdemo.rpc.peers import Peers
 from ikdemo.spi.decode import decode
 from ikdemo.spi.documents import Description, GroupSpec, Health, InstanceSpec

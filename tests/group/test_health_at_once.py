@@ -12,11 +12,11 @@ from msgspec import Raw, structs
 
 import ikdemo
 from ikdemo.flavor.vanilla import Vanilla
-from ikdemo.instance.file import FileInstances
+from ikdemo.instance.file.plugin import FileInstances
 from ikdemo.reconcile.health import insist
+from ikdemo.reconcile.model import Desired, Memory, Observation, Pace, Slot
 from ikdemo.reconcile.plan import plan
 from ikdemo.reconcile.settle import settle
-from ikdemo.reconcile.world import Desired, Memory, Observation, Pace, Slot
 from ikdemo.spi.documents import Description, Health
 from ikdemo.spi.events import Emit, Event
 from ikdemo.spi.plans import Seen

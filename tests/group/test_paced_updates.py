@@ -13,7 +13,7 @@ from msgspec import Raw
 
 import ikdemo
 from ikdemo.flavor.vanilla import Vanilla
-from ikdemo.instance.file import FileInstances
+from ikdemo.instance.file.plugin import FileInstances
 from ikdemo.spi.documents import Description, Health, InstanceSpec
 from ikdemo.spi.errors import NotConverged, SpecError
 

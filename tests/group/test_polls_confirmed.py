@@ -12,7 +12,7 @@ import pytest
 
 import ikdemo
 from ikdemo.flavor.vanilla import Vanilla
-from ikdemo.instance.file import FileInstances
+from ikdemo.instance.file.plugin import FileInstances
 from ikdemo.spi.documents import Description
 from ikdemo.spi.errors import PluginFailure
 from ikdemo.spi.events import Emit, Event

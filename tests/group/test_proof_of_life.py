@@ -16,7 +16,7 @@ from ikdemo.embedding import _Here
 from ikdemo.flavor.vanilla import Vanilla
 from ikdemo.group.clock import Clock
 from ikdemo.group.plugin import Groups
-from ikdemo.instance.file import FileInstances
+from ikdemo.instance.file.plugin import FileInstances
 from ikdemo.spi.decode import decode
 from ikdemo.spi.documents import Description, GroupSpec, Health, InstanceSpec
 from ikdemo.spi.errors import PluginUnavailable

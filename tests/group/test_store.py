@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from ikdemo.group.store import Record, Store
-from ikdemo.reconcile.world import Trouble
+from ikdemo.reconcile.model import Trouble
 from ikdemo.spi.documents import Allocation, GroupProperties, PluginSpec
 from ikdemo.spi.errors import CorruptState, InUse
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from ikdemo.embedding import _Here
 from ikdemo.flavor.vanilla import Vanilla
 from ikdemo.group.plugin import Groups
-from ikdemo.instance.file import FileInstances
+from ikdemo.instance.file.plugin import FileInstances
 from ikdemo.reconcile.backoff import ALLOWANCE
 from ikdemo.spi.decode import decode
 from ikdemo.spi.documents import GroupSpec, InstanceSpec

@@ -16,7 +16,7 @@ import ikdemo
 from ikdemo.flavor.vanilla import Vanilla
 from ikdemo.group.plugin import Groups
 from ikdemo.group.store import Store
-from ikdemo.instance.file import FileInstances
+from ikdemo.instance.file.plugin import FileInstances
 from ikdemo.rpc.peers import Peers
 from ikdemo.spi.decode import decode
 from ikdemo.spi.documents import Allocation, GroupSpec, InstanceSpec

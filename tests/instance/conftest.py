@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ikdemo.instance.file import FileInstances
+from ikdemo.instance.file.plugin import FileInstances
 from ikdemo.spi.events import Event
 
 

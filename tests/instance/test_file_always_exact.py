@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ikdemo.instance.file import FileInstances
+from ikdemo.instance.file.plugin import FileInstances
 from ikdemo.spi.documents import GROUP_TAG, SHA_TAG, InstanceSpec
 from ikdemo.spi.errors import PluginFailure
 from ikdemo.spi.events import Event

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from msgspec import UNSET, Raw
 
-from ikdemo.instance.file import FileInstances
+from ikdemo.instance.file.plugin import FileInstances
 from ikdemo.spi.documents import GROUP_TAG, SHA_TAG, Description, InstanceSpec
 from ikdemo.spi.errors import PluginFailure, SpecError
 

@@ -17,7 +17,7 @@ import pytest
 from msgspec import Raw
 
 from ikdemo.disk import Lease
-from ikdemo.instance.file import FileInstances
+from ikdemo.instance.file.plugin import FileInstances
 from ikdemo.spi.documents import GROUP_TAG, SHA_TAG, InstanceSpec
 from ikdemo.spi.errors import IkdemoError, InUse, PluginFailure
 
@@ -25,7 +25,7 @@ SPEC = InstanceSpec(Raw(b"{}"), {GROUP_TAG: "g", SHA_TAG: "s"})
 
 OWNER = """
 import asyncio, sys
-from ikdemo.instance.file import FileInstances
+from ikdemo.instance.file.plugin import FileInstances
 from ikdemo.spi.documents import InstanceSpec
 
 async def main():
@@ -39,7 +39,7 @@ asyncio.run(main())
 
 START_AS_NOBODY = """
 import asyncio, os, sys
-from ikdemo.instance.file import FileInstances
+from ikdemo.instance.file.plugin import FileInstances
 from ikdemo.spi.errors import IkdemoError
 
 if os.geteuid() == 0:
@@ -195,7 +195,7 @@ def test_a_directory_that_somebody_else_took_meanwhile_is_not_touched(tmp_path: 
 def test_a_full_disk_is_said_and_leaves_no_instance(tmp_path: Path) -> None:
     script = """
 import asyncio, resource, signal, sys
-from ikdemo.instance.file import FileInstances
+from ikdemo.instance.file.plugin import FileInstances
 from ikdemo.spi.documents import InstanceSpec
 from ikdemo.spi.errors import IkdemoError
 

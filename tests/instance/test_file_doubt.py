@@ -20,9 +20,9 @@ import pytest
 from msgspec import Raw
 from msgspec import json as wire
 
-from ikdemo.instance import directory
-from ikdemo.instance.contents import Contents
-from ikdemo.instance.watch import Notice
+from ikdemo.instance.file import directory
+from ikdemo.instance.file.contents import Contents
+from ikdemo.instance.notices import Notice
 from ikdemo.spi.documents import GROUP_TAG, SHA_TAG, InstanceSpec
 from ikdemo.spi.errors import PluginFailure
 
@@ -31,7 +31,7 @@ SPEC = InstanceSpec(Raw(b"{}"), {GROUP_TAG: "g", SHA_TAG: "s"})
 UNREADABLE = """
 import asyncio, os, sys
 from pathlib import Path
-from ikdemo.instance.file import FileInstances
+from ikdemo.instance.file.plugin import FileInstances
 from ikdemo.spi.documents import InstanceSpec
 from ikdemo.spi.errors import IkdemoError
 

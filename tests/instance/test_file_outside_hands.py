@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from ikdemo.instance import directory
+from ikdemo.instance.file import directory
 from ikdemo.spi.documents import GROUP_TAG, SHA_TAG, InstanceSpec
 from ikdemo.spi.errors import PluginFailure
 
@@ -384,7 +384,9 @@ def test_a_comparison_by_parts_keeps_nobody_waiting_and_misses_nothing(
                     expected[await plugin.provision(SPEC)] = {GROUP_TAG: "g", SHA_TAG: "s"}
                 described = {d.id: d.tags for d in await plugin.describe_instances({})}
                 await asyncio.sleep(0)
-            assert turns > size // 6  # by parts: what is left and changed may end before the last part, in whatever order they come
+            assert (
+                turns > size // 6
+            )  # in whatever order the parts come
 
     asyncio.run(asyncio.wait_for(story(), 20))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 
-from ikdemo.instance.index import Entry, Index
+from ikdemo.instance.file.index import Entry, Index
 from ikdemo.spi.digest import digest
 from ikdemo.spi.documents import GROUP_TAG, Description
 

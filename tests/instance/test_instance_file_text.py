@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
-from ikdemo.instance import format
+from ikdemo.instance.file import format
 from ikdemo.spi.decode import decode
 from ikdemo.spi.documents import GROUP_TAG, SHA_TAG, Attachment, Description, InstanceSpec
 from ikdemo.spi.errors import SpecError

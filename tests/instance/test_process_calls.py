@@ -17,9 +17,10 @@ import pytest
 from marked import marked
 from msgspec import UNSET, Raw
 
-from ikdemo.instance import output, procfs, register, running
-from ikdemo.instance.process import ProcessInstances
-from ikdemo.instance.spawn import LONGEST
+from ikdemo.instance import output
+from ikdemo.instance.process import process_group, procfs, state_files
+from ikdemo.instance.process.plugin import ProcessInstances
+from ikdemo.instance.process.spawn import LONGEST
 from ikdemo.spi.decode import encode
 from ikdemo.spi.documents import Description, InstanceSpec
 from ikdemo.spi.errors import PluginFailure, SpecError
@@ -136,7 +137,7 @@ def test_ports_that_somebody_listens_on_are_passed_over(tmp_path: Path, monkeypa
         with socket.socket() as held:
             held.bind(("127.0.0.1", 0))
             taken = held.getsockname()[1]
-            monkeypatch.setattr("ikdemo.instance.spawn.PORTS", range(taken, taken + 1))
+            monkeypatch.setattr("ikdemo.instance.process.spawn.PORTS", range(taken, taken + 1))
             async with plugin(tmp_path / "p") as (made, _):
                 with pytest.raises(PluginFailure, match="no port is free"):
                     await made.provision(spec(FOREVER))
@@ -167,7 +168,7 @@ def test_a_signal_from_outside_may_be_the_command_s_own_doing_only_at_its_beginn
     async def story() -> None:
         async with plugin(tmp_path / "p") as (made, ear):
             for beginning, code in ((60.0, "early"), (0.0, "killed")):
-                monkeypatch.setattr(running, "BEGINNING", beginning)
+                monkeypatch.setattr(process_group, "BEGINNING", beginning)
                 os.kill(pid_of(tmp_path / "p", await made.provision(spec(FOREVER), "0")), signal.SIGKILL)
                 event = await ear.next("lost")
                 assert event.code == code
@@ -265,7 +266,7 @@ def test_output_is_kept_and_bounded(tmp_path: Path) -> None:
 
 
 def test_an_output_stays_short_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ikdemo.instance.cutting.EVERY", 600.0)  # so that it is the kernel's word that counts
+    monkeypatch.setattr("ikdemo.instance.process.output_limit.EVERY", 600.0)  # so that it is the kernel's word that counts
 
     async def story() -> None:
         async with plugin(tmp_path / "p") as (made, _):
@@ -286,7 +287,7 @@ def test_an_output_is_cut_where_the_kernel_notices_nothing(tmp_path: Path, monke
     def none(*_: Any) -> Any:
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr("ikdemo.instance.cutting.Notices", none)
+    monkeypatch.setattr("ikdemo.instance.process.output_limit.Notices", none)
 
     async def story() -> None:
         async with plugin(tmp_path / "p") as (made, _):
@@ -315,7 +316,7 @@ def test_what_is_written_down_can_be_read_again_and_more_is_refused_before_anyth
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def story() -> None:
-        monkeypatch.setattr(register, "LIMIT", 5000)
+        monkeypatch.setattr(state_files, "LIMIT", 5000)
         made, ear = ProcessInstances(tmp_path / "p"), Ear()
         await made.start(ear)
         room = 5000 - len(encode(record_with({"pid": str(2**31 - 1), "port": "20000", "infrakit.group": "g", "k": ""})))
@@ -334,8 +335,8 @@ def test_what_is_written_down_can_be_read_again_and_more_is_refused_before_anyth
     run(story)
 
 
-def record_with(tags: dict[str, str]) -> register.Record:
-    return register.Record(f"instance-{2**62}", 1, 0, procfs.boot(), time.time(), 20000, None, tags)
+def record_with(tags: dict[str, str]) -> state_files.Record:
+    return state_files.Record(f"instance-{2**62}", 1, 0, procfs.boot(), time.time(), 20000, None, tags)
 
 
 def test_the_age_of_an_instance_is_not_a_matter_of_the_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -352,7 +353,7 @@ def test_the_age_of_an_instance_is_not_a_matter_of_the_date(tmp_path: Path, monk
             pid = pid_of(tmp_path / "p", (await made.describe_instances({}))[0].id)
             await made.stop()
             made = ProcessInstances(tmp_path / "p")
-            monkeypatch.setattr(running, "BEGINNING", 600.0)
+            monkeypatch.setattr(process_group, "BEGINNING", 600.0)
             monkeypatch.setattr(time, "time", real)
             await made.start(ear)
             os.kill(pid, signal.SIGKILL)

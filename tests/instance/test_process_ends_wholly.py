@@ -18,10 +18,10 @@ import pytest
 from marked import marked
 from msgspec import Raw
 
-from ikdemo.instance import procfs
-from ikdemo.instance.family import Processes, look
-from ikdemo.instance.process import ProcessInstances
-from ikdemo.instance.strays import end_strays, kill_strays
+from ikdemo.instance.process import procfs
+from ikdemo.instance.process.descendants import Processes, look
+from ikdemo.instance.process.orphans import end_strays, kill_strays
+from ikdemo.instance.process.plugin import ProcessInstances
 from ikdemo.spi.documents import InstanceSpec
 from ikdemo.spi.errors import PluginFailure
 from ikdemo.spi.events import Event
@@ -188,7 +188,7 @@ def test_strays_that_begin_others_while_they_are_killed_are_ended_as_well(
         leader = records(directory)[instance]
         os.kill(leader, signal.SIGKILL)
         os.waitpid(leader, 0)
-        monkeypatch.setattr("ikdemo.instance.living.kill_strays", kill_late)
+        monkeypatch.setattr("ikdemo.instance.process.table.kill_strays", kill_late)
         made, _ = await begin(directory)
         await made.stop()  # it finishes what it began
         assert there(where) == {}
@@ -246,7 +246,7 @@ def unsupported(*_: Any) -> Any:
 def test_instances_of_a_version_without_marks_are_known_by_records_only(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         with monkeypatch.context() as patched:
-            patched.setattr("ikdemo.instance.process.environment_of", without_mark)
+            patched.setattr("ikdemo.instance.process.plugin.environment_of", without_mark)
             made, _ = await begin(directory)
             kept, unknown = [await made.provision(SLEEPER, str(slot)) for slot in range(2)]
             await made.stop()
@@ -263,7 +263,7 @@ def test_instances_of_a_version_without_marks_are_known_by_records_only(director
 
 
 def without_mark(*arguments: Any) -> dict[str, str]:
-    from ikdemo.instance.spawn import OWNER, environment_of
+    from ikdemo.instance.process.spawn import OWNER, environment_of
 
     return {name: text for name, text in environment_of(*arguments).items() if name != OWNER}
 

@@ -16,10 +16,10 @@ import pytest
 from marked import marked
 from msgspec import Raw
 
-from ikdemo.instance import procfs
-from ikdemo.instance.descriptors import KEPT, Spare
-from ikdemo.instance.process import ProcessInstances
-from ikdemo.instance.register import Register
+from ikdemo.instance.process import procfs
+from ikdemo.instance.process.descriptors import KEPT, Spare
+from ikdemo.instance.process.plugin import ProcessInstances
+from ikdemo.instance.process.state_files import Register
 from ikdemo.spi.documents import InstanceSpec
 from ikdemo.spi.errors import PluginFailure
 from ikdemo.spi.events import Event

@@ -15,8 +15,8 @@ from asking import held
 from msgspec import Raw
 
 from ikdemo.instance.output import DEAD
-from ikdemo.instance.process import ProcessInstances
-from ikdemo.rpc.ring import Ring
+from ikdemo.instance.process.plugin import ProcessInstances
+from ikdemo.rpc.event_ring import Ring
 from ikdemo.spi.documents import InstanceSpec
 
 SPEC = InstanceSpec(Raw(b'{"Command": ["sh", "-c", "echo hello; exec sleep 1000"]}'), {"infrakit.group": "g", "k": "v" * 1000})

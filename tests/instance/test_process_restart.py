@@ -17,8 +17,8 @@ import pytest
 from marked import marked
 from msgspec import Raw
 
-from ikdemo.instance import procfs
-from ikdemo.instance.process import ProcessInstances
+from ikdemo.instance.process import procfs
+from ikdemo.instance.process.plugin import ProcessInstances
 from ikdemo.spi.documents import InstanceSpec
 from ikdemo.spi.errors import InUse, PluginFailure
 from ikdemo.spi.events import Event
@@ -114,8 +114,8 @@ def test_a_plugin_killed_between_starting_and_registering_leaves_no_orphan(direc
     code = f"""
 import asyncio, os, signal
 from msgspec import Raw
-from ikdemo.instance.process import ProcessInstances
-from ikdemo.instance.register import Register
+from ikdemo.instance.process.plugin import ProcessInstances
+from ikdemo.instance.process.state_files import Register
 from ikdemo.spi.documents import InstanceSpec
 Register.write = lambda self, record: os.kill(os.getpid(), signal.SIGKILL)
 async def story():

@@ -13,9 +13,11 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
-from ikdemo.lab.course import PROGRESS
+from ikdemo.lab.teaching.progress import PROGRESS
 
-BEGIN = "from ikdemo.lab.check import Check, Point\nfrom ikdemo.lab.course import follow_checks, progress\nfollow_checks()"
+BEGIN = """from ikdemo.lab.teaching.check import Check, Point
+from ikdemo.lab.teaching.progress import follow_checks, progress
+follow_checks()"""
 DONE, NOT_DONE = (f'Check([Point({good}, "it is done", "do it")], exercise=True)' for good in (True, False))
 CHECKED, UNCHECKED = (f'Check([Point({good}, "five run", "wait")])' for good in (True, False))
 AFTER = "print('went on')"

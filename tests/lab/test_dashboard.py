@@ -13,9 +13,9 @@ import pytest
 
 from ikdemo.flavor.vanilla import Vanilla
 from ikdemo.lab import Lab, collabnix
-from ikdemo.lab.live import picture, scene, slots, story, view
-from ikdemo.lab.live.dashboard import Dashboard
-from ikdemo.lab.live.view import LiveView
+from ikdemo.lab.dashboard import drawing, model, slots, story, view
+from ikdemo.lab.dashboard.dashboard import Dashboard
+from ikdemo.lab.dashboard.view import LiveView
 from ikdemo.reconcile.waiting import DESTROYING
 from ikdemo.spi.plans import Reason
 
@@ -256,7 +256,7 @@ def test_a_view_that_breaks_down_says_so_instead_of_standing_still(lab: Lab) -> 
 def test_nothing_is_sent_while_nothing_happens_and_what_happens_is_sent_at_once(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (picture, scene, slots, story, view):  # so that what happened has soon left the picture
+    for module in (drawing, model, slots, story, view):  # so that what happened has soon left the picture
         monkeypatch.setattr(module, "WINDOW", 0.5)
     shown, frames, sent = lab.watch("collabnix"), list[float](), list[str]()
     shown._also = lambda seen, _: frames.append(seen.now)

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from ikdemo.lab import Judge, Lab, collabnix, exercises
-from ikdemo.lab.check import Check
+from ikdemo.lab import Judge, Lab, collabnix
+from ikdemo.lab.teaching import exercises
+from ikdemo.lab.teaching.check import Check
 from ikdemo.spi.errors import SpecError
 
 UNANSWERED = "Write your answer into the cell above, in place of the three dots"

@@ -15,17 +15,17 @@ from hypothesis import strategies as st
 
 from ikdemo.cli import columns
 from ikdemo.cli.logs import GoForm
-from ikdemo.lab.check import Check, Point
-from ikdemo.lab.live.picture import draw, words
-from ikdemo.lab.live.story import Story
-from ikdemo.lab.live.view import _log, _reason
-from ikdemo.lab.marks import DIFFERENT
-from ikdemo.lab.passes import Pass, reasons
-from ikdemo.lab.recovery import Recovery
-from ikdemo.lab.rollout import Rollout
-from ikdemo.lab.table import Table, Words
-from ikdemo.lab.timeline import Timeline
-from ikdemo.lab.webpage import Answer, Visit
+from ikdemo.lab.dashboard.drawing import draw, words
+from ikdemo.lab.dashboard.story import Story
+from ikdemo.lab.dashboard.view import _log, _reason
+from ikdemo.lab.dashboard.web_page import Answer, Visit
+from ikdemo.lab.host.timeline import Timeline
+from ikdemo.lab.show.recovery import Recovery
+from ikdemo.lab.show.rollout import Rollout
+from ikdemo.lab.show.step_view import Pass, reasons
+from ikdemo.lab.show.tables import Table, Words
+from ikdemo.lab.show.theme import DIFFERENT
+from ikdemo.lab.teaching.check import Check, Point
 from ikdemo.spi.documents import SHA_TAG, Description
 from ikdemo.spi.errors import IkdemoError
 from ikdemo.spi.events import Event

@@ -11,7 +11,7 @@ import pytest
 from marked import marked
 
 from ikdemo import Lab
-from ikdemo.lab.specs import collabnix_processes
+from ikdemo.lab.teaching.specs import collabnix_processes
 
 
 @pytest.mark.parametrize("how", ["closed", "its instance plugin killed first"])

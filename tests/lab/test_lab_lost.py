@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ikdemo.instance import procfs
+from ikdemo.instance.process import procfs
 from ikdemo.lab import Lab, collabnix
-from ikdemo.lab.place import home
+from ikdemo.lab.host.workspace import home
 from ikdemo.rpc.discovery import ENVIRONMENT
 from ikdemo.spi.errors import IkdemoError
 

@@ -8,7 +8,7 @@ import pytest
 
 from ikdemo.disk import Lease
 from ikdemo.flavor.vanilla import Vanilla
-from ikdemo.instance.file import FileInstances
+from ikdemo.instance.file.plugin import FileInstances
 from ikdemo.lab import Lab, collabnix
 from ikdemo.spi.errors import IkdemoError, InUse, PluginUnavailable
 
@@ -73,7 +73,7 @@ def test_a_file_that_does_not_start_says_why_in_one_line(script: str, says: str)
 
 
 def test_a_file_that_is_not_there_and_one_that_serves_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ikdemo.lab.follow.START_WITHIN", 1.5)
+    monkeypatch.setattr("ikdemo.lab.host.event_collector.START_WITHIN", 1.5)
     with Lab() as lab:
         with pytest.raises(IkdemoError, match=r"no file 'mine\.py'"):
             lab.start_script("mine.py", "flavor-mine")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ikdemo.lab import Lab, collabnix
-from ikdemo.lab import place as places
+from ikdemo.lab.host import workspace as places
 from ikdemo.spi.errors import IkdemoError
 
 CHILD = """

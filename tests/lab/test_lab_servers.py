@@ -11,12 +11,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from ikdemo.instance import procfs
-from ikdemo.instance.register import Record
-from ikdemo.lab import Lab, Servers, breaking, collabnix, collabnix_processes, side_by_side
-from ikdemo.lab.servers import Outage
-from ikdemo.lab.victims import send
-from ikdemo.lab.webpage import Answer, Visit
+from ikdemo.instance.process import procfs
+from ikdemo.instance.process.state_files import Record
+from ikdemo.lab import Lab, Servers, collabnix, collabnix_processes, side_by_side
+from ikdemo.lab.dashboard.servers import Outage
+from ikdemo.lab.dashboard.web_page import Answer, Visit
+from ikdemo.lab.faults import inject
+from ikdemo.lab.faults.targets import send
 from ikdemo.spi.errors import IkdemoError, NotConverged
 
 
@@ -114,7 +115,7 @@ def test_what_could_not_be_broken_is_written_back(lab: Lab, web: Servers, monkey
     def refuse(*_: object) -> None:
         raise IkdemoError("not permitted")
 
-    monkeypatch.setattr(breaking, "send", refuse)
+    monkeypatch.setattr(inject, "send", refuse)
     with pytest.raises(IkdemoError, match="not permitted"):
         lab.kill("collabnix", 2, seed=1)
     told = [what for _, who, what in lab.timeline("collabnix", since_fault=True) if who == "lab"]

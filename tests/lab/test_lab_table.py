@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ikdemo.lab.table import Table
+from ikdemo.lab.show.tables import Table
 
 
 def test_html_is_escaped_and_says_what_is_a_heading() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from ikdemo.lab.timeline import Timeline
+from ikdemo.lab.host.timeline import Timeline
 from ikdemo.spi.documents import GROUP_TAG, Description
 from ikdemo.spi.events import Event
 

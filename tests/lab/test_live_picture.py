@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ikdemo.lab.live.picture import draw, words
-from ikdemo.lab.live.scene import WINDOW, Scene
-from ikdemo.lab.live.story import FRESH, Story
-from ikdemo.lab.marks import AS_WANTED, DIFFERENT, EMPTY, FILLED, GONE, NEW, OLD, SICK, SILENT
+from ikdemo.lab.dashboard.drawing import draw, words
+from ikdemo.lab.dashboard.model import WINDOW, Scene
+from ikdemo.lab.dashboard.story import FRESH, Story
+from ikdemo.lab.show.theme import AS_WANTED, DIFFERENT, EMPTY, FILLED, GONE, NEW, OLD, SICK, SILENT
 from ikdemo.spi.documents import SHA_TAG
 from ikdemo.spi.events import Event
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from ikdemo.lab import Lab, collabnix, timeline
-from ikdemo.lab.live.scene import Scene
-from ikdemo.lab.live.story import Story
-from ikdemo.lab.recovery import Recovery
-from ikdemo.lab.timeline import Timeline
-from ikdemo.reconcile.standing import ASKED, SILENT, Standing
+from ikdemo.lab import Lab, collabnix
+from ikdemo.lab.dashboard.model import Scene
+from ikdemo.lab.dashboard.story import Story
+from ikdemo.lab.host import timeline
+from ikdemo.lab.host.timeline import Timeline
+from ikdemo.lab.show.recovery import Recovery
+from ikdemo.reconcile.analysis.service import ASKED, SILENT, Standing
 from ikdemo.spi.documents import SHA_TAG
 from ikdemo.spi.events import Event
 

@@ -14,9 +14,9 @@ import matplotlib.style
 import pytest
 
 from ikdemo.lab import Experiment, Simulated, availability, crash_loops, overcreation
-from ikdemo.lab.picture import Drawable, faces, svg_text
-from ikdemo.lab.recovery import Recovery
-from ikdemo.lab.rollout import Rollout
+from ikdemo.lab.show.figures import Drawable, faces, svg_text
+from ikdemo.lab.show.recovery import Recovery
+from ikdemo.lab.show.rollout import Rollout
 from ikdemo.spi.documents import SHA_TAG
 from ikdemo.spi.events import Event
 
@@ -29,7 +29,7 @@ LEARNERS_OWN: dict[str, dict[str, Any] | str] = {
     "a grid of their own": {"axes.grid": True, "lines.linewidth": 9, "font.size": 30, "hatch.linewidth": 5, "figure.dpi": 50},
 }
 IN_A_COMMAND = """
-from ikdemo.lab.recovery import Recovery
+from ikdemo.lab.show.recovery import Recovery
 from ikdemo.spi.events import Event
 told = [Event("committed", 0.0, group="g", size=1), Event("provisioned", 0.1, group="g", instance="i", slot="0")]
 told += [Event("lost", 1.0, group="g", instance="i"), Event("provisioned", 1.1, group="g", instance="j", slot="0")]

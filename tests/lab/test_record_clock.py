@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ikdemo.lab.clock import RecordClock
-from ikdemo.lab.live.story import Story
-from ikdemo.lab.recovery import Recovery
-from ikdemo.lab.timeline import Timeline
+from ikdemo.lab.dashboard.story import Story
+from ikdemo.lab.host.record_clock import RecordClock
+from ikdemo.lab.host.timeline import Timeline
+from ikdemo.lab.show.recovery import Recovery
 from ikdemo.spi.events import Event
 
 GROUP = "web"

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.path import Path
 
-from ikdemo.lab.recovery import Recovery
+from ikdemo.lab.show.recovery import Recovery
 from ikdemo.spi.errors import IkdemoError
 from ikdemo.spi.events import Event
 

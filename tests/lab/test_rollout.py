@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from ikdemo.lab import Judge, Lab, collabnix, paces
-from ikdemo.lab.rollout import Rollout
+from ikdemo.lab.show.rollout import Rollout
 from ikdemo.spi.documents import SHA_TAG
 from ikdemo.spi.errors import IkdemoError, NotConverged
 from ikdemo.spi.events import Event

@@ -6,7 +6,7 @@ from .mutant import Mutant
 
 MUTANTS = (
     Mutant(
-        "ikdemo/instance/fleet.py",
+        "ikdemo/instance/docker/containers.py",
         "            if container not in there and await self._is_alive(container):",
         "            if False:",
         "tests/engine/test_docker_doubt.py::test_a_list_that_is_none_or_lacks_what_lives_is_doubt",
@@ -24,25 +24,25 @@ MUTANTS = (
         "tests/engine/test_docker_doubt.py::test_a_list_that_is_none_or_lacks_what_lives_is_doubt",
     ),
     Mutant(
-        "ikdemo/instance/fleet.py",
+        "ikdemo/instance/docker/containers.py",
         "            if one in self and (one.badge.instance not in chosen or one.is_original):",
         "            if one in self and one.badge.instance not in chosen:",
         "tests/engine/test_docker_doubt.py::test_two_containers_of_one_instance_are_one_and_it_is_the_original_that_is_ended",
     ),
     Mutant(
-        "ikdemo/instance/fleet.py",
+        "ikdemo/instance/docker/containers.py",
         '            elif one.state in (*ALIVE, *LEFTOVER, "exited"):  # another state is not known here, so it is left alone',
         "            else:",
         "tests/engine/test_docker_doubt.py::test_a_state_that_is_not_known_here_is_left_alone",
     ),
     Mutant(
-        "ikdemo/instance/fleet.py",
+        "ikdemo/instance/docker/containers.py",
         " if bears(row, wanted)]",
         "]",
         "tests/engine/test_docker_doubt.py::test_what_is_listed_beyond_what_was_asked_for_is_left_alone",
     ),
     Mutant(
-        "ikdemo/instance/stray_containers.py",
+        "ikdemo/instance/docker/orphans.py",
         " if bears(row, [label])]",
         "]",
         "tests/engine/test_docker_doubt.py::test_what_is_listed_beyond_what_was_asked_for_is_left_alone",
@@ -54,19 +54,19 @@ MUTANTS = (
         "tests/engine/test_docker_doubt.py::test_without_a_descriptor_or_a_thread_left_nothing_is_lost_and_questions_are_asked_again",
     ),
     Mutant(
-        "ikdemo/instance/fleet.py",
+        "ikdemo/instance/docker/containers.py",
         "        badges = [*(member.badge for member in self._living.values()), *self._making.values()]",
         "        badges = [member.badge for member in self._living.values()]",
         "tests/engine/test_docker_doubt.py::test_overlapping_provisions_keep_to_the_room_and_to_one_for_a_slot_and_get_ports_of_their_own",
     ),
     Mutant(
-        "ikdemo/instance/fleet.py",
+        "ikdemo/instance/docker/containers.py",
         "        return len(self._living) + len(self._making)",
         "        return len(self._living)",
         "tests/engine/test_docker_doubt.py::test_overlapping_provisions_keep_to_the_room_and_to_one_for_a_slot_and_get_ports_of_their_own",
     ),
     Mutant(
-        "ikdemo/instance/badge.py",
+        "ikdemo/instance/docker/labels.py",
         "    try:\n        slot = slot_of(labels.get(SLOT))\n    except SpecError:  # no slot has such a name\n        slot = None\n",
         "    slot = labels.get(SLOT)\n",
         "tests/engine/test_docker_doubt.py::test_a_slot_that_cannot_be_is_none",

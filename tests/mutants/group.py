@@ -90,13 +90,13 @@ MUTANTS = (
         "tests/group/test_begun_again.py::test_a_loop_that_ends_unexpectedly_is_begun_again",
     ),
     Mutant(
-        "ikdemo/group/listen.py",
+        "ikdemo/group/subscriptions.py",
         "            except Exception:\n",
         "            except RecursionError:\n",
         "tests/group/test_begun_again.py::test_a_watch_that_ends_unexpectedly_is_begun_again",
     ),
     Mutant(
-        "ikdemo/group/listen.py",
+        "ikdemo/group/subscriptions.py",
         "            await asyncio.sleep(AGAIN_AFTER)\n",
         "            return\n",
         "tests/group/test_begun_again.py::test_a_watch_that_ends_unexpectedly_is_begun_again",
@@ -132,9 +132,9 @@ MUTANTS = (
         "tests/group/test_overlapping_commands.py::test_what_is_asked_of_a_plugin_without_slots_is_written_down_before_it_is_asked",
     ),
     Mutant(
-        "ikdemo/group/listen.py",
+        "ikdemo/group/subscriptions.py",
         "    if batch.stream != heard.stream:\n        return batch.events\n",
         "    return batch.events\n",
-        "ikdemo/group/listen.py",
+        "ikdemo/group/subscriptions.py",
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .mutant import Mutant
 
 STANDING, RECOVERY, LIVES = (f"ikdemo/reconcile/{name}.py" for name in ("standing", "recovery", "lives"))
-STORY, FIGURE = "ikdemo/lab/live/story.py", "ikdemo/lab/figure.py"
+STORY, FIGURE = "ikdemo/lab/dashboard/story.py", "ikdemo/lab/show/recovery_figure.py"
 OF_FAULTS, PICTURE, CLOCK = (
     "tests/property/test_recovery_of_faults.py",
     "tests/lab/test_live_picture.py",
@@ -76,22 +76,25 @@ MUTANTS = (
         DRAWN,
     ),
     Mutant(
-        "ikdemo/lab/recovery.py", "only {fall.fewest} of {fall.size} slots", "only {fall.size - 1} of {fall.size} slots", TOLD
+        "ikdemo/lab/show/recovery.py",
+        "only {fall.fewest} of {fall.size} slots",
+        "only {fall.size - 1} of {fall.size} slots",
+        TOLD,
     ),
     Mutant(
-        "ikdemo/lab/timeline.py",
+        "ikdemo/lab/host/timeline.py",
         "return [*led_to, *sorted(told, key=lambda event: event.time)]",
         "return [*led_to, *told]",
         f"{OF_FAULTS}::test_streams_that_arrive_in_any_order_make_the_same_record",
     ),
     Mutant(
-        "ikdemo/lab/clock.py",
+        "ikdemo/lab/host/record_clock.py",
         "return max((time for time in times if time <= now + AHEAD), default=times[-1])",
         "return times[-1]",
         f"{CLOCK}::test_a_step_in_the_middle_of_a_fall_does_not_make_it_longer_or_shorter",
     ),
     Mutant(
-        "ikdemo/lab/clock.py",
+        "ikdemo/lab/host/record_clock.py",
         "if len(self._leads) == 1:",
         "if True:",
         f"{CLOCK}::test_a_step_of_the_clock_between_two_falls_changes_neither",

@@ -18,8 +18,8 @@ from typing import Any
 import docker
 from engine.private import IMAGE, PrivateEngine
 
-from ikdemo.lab.containers.compared import MIME, read
-from ikdemo.lab.containers.recording import RECORDINGS, marked_cells, say_day
+from ikdemo.lab.docker.comparison import MIME, read
+from ikdemo.lab.docker.recording import RECORDINGS, marked_cells, say_day
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "07-docker.ipynb"
 LARGEST = 150_000

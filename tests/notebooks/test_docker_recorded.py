@@ -12,8 +12,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from ikdemo.lab.containers.compared import MIME, read
-from ikdemo.lab.containers.recording import RECORDINGS, Recording, marked_cells
+from ikdemo.lab.docker.comparison import MIME, read
+from ikdemo.lab.docker.recording import RECORDINGS, Recording, marked_cells
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "07-docker.ipynb"
 STORED = json.loads(NOTEBOOK.read_text())["cells"]

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from profiles import PATIENCE, lived
 
+from ikdemo.reconcile.analysis.simulator import Faults, Simulation
 from ikdemo.reconcile.backoff import GIVE_UP_AFTER
+from ikdemo.reconcile.model import Death, Desired, Memory, Observation, slots_of
 from ikdemo.reconcile.plan import plan, sentences
 from ikdemo.reconcile.settle import AT_ONCE, YOUNG, bury, settle
-from ikdemo.reconcile.simulator import Faults, Simulation
-from ikdemo.reconcile.world import Death, Desired, Memory, Observation, slots_of
 from ikdemo.spi.documents import Allocation, Health
 from ikdemo.spi.plans import Outcome, Seen
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from profiles import PATIENCE, lived
 
-from ikdemo.reconcile.simulator import Faults, Simulation
-from ikdemo.reconcile.world import Desired, Pace, slots_of
+from ikdemo.reconcile.analysis.simulator import Faults, Simulation
+from ikdemo.reconcile.model import Desired, Pace, slots_of
 from ikdemo.spi.documents import Allocation, Health
 from ikdemo.spi.plans import Seen
 

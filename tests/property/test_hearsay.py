@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from profiles import PATIENCE, searched
 
-from ikdemo.reconcile.hearsay import Hearsay, is_safe
+from ikdemo.reconcile.analysis.simulator import Faults, Simulation
+from ikdemo.reconcile.model import Desired, Memory, Observation, Pace, slots_of
+from ikdemo.reconcile.observed_cache import Hearsay, is_safe
 from ikdemo.reconcile.plan import plan
 from ikdemo.reconcile.settle import anew
-from ikdemo.reconcile.simulator import Faults, Simulation
-from ikdemo.reconcile.world import Desired, Memory, Observation, Pace, slots_of
 from ikdemo.spi.documents import Allocation, Health
 from ikdemo.spi.events import Event
 from ikdemo.spi.plans import Action, Outcome, Plan, Seen

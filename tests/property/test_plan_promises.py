@@ -11,10 +11,10 @@ from msgspec import structs
 from profiles import PATIENCE, lived, searched
 
 from ikdemo.reconcile import plan as planner
+from ikdemo.reconcile.model import SICK_AFTER, Desired, Expected, Memory, Observation, Pace, Proof, Slot, Trouble, slots_of
 from ikdemo.reconcile.plan import plan, sentences
 from ikdemo.reconcile.rolling import with_surge
 from ikdemo.reconcile.settle import settle
-from ikdemo.reconcile.world import SICK_AFTER, Desired, Expected, Memory, Observation, Pace, Proof, Slot, Trouble, slots_of
 from ikdemo.spi.documents import Allocation, Health
 from ikdemo.spi.plans import Outcome, Plan, Seen
 

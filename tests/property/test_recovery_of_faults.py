@@ -15,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from profiles import PATIENCE, SOAK, lived
 
-from ikdemo.lab.figure import draw
-from ikdemo.lab.live.story import Story
-from ikdemo.lab.recovery import Recovery
-from ikdemo.lab.table import say_percent, say_seconds
-from ikdemo.lab.timeline import Timeline
-from ikdemo.reconcile.lives import lives
-from ikdemo.reconcile.recovery import HOLD, curve, episodes
+from ikdemo.lab.dashboard.story import Story
+from ikdemo.lab.host.timeline import Timeline
+from ikdemo.lab.show.recovery import Recovery
+from ikdemo.lab.show.recovery_figure import draw
+from ikdemo.lab.show.tables import say_percent, say_seconds
+from ikdemo.reconcile.analysis.lives import lives
+from ikdemo.reconcile.analysis.recovery import HOLD, curve, episodes
 from ikdemo.spi.events import Event
 
 pytestmark = pytest.mark.timeout(PATIENCE)

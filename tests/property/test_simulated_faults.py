@@ -9,11 +9,11 @@ import random
 
 import pytest
 
+from ikdemo.reconcile.analysis.simulator import Faults, Simulation
 from ikdemo.reconcile.backoff import ALLOWANCE, CAP, REFILL, backoff
+from ikdemo.reconcile.model import Death, Desired, Memory, Observation, Pace, Slot, slots_of
 from ikdemo.reconcile.plan import plan
 from ikdemo.reconcile.settle import YOUNG, bury, settle
-from ikdemo.reconcile.simulator import Faults, Simulation
-from ikdemo.reconcile.world import Death, Desired, Memory, Observation, Pace, Slot, slots_of
 from ikdemo.spi.documents import Allocation, Health
 from ikdemo.spi.plans import Outcome, Plan, Seen
 

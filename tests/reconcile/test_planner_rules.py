@@ -11,9 +11,9 @@ from typing import NamedTuple
 import pytest
 
 from ikdemo.reconcile.backoff import ALLOWANCE, GIVE_UP_AFTER
+from ikdemo.reconcile.model import Desired, Ended, Expected, Memory, Observation, Pace, Proof, Trouble, slots_of
 from ikdemo.reconcile.plan import plan
 from ikdemo.reconcile.settle import settle
-from ikdemo.reconcile.world import Desired, Ended, Expected, Memory, Observation, Pace, Proof, Trouble, slots_of
 from ikdemo.spi.documents import Allocation, Health
 from ikdemo.spi.plans import Action, Outcome, Plan, Seen
 

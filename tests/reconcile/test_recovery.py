@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ikdemo.reconcile.lives import lives
-from ikdemo.reconcile.recovery import curve, episodes, expected_availability, expected_recovery
+from ikdemo.reconcile.analysis.lives import lives
+from ikdemo.reconcile.analysis.recovery import curve, episodes, expected_availability, expected_recovery
 from ikdemo.spi.documents import SHA_TAG
 from ikdemo.spi.events import Event
 

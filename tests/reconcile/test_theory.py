@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ikdemo.reconcile.recovery import expected_availability, expected_recovery
-from ikdemo.reconcile.theory import (
+from ikdemo.reconcile.analysis.recovery import expected_availability, expected_recovery
+from ikdemo.reconcile.analysis.theory import (
     arrivals,
     availability_under_load,
     bootstrap,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ikdemo.reconcile.places import assign
+from ikdemo.reconcile.assignment import assign
+from ikdemo.reconcile.model import Desired, Memory, Observation, Pace, number_of, slots_of
 from ikdemo.reconcile.plan import plan
 from ikdemo.reconcile.rolling import with_surge
-from ikdemo.reconcile.world import Desired, Memory, Observation, Pace, number_of, slots_of
 from ikdemo.spi.documents import Allocation, Health
 from ikdemo.spi.plans import Seen
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ikdemo.lab.check import remedy
+from ikdemo.lab.teaching.check import remedy
 from ikdemo.reconcile.waiting import DESTROYING, Waiting, being_destroyed
 from ikdemo.spi.errors import NotConverged, PluginFailure, RemoteFailure, UnknownGroup
 from ikdemo.spi.plans import Reason

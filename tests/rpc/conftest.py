@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from ikdemo.rpc.ring import Ring
+from ikdemo.rpc.event_ring import Ring
 from ikdemo.rpc.server import Server
 from ikdemo.spi.documents import Allocation, Description, GroupDescription, GroupSpec, Health, InstanceSpec
 from ikdemo.spi.errors import PluginFailure, UnknownGroup

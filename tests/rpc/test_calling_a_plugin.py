@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
+from ikdemo.rpc import batcher
 from ikdemo.rpc import client as client_module
-from ikdemo.rpc import together
 from ikdemo.rpc.client import Client
 from ikdemo.rpc.methods import DESCRIBE_INSTANCES
 from ikdemo.spi.documents import GroupSpec, InstanceSpec
@@ -189,7 +189,7 @@ def test_an_answer_that_is_none_is_a_protocol_error(against: Any, bounded: Any, 
 
 
 def test_an_answer_that_never_ends_is_cut_off(against: Any, bounded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ikdemo.rpc.outbound.REPLY_LIMIT", 1 << 20)
+    monkeypatch.setattr("ikdemo.rpc.client_connection.REPLY_LIMIT", 1 << 20)
 
     async def story() -> None:
         async with against(b"HTTP/1.1 200 OK\r\n\r\n" + b" " * (3 << 20)) as (client, _):
@@ -386,7 +386,7 @@ def test_the_kernel_is_asked_whether_an_idle_connection_lives(
     short_dir: Path, bounded: Any, monkeypatch: pytest.MonkeyPatch, ends: Callable[[socket.socket], None]
 ) -> None:
     """The other side ends the connection while this loop is busy: nothing has been told to it yet."""
-    monkeypatch.setattr(together, "PROMPT", 0.0)  # each call goes alone, in the same turn of the loop
+    monkeypatch.setattr(batcher, "PROMPT", 0.0)  # each call goes alone, in the same turn of the loop
 
     async def story() -> None:
         with socket.socket(socket.AF_UNIX) as listening, ExitStack() as stack:

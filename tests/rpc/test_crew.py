@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ikdemo.rpc.crew import Crew
+from ikdemo.rpc.task_pool import Crew
 
 
 def test_what_does_not_wait_is_done_in_order_and_without_another_task(bounded: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ikdemo.rpc.dispatch import Dispatcher
-from ikdemo.rpc.ring import Ring
+from ikdemo.rpc.event_ring import Ring
 
 VALIDATE = '{"jsonrpc":"2.0","method":"Instance.Validate","params":%s,"id":%s}'
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ikdemo.rpc.ring import BATCH, Ring
+from ikdemo.rpc.event_ring import BATCH, Ring
 from ikdemo.spi.decode import decode, encode
 from ikdemo.spi.events import Cursor, Event, EventBatch
 

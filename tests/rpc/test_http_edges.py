@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ikdemo.rpc import http
-from ikdemo.rpc.inbound import InboundConnection
+from ikdemo.rpc.server_connection import InboundConnection
 from ikdemo.spi.documents import InstanceSpec
 
 BODY = b'{"jsonrpc":"2.0","method":"Instance.DescribeInstances","params":{},"id":1}'

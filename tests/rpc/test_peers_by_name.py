@@ -13,9 +13,9 @@ import pytest
 from msgspec import Raw
 
 from ikdemo.rpc import peers as peers_module
+from ikdemo.rpc.event_ring import Ring
 from ikdemo.rpc.peers import Peers
 from ikdemo.rpc.proxies import FlavorClient, GroupClient, InstanceClient
-from ikdemo.rpc.ring import Ring
 from ikdemo.spi.documents import Allocation, Description, GroupSpec, Health, InstanceSpec
 from ikdemo.spi.errors import PluginNotFound, PluginUnavailable, ProtocolError, RemoteFailure
 from ikdemo.spi.events import Event, EventBatch

@@ -19,11 +19,11 @@ import pytest
 from ikdemo.rpc import dispatch
 from ikdemo.rpc import server as server_module
 from ikdemo.rpc.client import Client
-from ikdemo.rpc.inbound import InboundConnection
+from ikdemo.rpc.client_connection import OutboundConnection
+from ikdemo.rpc.event_ring import Ring
 from ikdemo.rpc.methods import DESCRIBE_INSTANCES, PROVISION, WATCH
-from ikdemo.rpc.outbound import OutboundConnection
-from ikdemo.rpc.ring import Ring
 from ikdemo.rpc.server import Server
+from ikdemo.rpc.server_connection import InboundConnection
 from ikdemo.spi.documents import InstanceSpec
 from ikdemo.spi.errors import InUse, SpecError
 from ikdemo.spi.events import Cursor, EventBatch
@@ -32,7 +32,7 @@ from ikdemo.spi.messages import DescribeInstances, Descriptions, Provision, Prov
 OTHER = """
 import asyncio, sys
 from pathlib import Path
-from ikdemo.rpc.ring import Ring
+from ikdemo.rpc.event_ring import Ring
 from ikdemo.rpc.server import Server
 
 class Other:

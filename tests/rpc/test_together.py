@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
+from ikdemo.rpc.batcher import MOST, PROMPT, Call
 from ikdemo.rpc.client import Client
 from ikdemo.rpc.peers import Peers
-from ikdemo.rpc.together import MOST, PROMPT, Call
 from ikdemo.spi.documents import InstanceSpec
 from ikdemo.spi.errors import IkdemoError, OutcomeUnknown, ProtocolError, RemoteFailure
 from ikdemo.spi.messages import DestroyInstance, Ok, Provision, Provisioned

@@ -52,7 +52,7 @@ def simulated_time(loop: SimulatedLoop) -> Iterator[None]:
     )
     with contextlib.ExitStack() as patched:
         for name, module in list(sys.modules.items()):
-            if (name.startswith("ikdemo.group.") or name == "ikdemo.rpc.ring") and getattr(module, "time", None) is time:
+            if (name.startswith("ikdemo.group.") or name == "ikdemo.rpc.event_ring") and getattr(module, "time", None) is time:
                 patched.enter_context(mock.patch.object(module, "time", told))
         yield
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from ikdemo.group.commit import read
+from ikdemo.group.commit_checks import read
 from ikdemo.spi.config_sha import sha_of
 from ikdemo.spi.contracts import GroupPlugin
 from ikdemo.spi.decode import decode

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import UNSET, Raw
 
-from ikdemo.rpc.ring import Ring
+from ikdemo.rpc.event_ring import Ring
 from ikdemo.spi.contracts import Interface
 from ikdemo.spi.digest import digest
 from ikdemo.spi.documents import GROUP_TAG, SHA_TAG, Allocation, Description, Health, InstanceSpec

@@ -11,10 +11,10 @@ import msgspec
 import pytest
 from msgspec import Struct
 
+from ikdemo.rpc.batcher import Reply
 from ikdemo.rpc.client import RemoteError
 from ikdemo.rpc.dispatch import Call
 from ikdemo.rpc.methods import METHODS
-from ikdemo.rpc.together import Reply
 from ikdemo.spi.config_sha import config_sha
 from ikdemo.spi.decode import decode, encode
 from ikdemo.spi.documents import Description

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from ikdemo.lab.specs import collabnix, text_of
+from ikdemo.lab.teaching.specs import collabnix, text_of
 from ikdemo.spi.decode import decode
 from ikdemo.spi.documents import GroupSpec
 from ikdemo.spi.errors import IkdemoError, SpecError

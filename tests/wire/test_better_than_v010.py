@@ -33,7 +33,7 @@ from recorder import Answer, Fake, FakeFlavor, FakeInstances, Recorder, ask
 
 import ikdemo
 from ikdemo.flavor.vanilla import Vanilla
-from ikdemo.instance.file import FileInstances
+from ikdemo.instance.file.plugin import FileInstances
 from ikdemo.spi.documents import Description, Health, InstanceSpec
 from ikdemo.spi.errors import NotConverged, PluginFailure, SpecError
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...reconcile.recovery import expected_availability
-from ...reconcile.theory import Interval, bootstrap
+from ...reconcile.analysis.recovery import expected_availability
+from ...reconcile.analysis.theory import Interval, bootstrap
 from ...spi.errors import IkdemoError
-from ..table import Table
+from ..show.tables import Table
 from .experiment import Experiment
 from .findings import Findings
 from .measure import say_agreement, say_share

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ...reconcile.theory import quantile
-from ..plotting import Axes, Figure
+from ...reconcile.analysis.theory import quantile
+from ..show.plotting import Axes, Figure
 
 RUST, OCHRE, DARK_GREEN, MAUVE = "#A34700", "#9A6700", "#00735A", "#A0437A"
 """Vermilion, orange, green and purple of Okabe and Ito, dark enough for lines and for words on white."""

@@ -12,15 +12,15 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ...reconcile.analysis.theory import creations_with_backoff, creations_without_backoff
 from ...reconcile.backoff import GIVE_UP_AFTER
+from ...reconcile.model import Death, Desired, Memory, Observation, slots_of
 from ...reconcile.plan import plan
 from ...reconcile.settle import bury, settle
-from ...reconcile.theory import creations_with_backoff, creations_without_backoff
-from ...reconcile.world import Death, Desired, Memory, Observation, slots_of
 from ...spi.documents import Allocation, Health
 from ...spi.errors import IkdemoError
 from ...spi.plans import Outcome, Seen
-from ..table import Table
+from ..show.tables import Table
 from .pictured import Pictured
 
 if TYPE_CHECKING:

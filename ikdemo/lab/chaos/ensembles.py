@@ -8,9 +8,9 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
-from ...reconcile.theory import creations_with_backoff, creations_without_backoff
-from ..marks import BLUE
-from ..plotting import Figure, own_style
+from ...reconcile.analysis.theory import creations_with_backoff, creations_without_backoff
+from ..show.plotting import Figure, own_style
+from ..show.theme import BLUE
 from .axes import DARK_GREEN, RUST, Ensemble, draw_ensemble, name, plain_axes
 from .overcreation import FAULTS, PASSES, SIZE
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...reconcile.recovery import expected_availability
-from ..check import Point, answered, checked
+from ...reconcile.analysis.recovery import expected_availability
+from ..teaching.check import Point, answered, checked
 from .findings import Findings
 
 RATE, PROVISION, WANTED = 0.01, 0.5, 0.99

@@ -9,12 +9,12 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from ...reconcile.theory import arrivals
+from ...reconcile.analysis.theory import arrivals
 from ...spi.errors import IkdemoError
 from ...spi.text import visible
-from ..check import Check
 from ..lab import Lab
-from ..table import Table, visible_html
+from ..show.tables import Table, visible_html
+from ..teaching.check import Check
 from .findings import Findings
 from .kills import filled_shares, kills_of
 from .simulated import Simulated

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...reconcile.recovery import expected_availability, expected_recovery
-from ...reconcile.theory import availability_under_load, recovered_within
-from ..lanes import label
-from ..marks import BLUE, GREY
-from ..plotting import Figure, own_style
+from ...reconcile.analysis.recovery import expected_availability, expected_recovery
+from ...reconcile.analysis.theory import availability_under_load, recovered_within
+from ..show.plotting import Figure, own_style
+from ..show.swimlanes import label
+from ..show.theme import BLUE, GREY
 from .axes import DARK_GREEN, MAUVE, OCHRE, RUST, name, plain_axes
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """What an experiment found: every kill as data, and the times to recover beside what theory says of them.
 
-The arithmetic is ``reconcile.theory``, the drawing ``figure``. Made by ``Experiment.run``.
+The arithmetic is ``reconcile.analysis.theory``, the drawing ``figure``. Made by ``Experiment.run``.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from functools import cached_property
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
-from ...reconcile.recovery import expected_availability, expected_recovery
+from ...reconcile.analysis.recovery import expected_availability, expected_recovery
 from ...spi.errors import IkdemoError
-from ..check import Check, Point
-from ..recovery import Recovery
-from ..table import Table, say_seconds
+from ..show.recovery import Recovery
+from ..show.tables import Table, say_seconds
+from ..teaching.check import Check, Point
 from .kills import Kill
 from .measure import Measure, measure, p95, say_share, side_by_side
 from .pictured import Pictured

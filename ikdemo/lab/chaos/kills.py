@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ...reconcile.lives import Life
-from ...reconcile.standing import NOTICED
-from ..recovery import Recovery
+from ...reconcile.analysis.lives import Life
+from ...reconcile.analysis.service import NOTICED
+from ..show.recovery import Recovery
 
 SLICES = 10
 """Parts into which the time is cut for the shares of filled slots, so that there are enough of them to judge by."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from ...reconcile.simulator import Dice
-from ...reconcile.theory import Interval, bootstrap, quantile
-from ..table import Table, say_seconds
+from ...reconcile.analysis.simulator import Dice
+from ...reconcile.analysis.theory import Interval, bootstrap, quantile
+from ..show.tables import Table, say_seconds
 
 Statistic = Callable[[Sequence[float]], float]
 

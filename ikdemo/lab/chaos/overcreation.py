@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...reconcile.simulator import Dice, Faults, Simulation
-from ...reconcile.world import Desired, slots_of
+from ...reconcile.analysis.simulator import Dice, Faults, Simulation
+from ...reconcile.model import Desired, slots_of
 from ...spi.documents import Allocation
 from ...spi.plans import Action, Outcome, Plan, Step
-from ..table import Table
+from ..show.tables import Table
 from .pictured import Pictured
 
 if TYPE_CHECKING:

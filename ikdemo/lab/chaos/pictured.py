@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from ...spi.text import visible
-from ..picture import faces, svg_text
-from ..table import Table
+from ..show.figures import faces, svg_text
+from ..show.tables import Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import random
 
+from ...reconcile.analysis.simulator import Simulation
+from ...reconcile.model import Desired, slots_of
 from ...reconcile.settle import anew
-from ...reconcile.simulator import Simulation
-from ...reconcile.world import Desired, slots_of
 from ...spi.documents import Allocation
 from ...spi.errors import IkdemoError
 from ...spi.events import Event
-from ..check import Check, Point
-from ..recovery import Recovery
-from ..victims import choose
+from ..faults.targets import choose
+from ..show.recovery import Recovery
+from ..teaching.check import Check, Point
 
 AT_ONCE = 1e-6
 """Seconds between a pass that acted and the next."""

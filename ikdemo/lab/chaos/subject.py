@@ -12,9 +12,9 @@ from typing import Protocol
 
 from ...reconcile.backoff import ALLOWANCE
 from ...spi.errors import IkdemoError
-from ..check import Check, Point
 from ..lab import Lab
-from ..recovery import Recovery
+from ..show.recovery import Recovery
+from ..teaching.check import Check, Point
 
 PATIENCE = 20.0
 """Seconds that a group has to be whole again when an experiment ends."""

@@ -79,7 +79,7 @@
     notebooks.currentChanged.connect(() => app.commands.notifyCommandChanged());
   }
 
-  // JupyterLab itself leaves the page at the last cell. What a kernel answers with is the name of a class in ikdemo/lab/course.py.
+  // JupyterLab itself leaves the page at the last cell. What a kernel answers with is the name of a class in ikdemo/lab/teaching/progress.py.
   function goToTheExercise({ NotebookActions }) {
     NotebookActions.executed.connect((_, { notebook, cell, error }) => {
       if (error?.errorName !== "NotDone") return;

@@ -1,0 +1,124 @@
+"""Takes orders for plugins from a lab, over the socket that is standard input, and forks a process for each.
+
+An order is one message with three descriptors: the socket over which it is answered, the log of the plugin, and a file with what
+is ordered, for an environment may be longer than a message: a JSON object with ``Words`` (a plugin program and its flags),
+``Directory`` (where it runs) and ``Environment``. The answer is ``{"Pid": ...}`` with a pidfd of the process, then
+``{"Status": ...}`` when it has ended and is reaped; or ``{"Refused": "why"}``.
+When the lab closes its end, or dies, this ends, and all that it has forked. Called by ``up``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import selectors
+import signal
+import socket
+import stat
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..spi.errors import IkdemoError
+from . import programs
+from .exit_status import guarded
+from .fork import Leash, fork
+
+LONGEST = 2**24
+"""Bytes of an order: Linux gives a program an environment of some 2 MiB at most, and JSON may need several for one of them."""
+
+log = logging.getLogger(__name__)
+
+
+def take_orders(usual: Iterable[str]) -> int:
+    """Take orders until there is nobody to give one, and return the exit status; ``usual`` plugins are made ready before."""
+    if not stat.S_ISSOCK(os.fstat(0).st_mode):
+        raise IkdemoError("--on-demand needs a socket as standard input; without it, name the plugins to start")
+    for name in usual:
+        programs.find(name).load()
+    leash = Leash()
+    with socket.socket(fileno=os.dup(0)) as orders, selectors.DefaultSelector() as waiting:
+        waiting.register(orders, selectors.EVENT_READ)
+        while True:
+            for key, _ in waiting.select():
+                if key.fileobj is not orders:
+                    waiting.unregister(key.fileobj)
+                    _ended(key.fd, *key.data)
+                elif not _take(orders, leash, waiting):
+                    return 0
+
+
+def _take(orders: socket.socket, leash: Leash, waiting: selectors.BaseSelector) -> bool:
+    """Take one order; false when there will be no more."""
+    try:
+        message, descriptors, _, _ = socket.recv_fds(orders, 1, 3)
+    except ConnectionError:
+        return False
+    if not message:
+        return False
+    if len(descriptors) < 3:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        log.error("an order has lost its descriptors: too many open files")
+        return True
+    answering, output, written = descriptors
+    answer = socket.socket(fileno=answering)
+    try:
+        pid, held = _start(_read(written), leash, output)
+    except (OSError, IkdemoError, KeyError, TypeError, ValueError) as error:  # an order of no use ends no others' plugins
+        _say(answer, {"Refused": str(error)})
+        answer.close()
+        return True
+    finally:
+        os.close(output)
+    if not _say(answer, {"Pid": pid}, [held]):
+        os.kill(pid, signal.SIGKILL)  # nobody would end it
+    waiting.register(held, selectors.EVENT_READ, (pid, answer))
+    return True
+
+
+def _read(written: int) -> dict[str, Any]:
+    """Read what is ordered, and close the file."""
+    with open(written, "rb") as file:
+        text = file.read(LONGEST + 1)
+    if len(text) > LONGEST:
+        raise IkdemoError(f"its environment and flags take more than {LONGEST >> 20} MiB")
+    order: dict[str, Any] = json.loads(text)
+    return order
+
+
+def _start(order: dict[str, Any], leash: Leash, output: int) -> tuple[int, int]:
+    """Fork what is ordered; return its pid, and a pidfd that is nobody else's, for this process reaps it only in ``_ended``."""
+    words: list[str] = order["Words"]
+
+    def serve() -> int:
+        os.environ.clear()
+        os.environ.update(order["Environment"])  # that of the lab may have changed since it began this process
+        os.chdir(order["Directory"])
+        return guarded(programs.run, words)
+
+    programs.find(words[0]).load()
+    pid = fork(serve, name=words[words.index("--name") + 1], leash=leash, output=output)
+    try:
+        return pid, os.pidfd_open(pid)
+    except (OSError, AttributeError) as error:  # an old Linux, a container that forbids it, a Python built for an old Linux
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        why = error.strerror.lower() if isinstance(error, OSError) and error.strerror else "this Python was built without it"
+        raise IkdemoError(f"pidfd_open does not work here ({why}); ikdemo doctor says what to do") from None
+
+
+def _ended(held: int, pid: int, answer: socket.socket) -> None:
+    _, status = os.waitpid(pid, 0)
+    os.close(held)
+    _say(answer, {"Status": os.waitstatus_to_exitcode(status)})
+    answer.close()
+
+
+def _say(answer: socket.socket, document: dict[str, Any], descriptors: Sequence[int] = ()) -> bool:
+    """Answer the lab; false when it does not want to know any more."""
+    try:
+        socket.send_fds(answer, [json.dumps(document).encode()], descriptors)
+    except ConnectionError:
+        return False
+    return True

@@ -1,0 +1,16 @@
+"""The verb of ``infrakit plugin``. Loaded by ``commands``."""
+
+from __future__ import annotations
+
+from ...rpc import discovery
+from .. import columns
+from ..commands import QUIET, Call, Verb, show
+from ..connections import ready
+
+
+def ls(call: Call) -> None:
+    ready(call.directory)
+    show(columns.plugin_rows(discovery.listing(call.directory), call["quiet"]))
+
+
+VERBS = (Verb("ls", "", "List the plugins and where they listen", ls, (QUIET,)),)

@@ -1,0 +1,133 @@
+"""The verbs of ``ikdemo group`` that show and steer the loop: why, plan, pause, resume, step, free. Loaded by ``commands``.
+
+They need the Reconcile extension, which our group plugin has and InfraKit's has not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from ...reconcile.waiting import being_destroyed
+from ...spi.errors import IkdemoError
+from ...spi.plans import Step
+from .. import columns
+from ..commands import QUIET, Call, Verb, say, show
+from ..connections import reconciling
+from ..flags import Flag, switch
+from .groups import free as free_only
+from .groups import listed, named
+from .groups import ls as ls_only
+
+if TYPE_CHECKING:
+    from ...spi.contracts import GroupPlugin
+
+LOOK_WAIT = 5.0
+"""Seconds that a group has to say what it is when all are listed."""
+
+
+@asynccontextmanager
+async def _loop(call: Call) -> AsyncIterator[GroupPlugin]:
+    async with named(call) as found:
+        yield reconciling(found, call["name"])
+
+
+async def why(call: Call) -> None:
+    group = call.arguments[0]
+    async with _loop(call) as loop:
+        reasons = await loop.why_group(group)
+    if reasons:
+        show(columns.reason_rows(reasons, time.time()))
+        if being_destroyed(reasons):
+            say(f"{group} is being destroyed. To let it go at once, with what is left of it: ikdemo group free --force {group}")
+    else:
+        say(f"{group} is converged: everything is as it was committed")
+
+
+async def plan(call: Call) -> None:
+    async with _loop(call) as loop:
+        _show(call.arguments[0], await loop.plan_group(call.arguments[0]), "Nothing to do")
+
+
+async def step(call: Call) -> None:
+    async with _loop(call) as loop:
+        _show(call.arguments[0], await loop.step_group(call.arguments[0]), "Nothing was to be done")
+
+
+def _show(group: str, step: Step, idle: str) -> None:
+    """Print the actions of a pass, or that there are none and what is awaited."""
+    reasons = [reason for reason in step.plan.reasons if reason.code != "paused"]
+    if step.plan.actions:
+        show(columns.step_rows(step))
+    elif reasons:
+        say(f"{idle} now for {group}:")
+        show(columns.reason_rows(reasons, time.time()))
+    else:
+        say(f"{idle}: {group} is converged")
+
+
+async def pause(call: Call) -> None:
+    async with _loop(call) as loop:
+        await loop.pause_group(call.arguments[0])
+    say(f"Paused {call.arguments[0]}")
+
+
+async def resume(call: Call) -> None:
+    async with _loop(call) as loop:
+        await loop.resume_group(call.arguments[0])
+    say(f"Resumed {call.arguments[0]}")
+
+
+async def free(call: Call) -> None:
+    group = call.arguments[0]
+    if not call["force"]:
+        await free_only(call)
+        return
+    async with _loop(call) as loop:
+        freed = await loop.force_free(group, True)
+    say(f"Freed {group}")
+    if freed.left is None:
+        say(freed.text or "What it leaves cannot be told")
+    elif freed.left:
+        say(f"Nothing keeps these any more: {', '.join(freed.left)}")
+    else:
+        say("It leaves no instance")
+
+
+async def ls(call: Call) -> None:
+    async with named(call) as found:
+        groups = [spec.id for spec in await listed(found)]
+        if call["quiet"] or "Reconcile" not in found.offers:
+            await ls_only(call)
+            return
+        states = await asyncio.gather(*(_state(found.plugin, group) for group in groups))
+    show(columns.table(("ID", "STATE"), zip(groups, states, strict=True)))
+
+
+async def _state(loop: GroupPlugin, group: str) -> str:
+    """Say in a word or two what a group is."""
+    try:
+        async with asyncio.timeout(LOOK_WAIT):
+            reasons = await loop.why_group(group)
+    except (IkdemoError, TimeoutError):
+        return "not known"
+    if being_destroyed(reasons):
+        return "being destroyed"
+    paused = "paused" if any(reason.code == "paused" for reason in reasons) else ""
+    return paused or ("not as committed" if reasons else "converged")
+
+
+FORCE = Flag("force", "also while it is being destroyed or a plugin is away; say what it leaves", switch, False)
+
+VERBS = (
+    Verb("ls", "", "List the groups that are kept, and what they are", ls, (QUIET,)),
+    Verb("free", "ID", "Stop keeping a group; its instances stay", free, (FORCE,)),
+    Verb("why", "ID", "Say why a group is not as it was committed", why),
+    Verb("plan", "ID", "Print what the loop would do now", plan),
+    Verb("pause", "ID", "Keep the loop from acting", pause),
+    Verb("step", "ID", "Let a paused loop make one pass", step),
+    Verb("resume", "ID", "Let the loop act again, and try again what it stopped trying", resume),
+)

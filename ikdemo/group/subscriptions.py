@@ -1,0 +1,98 @@
+"""Who hears what: one watch per plugin, not per group; each event wakes only the supervisors it can concern.
+
+A watch that ends unexpectedly is begun again. So that nothing counts twice, events that were heard already are left out, and so
+are those from before anybody listened: the first look shows what came of them.
+Called by ``Registry`` whenever a group begins, changes or ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from ..rpc.event_ring import BATCH
+from ..spi.contracts import Lookup
+from ..spi.errors import IkdemoError
+from ..spi.events import Cursor, Event, EventBatch
+from .supervisor import Supervisor
+
+AGAIN_AFTER = 1.0
+"""Seconds after which a watch that ended is begun again."""
+
+log = logging.getLogger(__name__)
+
+
+class Listeners:
+    """Follows the event streams of every plugin that some group uses, and of no other."""
+
+    def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lookup
+        self._audience: dict[str, set[Supervisor]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def follow(self, supervisor: Supervisor) -> None:
+        """Let a supervisor hear the plugins that its group uses now, and no longer those it used before."""
+        properties = supervisor.record.properties
+        self._seat(supervisor, {properties.instance.plugin, properties.flavor.plugin})
+
+    def leave(self, supervisor: Supervisor) -> None:
+        """Let a supervisor hear nothing more."""
+        self._seat(supervisor, set())
+
+    def _seat(self, supervisor: Supervisor, names: set[str]) -> None:
+        for name in names:
+            self._audience.setdefault(name, set()).add(supervisor)
+            if name not in self._tasks:
+                self._tasks[name] = asyncio.create_task(self._listen(name), name=f"events of {name}")
+        for name in self._audience.keys() - names:
+            self._audience[name].discard(supervisor)
+            if not self._audience[name]:  # nobody listens any longer
+                del self._audience[name]
+                self._tasks.pop(name).cancel()
+
+    async def close(self) -> None:
+        """Stop following everything."""
+        tasks = list(self._tasks.values())
+        self._tasks.clear()
+        self._audience.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _listen(self, name: str) -> None:
+        """Follow one plugin for ever; what it says may be odd, and must not end that."""
+        heard, began, catching_up = Cursor(), time.time(), True
+        while True:
+            try:
+                async for batch in self._lookup.events(name):
+                    events = news(batch, heard)
+                    if catching_up:
+                        events = [event for event in events if event.time >= began]
+                        catching_up = len(batch.events) == BATCH
+                    heard = Cursor(batch.stream, batch.next)
+                    self._tell(name, batch, events)
+            except IkdemoError as error:
+                log.info("The events of plugin %s cannot be followed now: %s", name, error)
+            except Exception:
+                log.exception("Following the events of plugin %s ended unexpectedly and is begun again", name)
+            await asyncio.sleep(AGAIN_AFTER)
+
+    def _tell(self, name: str, batch: EventBatch, events: list[Event]) -> None:
+        for supervisor in list(self._audience.get(name, ())):
+            if batch.gap:
+                supervisor.wake()
+            for event in events:
+                supervisor.hear(event)
+
+
+def news(batch: EventBatch, heard: Cursor) -> list[Event]:
+    """Return the events of a batch that come after ``heard``, in a stream that was begun to be read anew, too.
+
+    >>> batch = EventBatch("s", 12, [Event("lost", instance="i-1"), Event("lost", instance="i-2")], gap=True)
+    >>> [event.instance for event in news(batch, Cursor("s", 11))], len(news(batch, Cursor("other", 99)))
+    (['i-2'], 2)
+    """
+    if batch.stream != heard.stream:
+        return batch.events
+    return batch.events[max(0, heard.next - (batch.next - len(batch.events))) :]

@@ -1,0 +1,124 @@
+"""Tells what became of an instance: as an event, to whoever listens, and as a line of the log, to whoever watches the terminal.
+
+Called by every instance plugin, once for each fact.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import logging
+import re
+import secrets
+import signal
+import socket
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from .. import disk
+from ..log_limit import LineLimit
+from ..spi.errors import PluginFailure, SpecError
+from ..spi.events import Emit, Event
+from ..spi.text import visible
+
+log = logging.getLogger(__name__)
+limit = LineLimit(log)
+
+PID_TAG = "pid"
+"""Tag that holds the process of an instance that is one, for whoever wants to kill it; one that its spec has stays."""
+BEGINNING = 1.0
+"""Seconds of life after which a signal from outside is surely somebody's doing, and not a way of failing to start."""
+FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+SHOWN = 100
+"""Characters of a text of a spec that a sentence repeats."""
+PORTS = range(20000, 30000)
+"""Ports given to instances; below those that the kernel lends to outgoing connections."""
+_MEMORY = re.compile(r"([1-9]\d{0,11})([KMG]?)")
+_FACTORS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
+VERBS = {"provisioned": "Provisioned", "destroyed": "Destroyed", "lost": "Lost", "changed": "Changed"}
+
+
+def announce(emit: Emit, event: Event) -> None:
+    """Emit an event of an instance, and log it, unless too many came before it.
+
+    >>> announce(lambda event: print(event.kind), Event("lost", instance="instance-7", group="web"))
+    lost
+    """
+    emit(event)
+    if limit.has_room(f"instances were {event.kind}"):
+        log.info("%s", sentence(event))
+
+
+def sentence(event: Event) -> str:
+    r"""Say what became of an instance, in one line whatever its texts hold.
+
+    >>> sentence(Event("lost", instance="instance-7", group="web", slot="3", text="its file vanished"))
+    'Lost instance-7 in slot 3 of group web: its file vanished'
+    >>> sentence(Event("provisioned", instance="instance-8", group="a\nb"))
+    'Provisioned instance-8 of group a\\nb'
+    """
+    slot = f" in slot {event.slot}" if event.slot else ""
+    group = f" of group {event.group}" if event.group else ""
+    text = f": {event.text}" if event.text else ""
+    return visible(f"{VERBS.get(event.kind, event.kind)} {event.instance}{slot}{group}{text}")
+
+
+class Ending(NamedTuple):
+    """How a leader ended. ``code``: "died" by itself, or "killed" by somebody, which says nothing against its command.
+
+    "early" where it may be either, as it was ended in its first second. "unknown" where somebody else reaped it, or nobody was
+    there; it lived on through a restart of the plugin, so its command can live.
+    """
+
+    code: str
+    text: str
+
+
+def carries(mine: Mapping[str, str] | None, wanted: Mapping[str, str]) -> bool:
+    """Say whether an instance carries all wanted tags; as in InfraKit, an empty wanted value matches a missing tag too.
+
+    >>> carries({"tier": "web"}, {"tier": "web", "colour": ""}), carries(None, {"tier": "web"})
+    (True, False)
+    """
+    return all((mine or {}).get(key, "") == value for key, value in wanted.items())
+
+
+def memory_of(text: str, path: str = "$.Memory") -> int:
+    """Return the bytes of an amount of memory, 0 for no limit; raises SpecError.
+
+    >>> memory_of("64M"), memory_of("")
+    (67108864, 0)
+    """
+    if not text:
+        return 0
+    found = _MEMORY.fullmatch(text)
+    if found is None:
+        raise SpecError(
+            f"{path}: expected an amount such as 64M or 1G, got {excerpt(text)!a}", path=path, expected="an amount such as 64M"
+        )
+    return int(found[1]) * _FACTORS[found[2]]
+
+
+def free_port(taken: Collection[int]) -> int:
+    """Return a TCP port of this machine on which nobody listens and that is nobody's yet; raises PluginFailure."""
+    begin = secrets.randbelow(len(PORTS))
+    for port in itertools.chain(PORTS[begin:], PORTS[:begin]):
+        if port not in taken and _is_free(port):
+            return port
+    raise PluginFailure(f"no port is free between {PORTS[0]} and {PORTS[-1]}")
+
+
+def _is_free(port: int) -> bool:
+    try:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+    except OSError as error:
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            return False
+        raise disk.refusal("look for", "a port that is free", error) from None
+    return True
+
+
+def excerpt(text: str) -> str:
+    """Return a text of a spec as a sentence may hold it: of a bounded length, and nothing in it that is not seen as itself."""
+    return visible(text if len(text) <= SHOWN else text[:SHOWN] + "...")

@@ -1,0 +1,92 @@
+"""How a fleet of containers stays in touch with its engine: events as they happen, a look now and then, and coming back.
+
+A stream of events can end at any moment, and an engine forgets its events when it restarts; so after every beginning, and every
+few seconds, what is known is compared with what is there. Made by ``docker``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from ...engine import Row
+from ...spi.errors import IkdemoError
+from ...spi.events import Emit, Event
+from .containers import Fleet
+from .provisioning import Filling
+
+LOOK_EVERY = 10.0
+"""Seconds between two looks at what no event told."""
+SOON, LATER = 0.1, 2.0
+"""Seconds between two attempts to reach an engine: the first, and the most after doubling."""
+
+log = logging.getLogger(__name__)
+
+
+class Watching:
+    """The connection of a fleet to its engine, from construction to ``stop``.
+
+    ``looked`` is set once the first look succeeded or failed.
+    """
+
+    def __init__(self, fleet: Fleet, filling: Filling, emit: Emit) -> None:
+        self.looked = asyncio.Event()
+        self._fleet, self._filling, self._engine, self._emit = fleet, filling, fleet.engine, emit
+        self._trouble = ""
+        self._is_first = True
+        self._task = asyncio.create_task(self._watch(), name="watching of the engine")
+
+    async def stop(self) -> None:
+        """Hear nothing more."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        wait = SOON
+        while True:
+            try:
+                await self._follow()
+                wait = SOON
+            except IkdemoError as error:
+                self._lost_touch(error)
+            except Exception:  # a bug in taking one event must not end the hearing of all others
+                log.exception("An event of the engine could not be taken")
+            self.looked.set()
+            await asyncio.sleep(wait)
+            wait = min(LATER, 2 * wait)
+
+    async def _follow(self) -> None:
+        """Hear events until the stream ends; raises what the engine raises."""
+        self._engine.forget()
+        self._filling.has_init = _has_init(await self._engine.info())
+        stream = await self._engine.follow(self._fleet.labels, self._fleet.seen, self._fleet.hear)
+        try:
+            await self._fleet.agree(first=self._is_first)
+            self._in_touch()
+            while not stream.over.done():
+                await asyncio.wait([stream.over], timeout=LOOK_EVERY)
+                await self._fleet.agree()
+        finally:
+            stream.close()
+
+    def _in_touch(self) -> None:
+        if self._trouble:
+            self._say(f"the Docker engine answers again at {self._engine.host}")
+        self._trouble, self._is_first = "", False
+        self.looked.set()
+
+    def _lost_touch(self, error: IkdemoError) -> None:
+        if not self._trouble:
+            self._say(str(error))
+        self._trouble = str(error)
+
+    def _say(self, text: str) -> None:
+        log.warning("%s", text)
+        self._emit(Event("reported", text=text))
+
+
+def _has_init(info: Row) -> bool:
+    """Say whether an engine has a first process for containers, by what it says of itself."""
+    commit = info.get("InitCommit")
+    return not isinstance(commit, Mapping) or commit.get("ID") != "N/A"

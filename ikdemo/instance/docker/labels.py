@@ -1,0 +1,132 @@
+"""What a container of ours carries as labels, and what the engine says of it: whose it is, if it lives, where it answers.
+
+The only place that knows our labels. They are the whole truth about an instance, so nothing is kept elsewhere. Called by
+``docker``, ``fleet`` and ``order``, and by the lab when it breaks containers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from msgspec import UNSET
+
+from ...engine import Row
+from ...spi.documents import GROUP_TAG, Description
+from ...spi.errors import SpecError
+from ...spi.slots import slot_of
+
+PREFIX = "ikdemo."
+OWNER, MARK = PREFIX + "owner", PREFIX + "mark"
+"""Labels that say whose a container is: the directory of its plugin, for people; and what the plugin noted down there, as the
+directory may be renamed, and another one may have the same path in a container that uses the same engine."""
+INSTANCE, SLOT, LOGICAL_ID, PORT = (PREFIX + name for name in ("instance", "slot", "logical_id", "port"))
+TAG = PREFIX + "tag."
+PORT_TAG, ADDRESS_TAG = "port", "Address"
+"""Tags that say where an instance answers, unless its spec has them."""
+ALIVE = ("running", "paused", "restarting")
+LEFTOVER = ("created", "dead", "removing")
+"""States in which a container is that was never started, or could not be removed; one that ended is ``exited``."""
+
+
+class Badge(NamedTuple):
+    """Who an instance is. ``port``: where it listens; empty when nobody said."""
+
+    instance: str
+    slot: str | None
+    logical_id: str | None
+    tags: dict[str, str]
+    port: str = ""
+
+    @property
+    def group(self) -> str:
+        return self.tags.get(GROUP_TAG, "")
+
+    def labels(self, whose: Mapping[str, str]) -> dict[str, str]:
+        """Return the labels of this instance's container; ``whose``: those that say whose it is."""
+        own = {**whose, INSTANCE: self.instance, PORT: self.port}
+        if self.slot is not None:
+            own[SLOT] = self.slot
+        if self.logical_id is not None:
+            own[LOGICAL_ID] = self.logical_id
+        return {**own, **{TAG + name: text for name, text in self.tags.items()}}
+
+
+class Container(NamedTuple):
+    """A container of ours as the engine lists it. ``host``, ``public``: where it answers.
+
+    ``is_original``: it bears the ID of its instance as its name, as it was made; an image of it passes on the labels alone.
+    """
+
+    id: str
+    badge: Badge
+    is_original: bool
+    state: str
+    status: str
+    network: str
+    host: str
+    public: str
+
+    @property
+    def lender(self) -> str:
+        """The container whose network this one uses; empty if it has its own."""
+        return self.network.removeprefix("container:") if self.network.startswith("container:") else ""
+
+    @property
+    def is_alive(self) -> bool:
+        return self.state in ALIVE
+
+    def description(self, host: str) -> Description:
+        """Describe the instance; ``host`` is the address of the container whose network it uses, if it uses one's."""
+        where = {ADDRESS_TAG: self.host or host, PORT_TAG: self.public or self.badge.port}
+        tags = {**(where if all(where.values()) else {}), **self.badge.tags}
+        return Description(
+            self.badge.instance, self.badge.logical_id, tags, UNSET if self.badge.slot is None else self.badge.slot
+        )
+
+
+def badge_of(labels: Mapping[str, str]) -> Badge | None:
+    """Return who a container with these labels is, None if no plugin of this kind made it.
+
+    >>> badge = Badge("instance-1", "0", None, {"infrakit.group": "web"}, "80")
+    >>> badge_of(badge.labels({OWNER: "me"})) == badge, badge.group
+    (True, 'web')
+    """
+    if not (instance := labels.get(INSTANCE)):
+        return None
+    tags = {name.removeprefix(TAG): text for name, text in labels.items() if name.startswith(TAG)}
+    try:
+        slot = slot_of(labels.get(SLOT))
+    except SpecError:  # no slot has such a name
+        slot = None
+    return Badge(instance, slot, labels.get(LOGICAL_ID), tags, labels.get(PORT, ""))
+
+
+def bears(row: Row, labels: Iterable[str]) -> bool:
+    """Say whether a row of the engine's list has these labels, each ``key=value``: it may list more than it was asked for."""
+    own = row.get("Labels") or {}
+    return all(own.get(key) == text for key, _, text in (label.partition("=") for label in labels))
+
+
+def container_of(row: Row, engine: str) -> Container | None:
+    """Read a row of the engine's list, None if it is not ours; ``engine`` is the address of the engine's machine."""
+    badge = badge_of(row.get("Labels") or {})
+    if badge is None:
+        return None
+    public = next((str(p["PublicPort"]) for p in row.get("Ports") or () if _leads_to(p, badge.port)), "")
+    network = (row.get("HostConfig") or {}).get("NetworkMode", "")
+    host = engine if public or network == "host" else address_of(row)
+    is_original = f"/{badge.instance}" in (row.get("Names") or ())
+    return Container(row["Id"], badge, is_original, row["State"], str(row.get("Status") or row["State"]), network, host, public)
+
+
+def _leads_to(port: Row, own: str) -> bool:
+    return bool(port.get("PublicPort")) and str(port["PrivatePort"]) == own
+
+
+def address_of(row: Row) -> str:
+    """Return the address that a container has in its network; empty when it has none of its own."""
+    for network in ((row.get("NetworkSettings") or {}).get("Networks") or {}).values():
+        if address := network.get("IPAddress") or network.get("GlobalIPv6Address"):
+            return str(address)
+    return ""

@@ -1,0 +1,152 @@
+"""The instance plugin ``docker``: an instance is a container, alive as long as the engine says so.
+
+What a container is made from is in ``order``, how a slot comes by one in ``filling``, what its labels say in ``badge``, who
+lives in ``fleet``, how word comes from the engine in ``watching``; here are the plugin's methods. Made by the command line and
+by whoever embeds a group.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from msgspec import UNSET, Raw
+from msgspec.structs import replace
+
+from ... import disk
+from ...engine import Engine
+from ...spi.contracts import Interface
+from ...spi.decode import refuse_unknown
+from ...spi.documents import GROUP_TAG, NULL, Description, InstanceSpec
+from ...spi.errors import IkdemoError, PluginFailure, SpecError
+from ...spi.events import Emit
+from ...spi.slots import slot_of
+from ..common import carries
+from ..output import lines_of
+from .config import DockerProperties, read_properties
+from .containers import Fleet
+from .engine_watch import Watching
+from .labels import INSTANCE, TAG
+from .orphans import leave_note
+from .provisioning import Filling
+
+FIRST_LOOK = 5.0
+"""Seconds that a start waits for the engine; after that the plugin answers that there is none."""
+
+
+class _Parts(NamedTuple):
+    lease: disk.Lease
+    fleet: Fleet
+    filling: Filling
+    watching: Watching
+
+
+class DockerInstances:
+    """Instances that are containers. Whose they are is said by a label, which names the directory that this plugin owns.
+
+    They go on when the plugin ends, and are known again by the next one; unless ``takes_along``, then a plugin that ends
+    (but not one that is killed) ends them first. ``grace``: seconds between asking and killing. ``most``: how many may live.
+    """
+
+    interface: Interface = "Instance"
+    offers = frozenset({"Slots", "Logs"})
+
+    def __init__(self, directory: Path | str, *, grace: float = 5.0, most: int = 100, takes_along: bool = False) -> None:
+        self._path, self._grace, self._most, self._takes_along = Path(directory), grace, most, takes_along
+        self._parts: _Parts | None = None
+
+    async def start(self, emit: Emit) -> None:
+        """Take the directory and what lives of it; what died meanwhile is told as lost. The engine may come later.
+
+        Raises InUse, PluginFailure, and IkdemoError where it cannot be told which engine is meant.
+        """
+        engine = Engine()
+        try:
+            self._path.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise disk.refusal("create", self._path, error) from None
+        lease = disk.Lease(self._path)
+        try:
+            whose = leave_note(lease, self._path.resolve(), engine.host)
+        except PluginFailure:
+            lease.release()
+            raise
+        fleet = Fleet(engine, whose, emit)
+        filling = Filling(fleet, self._most)
+        self._parts = _Parts(lease, fleet, filling, Watching(fleet, filling, emit))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_LOOK):
+                await self._parts.watching.looked.wait()
+
+    async def stop(self) -> None:
+        """Let the instances go on, or end them if they are to be taken along."""
+        if self._parts is None:
+            return
+        parts, self._parts = self._parts, None
+        await parts.filling.close()
+        if self._takes_along:
+            with suppress(IkdemoError):
+                endings = [parts.fleet.end(one.badge.instance, self._grace) for one in await parts.fleet.living()]
+                await asyncio.gather(*endings, return_exceptions=True)
+        await parts.fleet.close()
+        await parts.watching.stop()
+        parts.fleet.engine.forget()
+        parts.lease.release()
+
+    async def validate(self, properties: Raw) -> None:
+        """Accept properties that a container can be made from, as far as can be told without the engine; raises SpecError."""
+        if properties == NULL:
+            raise SpecError("Request Properties must be set", path="$.Properties", expected="an object")
+        read_properties(bytes(properties), "$.Properties")
+        refuse_unknown(properties, DockerProperties, path="$.Properties")
+
+    async def provision(self, spec: InstanceSpec, slot: str | None = None) -> str:
+        """Start one container and return its instance's ID, or the ID of the instance that lives in the slot of the spec's group.
+
+        Killed half-way leaves an instance that is known, or a container that the next start removes. Raises SpecError, and
+        PluginFailure when the slot is taken, there is no room, or the engine refuses.
+        """
+        parts = self._started()
+        properties = read_properties(bytes(spec.properties), "$.Spec.Properties")
+        return await parts.filling.fill(properties, spec, slot_of(slot))
+
+    async def destroy(self, instance: str) -> None:
+        """End an instance: SIGTERM to its first process, SIGKILL after the grace time, and its container is removed.
+
+        Goes on if the caller goes away. Raises SpecError for an empty ID, PluginFailure when there is no such instance.
+        """
+        fleet = self._started().fleet
+        if not instance:
+            raise SpecError("the ID of an instance must not be empty", path="$.Instance", expected="an instance's ID")
+        await fleet.end(instance, self._grace)
+
+    async def describe_instances(self, tags: Mapping[str, str], slots: bool = False) -> list[Description]:
+        """Return the living instances that carry all ``tags``, in the order of their IDs, as the engine lists them now.
+
+        Raises PluginUnavailable or OutcomeUnknown when it does not answer.
+        """
+        fleet = self._started().fleet
+        group = [f"{TAG}{GROUP_TAG}={tags[GROUP_TAG]}"] if tags.get(GROUP_TAG) else []
+        living = await fleet.living(*group, meant=lambda badge: badge.group == tags[GROUP_TAG] if group else True)
+        living.sort(key=lambda one: one.badge.instance)
+        hosts = {one.lender: await fleet.host_of(one.lender) for one in living if one.lender}
+        described = [one.description(hosts.get(one.lender, "")) for one in living]
+        matching = [one for one in described if carries(one.tags, tags)]
+        return matching if slots else [replace(one, slot=UNSET) for one in matching]
+
+    async def logs(self, instance: str, lines: int = 0) -> list[str]:
+        """Return the last lines that an instance printed (all that is kept for 0), also shortly after its death."""
+        fleet = self._started().fleet
+        found = await fleet.containers(f"{INSTANCE}={instance}")
+        text = await fleet.engine.logs(found[0].id, lines) if found else fleet.burials.outputs.of(instance)
+        if text is None:
+            raise PluginFailure(f"{instance} is no instance here, and none that ended lately")
+        return lines_of(text, lines)
+
+    def _started(self) -> _Parts:
+        if self._parts is None:
+            raise PluginFailure(f"the plugin of {self._path} is not running")
+        return self._parts

@@ -1,0 +1,12 @@
+"""The instance plugin ``file``: an instance is a file in a directory.
+
+- ``plugin``: the contract's methods, and what may be in a spec's properties.
+- ``directory``: the directory that this process owns, watches, loses and finds again.
+- ``contents``: what its files say, and which other things lie there and are left alone.
+- ``index``: the instances in memory, by file name, by ID and by slot.
+- ``format``: the text of one instance file, InfraKit's own byte for byte.
+
+Everything runs in the plugin's event loop. On disk: one file an instance in ``--dir``, and nothing else.
+"""
+
+from .plugin import FileInstances as FileInstances

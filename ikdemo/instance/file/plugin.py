@@ -1,0 +1,130 @@
+"""The instance plugin ``file``: an instance is a file in a directory, alive as long as the file is there.
+
+What an instance file says is in ``format``, what is in the directory in ``directory``; here are the plugin's methods. Made by
+the command line and by whoever embeds a group. No method waits between looking and writing, so calls never interleave.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import UNSET, Raw
+from msgspec.structs import replace
+
+from ... import disk
+from ...spi.contracts import MOMENT, Interface
+from ...spi.decode import decode
+from ...spi.documents import GROUP_TAG, SHA_TAG, Description, Document, InstanceSpec
+from ...spi.errors import PluginFailure, SpecError
+from ...spi.events import Emit
+from ...spi.slots import slot_of
+from ..common import carries
+from . import format
+from .directory import Directory
+
+
+class FileProperties(Document, frozen=True):
+    """Properties of a file instance: any object; no member of it has a meaning."""
+
+
+class FileInstances:
+    """Instances that are JSON files in one directory, which this plugin owns while it runs."""
+
+    interface: Interface = "Instance"
+    offers = frozenset({"ConstantLife", "Slots", "Digest"})
+
+    def __init__(self, directory: Path | str) -> None:
+        self._path = Path(directory)
+        self._running: Directory | None = None
+        self._attended_at: object = None
+        self._dice = random.Random()  # seeded by the system, which would otherwise be asked for each ID
+
+    async def start(self, emit: Emit) -> None:
+        """Take the directory, creating it if only it is missing; raises InUse or PluginFailure."""
+        directory = Directory(self._path, emit)
+        directory.open()
+        self._running = directory
+
+    async def stop(self) -> None:
+        """Give the directory back; its files stay."""
+        if self._running is not None:
+            self._running.close()
+            self._running = None
+
+    async def validate(self, properties: Raw) -> None:
+        """Accept any JSON object; raises SpecError."""
+        if bytes(properties) == b"null":
+            raise SpecError("Request Properties must be set", path="$.Properties", expected="an object")
+        _check_object(properties, "$.Properties")
+
+    async def provision(self, spec: InstanceSpec, slot: str | None = None) -> str:
+        """Write one instance file and return its ID, or the ID of the living instance in the slot of the spec's group.
+
+        Killed half-way leaves the whole file or none. Raises SpecError, and PluginFailure when the slot is taken by another
+        configuration or the file cannot be written.
+        """
+        slot = slot_of(slot)
+        directory = self._attended()
+        tags = spec.tags or {}
+        if bytes(spec.properties) != b"null":
+            _check_object(spec.properties, "$.Spec.Properties")
+        if slot is not None and (occupant := directory.index.at(tags.get(GROUP_TAG, ""), slot)) is not None:
+            instance = occupant.description.id
+            if (occupant.description.tags or {}).get(SHA_TAG) == tags.get(SHA_TAG):
+                return instance
+            raise PluginFailure(f"slot {slot} of group {occupant.group} is occupied by {instance}")
+        instance = f"instance-{self._dice.getrandbits(63)}"
+        directory.add(instance, format.write(instance, spec, slot))
+        return instance
+
+    async def destroy(self, instance: str) -> None:
+        """Delete the file that describes this ID, and its copies, or else the instance file of this name.
+
+        The file that stands for the instance goes last: killed half-way leaves the instance. A copy with another group's tag
+        is that group's from then on. Raises SpecError for what cannot be an ID, PluginFailure when there is no such instance.
+        """
+        directory = self._attended()
+        if not instance:
+            raise SpecError("the ID of an instance must not be empty", path="$.Instance", expected="an instance's ID")
+        entry = directory.index.instance(instance) or directory.index.get(disk.check_name(instance))
+        if entry is None:
+            raise PluginFailure(f"remove {disk.shown(self._path / instance)}: {self._absence(instance)}")
+        for copy in directory.index.of_id(instance):
+            if copy is not entry and copy.group == entry.group:
+                directory.remove(copy)
+        directory.remove(entry)
+
+    async def describe_instances(self, tags: Mapping[str, str], slots: bool = False) -> list[Description]:
+        """Return the instances that carry all ``tags``, in the order of their file names."""
+        index = self._attended().index
+        among = index.of_group(tags[GROUP_TAG]) if GROUP_TAG in tags else iter(index)
+        others = {key: value for key, value in tags.items() if key != GROUP_TAG}
+        entries = [entry for entry in among if carries(entry.description.tags, others)] if others else list(among)
+        if slots:
+            return [entry.description for entry in entries]
+        return [replace(entry.description, slot=UNSET) if entry.slot else entry.description for entry in entries]
+
+    async def digest_instances(self, group: str) -> str:
+        """Return the digest of a group's instances, by its tag; it costs nothing while none of them changes."""
+        return self._attended().index.digest(group)
+
+    def _attended(self) -> Directory:
+        """Return the directory, its index up to date as of the moment of the call."""
+        if self._running is None:
+            raise PluginFailure(f"the plugin of {disk.shown(self._path)} is not running")
+        moment = MOMENT.get(None)
+        if moment is None or moment is not self._attended_at:
+            self._running.attend()
+            self._attended_at = moment
+        return self._running
+
+    def _absence(self, name: str) -> str:
+        return "not an instance file" if os.path.lexists(self._path / name) else "no such file or directory"
+
+
+def _check_object(properties: Raw, path: str) -> None:
+    if not bytes(properties).lstrip().startswith(b"{"):
+        decode(properties, FileProperties, path=path)

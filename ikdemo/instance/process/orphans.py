@@ -1,0 +1,94 @@
+"""Processes that were started for an instance which nobody keeps any longer: found by their marks, and killed with all theirs.
+
+Called by ``living`` when a plugin starts, and by a lab when it is removed with everything that was in it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Container
+from pathlib import Path
+
+from ...spi.errors import PluginFailure
+from . import procfs
+from .descendants import Marks, Processes, look
+from .state_files import read_owner
+
+ROUNDS = 10
+"""Looks at most: who starts others faster than they are killed is left in the end."""
+
+log = logging.getLogger(__name__)
+
+
+def end_strays(directory: Path) -> None:
+    """Kill every process started for an instance whose register is, or was, below a directory, and all that those started.
+
+    They end soon after; this does not wait. A process that another register's mark says to be its own is left alone, wherever
+    that register was. Raises PluginFailure when processes
+    cannot be looked at.
+    """
+    directory = directory.resolve()
+    owners: dict[Path, str] = {}
+
+    def is_its(marks: Marks) -> bool:
+        if not marks.register.is_relative_to(directory):
+            return False
+        if marks.register not in owners:
+            owners[marks.register] = _owner_at(marks.register)
+        return not marks.owner or owners[marks.register] in ("", marks.owner)
+
+    killed: dict[int, int] = {}
+    for _ in range(ROUNDS):
+        processes = look()
+        found = processes.family(pid for pid, marks in processes.marks.items() if is_its(marks))
+        if found.items() <= killed.items():
+            return
+        kill_strays(processes, dict(found.items() - killed.items()))
+        killed |= found
+
+
+def find_strays(processes: Processes, owner: str, but: Container[str]) -> dict[int, int]:
+    """Return pid and start time of the processes of a register's instances, but those of some, with all that they started.
+
+    Only the register's mark makes a process its own.
+    """
+    marks = processes.marks.items()
+    return processes.family([pid for pid, one in marks if one.owner == owner and one.instance not in but])
+
+
+def speak_of_others(processes: Processes, register: Path, owner: str, but: Container[str]) -> None:
+    """Warn of processes started in a register's place that lack its mark: a former version's, or of one that was moved.
+
+    They are left alone, for a place is no proof.
+    """
+    for pid, one in processes.marks.items():
+        if one.register == register and one.owner != owner and one.instance not in but:
+            log.warning("Process %d was started for %s of another register in %s: left alone", pid, one.instance, register)
+
+
+def kill_strays(processes: Processes, strays: dict[int, int]) -> None:
+    """Kill processes, each by pid and start time; one that cannot be killed is spoken of."""
+    for pid, start in strays.items():
+        marks = processes.marks.get(pid)
+        what = f"was started for {marks.instance}" if marks is not None else "was started by an instance"
+        try:
+            procfs.kill(pid, start)
+        except PluginFailure as error:
+            log.warning("Process %d %s, which nobody keeps any longer, and cannot be killed: %s", pid, what, error)
+        else:
+            log.warning("Process %d %s, which nobody keeps any longer, and is killed", pid, what)
+
+
+def _owner_at(register: Path) -> str:
+    """Return the mark of the register that is at a path now; nothing where there is none, or none that can be read."""
+    try:
+        directory = os.open(register, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        return read_owner(directory)
+    except PluginFailure:
+        return ""
+    finally:
+        os.close(directory)

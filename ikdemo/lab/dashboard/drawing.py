@@ -1,0 +1,194 @@
+"""Draws a scene as SVG: a headline, the curve of filled slots and below it the slots. Pure: the same scene gives the same text.
+
+The curve begins where the group does, and grows; only what is below the most that was filled is drawn as lost.
+
+Text takes its colours from JupyterLab's theme where there is one, and stands black on white elsewhere. Called by ``LiveView``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from itertools import groupby
+
+from ..show.tables import say_seconds, visible_html
+from ..show.theme import BLUE, VERMILION, Sign
+from .model import WINDOW, Fall, Scene, Step
+from .slots import LEFT, PLOT, RIGHT, WIDTH, draw_slots, in_words, squeezed
+
+TOP, HEIGHT = 71, 84
+"""Where the room of the curve begins, and its height, in pixels."""
+LETTER = 9.4
+"""Pixels that a letter of the pill takes at most, about."""
+STYLE = """<style>
+.ik{font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:13.5px}
+.ik .paper{fill:var(--jp-layout-color0,#fff)}
+.ik text{fill:var(--jp-ui-font-color0,#111)}
+.ik .on{fill:#000}
+.ik .halo{stroke:var(--jp-layout-color0,#fff);stroke-width:6;fill:none}
+.ik .line{stroke:var(--jp-ui-font-color0,#111);fill:none}
+.ik .grid{stroke:var(--jp-ui-font-color0,#111);stroke-opacity:.25;fill:none}
+.ik .hollow{fill:var(--jp-layout-color0,#fff);stroke:var(--jp-ui-font-color0,#111);stroke-width:1.2;stroke-dasharray:3 2}
+.ik .shape{fill:var(--jp-ui-font-color0,#111)}
+</style>"""
+
+
+def draw(scene: Scene, sign: Sign) -> str:
+    """Return a scene as SVG text; ``sign`` says what the group is."""
+    slots, height = draw_slots(scene, TOP + HEIGHT + 34)
+    said = visible_html(words(scene, sign))
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="ik" role="img" aria-label="{said}" width="{WIDTH}" height="{height}"'
+    look = 'style="display:block;width:100%;height:auto;max-width:820px"'
+    paper = f'<rect class="paper" width="{WIDTH}" height="{height}" rx="6"/>'
+    return f'{head} viewBox="0 0 {WIDTH} {height}" {look}>{STYLE}{paper}{_headline(scene, sign)}{_curve(scene)}{slots}</svg>'
+
+
+def words(scene: Scene, sign: Sign) -> str:
+    """Tell a scene in words."""
+    filled = _filled(scene)
+    said = (
+        f"Group {scene.group}: {sign.word}.",
+        f"{filled[0].upper()}{filled[1:]}.",
+        _rolled(scene),
+        _counts(scene),
+        in_words(scene),
+    )
+    return " ".join(filter(None, (*said, _fell(scene.fall), _unnoticed(scene))))
+
+
+def _filled(scene: Scene) -> str:
+    return f"{scene.filled} of {scene.size} slots filled" if scene.size else "no slot is wanted"
+
+
+def _rolled(scene: Scene) -> str:
+    """Say how far the wanted configuration has come, where not every filled slot has it."""
+    return "" if scene.current == scene.filled else f"{scene.current} of {scene.size} with the wanted configuration."
+
+
+def _counts(scene: Scene) -> str:
+    return f"Wanted: {scene.size}, alive: {scene.living}."
+
+
+def _fell(fall: Fall | None) -> str:
+    if fall is None:
+        return "Nothing was lost yet."
+    fewest = f"{fall.fewest} of {fall.size}"
+    if fall.seconds is None:
+        return f"It fell to {fewest} and is not whole again yet."
+    return f"Last fall: to {fewest}, whole again {say_seconds(fall.seconds)} after the {fall.cause}."
+
+
+def _unnoticed(scene: Scene) -> str:
+    if not scene.unnoticed:
+        return ""
+    return f"The loop does not know of {scene.unnoticed} {'loss' if scene.unnoticed == 1 else 'losses'} yet."
+
+
+def _headline(scene: Scene, sign: Sign) -> str:
+    name = scene.group if len(scene.group) <= 16 else f"{scene.group[:15]}…"
+    wide = LETTER * len(sign.word) + 36
+    left, head = WIDTH - 8 - wide, f"{name}: {_filled(scene)}"
+    return (
+        f'<text x="8" y="25" font-size="19" font-weight="bold"{squeezed(head, left - 16, 11.2)}>{visible_html(head)}</text>'
+        f'<text x="8" y="46">{_counts(scene)} {_fell(scene.fall)}</text>'
+        f'<text x="8" y="63">{_rolled(scene)} {_unnoticed(scene)}</text>'
+        f'<rect x="{left:.0f}" y="7" width="{wide:.0f}" height="24" rx="12" fill="{sign.colour}"/>'
+        f'<path class="on" d="{sign.shape}" transform="translate({left + 16:.0f} 19)"/>'
+        f'<text class="on" x="{left + 28:.0f}" y="24" font-size="14" font-weight="bold">{visible_html(sign.word)}</text>'
+    )
+
+
+def _curve(scene: Scene) -> str:
+    bottom = TOP + HEIGHT
+    rows = "".join(
+        f'<path class="grid" d="M{LEFT} {y}h{PLOT}"/><text x="{LEFT - 8}" y="{y + 4}" text-anchor="end">{share} %</text>'
+        for y, share in ((TOP + 6, 100), (TOP + 6 + (HEIGHT - 12) / 2, 50), (bottom - 6, 0))
+    )
+    marks = [(LEFT + PLOT * share, f"{WINDOW * (1 - share):.0f} s ago") for share in (0, 1 / 3, 2 / 3)]
+    axis = "".join(
+        f'<text x="{x:.0f}" y="{bottom + 16}" text-anchor="middle">{said}</text>' for x, said in [*marks, (LEFT + PLOT, "now")]
+    )
+    said = "".join(f'<text x="{WIDTH - RIGHT + 12}" y="{TOP + y}">{line}</text>' for y, line in _margin(scene))
+    return f"{rows}{axis}{said}{''.join(_run(scene, run, end) for run, end in _runs(scene))}"
+
+
+def _margin(scene: Scene) -> list[tuple[int, str]]:
+    """Return what stands beside the curve, a line at a time, each with its place."""
+    said = [(10, "Q: share of"), (27, "filled slots")]
+    if any(step.current != step.filled for step in scene.steps):
+        said += [(48, "dashed: as"), (65, "wanted")]
+    return said
+
+
+def _runs(scene: Scene) -> Iterator[tuple[list[Step], float]]:
+    """Yield the steps of each size that was wanted, and when it was not any longer: another size is no fall."""
+    run: list[Step] = []
+    for step in scene.steps:
+        if run and step.size != run[-1].size:
+            yield run, step.time
+            run = []
+        if step.size:
+            run.append(step)
+    if run:
+        yield run, scene.now
+
+
+def _run(scene: Scene, run: list[Step], end: float) -> str:
+    """Draw what was filled, what was lost below the most that had been, and dashed what has the wanted configuration."""
+    start, stop = _across(scene, run[0].time), _across(scene, end)
+    filled = _levels(scene, run, lambda step: step.filled / step.size)
+    reached = _levels(scene, run, lambda step: step.reached / step.size)
+    line, back = _forth(filled, start, stop), _back(reached)
+    return (
+        f'<path d="{line}{back}z" fill="{VERMILION}" fill-opacity=".35"/>'
+        f'<path class="curve" d="{line}" fill="none" stroke="{BLUE}" stroke-width="5" stroke-linejoin="round"/>'
+        f'<path d="{line}" fill="none" stroke="#9BD3F5" stroke-width="2" stroke-linejoin="round"/>'
+        f"{''.join(_outdated(scene, run, end))}"
+    )
+
+
+def _outdated(scene: Scene, run: list[Step], end: float) -> Iterator[str]:
+    """Draw, dashed, what has the wanted configuration, while some of what is filled has not."""
+    ends = [*(step.time for step in run[1:]), end]
+    for apart, spans in groupby(zip(run, ends, strict=True), key=lambda span: span[0].current != span[0].filled):
+        steps, until = zip(*spans, strict=True)
+        if apart:
+            start, stop = _across(scene, steps[0].time), _across(scene, until[-1])
+            path = _forth(_levels(scene, list(steps), lambda step: step.current / step.size), start, stop)
+            yield f'<path class="line" d="{path}" stroke-width="1.8" stroke-dasharray="6 4"/>'
+
+
+def _across(scene: Scene, time: float) -> int:
+    """Return where a time is, in whole pixels, kept inside the plot: what shares a pixel now does so in every later frame."""
+    pixels = PLOT / WINDOW
+    ago = math.floor(scene.now * pixels) - math.floor(time * pixels)
+    return LEFT + PLOT - min(PLOT, max(0, ago))
+
+
+def _down(share: float) -> float:
+    return TOP + 6 + (HEIGHT - 12) * (1 - share)
+
+
+def _levels(scene: Scene, run: list[Step], share: Callable[[Step], float]) -> dict[int, tuple[float, float]]:
+    """Return the lowest and the last share of each pixel in which something happened: a loss within one pixel is one stroke.
+
+    What only grows there is no stroke: it would look like a loss.
+    """
+    columns: dict[int, tuple[float, float]] = {}
+    for step in run:
+        column, level = _across(scene, step.time), share(step)
+        lost = step.filled < step.reached and step.time > scene.now - WINDOW
+        columns[column] = min(columns.get(column, (1.0, 0.0))[0], level if lost else 1.0), level
+    return {column: (min(lowest, level), level) for column, (lowest, level) in columns.items()}
+
+
+def _forth(levels: dict[int, tuple[float, float]], start: int, stop: int) -> str:
+    """Return a step curve as a path from ``start`` to ``stop``."""
+    path = [f"M{start} {_down(levels[start][1]):.1f}"]
+    path += [f"H{at}V{_down(low):.1f}V{_down(level):.1f}" for at, (low, level) in levels.items()]
+    return f"{''.join(path)}H{stop}"
+
+
+def _back(levels: dict[int, tuple[float, float]]) -> str:
+    """Return a step curve as the rest of a path, from its end back to its beginning."""
+    return "".join(f"V{_down(level):.1f}H{at}" for at, (_, level) in reversed(levels.items()))

@@ -1,0 +1,111 @@
+"""A group whose instances are web servers, seen from outside: each is asked for its page, as a browser would ask.
+
+Only here are instances visited over HTTP. It uses what a lab tells of a group and decides nothing; made by a notebook.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from ...spi.errors import IkdemoError, NotConverged
+from ..lab import Lab
+from ..show.tables import Words
+from .web_page import Answer, LivePage, Visit
+
+PATIENCE = 0.3
+"""Seconds that a visitor waits for a page."""
+LONGEST_PAGE = 4096
+MOST = 60
+"""Servers asked in one visit."""
+PAUSE = 0.01
+
+
+class Outage(NamedTuple):
+    """One server lost: seconds from the fault until it was noticed, until every slot was filled, until all pages were there."""
+
+    noticed: float
+    replaced: float
+    answered: float
+
+
+class Servers:
+    """The web servers of one group of a lab."""
+
+    def __init__(self, lab: Lab, group: str) -> None:
+        self._lab, self.group = lab, group
+
+    def visit(self) -> Visit:
+        """Ask every server of the group for its page, all at the same time."""
+        servers = self._lab.servers(self.group)
+        there, kind = list(servers)[:MOST], "process" if "pid" in servers.columns else "container"
+        with ThreadPoolExecutor(max_workers=max(1, len(there))) as visitors:
+            answers = list(visitors.map(lambda row: _ask(*row), there))
+        return Visit(self.group, self._wanted(), answers, kind)
+
+    def page(self) -> LivePage:
+        """Return a web page of the servers that is kept fresh, where widgets can be shown; else it stands still."""
+        return LivePage(self.visit, self._lab.line)
+
+    def wait(self, timeout: float = 20.0) -> Words:
+        """Wait until every wanted server gives its page; raises NotConverged with what the others said."""
+        deadline = time.monotonic() + timeout
+        while not (visit := self.visit()).whole:
+            if time.monotonic() > deadline:
+                raise NotConverged(f"after {timeout:g} s not every server answers", (visit.words,))
+            time.sleep(PAUSE)
+        return Words(f"all {len(visit.answers)} servers of {self.group} answer")
+
+    def wait_healthy(self, timeout: float = 20.0) -> Words:
+        """Wait until the flavor calls every instance healthy; raises NotConverged with what it says of each."""
+        deadline = time.monotonic() + timeout
+        while set((said := self._lab.health(self.group)).column("health")) != {"healthy"} or len(said) < self._wanted():
+            if time.monotonic() > deadline:
+                raise NotConverged(f"after {timeout:g} s not every server is called healthy", (repr(said),))
+            time.sleep(PAUSE)
+        return Words(f"all {len(said)} servers of {self.group} are healthy")
+
+    def outages(self, signal: str, times: int, *, within: float = 0.5, seed: int = 1) -> list[Outage]:
+        """Send a signal to one server after the other, slot by slot, and wait each time until all give their pages again.
+
+        Each signal falls at a random moment ``within`` so many seconds after all are called healthy.
+        """
+        chance, found = random.Random(seed), list[Outage]()
+        for turn in range(times):
+            self.wait_healthy()
+            time.sleep(chance.uniform(0.0, within))
+            slots = self._lab.processes(self.group).column("slot")
+            self._lab.signal(self.group, signal, slot=slots[turn % len(slots)])
+            self.wait()
+            answered, fall = self._lab.line.record.now(), self._lab.recovery(self.group).last
+            if fall.time_to_detect is None or fall.time_to_recover is None:
+                raise IkdemoError(f"{signal} was sent, and nothing was replaced")
+            found.append(Outage(fall.time_to_detect, fall.time_to_recover, answered - fall.began))
+        return found
+
+    def _wanted(self) -> int:
+        allocation = json.loads(self._lab.inspect(self.group))["Allocation"]
+        return len(allocation.get("LogicalIDs") or []) or int(allocation.get("Size", 0))
+
+
+def _ask(slot: str, instance: str, address: str, port: str, pid: str = "") -> Answer:
+    """Ask one server for its page, which must name its instance."""
+    if not (address and port):  # a container that is just ending or beginning has no address
+        return Answer(slot, instance, port, pid, "", "nobody there", 0.0, address)
+    connection = http.client.HTTPConnection(address, int(port), timeout=PATIENCE)
+    began = time.monotonic()
+    try:
+        connection.request("GET", "/")
+        page = connection.getresponse().read(LONGEST_PAGE).decode("utf-8", "replace").strip()
+        wrong = "" if page.startswith(instance) else "somebody else answers"
+    except TimeoutError:
+        page, wrong = "", "is silent"
+    except (OSError, http.client.HTTPException):
+        page, wrong = "", "nobody there"
+    finally:
+        connection.close()
+    return Answer(slot, instance, port, pid, page, wrong, time.monotonic() - began, address)

@@ -1,0 +1,132 @@
+"""The loop by hand: observe, plan and act one at a time, with what was seen, what follows and why, and what came of it.
+
+Each is a question to the group plugin over its socket; nothing is decided here. Made by ``Dashboard``.
+"""
+
+from __future__ import annotations
+
+from ipywidgets import HTML
+
+from ...spi.plans import Action, Plan, Reason
+from ..faults.inject import Breaking
+from ..show.step_view import Pass
+from ..show.tables import Table, visible_html
+from .buttons import Clicks
+
+MOST_ROWS = 12
+"""Rows of each table that are shown; of more, only the number."""
+HINT = "Pause the loop, break something, and go through the loop yourself: observe, plan, act."
+OVER = "The group has changed since. Observe again to see what is there now."
+
+
+class StepPanel:
+    """Three buttons, and what the last of them showed."""
+
+    def __init__(self, lab: Breaking, group: str, clicks: Clicks) -> None:
+        self._lab, self._group = lab, group
+        self._seen: tuple[float, Pass] | None = None
+        self._at = float("inf")
+        self.shown = HTML(_room(HINT))
+        self.buttons = (
+            clicks.button("1 observe", "observe: see what is there, and change nothing", self._observe),
+            clicks.button("2 plan", "plan: say what would be done about it, and why", self._plan),
+            clicks.button("3 act", "act: let the loop make one pass", self._act),
+        )
+
+    def look(self, changed: float) -> None:
+        """Take the tables away when the group has changed after them, in seconds since the epoch: they are no longer true."""
+        if changed > self._at:
+            self._seen, self._at = None, float("inf")
+            self.shown.value = _room(OVER)
+
+    def step(self) -> str:
+        """Make one whole pass and show all of it."""
+        done = self._pass()
+        self._show(self._now(), _observed(done), _planned(done), _outcomes(done))
+        return f"One pass was made: {_deeds(done)}."
+
+    def _observe(self) -> str:
+        at, seen = self._look_now()
+        self._show(at, _observed(seen))
+        return f"Observed: {_instances(len(seen.observed))}. Nothing was changed."
+
+    def _plan(self) -> str:
+        at, seen = self._seen or self._look_now()
+        self._show(at, _observed(seen), _planned(seen))
+        return f"Planned from what was observed: {_number(len(seen.planned), 'action')}. Nothing was changed."
+
+    def _act(self) -> str:
+        done = self._pass()
+        self._show(self._now(), _planned(done), _outcomes(done))
+        return f"The loop looked once more, planned, and acted: {_deeds(done)}."
+
+    def _look_now(self) -> tuple[float, Pass]:
+        at = self._now()  # before the question: what changes meanwhile may not be in the answer
+        self._seen = at, self._lab.plan(self._group)
+        return self._seen
+
+    def _now(self) -> float:
+        return self._lab.line.record.now()
+
+    def _pass(self) -> Pass:
+        self._seen = None
+        return self._lab.step(self._group)
+
+    def _show(self, at: float, *parts: str) -> None:
+        """Show what was true at a time; what the pass itself did lies before it."""
+        self.shown.value = _room("".join(parts))
+        self._at = at
+
+
+def _room(inside: str) -> str:
+    style = "<style>.ik-steps td,.ik-steps th{padding-right:1em}</style>"
+    return f'{style}<div class="ik-steps" style="line-height:1.4">{inside}</div>'
+
+
+def _observed(done: Pass) -> str:
+    return _part("Observed", done.observed)
+
+
+def _planned(done: Pass) -> str:
+    """Lay the plan out with the reason of each action in words."""
+    plan = done.step.plan
+    rows = [(one.verb, one.slot or "-", one.instance or "-", _because(one, plan)) for one in plan.actions]
+    return _part("Planned", Table(["action", "slot", "instance", "because"], rows, empty=f"Nothing to do. {_why_nothing(plan)}"))
+
+
+def _outcomes(done: Pass) -> str:
+    return _part("Done", done.done)
+
+
+def _because(action: Action, plan: Plan) -> str:
+    """Return the reason of an action in the planner's words, after its code."""
+    said = next((reason.text for reason in plan.reasons if reason.code == action.code and _about(reason, action)), "")
+    return f"{action.code}: {said}" if said else action.code
+
+
+def _about(reason: Reason, action: Action) -> bool:
+    return action.slot == reason.slot if reason.slot else action.instance == reason.instance
+
+
+def _why_nothing(plan: Plan) -> str:
+    return "The group is as wanted." if plan.converged else "; ".join(reason.text for reason in plan.reasons[:2])
+
+
+def _part(title: str, table: Table) -> str:
+    shown = Table(table.columns, list(table)[:MOST_ROWS], empty=table.empty)
+    more = f"<p>and {len(table) - MOST_ROWS} more</p>" if len(table) > MOST_ROWS else ""
+    return f"<p><b>{visible_html(title)}</b></p>{shown._repr_html_()}{more}"
+
+
+def _deeds(done: Pass) -> str:
+    failed = sum(bool(outcome.error) for outcome in done.step.outcomes)
+    wrong = f", {failed} of them in vain" if failed else ""
+    return f"{_number(len(done.done), 'action')}{wrong}"
+
+
+def _instances(count: int) -> str:
+    return _number(count, "instance")
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

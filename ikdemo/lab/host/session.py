@@ -1,0 +1,145 @@
+"""A lab's line to its plugins: a thread that talks to them, serves those of this Python, and a record of all they tell.
+
+Only here do the calls of a beginner's cell, or of a button, meet the asynchronous clients. A ``Bench`` opens one, and another
+when it is reset; whatever looks at the record ends with its line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ...rpc.peers import Peers
+from ...spi.contracts import Plugin
+from ...spi.errors import IkdemoError
+from ..teaching.steps import name_the_step
+from .event_collector import Followers
+from .loop_thread import Background
+from .plugin_process import PluginProcess
+from .served import Served
+from .timeline import Timeline
+
+T = TypeVar("T")
+ANOTHER = "Open a fresh one: run the first code cell, or lab = Lab.fresh()"
+MOST_LAST = 200
+"""Things that are done at the end."""
+PATIENCE = 2.0
+"""Seconds that a closing line waits for threads that were begun on it."""
+
+
+class Line:
+    """Open from the moment it is made until ``close``; ``ended`` says then how it was.
+
+    ``watching`` has, for each group and each web page, what ends the view that shows it: a newer one takes its place.
+    """
+
+    def __init__(self, plugin_dir: Path) -> None:
+        self.record = Timeline()
+        self.open = True
+        self.ended = ""
+        self.watching: dict[str, Callable[[], None]] = {}
+        self._plugin_dir = plugin_dir
+        self._served: dict[str, Served] = {}
+        self._threads: list[threading.Thread] = []
+        self._last: deque[Callable[[], object]] = deque(maxlen=MOST_LAST)
+        self._background = Background()
+        self.peers, self._followers = self.call(self._begin())
+
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run ``work`` in the line's thread and return its result; raises IkdemoError when the line is closed."""
+        try:
+            self.must_be_open()
+        except IkdemoError:
+            work.close()
+            raise
+        try:
+            return self._background.call(work)
+        except IkdemoError as error:
+            name_the_step(error)
+            raise
+
+    def must_be_open(self) -> None:
+        """Raise IkdemoError when the line is closed, or the directory with the sockets was removed."""
+        if not self.open:
+            raise IkdemoError(f"This lab is closed. {ANOTHER}")
+        if not self.leads_somewhere:
+            raise IkdemoError(
+                f"The directory of this lab was removed, and all that was in it: {self._plugin_dir.parent}. {ANOTHER}"
+            )
+
+    @property
+    def leads_somewhere(self) -> bool:
+        """Whether there is a directory with sockets; the end of a login may take it, or a person who tidies up."""
+        return self._plugin_dir.is_dir()
+
+    def descriptors(self) -> Iterator[int]:
+        """Yield every descriptor by which plugins are reached."""
+        return self._background.descriptors()
+
+    def disown(self) -> None:
+        """Be closed, in a process that was forked; the threads that would be ended are not there."""
+        self.open, self.ended = False, "another process has this lab"
+
+    def follow(self, processes: Iterable[PluginProcess]) -> None:
+        """Wait until these plugins answer, and write down what they tell from now on."""
+        self.call(self._followers.begin(processes))
+
+    def serve(self, plugin: Plugin, name: str) -> None:
+        """Serve a plugin object on a socket until the line is closed, in place of the object that had the name."""
+        if name in self._served:
+            self.call(self._served.pop(name).stop())
+        served = Served(plugin, self._plugin_dir / name)
+        self.call(served.start())
+        self._served[name] = served
+
+    def serves(self, name: str) -> bool:
+        """Say whether a plugin of this Python is served under this name."""
+        return name in self._served
+
+    def begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Begin ``work`` in the line's thread and return at once."""
+        return self._background.begin(work)
+
+    def spawn(self, work: Callable[[], None], name: str) -> None:
+        """Do blocking ``work`` in a thread of its own; it must end soon after ``open`` has become false."""
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        self._threads.append(threading.Thread(target=work, name=name, daemon=True))
+        self._threads[-1].start()
+
+    def at_end(self, last: Callable[[], object]) -> None:
+        """Do this when the line has been closed; of a great many, only the last ones are kept."""
+        self._last.append(last)
+
+    def end(self, how: str) -> None:
+        """Say that it will be closed, and how it was: whoever watches takes a last look, before the plugins end."""
+        self.ended = how
+        self.record.add([])
+
+    def close(self, ended: str) -> None:
+        """Serve and follow nothing more, and end every thread; whoever waits for the record is woken."""
+        self.open, self.ended = False, ended
+        self.record.add([])
+        deadline = time.monotonic() + PATIENCE
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self._background.call(self._end())
+        self._background.close()
+        for last in self._last:
+            with contextlib.suppress(Exception):  # the notebook may have ended before
+                last()
+
+    async def _begin(self) -> tuple[Peers, Followers]:
+        peers = Peers(self._plugin_dir)
+        return peers, Followers(peers, self.record)
+
+    async def _end(self) -> None:
+        await self._followers.close()
+        for served in self._served.values():
+            await served.stop()
+        await self.peers.close()

@@ -1,0 +1,46 @@
+"""A flavor whose verdicts a person decides: vanilla in what it prepares, and a judge of health by version.
+
+For showing what a group does with unhealthy instances, without anything that could really be ill. Served by ``Lab.serve``.
+"""
+
+from __future__ import annotations
+
+from msgspec import Raw
+from msgspec.structs import replace
+
+from ...spi.contracts import Interface
+from ...spi.decode import decode
+from ...spi.documents import Allocation, Description, Document, Health, InstanceSpec
+
+
+class _Properties(Document, frozen=True):
+    tags: dict[str, str] | None = None
+
+
+class Judge:
+    """Calls an instance unhealthy while the value of its tag ``version`` is in ``bad``, and healthy otherwise."""
+
+    interface: Interface = "Flavor"
+    offers = frozenset[str]()
+
+    def __init__(self) -> None:
+        self.bad: set[str] = set()
+
+    async def validate(self, properties: Raw, allocation: Allocation) -> None:
+        """Accept properties with no other member than Tags; raises SpecError."""
+        _read(properties)
+
+    async def prepare(self, properties: Raw, spec: InstanceSpec, allocation: Allocation) -> InstanceSpec:
+        """Return the spec with the tags of the properties put over its own."""
+        return replace(spec, tags={**(spec.tags or {}), **(_read(properties).tags or {})})
+
+    async def healthy(self, properties: Raw, instance: Description) -> Health:
+        """Give the verdict that was decided for the instance's version."""
+        return Health.UNHEALTHY if (instance.tags or {}).get("version") in self.bad else Health.HEALTHY
+
+    async def drain(self, properties: Raw, instance: Description) -> None:
+        """Let the instance go: there is nothing to take out of service."""
+
+
+def _read(properties: Raw) -> _Properties:
+    return decode(properties, _Properties, path="$.Properties")

@@ -1,0 +1,8 @@
+"""What a teacher would do: check a learner's work, give hints, keep the way through the notebooks.
+
+- ``check``: says what is still to do, not only that something is.
+- ``exercises``: the check of each notebook's exercise.
+- ``hints``, ``steps``: name the step that was skipped.
+- ``progress``: notes what was checked, and ends Run All at an exercise that is not done yet.
+- ``specs``: the specs of the groups that every notebook commits.
+"""

@@ -1,0 +1,98 @@
+"""The lives of instances, computed from recorded events: when each began and ended, and when it was there and did not serve.
+
+What ends a life, and when it does not serve, is decided in ``standing``, so that lanes and curve always agree. Called by the lab.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ...spi.documents import SHA_TAG
+from ...spi.events import Event
+from .service import APPEARED, GONE, OF_ONE, VANISHED, Standing
+
+
+class Down(NamedTuple):
+    """A stretch of time in which an instance was there and did not serve, and why: "silent" or "sick"; None: until now."""
+
+    start: float
+    end: float | None
+    why: str
+
+
+@dataclass(frozen=True)
+class Life:
+    """One instance from its first report to its end; ``died`` is None while it lives.
+
+    It died at its recorded fault where there is one, else at the first report. ``ended`` is "lost" or "destroyed", as reported,
+    or "gone" while nobody has reported the fault. A fault that left it in place, or a verdict, is in ``down``.
+    """
+
+    instance: str
+    slot: str
+    sha: str
+    born: float
+    died: float | None = None
+    ended: str = ""
+    down: tuple[Down, ...] = ()
+
+    def trouble(self, time: float) -> str:
+        """Return why it did not serve at a time within its life: "silent" or "sick", nothing if it did."""
+        return next((one.why for one in self.down if one.start <= time and (one.end is None or time < one.end)), "")
+
+
+@dataclass
+class _Open:
+    """A life that nobody has reported the end of: since when its instance is in the trouble that it is in."""
+
+    start: Event
+    born: float
+    trouble: str = ""
+    since: float = 0.0
+    down: list[Down] = field(default_factory=list)
+
+    def turn(self, trouble: str, time: float) -> None:
+        """From ``time`` on it is in this trouble, or in none."""
+        if trouble == self.trouble:
+            return
+        if self.trouble and self.trouble != GONE:
+            self.down.append(Down(self.since, time, self.trouble))
+        self.trouble, self.since = trouble, time
+
+    def life(self, died: float | None, ended: str) -> Life:
+        """Return the life, which ended at ``died``, or has not."""
+        if self.trouble == GONE:
+            died, ended = self.since, ended or GONE
+        elif self.trouble:
+            self.down.append(Down(self.since, died, self.trouble))
+        sha = (self.start.tags or {}).get(SHA_TAG, "")
+        return Life(self.start.instance, self.start.slot, sha, self.born, died, ended, tuple(self.down))
+
+
+def lives(events: Iterable[Event]) -> list[Life]:
+    """Return every instance's life, in order of birth. An instance that is lost and found again has two.
+
+    Times never go back: an event stamped earlier than one already read counts at the later time.
+
+    >>> told = (("provisioned", 0.0), ("fault", 2.0), ("lost", 2.5))
+    >>> story = [Event(kind, time, instance="a", slot="0") for kind, time in told]
+    >>> [(life.born, life.died, life.ended) for life in lives(story)]
+    [(0.0, 2.0, 'lost')]
+    """
+    world, open_lives, finished, now = Standing(), dict[str, _Open](), list[Life](), float("-inf")
+    for event in events:
+        now = max(now, event.time)
+        world.read(event)
+        if event.kind not in OF_ONE:
+            continue
+        if event.kind in APPEARED:
+            open_lives.setdefault(event.instance, _Open(event, now))
+        if (living := open_lives.get(event.instance)) is None:
+            continue
+        if event.kind in VANISHED:
+            finished.append(open_lives.pop(event.instance).life(now, event.kind))
+        else:
+            living.turn(world.trouble(event.instance), now)
+    return sorted([*finished, *(one.life(None, "") for one in open_lives.values())], key=lambda life: (life.born, life.instance))

@@ -1,0 +1,115 @@
+"""Who sits where: the instances of a group put into its slots, and those that have no place.
+
+The one rule of preference (``_Merit``) lives here; ``plan`` calls ``assign`` and nothing else does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+from ..spi.plans import Seen
+from .model import BEYOND, Desired, number_of
+
+
+class Places(NamedTuple):
+    """``occupants``: slot name to its instance. ``surplus``: to go, in the order in which they go. ``strangers``: left alone."""
+
+    occupants: dict[str, Seen]
+    surplus: list[Seen]
+    strangers: list[Seen]
+
+    def living(self) -> list[tuple[str, Seen]]:
+        """Return each occupant with the name of the slot in which it lives: its own number, or else where it was put."""
+        return [(slot if number_of(seen.slot) is None else seen.slot or slot, seen) for slot, seen in self.occupants.items()]
+
+
+class _Merit(NamedTuple):
+    """How much an instance is worth keeping, the most important first; a greater one stays."""
+
+    current: bool
+    is_not_sick: bool
+    in_range: bool
+    lowness: int
+    id: str
+
+
+def assign(desired: Desired, instances: Iterable[Seen], sick: Collection[str] = ()) -> Places:
+    """Put every instance into its own slot, put those without one into free slots, and list what is left over.
+
+    With more instances than slots the best stay, as ``_Merit`` has it: the current, then those that are well, then the lower
+    slot. With fewer, all stay: one whose number is out of range, as after a scale-down, sits in a free slot, which is not filled
+    while it lives. So scaling from 6 to 3 when only 3, 4 and 5 live leaves those three. Two instances that claim one slot: the
+    better one stays. Instances without a slot (made by other programs) come last, in descending ID order, so that the lowest ID
+    is the first to go, as in InfraKit; of a plugin that has no slots this goes for all. Of pets, an instance without a logical
+    ID is nobody's: it is neither adopted nor destroyed.
+
+    Views that lie: an instance in its own slot is not made twice even where it is not seen, as its slot is asked for by name.
+    One that sits in another slot (out of range, or without any) may be: a view in which it is missing fills the slot that it
+    held, and one too many lives until the next look, at which what is out of range goes first. What a plugin tells as ended is
+    really gone, and leads to none too many. A view that is too old may show instances in range that are gone by now, and cost
+    living ones out of range; never living ones in range.
+
+    >>> from ikdemo.reconcile.model import Slot
+    >>> group = Desired("g", "new", (Slot("0"), Slot("1")))
+    >>> places = assign(group, [Seen("i-1", sha="new"), Seen("i-2", sha="new"), Seen("i-3", sha="old")])
+    >>> {slot: seen.id for slot, seen in places.occupants.items()}, [seen.id for seen in places.surplus]
+    ({'0': 'i-2', '1': 'i-1'}, ['i-3'])
+    >>> beyond = [Seen("i-4", slot="4", sha="new"), Seen("i-5", slot="5", sha="new")]
+    >>> places = assign(group, [Seen("i-1", slot="1", sha="old"), *beyond])
+    >>> {slot: seen.id for slot, seen in places.occupants.items()}, [seen.id for seen in places.surplus]
+    ({'1': 'i-5', '0': 'i-4'}, ['i-1'])
+    """
+    wanted = {slot.name for slot in desired.slots}
+
+    def merit(seen: Seen) -> _Merit:
+        if desired.ranks_by_id:
+            return _Merit(seen.sha == desired.sha, seen.id not in sick, True, 0, seen.id)
+        number = number_of(seen.slot)
+        lowness = -BEYOND if number is None else -number
+        return _Merit(seen.sha == desired.sha, seen.id not in sick, seen.slot in wanted, lowness, seen.id)
+
+    occupants: dict[str, Seen] = {}
+    homeless: list[Seen] = []
+    surplus: list[Seen] = []
+    strangers: list[Seen] = []
+    for seen in instances:
+        slot = seen.slot
+        if slot in wanted:
+            if slot not in occupants:
+                occupants[slot] = seen
+            else:
+                worse, occupants[slot] = sorted((seen, occupants[slot]), key=merit)
+                (homeless if desired.ranks_by_id else surplus).append(worse)
+        elif desired.pets and seen.logical_id is None:
+            strangers.append(seen)
+        else:
+            homeless.append(seen)
+    if homeless:
+        homeless.sort(key=merit, reverse=True)
+        left = _adopt(desired, occupants, homeless)
+        if left and not desired.pets:  # a pet has its own place or none
+            worst = sorted(occupants.items(), key=lambda pair: merit(pair[1]))
+            for number, ((slot, occupant), better) in enumerate(zip(worst, left[:], strict=False)):
+                if merit(better) <= merit(occupant):
+                    break
+                occupants[slot], left[number] = better, occupant
+        surplus.extend(left)
+    surplus.sort(key=merit)
+    return Places(occupants, surplus, strangers)
+
+
+def _adopt(desired: Desired, occupants: dict[str, Seen], homeless: list[Seen]) -> list[Seen]:
+    """Give each free slot the best instance that fits it; return those that found none."""
+    free: dict[str | None, list[str]] = {}
+    for slot in reversed(desired.slots):
+        if slot.name not in occupants:
+            free.setdefault(slot.logical_id, []).append(slot.name)
+    left = []
+    for seen in homeless:
+        fitting = free.get(seen.logical_id if desired.pets else None)
+        if fitting:
+            occupants[fitting.pop()] = seen
+        else:
+            left.append(seen)
+    return left
