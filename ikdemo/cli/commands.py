@@ -12,14 +12,16 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..spi.durations import format_duration
 from ..spi.errors import IkdemoError
 from ..spi.text import visible
-from . import pages
-from .flags import Flag, Parsed, parse, switch, words_of
+from .flags import Flag, Parsed, duration, parse, switch, whole_number, words_of
 from .logs import set_up
-from .pages import HELP, LOG
+
+if TYPE_CHECKING:
+    pass
 
 QUIET = Flag("quiet", "no column names", switch, False, "q")
 
@@ -99,11 +101,11 @@ class Program:
             return self._help_about(words[1:])
         if not words:
             parse(argv, (LOG, HELP))
-            print(pages.page(self))
+            print(page(self))
             return 0
         command = next((c for c in self.commands if c.name == words[0]), None)
         if command is None:
-            raise IkdemoError(pages.unknown(words[0], self.name, [*(c.name for c in self.commands), "help"]))
+            raise IkdemoError(unknown(words[0], self.name, [*(c.name for c in self.commands), "help"]))
         return self._run_command(command, argv)
 
     def _run_command(self, command: Command, argv: Sequence[str]) -> int:
@@ -119,7 +121,7 @@ class Program:
         parsed = parse(argv, (*verb.flags, *shared))
         set_up(parsed.values["log"])
         if parsed.values["help"]:
-            print(pages.verb_page(self, command, verb))
+            print(verb_page(self, command, verb))
             return 0
         return self._call(command, verb, Parsed(parsed.values, parsed.words[depth:]))
 
@@ -127,11 +129,11 @@ class Program:
         if not rest:
             parse(argv, (*command.flags, LOG, HELP))
         else:
-            complaint = pages.unknown(rest[0], f"{self.name} {command.name}", list(verbs))
+            complaint = unknown(rest[0], f"{self.name} {command.name}", list(verbs))
             if not self.forgiving:
                 raise IkdemoError(complaint)
             logging.getLogger(__name__).warning(complaint)
-        print(pages.command_page(self, command, verbs))
+        print(command_page(self, command, verbs))
         return 0
 
     def _call(self, command: Command, verb: Verb, parsed: Parsed) -> int:
@@ -144,7 +146,7 @@ class Program:
         named = verb.arguments.split()
         most, least = len(named), sum(not name.startswith("[") for name in named)
         if named and not verb.arguments.endswith("...") and not least <= len(parsed.words) <= most:
-            print(pages.verb_page(self, command, verb), file=sys.stderr)
+            print(verb_page(self, command, verb), file=sys.stderr)
             return 1
         result = verb.run(Call(self.name, parsed.values, parsed.words, directory))
         if isinstance(result, Coroutine):
@@ -157,11 +159,72 @@ class Program:
         command = next((c for c in self.commands if words and c.name == words[0]), None)
         if command is None:
             if words:
-                print(f"There is no help about {' '.join(words)!r}.\n\n{pages.page(self)}", file=sys.stderr)
+                print(f"There is no help about {' '.join(words)!r}.\n\n{page(self)}", file=sys.stderr)
             else:
-                print(pages.page(self))
+                print(page(self))
             return 0
         verbs = command.verbs()
         verb = verbs.get(words[1] if len(words) > 1 else command.name)
-        print(pages.verb_page(self, command, verb) if verb else pages.command_page(self, command, verbs))
+        print(verb_page(self, command, verb) if verb else command_page(self, command, verbs))
         return 0
+
+
+LOG = Flag("log", "what is logged: 0 panic, 1 fatal, 2 error, 3 warn, 4 info, 5 debug", whole_number, 4, placeholder="level")
+HELP = Flag("help", "this page", switch, False, "h")
+
+
+def page(program: Program) -> str:
+    """Return the help page of a program."""
+    rows = [(c.name, c.summary) for c in program.commands] + [("help", "The page about any of these: help group commit")]
+    return f"{program.summary}\n\nUsage: {program.name} COMMAND\n\n{_table('Commands', rows)}\n\n{flag_table((LOG, HELP))}"
+
+
+def command_page(program: Program, command: Command, verbs: Mapping[str, Verb]) -> str:
+    """Return the help page of a family of verbs."""
+    rows = [(f"{v.name} {v.arguments}".strip(), v.summary) for v in verbs.values()]
+    usage = f"Usage: {program.name} {command.name} VERB"
+    return f"{command.summary}.\n\n{usage}\n\n{_table('Verbs', rows)}\n\n{flag_table((*command.flags, LOG, HELP))}"
+
+
+def verb_page(program: Program, command: Command, verb: Verb) -> str:
+    """Return the help page of one verb, which is also what a wrong number of arguments is told."""
+    words = [program.name, command.name, verb.name if verb.name != command.name else "", verb.arguments, "[flags]"]
+    usage = "Usage: " + " ".join(word for word in words if word)
+    return f"{verb.summary}.\n\n{usage}\n\n{flag_table((*verb.flags, *command.flags, LOG, HELP))}"
+
+
+def _table(title: str, rows: Sequence[tuple[str, str]]) -> str:
+    width = max(len(left) for left, _ in rows)
+    return f"{title}:\n" + "\n".join(f"  {left:<{width}}  {right}" for left, right in rows)
+
+
+def flag_table(flags: Sequence[Flag]) -> str:
+    """Lay flags out for a help page."""
+    return _table("Flags", [(flag.spelling, flag.summary + _default(flag)) for flag in flags])
+
+
+def _default(flag: Flag) -> str:
+    if not flag.default:
+        return ""
+    return f" (default {format_duration(flag.default) if flag.read is duration else flag.default})"
+
+
+def unknown(word: str, place: str, known: Sequence[str]) -> str:
+    r"""Say that a word is no verb here, and which one may have been meant.
+
+    >>> unknown("versoin", "infrakit", ["version", "plugin"])
+    'unknown command "versoin" for "infrakit"\n\nDid you mean this?\n\tversion\n'
+    """
+    close = sorted(name for name in known if name.startswith(word.lower()) or _distance(word.lower(), name) <= 2)
+    hint = "\n\nDid you mean this?\n" + "".join(f"\t{name}\n" for name in close) if close else ""
+    return f'unknown command "{word}" for "{place}"{hint}'
+
+
+def _distance(a: str, b: str) -> int:
+    """Count the letters to change, add or drop between two words (Levenshtein)."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        last, row = row, [i]
+        for j, y in enumerate(b, 1):
+            row.append(min(last[j] + 1, row[-1] + 1, last[j - 1] + (x != y)))
+    return row[-1]

@@ -6,12 +6,20 @@ is not lost: it comes at once, and is said to be late. Pure: what time it is, is
 
 from __future__ import annotations
 
+import asyncio
 import heapq
+import logging
 from collections import deque
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
+from ..rpc import discovery
 from ..spi.events import Event
+
+if TYPE_CHECKING:
+    from ..rpc.peers import Peers
+    from ..spi.events import EventBatch
 
 HOLD = 0.2
 """Seconds for which an event is held back: much longer than one takes to arrive, too short to be noticed."""
@@ -75,3 +83,34 @@ class Merge:
         held = heapq.heappop(self._held)
         late, self._told = held.at < self._told, max(held.at, self._told)
         return Told(held.event, late)
+
+
+LOOK_AGAIN = 0.5
+"""Seconds between two looks for plugins that have come."""
+
+log = logging.getLogger(__name__)
+
+
+async def follow(found: Peers, directory: Path, take: Callable[[str, EventBatch], None]) -> None:
+    """Hand every batch of every plugin to ``take``, for ever; the first one of each connection has ``gap``."""
+    following: set[str] = set()
+    if not discovery.listing(directory):
+        log.info("No plugin runs in %s yet; waiting for the first", directory)
+    async with asyncio.TaskGroup() as tasks:
+        while True:
+            for name, _ in discovery.listing(directory):
+                if name not in following:
+                    following.add(name)
+                    tasks.create_task(_follow(found, name, take))
+            await asyncio.sleep(LOOK_AGAIN)
+
+
+async def _follow(found: Peers, name: str, take: Callable[[str, EventBatch], None]) -> None:
+    async for batch in found.events(name):
+        take(name, batch)
+
+
+def cause(several: BaseExceptionGroup) -> BaseException:
+    """Return what ended a group of tasks: one of them ended the others, and that is the news."""
+    first = several.exceptions[0]
+    return cause(first) if isinstance(first, BaseExceptionGroup) else first

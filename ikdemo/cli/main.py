@@ -38,11 +38,14 @@ IKDEMO = Program(
         Command(
             "group",
             "Commit, watch, explain and destroy groups of instances",
-            ("groups", "reconciling", "waiting"),
+            ("groups", "loop"),
             (_GROUP_NAME,),
         ),
         Command(
-            "instance", "Make, list and destroy single instances, and see what they print", ("instances", "printed"), (_NAME,)
+            "instance",
+            "Make, list and destroy single instances, and see what they print",
+            ("instances", "instance_logs"),
+            (_NAME,),
         ),
         *_INFRAKIT[2:],
         Command("watch", "Watch a group heal, and break it with a key, in this terminal", ("watch",), (_GROUP_NAME,)),

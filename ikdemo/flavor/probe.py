@@ -21,9 +21,8 @@ from ..spi.documents import GROUP_TAG, Allocation, Description, Health, Instance
 from ..spi.errors import PluginFailure
 from ..spi.events import Emit, Event
 from .common import read
-from .health_check import Place, Pulse, look_over, place_of, seconds_of
+from .health_check import Orders, Place, Pulse, Watched, look_over, place_of, seconds_of
 from .vanilla import Vanilla, VanillaProperties
-from .watched import Orders, Watched
 
 AT_ONCE = 64
 """Checks in flight at a time."""

@@ -7,18 +7,21 @@ Called by ``Groups.commit_group``.
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw
 
-from ..reconcile.explain import count
+from ..reconcile.explain import count, explain
 from ..spi.config_sha import sha_of
 from ..spi.contracts import Lookup
 from ..spi.decode import decode, unknown_members
 from ..spi.documents import NULL, Allocation, Document, GroupProperties, GroupSpec, PluginSpec, Updating
 from ..spi.durations import parse_duration
-from ..spi.errors import PluginNotFound, RemoteFailure, SpecError
+from ..spi.errors import PluginFailure, PluginNotFound, RemoteFailure, SpecError
 from ..spi.text import compact, visible
+from .observer import View
+from .store import Record
 
 LARGEST = 100_000
 """Instances that a group may have: what one description of it can hold."""
@@ -115,3 +118,47 @@ async def _rooted(section: str, validation: Awaitable[None]) -> None:
 
 def _compacted(section: PluginSpec) -> PluginSpec:
     return PluginSpec(section.plugin, Raw(compact(bytes(section.properties))))
+
+
+class Look(NamedTuple):
+    """What was there: the config_sha of every instance of a group, as the instance plugin ``plugin`` described them."""
+
+    plugin: str
+    shas: tuple[str | None, ...]
+
+
+class StaleLook(Exception):
+    """The group began, ended, or changed its instance plugin since the look was taken: another one is needed."""
+
+
+def look_of(record: Record, view: View) -> Look:
+    """Return what a view of a group's instances showed; raises PluginFailure when they could not be described."""
+    if view.observed.error:
+        raise PluginFailure(view.observed.error)
+    return Look(record.properties.instance.plugin, tuple(seen.sha for seen in view.observed.instances))
+
+
+def details_of(before: Record | None, seen: Look | None, after: GroupProperties, *, at_rest: bool) -> str:
+    """Return the Details of replacing a record's properties; ``at_rest``: its loop found everything as wanted.
+
+    Raises StaleLook when ``seen`` is not a look at the present group, SpecError for a change that cannot be made.
+    """
+    if before is None:
+        if seen is not None:
+            raise StaleLook
+        return explain(None, (), after)
+    if seen is None or seen.plugin != before.properties.instance.plugin:
+        raise StaleLook
+    if after.instance.plugin != seen.plugin and (seen.shas or not at_rest):
+        raise _moves(before.id, seen.plugin, after.instance.plugin)
+    return explain(before.properties, seen.shas, after)
+
+
+def _moves(group: str, held: str, wanted: str) -> SpecError:
+    """Refuse to leave instances with a plugin that would not be asked about them any longer."""
+    path = "$.Properties.Instance.Plugin"
+    text = (
+        f"{path}: group '{group}' has instances of plugin {held}, which nobody would look after if it used {wanted}; "
+        "scale it to 0 and wait until it has converged, then commit this spec, or commit it under another ID"
+    )
+    return SpecError(text, path=path, expected=held)

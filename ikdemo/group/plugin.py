@@ -19,11 +19,10 @@ from ..spi.documents import SHA_TAG, Allocation, GroupDescription, GroupProperti
 from ..spi.errors import PluginFailure, PluginUnavailable, SpecError, UnknownGroup
 from ..spi.events import Emit, Event
 from ..spi.plans import Freed, Reason, Step
-from .announcements import announce
 from .clock import Clock
-from .commit_checks import ask_plugins, check_size, passed_over, read
-from .details import Look, StaleLook, details_of, look_of
-from .observe import observe
+from .commit_checks import Look, StaleLook, ask_plugins, check_size, details_of, look_of, passed_over, read
+from .event_recorder import announce
+from .observer import observe
 from .registry import Registry, present, watched
 from .store import Record, Store
 from .supervisor import Supervisor

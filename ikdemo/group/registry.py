@@ -17,8 +17,8 @@ from weakref import WeakValueDictionary
 from ..spi.contracts import Lookup
 from ..spi.errors import IkdemoError, OutcomeUnknown, PluginFailure, PluginUnavailable, UnknownGroup
 from ..spi.events import Emit, Event
-from .announcements import announce, log_watched
 from .clock import Clock
+from .event_recorder import announce, log_watched
 from .store import Record, Store
 from .subscriptions import Listeners
 from .supervisor import STOP_WAIT, Supervisor

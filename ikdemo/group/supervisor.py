@@ -31,8 +31,7 @@ from ..spi.plans import Outcome, Plan, Reason, Step
 from .clock import Clock
 from .event_recorder import Facts
 from .executor import Actor
-from .observe import View
-from .observer import Sight
+from .observer import Sight, View
 from .store import Record
 
 log = logging.getLogger(__name__)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from .chaos.experiment import Experiment as Experiment
     from .chaos.overcreation import overcreation as overcreation
     from .chaos.simulated import Simulated as Simulated
-    from .dashboard.outage import side_by_side as side_by_side
     from .dashboard.servers import Servers as Servers
+    from .dashboard.servers import side_by_side as side_by_side
     from .docker.containers import Docker as Docker
     from .host.stubs import Judge as Judge
     from .lab import Lab as Lab

@@ -16,7 +16,7 @@ from ..spi.text import visible
 from .dashboard.dashboard import Dashboard
 from .dashboard.view import LiveView
 from .faults.inject import Breaking
-from .host.programs import PROGRAMS
+from .host.plugin_process import PROGRAMS
 from .host.shell import run
 from .show.recovery import Recovery
 from .show.rollout import Rollout

@@ -12,10 +12,9 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from ..spi.documents import Allocation, GroupProperties
+from ..spi.documents import LONGEST, Allocation, GroupProperties
 from ..spi.durations import parse_duration
 from ..spi.plans import Seen
-from ..spi.slots import LONGEST
 
 EXPECTED_FOR = 30.0
 """Seconds for which an instance asked of a plugin without slots is awaited before it is asked for again."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from ..spi.documents import Health
 from ..spi.plans import Plan, Reason
 from .assignment import Places, assign
-from .destroyed import without_ended
+from .expectations import without_ended
 from .health import unhealthy_in_a_row, unjudged
 from .model import Desired, Memory, Observation
 from .plan_builder import Draft

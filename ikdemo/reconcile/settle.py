@@ -11,8 +11,7 @@ from msgspec import structs
 
 from ..spi.plans import Action, Outcome, Plan
 from .backoff import WINDOW, backoff, charge, is_spent
-from .destroyed import ended, is_repeated, without_ended
-from .expectations import answered, still_expected
+from .expectations import answered, ended, is_repeated, still_expected, without_ended
 from .health import asked_at, still_insisted, unhealthy_in_a_row, unjudged
 from .model import EXPECTED_FOR, Birth, Death, Desired, Memory, Observation, Trouble, place_of
 from .rolling import proven, updated, with_surge

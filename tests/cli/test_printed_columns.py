@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from ikdemo.cli import columns, logs
+from ikdemo.cli.commands import unknown
 from ikdemo.cli.main import IKDEMO, INFRAKIT
-from ikdemo.cli.pages import unknown
 from ikdemo.spi.documents import Description
 from ikdemo.spi.events import Event
 from ikdemo.spi.plans import Action, Outcome, Plan, Reason, Step

@@ -25,7 +25,7 @@ from ikdemo.cli.verbs.up import _read
 from ikdemo.group.supervisor import STOP_WAIT
 from ikdemo.instance.process import procfs
 from ikdemo.rpc.discovery import ENVIRONMENT
-from ikdemo.spi.stopping import CUTTING, PLUGIN, REQUESTS, stop_within
+from ikdemo.spi.durations import CUTTING, PLUGIN, REQUESTS, stop_within
 
 NEWS = re.compile('level=info msg="(?!Listening)[A-Z]')
 USUAL = ["flavor-vanilla", "group", "instance-file"]

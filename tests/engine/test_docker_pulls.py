@@ -15,8 +15,8 @@ from engine.registry import Registry
 from msgspec import Raw
 
 from ikdemo.instance.docker import provisioning
-from ikdemo.instance.docker.image_pulls import Pulls
 from ikdemo.instance.docker.plugin import DockerInstances
+from ikdemo.instance.docker.provisioning import Pulls
 from ikdemo.spi.documents import InstanceSpec
 from ikdemo.spi.errors import PluginFailure
 

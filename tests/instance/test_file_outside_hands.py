@@ -384,9 +384,7 @@ def test_a_comparison_by_parts_keeps_nobody_waiting_and_misses_nothing(
                     expected[await plugin.provision(SPEC)] = {GROUP_TAG: "g", SHA_TAG: "s"}
                 described = {d.id: d.tags for d in await plugin.describe_instances({})}
                 await asyncio.sleep(0)
-            assert (
-                turns > size // 6
-            )  # in whatever order the parts come
+            assert turns > size // 6  # in whatever order the parts come
 
     asyncio.run(asyncio.wait_for(story(), 20))
 

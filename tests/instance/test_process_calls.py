@@ -137,7 +137,7 @@ def test_ports_that_somebody_listens_on_are_passed_over(tmp_path: Path, monkeypa
         with socket.socket() as held:
             held.bind(("127.0.0.1", 0))
             taken = held.getsockname()[1]
-            monkeypatch.setattr("ikdemo.instance.process.spawn.PORTS", range(taken, taken + 1))
+            monkeypatch.setattr("ikdemo.instance.common.PORTS", range(taken, taken + 1))
             async with plugin(tmp_path / "p") as (made, _):
                 with pytest.raises(PluginFailure, match="no port is free"):
                     await made.provision(spec(FOREVER))

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from ikdemo.lab import Experiment, Simulated, availability, crash_loops, overcreation
-from ikdemo.lab.chaos.pictured import Pictured
+from ikdemo.lab.chaos.results import Pictured
 from ikdemo.reconcile.backoff import GIVE_UP_AFTER
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ikdemo.lab.dashboard.story import Story
-from ikdemo.lab.host.record_clock import RecordClock
-from ikdemo.lab.host.timeline import Timeline
+from ikdemo.lab.host.timeline import RecordClock, Timeline
 from ikdemo.lab.show.recovery import Recovery
 from ikdemo.spi.events import Event
 

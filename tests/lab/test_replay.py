@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from ikdemo.lab import Lab, collabnix
-from ikdemo.lab.dashboard.past import PLAYED, Past, draw_past, slower, words_of
+from ikdemo.lab.dashboard.replay import PLAYED, Past, draw_past, slower, words_of
 from ikdemo.lab.dashboard.view import LiveView
 from ikdemo.spi.events import Event
 

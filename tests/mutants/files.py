@@ -90,13 +90,13 @@ MUTANTS = (
         "tests/instance/test_file_outside_hands.py::test_a_file_with_an_id_or_slot_that_cannot_be_is_no_instance",
     ),
     Mutant(
-        "ikdemo/spi/slots.py",
+        "ikdemo/spi/documents.py",
         " or (said.isdigit() and len(said) > MOST_DIGITS)",
         "",
         "tests/instance/test_file_outside_hands.py::test_a_file_with_an_id_or_slot_that_cannot_be_is_no_instance",
     ),
     Mutant(
-        "ikdemo/spi/slots.py",
+        "ikdemo/spi/documents.py",
         "or not said:",
         "or False:",
         "tests/instance/test_file_calls.py::test_an_empty_slot_is_none_and_one_that_cannot_be_is_refused_before_anything_is_made",
@@ -150,7 +150,7 @@ MUTANTS = (
         "tests/flavor/test_probe_forgets.py::test_five_hundred_instances_that_came_and_went_leave_nothing_behind",
     ),
     Mutant(
-        "ikdemo/flavor/watched.py",
+        "ikdemo/flavor/health_check.py",
         "elif self._failures >= self._threshold",
         "elif self._failures >= 2",
         "tests/flavor/test_probe.py::test_an_instance_that_hangs_is_unhealthy_after_as_many_checks_as_the_threshold_says",

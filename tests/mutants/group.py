@@ -60,13 +60,13 @@ MUTANTS = (
         "tests/group/test_overlapping_commands.py::test_a_destroy_says_that_the_record_of_a_group_without_instances_cannot_be_removed",
     ),
     Mutant(
-        "ikdemo/group/details.py",
+        "ikdemo/group/commit_checks.py",
         "    if after.instance.plugin != seen.plugin and (seen.shas or not at_rest):",
         "    if False:",
         "tests/group/test_overlapping_commands.py::test_a_group_with_instances_cannot_be_given_another_instance_plugin",
     ),
     Mutant(
-        "ikdemo/group/details.py",
+        "ikdemo/group/commit_checks.py",
         "    if seen is None or seen.plugin != before.properties.instance.plugin:\n        raise StaleLook\n",
         "    assert seen is not None\n",
         "tests/group/test_overlapping_commands.py::test_two_first_commits_at_once_are_one_and_a_replacement",

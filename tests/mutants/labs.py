@@ -24,7 +24,7 @@ MUTANTS = (
         "tests/lab/test_launcher.py::test_a_launcher_that_ends_says_why",
     ),
     Mutant(
-        "ikdemo/lab/host/ownership.py",
+        "ikdemo/lab/host/workspace.py",
         "            os.dup2(nothing, descriptor, inheritable=False)",
         "            pass",
         "tests/lab/test_lab_forked.py::test_a_forked_child_keeps_no_pipe_and_no_socket_and_is_told_that_the_lab_is_not_its",
@@ -48,7 +48,7 @@ MUTANTS = (
         "tests/lab/test_long_record.py::test_a_fall_that_outlasts_the_record_keeps_its_beginning",
     ),
     Mutant(
-        "ikdemo/lab/dashboard/display.py",
+        "ikdemo/lab/dashboard/view.py",
         "    line.at_end(lambda: output.update(one.still(), raw=True))",
         "    del output",
         "tests/notebooks/test_exports.py::test_a_page_has_every_picture_with_its_words_and_needs_no_network",

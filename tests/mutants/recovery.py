@@ -88,13 +88,13 @@ MUTANTS = (
         f"{OF_FAULTS}::test_streams_that_arrive_in_any_order_make_the_same_record",
     ),
     Mutant(
-        "ikdemo/lab/host/record_clock.py",
+        "ikdemo/lab/host/timeline.py",
         "return max((time for time in times if time <= now + AHEAD), default=times[-1])",
         "return times[-1]",
         f"{CLOCK}::test_a_step_in_the_middle_of_a_fall_does_not_make_it_longer_or_shorter",
     ),
     Mutant(
-        "ikdemo/lab/host/record_clock.py",
+        "ikdemo/lab/host/timeline.py",
         "if len(self._leads) == 1:",
         "if True:",
         f"{CLOCK}::test_a_step_of_the_clock_between_two_falls_changes_neither",

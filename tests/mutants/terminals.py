@@ -80,7 +80,7 @@ MUTANTS = (
         f"{_WATCH}::test_the_curve_shows_the_lowest_of_each_column",
     ),
     Mutant(
-        "ikdemo/cli/verbs/watch/keyboard.py",
+        "ikdemo/cli/verbs/watch/terminal.py",
         "                termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._before)",
         "                pass",
         f"{_WATCH}::test_a_group_is_seen_broken_by_a_key_and_healed",
@@ -98,7 +98,7 @@ MUTANTS = (
         f"{_WATCH}::test_a_process_is_killed_by_its_pid",
     ),
     Mutant(
-        "ikdemo/cli/verbs/watch/screen.py",
+        "ikdemo/cli/verbs/watch/terminal.py",
         'if name not in ("COLUMNS", "LINES")',
         "",
         f"{_WATCH}::test_it_fits_every_size_and_follows_a_change",

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 from .. import columns
 from ..commands import Call, Verb, say
 from ..connections import peers, ready
-from ..event_merge import Merge, Told
+from ..event_merge import Merge, Told, cause, follow
 from ..flags import Flag, duration
-from ..following import cause, follow
 
 if TYPE_CHECKING:
     from ...spi.events import EventBatch

@@ -14,15 +14,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...rpc.discovery import ensure_dir
+from ...spi.durations import stop_within
 from ...spi.errors import IkdemoError
-from ...spi.stopping import stop_within
 from ..commands import Call, Verb
 from ..exit_status import guarded
 from ..flags import Flag, switch
-from ..fork import Leash, fork
-from ..fork_server import take_orders
-from ..program import PluginProgram
-from ..programs import find
+from ..fork_server import Leash, fork, take_orders
+from ..programs import PluginProgram, find
 
 USUAL = ("instance-file", "flavor-vanilla", "group")
 """What a group needs."""

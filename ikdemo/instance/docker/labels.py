@@ -12,9 +12,8 @@ from typing import NamedTuple
 from msgspec import UNSET
 
 from ...engine import Row
-from ...spi.documents import GROUP_TAG, Description
+from ...spi.documents import GROUP_TAG, Description, slot_of
 from ...spi.errors import SpecError
-from ...spi.slots import slot_of
 
 PREFIX = "ikdemo."
 OWNER, MARK = PREFIX + "owner", PREFIX + "mark"

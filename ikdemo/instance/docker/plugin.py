@@ -20,10 +20,9 @@ from ... import disk
 from ...engine import Engine
 from ...spi.contracts import Interface
 from ...spi.decode import refuse_unknown
-from ...spi.documents import GROUP_TAG, NULL, Description, InstanceSpec
+from ...spi.documents import GROUP_TAG, NULL, Description, InstanceSpec, slot_of
 from ...spi.errors import IkdemoError, PluginFailure, SpecError
 from ...spi.events import Emit
-from ...spi.slots import slot_of
 from ..common import carries
 from ..output import lines_of
 from .config import DockerProperties, read_properties

@@ -11,9 +11,8 @@ from functools import lru_cache
 from msgspec import UNSET, UnsetType
 
 from ...spi.decode import decode
-from ...spi.documents import GROUP_TAG, Attachment, Description, Document, InstanceSpec
+from ...spi.documents import GROUP_TAG, Attachment, Description, Document, InstanceSpec, slot_of
 from ...spi.errors import SpecError
-from ...spi.slots import slot_of
 from ...spi.text import compact, indent, quote
 
 LIMIT = 2**20

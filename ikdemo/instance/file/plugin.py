@@ -17,10 +17,9 @@ from msgspec.structs import replace
 from ... import disk
 from ...spi.contracts import MOMENT, Interface
 from ...spi.decode import decode
-from ...spi.documents import GROUP_TAG, SHA_TAG, Description, Document, InstanceSpec
+from ...spi.documents import GROUP_TAG, SHA_TAG, Description, Document, InstanceSpec, slot_of
 from ...spi.errors import PluginFailure, SpecError
 from ...spi.events import Emit
-from ...spi.slots import slot_of
 from ..common import carries
 from . import format
 from .directory import Directory

@@ -18,10 +18,9 @@ from msgspec import UNSET, Raw
 from msgspec.structs import replace
 
 from ...spi.contracts import Interface
-from ...spi.documents import GROUP_TAG, NULL, SHA_TAG, Description, InstanceSpec
+from ...spi.documents import GROUP_TAG, NULL, SHA_TAG, Description, InstanceSpec, slot_of
 from ...spi.errors import PluginFailure, SpecError
 from ...spi.events import Emit
-from ...spi.slots import slot_of
 from ..common import PID_TAG, carries, free_port
 from ..output import lines_of, tail
 from . import procfs

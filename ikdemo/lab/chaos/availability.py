@@ -17,8 +17,7 @@ from ...spi.errors import IkdemoError
 from ..show.tables import Table
 from .experiment import Experiment
 from .findings import Findings
-from .measure import say_agreement, say_share
-from .pictured import Pictured
+from .results import Pictured, say_agreement, say_share
 from .simulated import Simulated
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ class Sweep(Pictured):
 
     def figure(self) -> Figure:
         """Draw availability against the rate of failures, a line for each poll interval."""
-        from .figure import draw_sweep
+        from .figures import draw_sweep
 
         return draw_sweep(self)
 

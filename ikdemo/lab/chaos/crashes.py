@@ -21,7 +21,7 @@ from ...spi.documents import Allocation, Health
 from ...spi.errors import IkdemoError
 from ...spi.plans import Outcome, Seen
 from ..show.tables import Table
-from .pictured import Pictured
+from .results import Pictured
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -84,7 +84,7 @@ class CrashLoops(Pictured):
 
     def figure(self) -> Figure:
         """Draw how many were made as time went on, a thin line for each slot, with theory dashed."""
-        from .ensembles import draw_crashes
+        from .figures import draw_crashes
 
         return draw_crashes(self)
 

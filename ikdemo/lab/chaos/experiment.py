@@ -15,8 +15,7 @@ from ...spi.text import visible
 from ..lab import Lab
 from ..show.tables import Table, visible_html
 from ..teaching.check import Check
-from .findings import Findings
-from .kills import filled_shares, kills_of
+from .findings import Findings, filled_shares, kills_of
 from .simulated import Simulated
 from .subject import PATIENCE, LiveGroup, Subject
 

@@ -17,7 +17,7 @@ from ...reconcile.model import Desired, slots_of
 from ...spi.documents import Allocation
 from ...spi.plans import Action, Outcome, Plan, Step
 from ..show.tables import Table
-from .pictured import Pictured
+from .results import Pictured
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -123,7 +123,7 @@ class Overcreation(Pictured):
 
     def figure(self) -> Figure:
         """Draw how many lived, a room for each fault, counting against slots."""
-        from .ensembles import draw_overcreation
+        from .figures import draw_overcreation
 
         return draw_overcreation(self)
 

@@ -13,10 +13,9 @@ from ...spi.text import visible
 from ..faults.inject import Breaking
 from ..host.session import Line
 from ..show.tables import Table
-from .display import show
 from .model import Scene
 from .status import Why
-from .view import LiveView, box
+from .view import LiveView, box, show
 
 SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
 
@@ -58,8 +57,7 @@ class Dashboard:
         from ipywidgets import Dropdown, Layout
 
         from .buttons import Clicks, row
-        from .plugin_panel import PluginPanel
-        from .step_panel import StepPanel
+        from .panels import PluginPanel, StepPanel
 
         self.clicks = Clicks(line, self.view.wake)
         self.plugins = PluginPanel(self._lab, self.clicks)

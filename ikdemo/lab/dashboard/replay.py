@@ -1,20 +1,159 @@
-"""The last fall once more, slower than it was: a file heals in milliseconds, which nobody sees.
+"""A fall that is over, drawn as SVG that plays it slowly: a curtain over its lanes moves away as time goes on. Pure.
 
-Here is decided which fall is told again, how much slower, and when; ``past`` draws it. It is always called a replay. Kept by
-``LiveView``.
+Where motion is not wanted (the reader's own setting), the whole fall stands there at once. Called by ``Replay``.
 """
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 from ...reconcile.analysis.service import APPEARED, NOTICED, VANISHED
 from ...spi.events import Event
+from ..show.tables import say_seconds, visible_html
+from ..show.theme import BLUE, GREEN, SKY
+from .drawing import STYLE
 from .model import Scene
-from .past import Past, draw_past
+from .slots import LEFT, LONGEST_NAME, PLOT, WIDTH
+
+PLAYED = 5.0
+"""Seconds that the fall itself takes at most when it is played."""
+MOST_LANES, PITCH, TOP = 4, 22, 30
+EDGE = 26
+"""Pixels of a lane before the fault, and after the recovery."""
+
+
+@dataclass(frozen=True)
+class Past:
+    """One fall of a group, from ``began`` to ``ended`` in seconds since the epoch, and the events between."""
+
+    group: str
+    began: float
+    ended: float
+    events: tuple[Event, ...]
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return max(self.ended - self.began, 1e-6)
+
+    @property
+    def shown(self) -> float:
+        """Seconds for which the replay runs: the fall, and what stands before and after it in the picture."""
+        return slower(self.seconds) * self.seconds * (WIDTH - LEFT) / (PLOT - 2 * EDGE)
+
+    def at(self, time: float) -> float:
+        """Return where a moment is in the picture."""
+        return LEFT + EDGE + (PLOT - 2 * EDGE) * min(1.0, max(0.0, (time - self.began) / self.seconds))
+
+
+def slower(seconds: float) -> int:
+    """Say how many times slower a fall is played: 1, 2 or 5 times a power of ten, so that ``PLAYED`` is well used.
+
+    >>> slower(0.0021), slower(0.00344), slower(0.9), slower(7.0)
+    (2000, 1000, 5, 1)
+    """
+    factor = 1
+    while factor * 10 * seconds <= PLAYED:
+        factor *= 10
+    return max(step * factor for step in (1, 2, 5) if step == 1 or step * factor * seconds <= PLAYED)
+
+
+def draw_past(past: Past, turn: int) -> str:
+    """Return the replay as SVG text; another ``turn`` makes it another text, which a browser plays from the beginning."""
+    lanes = list(_slots(past).items())
+    shown, left = lanes[:MOST_LANES], len(lanes) - MOST_LANES
+    bottom = TOP + PITCH * max(1, len(shown))
+    stamps = list(_stamps(past))
+    height = bottom + 17 * len(stamps) + (24 if left > 0 else 8)
+    move = f"ik-past-{turn % 2}"
+    style = (
+        f"<style>@keyframes {move}{{to{{transform:translateX({WIDTH - LEFT + 4}px)}}}}"
+        f".ik .{move}{{animation:{move} {past.shown:.2f}s linear both}}"
+        f"@media (prefers-reduced-motion:reduce){{.ik .{move}{{display:none}}}}</style>"
+    )
+    body = "".join(_lane(past, name, story, TOP + PITCH * row) for row, (name, story) in enumerate(shown))
+    body += "".join(_stamp(past, time, said, bottom + 17 * row) for row, (time, said) in enumerate(reversed(stamps)))
+    if left > 0:
+        body += f'<text x="{LEFT}" y="{height - 7}">and {left} more {"slot" if left == 1 else "slots"}</text>'
+    curtain = (
+        f'<g class="{move}"><rect class="paper" fill-opacity=".94" x="{LEFT}" y="{TOP - 2}" width="{WIDTH}" height="{height}"/>'
+        f'<path d="M{LEFT} {TOP - 2}V{bottom}" stroke="{BLUE}" stroke-width="3"/></g>'
+    )
+    look = 'style="display:block;width:100%;height:auto;max-width:820px"'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="ik" role="img" aria-label="{visible_html(words_of(past))}" '
+        f'width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" {look}>{STYLE}{style}'
+        f'<rect class="paper" width="{WIDTH}" height="{height}" rx="6"/>'
+        f'<text x="8" y="20" font-size="15" font-weight="bold">{title_of(past)}</text>{body}{curtain}</svg>'
+    )
+
+
+def title_of(past: Past) -> str:
+    """Say that this is a replay, of what, and how much slower it is."""
+    factor = slower(past.seconds)
+    return (
+        f"Replay of the last quick fall, {factor:,} times slower: {say_seconds(past.seconds)} take {factor * past.seconds:.1f} s"
+    )
+
+
+def words_of(past: Past) -> str:
+    """Tell the fall in words, with the time of each step since the fault."""
+    told = "; ".join(said for _, said in _stamps(past))
+    return f"{title_of(past)}. Group {past.group}, slot {', '.join(_slots(past)) or '-'}: {told}."
+
+
+def _stamps(past: Past) -> Iterator[tuple[float, str]]:
+    """Return the moments that are named, in their order."""
+    yield past.began, "fault"
+    noticed = next((event.time for event in past.events if event.kind in NOTICED), None)
+    if noticed is not None:
+        yield noticed, f"noticed {say_seconds(noticed - past.began)}"
+    yield past.ended, f"whole {say_seconds(past.seconds)}"
+
+
+def _slots(past: Past) -> dict[str, list[tuple[float, bool]]]:
+    """Return the slots of the fall, each with the times at which its instance went (False) or came (True)."""
+    found: dict[str, list[tuple[float, bool]]] = {}
+    for event in past.events:
+        came = event.kind in APPEARED
+        if not came and event.kind not in VANISHED | {"fault"}:
+            continue
+        story = found.setdefault(event.slot or f"…{event.instance[-6:]}", [])
+        if not story or story[-1][1] != came:  # a loss that was known from its fault is told only once
+            story.append((event.time, came))
+    return found
+
+
+def _lane(past: Past, name: str, story: list[tuple[float, bool]], y: int) -> str:
+    """Draw one slot: what left it, and what came instead."""
+    middle, label = y + PITCH / 2, f"slot {name}" if name.isdecimal() else name.removesuffix("#0")[:LONGEST_NAME]
+    drawn = f'<text x="{LEFT - 8}" y="{middle + 4.5}" text-anchor="end">{visible_html(label)}</text>'
+    drawn += f'<path class="grid" d="M{LEFT} {middle}h{PLOT}" stroke-dasharray="2 5"/>'
+    since, colour = None if story[0][1] else float(LEFT), SKY
+    for time, came in [*story, (float("inf"), False)]:
+        at = LEFT + PLOT if time == float("inf") else past.at(time)
+        if came:
+            since, colour = at, GREEN
+            continue
+        if since is not None:
+            drawn += f'<rect x="{since:.1f}" y="{middle - 7}" width="{max(1.0, at - since):.1f}" height="14" fill="{colour}"/>'
+        if time != float("inf"):
+            shape = f"M{at - 5:.1f} {middle - 5}l10 10m0-10l-10 10"
+            drawn += f'<path class="halo" d="{shape}"/><path class="line" stroke-width="2.5" d="{shape}"/>'
+        since = None
+    return drawn
+
+
+def _stamp(past: Past, time: float, said: str, y: int) -> str:
+    """Draw one named moment: a stroke through the lanes, down to its word. The last moment stands highest: no word is crossed."""
+    x = past.at(time)
+    line = f'<path class="line" stroke-dasharray="4 3" d="M{x:.1f} {TOP}V{y + 14}"/>'
+    return f'{line}<text x="{x + 5:.1f}" y="{y + 14}">{visible_html(said)}</text>'
+
 
 TOO_FAST = 1.0
 """Seconds: what takes longer can be seen in the live picture."""
@@ -43,7 +182,7 @@ class Replay:
         if fall is None or fall.seconds is None or not scene.steps or scene.steps[-1].filled < scene.size:
             return
         ended = scene.steps[-1].time
-        if ended == self._known or fall.seconds >= TOO_FAST or time.monotonic() < self._next:
+        if ended == self._known or fall.seconds >= TOO_FAST or monotonic() < self._next:
             return
         self._known = ended
         began = ended - fall.seconds
@@ -58,7 +197,7 @@ class Replay:
         if self.past is None or self.picture is None:
             return
         self._turn += 1
-        self._next = time.monotonic() + self.past.shown
+        self._next = monotonic() + self.past.shown
         self.picture.value = draw_past(self.past, self._turn)
         self.box.layout.display = None
 

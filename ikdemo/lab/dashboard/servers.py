@@ -9,12 +9,15 @@ import http.client
 import json
 import random
 import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from statistics import median
+from typing import Any, NamedTuple
 
+from ...spi.durations import parse_duration
 from ...spi.errors import IkdemoError, NotConverged
 from ..lab import Lab
-from ..show.tables import Words
+from ..show.tables import Table, Words, say_seconds
 from .web_page import Answer, LivePage, Visit
 
 PATIENCE = 0.3
@@ -109,3 +112,38 @@ def _ask(slot: str, instance: str, address: str, port: str, pid: str = "") -> An
     finally:
         connection.close()
     return Answer(slot, instance, port, pid, page, wrong, time.monotonic() - began, address)
+
+
+class Noticing(NamedTuple):
+    """How long it may take until a silent server is called unhealthy, in seconds."""
+
+    least: float
+    mean: float
+    most: float
+
+
+def expected_noticing(interval: float, timeout: float, threshold: int) -> Noticing:
+    """Return what theory says of a server that falls silent at any moment between two checks.
+
+    A simple derivation of our own: the first check to fail begins after 0 to one interval, the last one that is needed
+    ``threshold - 1`` intervals later, and that one fails after its timeout.
+
+    >>> expected_noticing(interval=0.5, timeout=0.25, threshold=3)
+    Noticing(least=1.25, mean=1.5, most=1.75)
+    """
+    least = (threshold - 1) * interval + timeout
+    return Noticing(least, least + interval / 2, least + interval)
+
+
+def side_by_side(measured: Mapping[str, Sequence[Outage]], spec: Mapping[str, Any]) -> Table:
+    """Set measured outages (medians) above what theory says of the group's probe; ``spec`` is the group's."""
+    rows = [
+        (name, str(len(outages)), *(say_seconds(median(one[i] for one in outages)) for i in range(3)))
+        for name, outages in measured.items()
+    ]
+    flavor = spec["Properties"]["Flavor"]["Properties"]
+    interval, timeout = parse_duration(flavor["Interval"]), parse_duration(flavor["Timeout"])
+    theory = expected_noticing(interval, timeout, flavor["Threshold"])
+    span = f"{say_seconds(theory.least)} to {say_seconds(theory.most)}"
+    rows.append(("theory of the probe", "-", f"{say_seconds(theory.mean)} ({span})", "-", "-"))
+    return Table(["fault", "times", "noticed", "new process", "all answer again"], rows)

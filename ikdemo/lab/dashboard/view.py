@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from ...spi.text import visible
 from ..host.session import Line
 from ..show.figures import shown_image
 from ..show.tables import visible_html
 from ..show.theme import ENDED
-from .display import show, widget_view
 from .drawing import draw, words
 from .model import WINDOW, Scene
 from .replay import Replay
@@ -163,3 +162,34 @@ def box(*inside: Any) -> Any:
     except ModuleNotFoundError:
         return None
     return VBox(inside).add_class("ik-live")
+
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+class Moving(Protocol):
+    """What moves as long as its lab is open."""
+
+    def still(self) -> dict[str, Any]:
+        """Return what is seen where nothing can move: a picture and its words."""
+
+    def moving(self) -> dict[str, Any]:
+        """Return what moves where there is a front end for it, beside what is seen elsewhere."""
+
+
+def show(one: Moving, line: Line) -> None:
+    """Show it as the output of the cell that runs; where that cannot be changed any more, show the still picture."""
+    from IPython.core.getipython import get_ipython
+    from IPython.display import display
+
+    publish: Any = display
+    if not hasattr(get_ipython(), "kernel"):  # a terminal
+        publish(one.still(), raw=True)
+        return
+    output = publish(one.moving(), raw=True, display_id=True)
+    line.at_end(lambda: output.update(one.still(), raw=True))
+
+
+def widget_view(widget: Any) -> dict[str, Any]:
+    """Return what makes a front end show a widget, of ipywidgets 7 as well; nothing where there is no widget."""
+    return {} if widget is None else {WIDGET: {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}}

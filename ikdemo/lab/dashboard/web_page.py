@@ -15,8 +15,7 @@ from ...spi.text import visible
 from ..host.session import Line
 from ..show.figures import shown_image
 from ..show.tables import Table, say_seconds, visible_html
-from .display import show, widget_view
-from .view import html_widget
+from .view import html_widget, show, widget_view
 
 REDRAW = 0.2
 """Seconds between two visits of a live page."""

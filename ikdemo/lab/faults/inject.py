@@ -15,7 +15,7 @@ from ...reconcile.analysis.service import GONE
 from ...spi.errors import IkdemoError
 from ...spi.events import Event
 from ..host.groups import Groups, slot_of
-from ..host.programs import PROGRAMS
+from ..host.plugin_process import PROGRAMS
 from ..show.tables import Table
 from .containers import EFFECTS, blow_of, strike
 from .targets import choose, effect_of, number_of, record_of, send

@@ -19,7 +19,7 @@ from ...instance.process import procfs
 from ...instance.process.orphans import end_strays
 from ...instance.process.spawn import MARK
 from ...rpc.discovery import ENVIRONMENT
-from ...spi.stopping import stop_within
+from ...spi.durations import stop_within
 from .plugin_process import python_path
 
 _WAIT = 'read -r closed || exec "$@"'

@@ -17,13 +17,11 @@ from ...spi.contracts import Plugin
 from ...spi.errors import IkdemoError, InUse
 from ..show.tables import Table
 from .launcher import Launcher
-from .mute import Mute
-from .ownership import Holds, own
-from .plugin_process import Begin, PluginProcess, Script
-from .programs import PROGRAMS, arguments, check_plugin_name
+from .plugin_process import PROGRAMS, Begin, PluginProcess, Script, arguments, check_plugin_name
 from .session import Line
+from .stubs import Mute
 from .timeline import Timeline
-from .workspace import Place
+from .workspace import Holds, Place, own
 
 T = TypeVar("T")
 

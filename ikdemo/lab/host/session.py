@@ -15,14 +15,15 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ...rpc.event_ring import Ring
 from ...rpc.peers import Peers
-from ...spi.contracts import Plugin
+from ...rpc.server import Server
+from ...spi.contracts import Lifecycle, Plugin
 from ...spi.errors import IkdemoError
-from ..teaching.steps import name_the_step
+from ..teaching.hints import name_the_step
 from .event_collector import Followers
 from .loop_thread import Background
 from .plugin_process import PluginProcess
-from .served import Served
 from .timeline import Timeline
 
 T = TypeVar("T")
@@ -143,3 +144,30 @@ class Line:
         for served in self._served.values():
             await served.stop()
         await self.peers.close()
+
+
+class Served:
+    """Both ends of a plugin's life here: its own beginning and end, and its socket's."""
+
+    def __init__(self, plugin: Plugin, path: Path) -> None:
+        self._plugin, self._ring = plugin, Ring(path.name)
+        self._server = Server(plugin, path, self._ring)
+
+    async def start(self) -> None:
+        """Answer from now on; raises InUse when a live plugin has the name."""
+        if isinstance(self._plugin, Lifecycle):
+            await self._plugin.start(self._ring.append)
+        try:
+            await self._server.start()
+        except BaseException:
+            await self._end()
+            raise
+
+    async def stop(self) -> None:
+        """Answer no more; what is being answered gets a second."""
+        await self._server.stop(grace=1.0)
+        await self._end()
+
+    async def _end(self) -> None:
+        if isinstance(self._plugin, Lifecycle):
+            await self._plugin.stop()

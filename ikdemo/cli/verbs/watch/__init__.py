@@ -21,13 +21,13 @@ from ....assembly import ending_signals
 from ....spi.errors import IkdemoError, PluginFailure
 from ...commands import Call, Verb
 from ...connections import peers
-from ...following import cause
+from ...event_merge import cause
 from ..groups import listed
 
 if TYPE_CHECKING:
     from ....rpc.peers import Peers
-    from .keyboard import Keyboard
     from .stage import Stage
+    from .terminal import Keyboard
 
 APART, MOVING = 0.1, 0.25
 """Seconds between two pictures at least, and between two while they change by themselves."""
@@ -93,7 +93,7 @@ def _surface() -> Surface:
     if not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
         return Plain()
     try:
-        from .screen import Screen, can_show
+        from .terminal import Screen, can_show
     except ModuleNotFoundError:
         raise IkdemoError("ikdemo watch draws with Rich, which is not installed: pip install 'ikdemo[watch]'") from None
     return Screen() if can_show() else Plain()
@@ -102,7 +102,7 @@ def _surface() -> Surface:
 async def _show(stage: Stage, surface: Surface) -> str:
     """Show a stage until a key, a signal or a failure ends that; return the key."""
     from .actions import Hands
-    from .keyboard import Keyboard
+    from .terminal import Keyboard
 
     left: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     hands = Hands()

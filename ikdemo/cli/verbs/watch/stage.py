@@ -25,8 +25,7 @@ from ....spi.documents import GROUP_TAG, SHA_TAG, Description, GroupProperties
 from ....spi.errors import IkdemoError, OutcomeUnknown, PluginFailure
 from ....spi.events import Event, EventBatch
 from ....spi.plans import Reason
-from ...event_merge import HOLD, Merge
-from ...following import follow
+from ...event_merge import HOLD, Merge, follow
 from ..groups import listed
 
 if TYPE_CHECKING:
