@@ -27,7 +27,7 @@ from msgspec import Raw
 import ikdemo
 from ikdemo.instance.common import free_port
 from ikdemo.instance.process.spawn import command_of, read_properties
-from ikdemo.instance.process.state_files import Record
+from ikdemo.instance.process.state_files import ProcessRecord
 from ikdemo.lab.teaching.specs import collabnix_processes
 from ikdemo.rpc.proxies import GroupClient
 from ikdemo.spi.decode import decode
@@ -69,7 +69,7 @@ class Register:
         there = {name for name in os.listdir(self._path) if name.startswith("instance-") and name.endswith(".json")}  # noqa: PTH208
         fresh = {}
         for name in there - self._read.keys():
-            record = decode((self._path / name).read_bytes(), Record)
+            record = decode((self._path / name).read_bytes(), ProcessRecord)
             fresh[name] = Server(record.pid, record.port)
         self._read = {name: self._read[name] for name in there & self._read.keys()} | fresh
         return list(fresh.values())

@@ -18,7 +18,7 @@ from typing import Self
 
 from .disk import check_name
 from .rpc.discovery import ensure_dir, plugin_dir
-from .rpc.event_ring import Ring
+from .rpc.event_ring import EventRing
 from .rpc.peers import Peers
 from .rpc.proxies import FlavorClient, GroupClient, InstanceClient
 from .rpc.server import Server
@@ -55,7 +55,7 @@ async def serve(plugin: Plugin, *, name: str, directory: Path | None = None) -> 
     """
     directory = ensure_dir(directory or plugin_dir())
     path = directory / check_name(name)
-    ring = Ring(name)
+    ring = EventRing(name)
     server = Server(plugin, path, ring)
     if isinstance(plugin, Lifecycle):
         await plugin.start(ring.append)

@@ -14,7 +14,7 @@ from typing import Any, Self, cast
 
 from .group.plugin import Groups
 from .reconcile.plan import sentences
-from .rpc.event_ring import Ring
+from .rpc.event_ring import EventRing
 from .spi.contracts import VERSION, FlavorPlugin, Found, InstancePlugin, Lifecycle, Plugin
 from .spi.decode import decode
 from .spi.documents import Description, GroupSpec
@@ -28,7 +28,7 @@ class _Here:
 
     def __init__(self, plugins: Mapping[str, Plugin]) -> None:
         self._plugins = dict(plugins)
-        self.rings = {name: Ring(name) for name in plugins}
+        self.rings = {name: EventRing(name) for name in plugins}
 
     async def instance(self, name: str) -> Found[InstancePlugin]:
         return Found(cast(InstancePlugin, self._find(name, "Instance")), self._plugins[name].offers | {"Events"})
@@ -61,7 +61,7 @@ class Group:
         self._plugins = plugins
         self._here = _Here(plugins)
         self._groups = Groups(self._here, state_dir=None, poll_interval=poll_interval)
-        self._ring = Ring("group")
+        self._ring = EventRing("group")
         self._running = AsyncExitStack()
 
     async def __aenter__(self) -> Self:

@@ -18,9 +18,9 @@ from ikdemo.reconcile.backoff import ALLOWANCE
 from ikdemo.reconcile.expectations import expect
 from ikdemo.reconcile.model import Desired, Memory, Observation, Pace, slots_of
 from ikdemo.reconcile.plan import plan
-from ikdemo.reconcile.settle import anew, settle
+from ikdemo.reconcile.settle import settle, with_backoffs
 from ikdemo.spi.documents import Allocation, Health
-from ikdemo.spi.plans import Outcome, Plan, Seen
+from ikdemo.spi.plans import ObservedInstance, Outcome, Plan
 
 WAIT = 130.0
 """Seconds after which every back-off, expectation and proof is over; a pass follows the one before at once, or after so many."""
@@ -81,7 +81,7 @@ class World(NamedTuple):
         """Return what the group should be."""
         slots, pace = slots_of(Allocation(state.size)), Pace(duration=5.0)
         good = state.good if state.good != state.sha else ""
-        return Desired("g", state.sha, slots, idempotent=self.has_slots, sick_after=SICK_AFTER, pace=pace, good=good)
+        return Desired("g", state.sha, slots, idempotent=self.has_slots, unhealthy_after=SICK_AFTER, pace=pace, good=good)
 
     def carry_out(self, living: tuple[One, ...], request: Request, new: str) -> tuple[tuple[One, ...], str]:
         """Return who lives after a request, and the ID answered: ``new``, or where a slot is taken, that of who sits there."""
@@ -175,7 +175,7 @@ class World(NamedTuple):
                 yield fewer._replace(living=(*state.living[:number], one._replace(ill=1), *state.living[number + 1 :]))
         if self.only_losses:
             return
-        committed = fewer._replace(memory=anew(state.memory, {}), failed=(), struck=())
+        committed = fewer._replace(memory=with_backoffs(state.memory, {}), failed=(), struck=())
         yield committed._replace(sha="old" if state.sha == "new" else "new")
         yield from (committed._replace(size=size) for size in (state.size - 1, state.size + 1) if 0 < size <= self.most)
 
@@ -213,10 +213,10 @@ class World(NamedTuple):
 
     def check_doubt(self, state: State, group: Desired, view: Observation) -> None:
         """Hold what is done and remembered after a look that failed to the promise: nothing."""
-        doubt = structs.replace(view, error="no answer")
-        todo = plan(group, doubt, state.memory, 0.0)
+        invalidate = structs.replace(view, error="no answer")
+        todo = plan(group, invalidate, state.memory, 0.0)
         assert not todo.actions and not todo.converged, ("acts on doubt", state)
-        after = settle(group, doubt, state.memory, todo, [], 0.0)
+        after = settle(group, invalidate, state.memory, todo, [], 0.0)
         assert structs.replace(after, since={}) == structs.replace(state.memory, since={}), ("learns from doubt", state)
 
 
@@ -235,19 +235,21 @@ def unused(state: State, number: int) -> str:
 
 def observation(seen: tuple[One, ...]) -> Observation:
     """Return a view as the planner gets it."""
-    return Observation(tuple(Seen(o.id, None, o.slot, o.sha, Health.UNHEALTHY if o.ill else Health.HEALTHY) for o in seen))
+    return Observation(
+        tuple(ObservedInstance(o.id, None, o.slot, o.sha, Health.UNHEALTHY if o.ill else Health.HEALTHY) for o in seen)
+    )
 
 
 def shifted(memory: Memory, by: float) -> Memory:
     """Return the memory as it is after some seconds, when now is 0 again; what only words are made of is left out."""
     return structs.replace(
         memory,
-        troubled={k: structs.replace(t, not_before=max(0.0, t.not_before - by)) for k, t in memory.troubled.items()},
+        backoffs={k: structs.replace(t, not_before=max(0.0, t.not_before - by)) for k, t in memory.backoffs.items()},
         made={slot: birth._replace(at=birth.at - by) for slot, birth in memory.made.items()},
-        proven={k: structs.replace(p, answers=1, since=max(p.since - by, -WAIT), latest=0.0) for k, p in memory.proven.items()},
+        ready={k: structs.replace(p, answers=1, since=max(p.since - by, -WAIT), latest=0.0) for k, p in memory.ready.items()},
         expected={slot: structs.replace(one, until=max(0.0, one.until - by)) for slot, one in memory.expected.items()},
         spent={slot: until - by for slot, until in memory.spent.items() if until > by},
-        sick={one: min(times, SICK_AFTER) for one, times in memory.sick.items()},
+        unhealthy={one: min(times, SICK_AFTER) for one, times in memory.unhealthy.items()},
         ended={one: structs.replace(e, at=e.at - by, not_before=max(0.0, e.not_before - by)) for one, e in memory.ended.items()},
         asked={},
         losses={},

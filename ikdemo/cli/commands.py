@@ -27,7 +27,7 @@ QUIET = Flag("quiet", "no column names", switch, False, "q")
 
 
 @dataclass(frozen=True)
-class Call:
+class Invocation:
     """One verb called: its flags as ``call["name"]``, its arguments in order."""
 
     program: str
@@ -63,7 +63,7 @@ class Verb:
     name: str
     arguments: str
     summary: str
-    run: Callable[[Call], Result]
+    run: Callable[[Invocation], Result]
     flags: tuple[Flag, ...] = ()
 
 
@@ -148,7 +148,7 @@ class Program:
         if named and not verb.arguments.endswith("...") and not least <= len(parsed.words) <= most:
             print(verb_page(self, command, verb), file=sys.stderr)
             return 1
-        result = verb.run(Call(self.name, parsed.values, parsed.words, directory))
+        result = verb.run(Invocation(self.name, parsed.values, parsed.words, directory))
         if isinstance(result, Coroutine):
             import asyncio
 

@@ -40,7 +40,7 @@ class _Held(NamedTuple):
     event: Event
 
 
-class Merge:
+class EventMerge:
     """Events of several plugins, from ``add`` until they are ``due``.
 
     The events of one plugin keep their order, also where its clock was set back in between.

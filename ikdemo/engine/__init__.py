@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .calls import Engine, Row, Stream
+from .calls import Engine, EngineEvents, Row
 
-__all__ = ["Engine", "Row", "Stream"]
+__all__ = ["Engine", "EngineEvents", "Row"]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from ..spi.errors import OutcomeUnknown, PluginFailure, PluginUnavailable, SpecError
-from .client import Client
+from .client import EngineClient
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
@@ -27,7 +27,7 @@ TOLD = ("create", "start", "kill", "oom", "die", "destroy")
 """The events that are asked for."""
 
 
-class Stream(NamedTuple):
+class EngineEvents(NamedTuple):
     """Events that are being told. ``over`` is done when no more will come; ``close`` ends it."""
 
     over: asyncio.Future[None]
@@ -35,11 +35,11 @@ class Stream(NamedTuple):
 
 
 class Engine:
-    """One engine, for one event loop. ``timeout``: seconds for a call. Every question can raise what ``Client.ask`` raises."""
+    """One engine, for one event loop. ``timeout``: seconds for a call. Every question can raise what ``EngineClient.ask`` raises."""
 
     def __init__(self, timeout: float = TIMEOUT) -> None:
         """Find out where the engine is, without asking it; raises IkdemoError when that cannot be told."""
-        self._client = Client(timeout, AT_ONCE)
+        self._client = EngineClient(timeout, AT_ONCE)
         self._timeout = timeout
         self._room = asyncio.Semaphore(AT_ONCE)
         self.host = self._client.host
@@ -113,7 +113,7 @@ class Engine:
 
         await in_thread(lambda: self._client.ask(work))
 
-    async def follow(self, labels: Sequence[str], since: int, hear: Callable[[Row], None]) -> Stream:
+    async def follow(self, labels: Sequence[str], since: int, hear: Callable[[Row], None]) -> EngineEvents:
         """Have ``hear`` called in this loop for what happens to containers with these labels, from now on, or after ``since``.
 
         ``since`` is a time as the engine tells it, in nanoseconds. It remembers some 250 events, and none from before its own
@@ -141,7 +141,7 @@ class Engine:
         except TimeoutError:
             raise OutcomeUnknown(f"the Docker engine at {self.host} tells no events") from None
         threading.Thread(target=read, args=(stream,), daemon=True, name="events of the engine").start()
-        return Stream(over, lambda: _close(stream))
+        return EngineEvents(over, lambda: _close(stream))
 
     async def _ask(self, question: Callable[[Any], T]) -> T:
         await self._room.acquire()  # until the thread has ended, whatever becomes of the caller

@@ -26,7 +26,7 @@ _SHORTER = (
 )
 
 
-class Client:
+class EngineClient:
     """Docker's client for one engine, made at the first question; ``host`` is where the engine is."""
 
     def __init__(self, timeout: float, most: int) -> None:

@@ -51,11 +51,11 @@ class Combo:
 
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
-        self._relay: Relay | None = None
+        self._relay: HealthRelay | None = None
 
     async def start(self, emit: Emit) -> None:
         """Begin to pass on what the flavors tell."""
-        self._relay = Relay(self._lookup, emit)
+        self._relay = HealthRelay(self._lookup, emit)
 
     async def stop(self) -> None:
         """Pass on nothing any longer."""
@@ -216,7 +216,7 @@ def _own_attachments(came_in: list[Attachment], output: list[Attachment]) -> lis
     return own
 
 
-class Relay:
+class HealthRelay:
     """The streams that are followed, until ``stop``; there can be no more of them than plugins."""
 
     def __init__(self, lookup: Lookup, emit: Emit) -> None:

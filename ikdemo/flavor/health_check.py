@@ -25,7 +25,7 @@ LONGEST = 3600.0
 _BODY = 64 * 1024
 
 
-class Check(Document, frozen=True):
+class HealthCheck(Document, frozen=True):
     """What is looked at; exactly one. ``http``: the path of a page. ``tcp``: a connection. ``command``: its exit status."""
 
     http: str | None = None
@@ -36,13 +36,13 @@ class Check(Document, frozen=True):
 class Pulse(Document, frozen=True):
     """A check and its rhythm; durations as Go writes them. ``threshold``: failures in a row that make an instance unhealthy."""
 
-    check: Check = Check()
+    check: HealthCheck = HealthCheck()
     interval: str = "1s"
     timeout: str = "1s"
     threshold: Annotated[int, Meta(ge=1, le=1000)] = 3
 
 
-class Place(NamedTuple):
+class Endpoint(NamedTuple):
     """Where an instance answers."""
 
     host: str
@@ -82,7 +82,7 @@ def seconds_of(text: str, path: str) -> float:
     return seconds
 
 
-def place_of(instance: Description) -> Place:
+def endpoint_of(instance: Description) -> Endpoint:
     """Return where an instance answers, by its tags; raises PluginFailure when they do not say.
 
     >>> place_of(Description("i", None, {"port": "8080"}))
@@ -97,10 +97,10 @@ def place_of(instance: Description) -> Place:
         port = own or port
     if not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 2**16 and host):
         raise PluginFailure(f"{instance.id} has no tag {PORT_TAG!r} that says where it can be checked")
-    return Place(host, int(port))
+    return Endpoint(host, int(port))
 
 
-async def passes(check: Check, place: Place | None, variables: Mapping[str, str], timeout: float) -> str:
+async def passes(check: HealthCheck, place: Endpoint | None, variables: Mapping[str, str], timeout: float) -> str:
     """Check once, within ``timeout`` seconds; return nothing when all is well, else what is not."""
     try:
         async with asyncio.timeout(timeout):
@@ -115,13 +115,13 @@ async def passes(check: Check, place: Place | None, variables: Mapping[str, str]
         return (os.strerror(number) if number else str(error) or type(error).__name__).lower()
 
 
-async def _connects(place: Place) -> str:
+async def _connects(place: Endpoint) -> str:
     _, writer = await asyncio.open_connection(*place)
     writer.transport.abort()
     return ""
 
 
-async def _answers(place: Place, path: str) -> str:
+async def _answers(place: Endpoint, path: str) -> str:
     """Ask for a page; a status from 200 to 399 is well."""
     reader, writer = await asyncio.open_connection(*place, limit=_BODY)
     try:
@@ -154,18 +154,18 @@ async def _command(command: list[str], variables: Mapping[str, str]) -> str:
     return "" if status == 0 else f"{command[0]} ended with status {status}"
 
 
-class Orders(NamedTuple):
+class CheckSettings(NamedTuple):
     """How an instance is to be checked. Times are in seconds; ``variables`` are for a command."""
 
-    check: Check
-    place: Place | None
+    check: HealthCheck
+    place: Endpoint | None
     variables: tuple[tuple[str, str], ...]
     interval: float
     timeout: float
     threshold: int
 
 
-class Judgement:
+class Verdict:
     """Health from single checks: healthy after a good one, unhealthy after ``threshold`` bad ones in a row.
 
     What was never healthy is only starting, and unknown, for ``start_up`` seconds from ``now`` on.
@@ -190,13 +190,13 @@ class Judgement:
         return self.health
 
 
-class Watched:
+class MonitoredInstance:
     """One instance, from construction to ``stop``; ``changed`` is called with each new health and why."""
 
     def __init__(
         self,
         instance: Description,
-        orders: Orders,
+        orders: CheckSettings,
         gate: asyncio.Semaphore,
         start_up: float,
         changed: Callable[[Description, Health, str], None],
@@ -204,7 +204,7 @@ class Watched:
         self.instance, self.orders = instance, orders
         self.asked = time.monotonic()
         self._gate, self._changed = gate, changed
-        self._judgement = Judgement(orders.threshold, start_up, self.asked)
+        self._judgement = Verdict(orders.threshold, start_up, self.asked)
         self._task = asyncio.create_task(self._watch())
 
     @property

@@ -21,7 +21,7 @@ from ..spi.documents import GROUP_TAG, Allocation, Description, Health, Instance
 from ..spi.errors import PluginFailure
 from ..spi.events import Emit, Event
 from .common import read
-from .health_check import Orders, Place, Pulse, Watched, look_over, place_of, seconds_of
+from .health_check import CheckSettings, Endpoint, MonitoredInstance, Pulse, endpoint_of, look_over, seconds_of
 from .vanilla import Vanilla, VanillaProperties
 
 AT_ONCE = 64
@@ -45,7 +45,7 @@ class Probe:
     def __init__(self, *, start_up: float = START_UP, forget_after: float = FORGET_AFTER) -> None:
         self._start_up, self._forget_after = start_up, forget_after
         self._vanilla = Vanilla()
-        self._watched: dict[str, Watched] = {}
+        self._watched: dict[str, MonitoredInstance] = {}
         self._forgetting: asyncio.Task[None] | None = None
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._emit: Emit = lambda event: None
@@ -94,13 +94,13 @@ class Probe:
         await self._vanilla.drain(properties, instance)
         self._drop(instance.id)
 
-    def _watch(self, instance: Description, orders: Orders) -> Watched:
+    def _watch(self, instance: Description, orders: CheckSettings) -> MonitoredInstance:
         self._drop(instance.id)
         if len(self._watched) >= MOST:
             self._make_room()
         shared = {sys.intern(key): sys.intern(text) for key, text in (instance.tags or {}).items()}  # kept long, in many events
         instance = replace(instance, tags=shared)
-        watched = self._watched[instance.id] = Watched(instance, orders, self._gate, self._start_up, self._changed)
+        watched = self._watched[instance.id] = MonitoredInstance(instance, orders, self._gate, self._start_up, self._changed)
         return watched
 
     def _make_room(self) -> None:
@@ -111,7 +111,7 @@ class Probe:
             raise PluginFailure(f"no more than {MOST} instances can be watched")
         self._drop(min(candidates, key=lambda watched: watched.asked).instance.id)
 
-    def _silence(self, watched: Watched, now: float) -> float:
+    def _silence(self, watched: MonitoredInstance, now: float) -> float:
         """Return how long nobody has asked about an instance: 0 is not at all, 1 so long that it is to be forgotten."""
         patience = self._forget_after * (1.0 if watched.health is Health.HEALTHY else GONE_SHARE)
         return (now - watched.asked) / patience
@@ -142,16 +142,16 @@ class Probe:
         self._emit(Event("health", group=group, instance=instance.id, code=code, text=text, tags=instance.tags))
 
 
-def _orders(properties: Raw, instance: Description) -> Orders:
+def _orders(properties: Raw, instance: Description) -> CheckSettings:
     """Return how an instance is to be checked; raises SpecError or PluginFailure."""
     pulse = read(properties, Pulse)
     look_over(pulse)
-    place: Place | None = None
+    place: Endpoint | None = None
     try:
-        place = place_of(instance)
+        place = endpoint_of(instance)
     except PluginFailure:
         if pulse.check.command is None:
             raise
     variables = (("INSTANCE_ID", instance.id), *((("ADDRESS", place.host), ("PORT", str(place.port))) if place else ()))
     interval, timeout = seconds_of(pulse.interval, "$.Properties.Interval"), seconds_of(pulse.timeout, "$.Properties.Timeout")
-    return Orders(pulse.check, place, variables, interval, timeout, pulse.threshold)
+    return CheckSettings(pulse.check, place, variables, interval, timeout, pulse.threshold)

@@ -1,7 +1,7 @@
 """What time it is: one clock for spans, which no setting of the date moves, and one for stamps, which people read.
 
 Every wait, proof and age of a group is measured by ``Clock.now``; only what leaves the group as a moment is turned into seconds
-since the epoch. Made by ``Groups`` (or by whoever simulates time) and handed to all that wait.
+since the epoch. Made by ``GroupCommands`` (or by whoever simulates time) and handed to all that wait.
 """
 
 from __future__ import annotations

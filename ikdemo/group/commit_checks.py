@@ -1,7 +1,7 @@
 """Is this spec acceptable? Everything that is checked before a group is committed, in InfraKit's order and words.
 
 Sentences of InfraKit's own are kept; where its text is that of Go's decoder, ours names the JSON path. Changes nothing.
-Called by ``Groups.commit_group``.
+Called by ``GroupCommands.commit_group``.
 """
 
 from __future__ import annotations
@@ -120,35 +120,35 @@ def _compacted(section: PluginSpec) -> PluginSpec:
     return PluginSpec(section.plugin, Raw(compact(bytes(section.properties))))
 
 
-class Look(NamedTuple):
+class CommitSnapshot(NamedTuple):
     """What was there: the config_sha of every instance of a group, as the instance plugin ``plugin`` described them."""
 
     plugin: str
     shas: tuple[str | None, ...]
 
 
-class StaleLook(Exception):
+class StaleSnapshot(Exception):
     """The group began, ended, or changed its instance plugin since the look was taken: another one is needed."""
 
 
-def look_of(record: Record, view: View) -> Look:
+def snapshot_of(record: Record, view: View) -> CommitSnapshot:
     """Return what a view of a group's instances showed; raises PluginFailure when they could not be described."""
     if view.observed.error:
         raise PluginFailure(view.observed.error)
-    return Look(record.properties.instance.plugin, tuple(seen.sha for seen in view.observed.instances))
+    return CommitSnapshot(record.properties.instance.plugin, tuple(seen.sha for seen in view.observed.instances))
 
 
-def details_of(before: Record | None, seen: Look | None, after: GroupProperties, *, at_rest: bool) -> str:
+def details_of(before: Record | None, seen: CommitSnapshot | None, after: GroupProperties, *, at_rest: bool) -> str:
     """Return the Details of replacing a record's properties; ``at_rest``: its loop found everything as wanted.
 
     Raises StaleLook when ``seen`` is not a look at the present group, SpecError for a change that cannot be made.
     """
     if before is None:
         if seen is not None:
-            raise StaleLook
+            raise StaleSnapshot
         return explain(None, (), after)
     if seen is None or seen.plugin != before.properties.instance.plugin:
-        raise StaleLook
+        raise StaleSnapshot
     if after.instance.plugin != seen.plugin and (seen.shas or not at_rest):
         raise _moves(before.id, seen.plugin, after.instance.plugin)
     return explain(before.properties, seen.shas, after)

@@ -18,7 +18,7 @@ STOPPED = ("halted", "too-many-sick", "spec-refused")
 """Reasons that nothing but a person or a change of the world ends."""
 
 
-class Facts:
+class EventRecorder:
     """Tells a group's events. ``converged``: what the loop said last of the world (None: nothing yet)."""
 
     def __init__(self, group: str, emit: Emit, converged: bool | None) -> None:

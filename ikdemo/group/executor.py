@@ -25,7 +25,7 @@ PARALLEL_ACTIONS = 128
 log = logging.getLogger(__name__)
 
 
-class Actor:
+class Executor:
     """Does what a plan says for one group, with the plugins found at the beginning of the pass."""
 
     def __init__(
@@ -91,7 +91,7 @@ class Actor:
             instance = await self._instance.plugin.provision(prepared, slot) or ""
         except IkdemoError as error:
             failed = _failed(action, error)  # not for good at the first word: a machine changes, as when a program is replaced
-            return msgspec.structs.replace(failed, terminal=False, futile=failed.terminal)
+            return msgspec.structs.replace(failed, terminal=False, unproductive=failed.terminal)
         return Outcome(action, instance, "" if instance else "the instance plugin gave no ID")
 
     async def _prepared_for(self, action: Action) -> InstanceSpec:

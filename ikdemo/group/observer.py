@@ -13,39 +13,39 @@ from typing import NamedTuple
 from msgspec import structs
 
 from ..reconcile.members import Members, Reading
-from ..reconcile.model import SICK_AFTER, Expected, Observation
-from ..reconcile.observed_cache import Hearsay
+from ..reconcile.model import UNHEALTHY_AFTER, Expected, Observation
+from ..reconcile.observed_cache import ObservedCache
 from ..spi.contracts import Digesting, FlavorPlugin, Found, Lookup
 from ..spi.digest import digest
 from ..spi.documents import GROUP_TAG, Description, GroupProperties, Health
 from ..spi.errors import IkdemoError
 from ..spi.events import Event
-from ..spi.plans import Action, Outcome, Seen
+from ..spi.plans import Action, ObservedInstance, Outcome
 from .clock import Clock
 
 
-class Sight:
+class Observer:
     """The eyes and ears of one group; ``poll`` is in seconds, ``known`` what another process knew of its instances."""
 
-    def __init__(self, group: str, lookup: Lookup, poll: float, clock: Clock, known: Mapping[str, Seen]) -> None:
+    def __init__(self, group: str, lookup: Lookup, poll: float, clock: Clock, known: Mapping[str, ObservedInstance]) -> None:
         self._group, self._lookup, self._poll, self._clock = group, lookup, poll, clock
         self.members = Members(group, known)
-        self._hearsay = Hearsay()
+        self._cache = ObservedCache()
         self._can_fail = True
         self._unasked = ""
         self._look_due = self._health_due = 0.0
         self._digested: tuple[Observation | None, str] = None, ""
 
-    def hear(self, event: Event) -> bool:
+    def on_event(self, event: Event) -> bool:
         """Take in what a plugin told that may concern the group; return whether a pass should be made for it."""
         if event.kind == "health":
             self.ask_soon()
             return True
-        return self._hearsay.hear(event)
+        return self._cache.on_event(event)
 
-    def doubt(self) -> None:
+    def invalidate(self) -> None:
         """Look next time, and ask for health, too: events may have been missed, or something else is wanted."""
-        self._hearsay.doubt()
+        self._cache.invalidate()
         self.ask_soon()
 
     def ask_soon(self) -> None:
@@ -69,21 +69,23 @@ class Sight:
         asked = observe(self._group, properties, self._lookup, ask_health=ask_health, members=self.members, expected=expected)
         return await asked
 
-    async def see(self, properties: GroupProperties, expected: Mapping[str, Expected], *, ask_health: bool, look: bool) -> View:
+    async def observe_or_recall(
+        self, properties: GroupProperties, expected: Mapping[str, Expected], *, ask_health: bool, look: bool
+    ) -> View:
         """Return what is there, by a look if one is asked for or nothing else will do, and otherwise by what was told."""
-        known = None if look else self._hearsay.now()
+        known = None if look else self._cache.now()
         if known is not None and not self.look_in():
             known = await self._confirmed(known, properties)
         if known is not None:
             recalled = await recall(known, properties, self._lookup, ask_health=ask_health, can_fail=self._can_fail)
             if recalled is not None:
                 return self._with_health(recalled, asked=ask_health)
-        self._hearsay.begin_look()
+        self._cache.begin_look()
         self._look_due = self._clock.now() + self._poll
         view = await self.peek(properties, expected, ask_health=ask_health)
         self.members.learn(view.observed)
         if view.tells:
-            self._hearsay.end_look(view.observed)
+            self._cache.end_look(view.observed)
         self._can_fail = view.can_fail
         if view.observed.error:
             self.ask_soon()  # nobody was asked
@@ -116,15 +118,15 @@ class Sight:
         if said != self._digested[1]:
             return None
         self._look_due = due
-        return self._hearsay.now()
+        return self._cache.now()
 
     def begin_acting(self, actions: Iterable[Action]) -> None:
         """Something is about to be done."""
-        self._hearsay.begin_acting(actions)
+        self._cache.begin_acting(actions)
 
     def end_acting(self, outcomes: tuple[Outcome, ...], sha: str) -> None:
         """Something was done to instances of this configuration."""
-        self._hearsay.end_acting(outcomes, sha)
+        self._cache.end_acting(outcomes, sha)
         self.members.enter(outcomes, sha)
         if any(outcome.action.verb == "provision" for outcome in outcomes):
             self.ask_soon()
@@ -137,7 +139,7 @@ PARALLEL_CHECKS = 32
 class View(NamedTuple):
     """One look at a group: the observation, the descriptions it was made from, and what the plugins' extensions promise.
 
-    ``idempotent``: slots keep provisioning so. ``tells``: what happens to an instance is told, too. ``sick_after``: as many
+    ``idempotent``: slots keep provisioning so. ``tells``: what happens to an instance is told, too. ``unhealthy_after``: as many
     unhealthy answers in a row make an instance sick. ``can_fail``: instances can end or fall ill by themselves. ``judged``:
     the flavor has to be asked for their health. ``looked``: false for what was only recalled.
     """
@@ -146,7 +148,7 @@ class View(NamedTuple):
     described: Sequence[Description]
     idempotent: bool
     tells: bool = False
-    sick_after: int = SICK_AFTER
+    unhealthy_after: int = UNHEALTHY_AFTER
     can_fail: bool = True
     judged: bool = False
     looked: bool = True
@@ -179,14 +181,19 @@ async def observe(
         said = [Health.HEALTHY] * len(described)
         if "ConstantHealth" not in flavor.offers:
             said, unasked = await _judge(flavor.plugin, properties, described)
-        seen = [Seen(s.id, s.logical_id, s.slot, s.sha, health) for s, health in zip(observed.instances, said, strict=True)]
+        seen = [
+            ObservedInstance(s.id, s.logical_id, s.slot, s.sha, health)
+            for s, health in zip(observed.instances, said, strict=True)
+        ]
         observed = structs.replace(observed, instances=tuple(seen))
     if unasked and described:
         observed = structs.replace(observed, unasked=unasked)
     tells = slots and "Events" in instance.offers
     constant = flavor is not None and "ConstantHealth" in flavor.offers
     lasts = "ConstantLife" in instance.offers and constant
-    return View(observed, described, slots, tells, _sick_after(flavor), not lasts, judged=flavor is not None and not constant)
+    return View(
+        observed, described, slots, tells, _unhealthy_after(flavor), not lasts, judged=flavor is not None and not constant
+    )
 
 
 async def recall(
@@ -199,10 +206,10 @@ async def recall(
     if ask_health and flavor is not None:
         if "ConstantHealth" not in flavor.offers:
             return None
-        seen = [Seen(s.id, s.logical_id, s.slot, s.sha, Health.HEALTHY) for s in known.instances]
+        seen = [ObservedInstance(s.id, s.logical_id, s.slot, s.sha, Health.HEALTHY) for s in known.instances]
         known = structs.replace(known, instances=tuple(seen))
     judged = flavor is not None and "ConstantHealth" not in flavor.offers
-    return View(known, [], True, True, _sick_after(flavor), can_fail, judged, looked=False)
+    return View(known, [], True, True, _unhealthy_after(flavor), can_fail, judged, looked=False)
 
 
 async def _find(properties: GroupProperties, lookup: Lookup) -> tuple[Found[FlavorPlugin] | None, str]:
@@ -213,12 +220,12 @@ async def _find(properties: GroupProperties, lookup: Lookup) -> tuple[Found[Flav
         return None, str(error)
 
 
-def _sick_after(flavor: Found[FlavorPlugin] | None) -> int:
+def _unhealthy_after(flavor: Found[FlavorPlugin] | None) -> int:
     """Return how many unhealthy answers in a row count, also of those that were given before, when nobody asks now.
 
     A flavor that tells changes of health has looked more than once before it tells one, so its word is enough.
     """
-    return 1 if flavor is not None and "HealthEvents" in flavor.offers else SICK_AFTER
+    return 1 if flavor is not None and "HealthEvents" in flavor.offers else UNHEALTHY_AFTER
 
 
 async def _judge(flavor: FlavorPlugin, properties: GroupProperties, described: Sequence[Description]) -> tuple[list[Health], str]:

@@ -20,7 +20,7 @@ from ..spi.errors import PluginFailure, PluginUnavailable, SpecError, UnknownGro
 from ..spi.events import Emit, Event
 from ..spi.plans import Freed, Reason, Step
 from .clock import Clock
-from .commit_checks import Look, StaleLook, ask_plugins, check_size, details_of, look_of, passed_over, read
+from .commit_checks import CommitSnapshot, StaleSnapshot, ask_plugins, check_size, details_of, passed_over, read, snapshot_of
 from .event_recorder import announce
 from .observer import observe
 from .registry import Registry, present, watched
@@ -132,8 +132,8 @@ class Groups:
                 return
             _, todo = await supervisor.look(ask_health=False)
             left = [reason for reason in todo.reasons if reason is not DESTROYING]
-            if not todo.converged or supervisor.kept_by:
-                why = supervisor.kept_by or (left[0].error or left[0].text if left else "instances are left")
+            if not todo.converged or supervisor.removal_error:
+                why = supervisor.removal_error or (left[0].error or left[0].text if left else "instances are left")
                 way_out = f"to let it go at once: ikdemo group free --force {group}"
                 raise PluginUnavailable(f"Group '{group}' is marked for destruction and being worked on: {why}; {way_out}")
             supervisor.try_again()  # a pass was in doubt, and is over
@@ -180,10 +180,10 @@ class Groups:
         """
 
         def resumed(before: Record | None) -> Record:
-            return msgspec.structs.replace(watched(before, group), paused=False, troubled={})
+            return msgspec.structs.replace(watched(before, group), paused=False, backoffs={})
 
         def tell(supervisor: Supervisor, changed: bool) -> None:
-            supervisor.insist()
+            supervisor.force_replacement()
             announce(self._emit, Event("resumed", group=group))
 
         await self._registry.change(group, resumed, tell, by="a resume")
@@ -203,18 +203,18 @@ class Groups:
                 if pretend:
                     return self._replaced(group, seen, wanted)[1]
                 return await self._replace(group, seen, wanted)
-            except StaleLook:
+            except StaleSnapshot:
                 continue
         raise PluginFailure(f"Group '{group}' is being changed by others at the same time; try again")
 
-    async def _look(self, group: str) -> Look | None:
+    async def _look(self, group: str) -> CommitSnapshot | None:
         supervisor = self._supervisors.get(group)
         if supervisor is None or supervisor.record.freed:
             return None
         record = watched(supervisor.record, group)
-        return look_of(record, await supervisor.observe(record, ask_health=False))
+        return snapshot_of(record, await supervisor.observe(record, ask_health=False))
 
-    async def _replace(self, group: str, seen: Look | None, wanted: Callable[[Record | None], GroupProperties]) -> str:
+    async def _replace(self, group: str, seen: CommitSnapshot | None, wanted: Callable[[Record | None], GroupProperties]) -> str:
         said = ""
 
         def replaced(before: Record | None) -> Record:
@@ -223,13 +223,15 @@ class Groups:
             return after
 
         def tell(supervisor: Supervisor, changed: bool) -> None:
-            aim = supervisor.aim
-            announce(self._emit, Event("committed", group=group, size=len(aim.slots), text=said, tags={SHA_TAG: aim.sha}))
+            desired = supervisor.desired
+            announce(self._emit, Event("committed", group=group, size=len(desired.slots), text=said, tags={SHA_TAG: desired.sha}))
 
         await self._registry.change(group, replaced, tell, by="a commit")
         return said
 
-    def _replaced(self, group: str, seen: Look | None, wanted: Callable[[Record | None], GroupProperties]) -> tuple[Record, str]:
+    def _replaced(
+        self, group: str, seen: CommitSnapshot | None, wanted: Callable[[Record | None], GroupProperties]
+    ) -> tuple[Record, str]:
         """Return the record after a commit, and its Details; raises StaleLook when a look is to be taken anew."""
         supervisor = self._supervisors.get(group)
         if supervisor is None:
@@ -237,13 +239,13 @@ class Groups:
             return Record(group, properties), details_of(None, seen, properties, at_rest=False)
         before = supervisor.record
         if before.freed:
-            raise StaleLook
+            raise StaleSnapshot
         watched(before, group)
         properties = wanted(before)
         said = details_of(before, seen, properties, at_rest=supervisor.at_rest)
-        troubled = before.troubled if properties == before.properties else {}
+        backoffs = before.backoffs if properties == before.properties else {}
         good = before.properties if supervisor.at_rest else before.good
-        after = msgspec.structs.replace(before, properties=properties, rolls=True, troubled=troubled, good=good)
+        after = msgspec.structs.replace(before, properties=properties, rolls=True, backoffs=backoffs, good=good)
         return after, said
 
     def _specs(self, *, destroying: bool) -> list[GroupSpec]:

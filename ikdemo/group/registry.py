@@ -2,7 +2,7 @@
 
 A change is a function of the present record. It is applied under the group's lock and is durable before anybody is told, so
 commands on one group take effect one after the other, however they overlap (P9). A group has one loop at most: one that is let
-go keeps its place until its loop has ended. Locks are never held across a call to a plugin. Used by ``Groups``.
+go keeps its place until its loop has ended. Locks are never held across a call to a plugin. Used by ``GroupCommands``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..spi.events import Emit, Event
 from .clock import Clock
 from .event_recorder import announce, log_watched
 from .store import Record, Store
-from .subscriptions import Listeners
+from .subscriptions import Subscriptions
 from .supervisor import STOP_WAIT, Supervisor
 
 STORE_WAIT = 60.0
@@ -44,7 +44,7 @@ class Registry:
     def __init__(self, store: Store, lookup: Lookup, poll_interval: float, clock: Clock) -> None:
         self.supervisors: dict[str, Supervisor] = {}
         self._store, self._lookup, self._poll, self._clock = store, lookup, poll_interval, clock
-        self._listeners = Listeners(lookup)
+        self._subscriptions = Subscriptions(lookup)
         self._emit: Emit = lambda event: None
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._at_work: set[asyncio.Task[None]] = set()
@@ -64,7 +64,7 @@ class Registry:
     async def close(self) -> None:
         """End the loops, not the groups: what was begun is finished, the records stay."""
         self._closed = True
-        await self._listeners.close()
+        await self._subscriptions.close()
         ends = [asyncio.create_task(supervisor.end(STOPPED)) for supervisor in self.supervisors.values()]
         if waiting := [*ends, *self._leaving.values(), *self._at_work]:
             await asyncio.wait(waiting, timeout=STOP_WAIT + 2.0)
@@ -130,8 +130,8 @@ class Registry:
                 if supervisor is None:
                     supervisor = self._begin(after, resumed=False)
                 else:
-                    supervisor.want(after, by=by)
-                    self._listeners.follow(supervisor)
+                    supervisor.set_desired(after, by=by)
+                    self._subscriptions.follow(supervisor)
                 if after.freed:  # begun here, so that it goes on whatever becomes of the caller
                     self._leaving[group] = asyncio.create_task(self._leave(group), name=f"end of group {group}")
             assert supervisor is not None
@@ -154,7 +154,7 @@ class Registry:
             self._at_work.add(ending := asyncio.create_task(supervisor.end(STOPPED)))
             ending.add_done_callback(self._done)
         else:
-            self._listeners.follow(supervisor)
+            self._subscriptions.follow(supervisor)
         supervisor.start(partial(self._gone, supervisor))
         return supervisor
 
@@ -193,7 +193,7 @@ class Registry:
 
     def _forget(self, supervisor: Supervisor) -> None:
         del self.supervisors[supervisor.record.id]
-        self._listeners.leave(supervisor)
+        self._subscriptions.leave(supervisor)
 
 
 def watched(record: Record | None, group: str) -> Record:

@@ -13,21 +13,21 @@ from typing import Annotated
 from msgspec import Meta, Struct, structs
 
 from .. import disk
-from ..reconcile.model import Expected, Trouble
+from ..reconcile.model import BackoffState, Expected
 from ..spi.decode import decode, encode
 from ..spi.documents import GroupProperties
 from ..spi.errors import CorruptState, LeaseLost, SpecError
-from ..spi.plans import Seen
+from ..spi.plans import ObservedInstance
 
 FORMAT = 1
 """Version of the files; a newer one is refused rather than misread."""
 
 
-class Record(Struct, frozen=True):
+class Record(Struct, frozen=True, rename={"backoffs": "troubled"}):
     """A committed group. ``rolls``: outdated instances are replaced (not after a first commit, which adopts). ``updating``: the
     configuration whose rolling update is under way, its last batch not proven yet.
 
-    ``destroying``, ``freed`` and ``paused`` are marks that outlive the process, and so do ``troubled`` slots with their back-off.
+    ``destroying``, ``freed`` and ``paused`` are marks that outlive the process, and so do ``backoffs`` slots with their back-off.
     ``expected``: what was asked of an instance plugin without slots and has not been seen yet, and ``members``: what is known of
     the instances of such a plugin, by their ID. ``boot``: the boot of the machine in whose seconds all that waits; written by
     ``Store``. ``good`` is what was committed when the group was converged last, before ``properties``; None when it never was.
@@ -41,9 +41,9 @@ class Record(Struct, frozen=True):
     freed: bool = False
     paused: bool = False
     good: GroupProperties | None = None
-    troubled: Mapping[str, Trouble] = {}
+    backoffs: Mapping[str, BackoffState] = {}
     expected: Mapping[str, Expected] = {}
-    members: Mapping[str, Seen] = {}
+    members: Mapping[str, ObservedInstance] = {}
     boot: str = ""
     format: Annotated[int, Meta(ge=1)] = FORMAT
 
@@ -124,8 +124,8 @@ class Store:
 
 def _waited_out(record: Record) -> Record:
     """Return a record of another boot: its attempts count, its waits are over, as their seconds mean nothing in this one."""
-    troubled = {key: structs.replace(t, not_before=0.0) for key, t in record.troubled.items()}
-    return structs.replace(record, troubled=troubled, expected={})
+    backoffs = {key: structs.replace(t, not_before=0.0) for key, t in record.backoffs.items()}
+    return structs.replace(record, backoffs=backoffs, expected={})
 
 
 def _file_name(group: str) -> str:

@@ -23,7 +23,7 @@ AGAIN_AFTER = 1.0
 log = logging.getLogger(__name__)
 
 
-class Listeners:
+class Subscriptions:
     """Follows the event streams of every plugin that some group uses, and of no other."""
 
     def __init__(self, lookup: Lookup) -> None:
@@ -83,7 +83,7 @@ class Listeners:
             if batch.gap:
                 supervisor.wake()
             for event in events:
-                supervisor.hear(event)
+                supervisor.on_event(event)
 
 
 def news(batch: EventBatch, heard: Cursor) -> list[Event]:

@@ -1,7 +1,7 @@
 """The one loop of a group: observe, plan, act, settle, emit; then sleep until an event, a wake-up time or the poll.
 
 One task per group makes every pass, so a group's actions never overlap; if it ends unexpectedly it is begun again. What is
-wanted may change at any time (``want``): a pass under way finishes what it began and begins nothing more. Whoever waits for a
+wanted may change at any time (``set_desired``): a pass under way finishes what it began and begins nothing more. Whoever waits for a
 pass (``step``) or for the end (``gone``) gets an answer, also when something else comes first. Whether a pass looks or goes by
 what it was told is decided in ``sight``; but nothing is destroyed without a look. Made by ``Registry``, which alone changes
 ``record``.
@@ -16,12 +16,12 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from ..reconcile.expectations import expect
-from ..reconcile.health import heed, insist
+from ..reconcile.health import apply_reported_health, force_replacement
 from ..reconcile.members import Members
-from ..reconcile.model import Death, Desired, Memory, Update, desired
+from ..reconcile.model import Desired, Memory, ReportedExit, Update, desired_state
 from ..reconcile.observed_cache import GONE, is_safe
 from ..reconcile.plan import plan
-from ..reconcile.settle import anew, bury, retry_refused, settle
+from ..reconcile.settle import record_exits, retry_refused, settle, with_backoffs
 from ..reconcile.waiting import DESTROYING
 from ..spi.config_sha import sha_of
 from ..spi.contracts import Lookup
@@ -29,9 +29,9 @@ from ..spi.errors import IkdemoError, PluginFailure
 from ..spi.events import Emit, Event
 from ..spi.plans import Outcome, Plan, Reason, Step
 from .clock import Clock
-from .event_recorder import Facts
-from .executor import Actor
-from .observer import Sight, View
+from .event_recorder import EventRecorder
+from .executor import Executor
+from .observer import Observer, View
 from .store import Record
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ PAUSED = Reason("paused", "the group is paused: nothing is done until it is resu
 class Supervisor:
     """Keeps one group as its record wants it, from ``start`` until ``end`` or, when destroying, until none is left.
 
-    ``kept_by``: what kept the store from forgetting a group of which nothing is left; empty otherwise.
+    ``removal_error``: what kept the store from forgetting a group of which nothing is left; empty otherwise.
     """
 
     def __init__(
@@ -62,35 +62,37 @@ class Supervisor:
         resumed: bool,
         clock: Clock,
     ) -> None:
-        self._lookup, self._keep, self._clock = lookup, keep, clock
+        self._lookup, self._persist, self._clock = lookup, keep, clock
         self._poll = poll_interval
-        self._sight = Sight(record.id, lookup, poll_interval, clock, record.members)
-        self._facts = Facts(record.id, emit, converged=True if resumed else None)
+        self._observer = Observer(record.id, lookup, poll_interval, clock, record.members)
+        self._recorder = EventRecorder(record.id, emit, converged=True if resumed else None)
         update = Update(record.updating) if record.updating else None
-        self._memory = Memory(troubled=record.troubled, expected=record.expected, update=update)
-        self._kept = 0
-        self._died: list[Death] = []
-        self._told_sick: set[str] = set()
+        self._memory = Memory(backoffs=record.backoffs, expected=record.expected, update=update)
+        self._persisted_version = 0
+        self._died: list[ReportedExit] = []
+        self._reported_unhealthy: set[str] = set()
         self._place_freed, self._retried_at = False, -RETRY_EVERY
         self._wake = asyncio.Event()
         self._doubt = asyncio.Event()
         self._steps: list[asyncio.Future[Step]] = []
-        self._ended_by = self.kept_by = ""
+        self._ended_by = self.removal_error = ""
         self._overtaken_by = ""
         self._task: asyncio.Task[None] | None = None
         self._set(record)
 
     def _set(self, record: Record) -> None:
         self.record = record
-        aim = desired(record.id, record.properties, sha_of(record.properties), rolls=record.rolls)
+        desired = desired_state(record.id, record.properties, sha_of(record.properties), rolls=record.rolls)
         good = record.good if record.good and record.good.instance.plugin == record.properties.instance.plugin else None
         self._good = good
-        self.aim = msgspec.structs.replace(aim, destroying=record.destroying, poll=self._poll, good=sha_of(good) if good else "")
+        self.desired = msgspec.structs.replace(
+            desired, destroying=record.destroying, poll=self._poll, good=sha_of(good) if good else ""
+        )
 
     @property
     def at_rest(self) -> bool:
         """Say whether the loop's latest pass found everything as wanted."""
-        return self._facts.converged is True
+        return self._recorder.converged is True
 
     def start(self, when_gone: Callable[[], Awaitable[None]]) -> None:
         """Begin; ``when_gone`` is awaited once, at the end, if the group was to be destroyed and nothing of it is left."""
@@ -109,49 +111,49 @@ class Supervisor:
             await asyncio.wait([self._task])
         self._refuse(self._steps)
 
-    def want(self, record: Record, *, by: str) -> None:
+    def set_desired(self, record: Record, *, by: str) -> None:
         """Take another record as what is wanted, from now on; its trouble is what is remembered (none with another spec).
 
         ``by`` names the command, for a step that it cuts short.
         """
-        self._memory = anew(self._memory, record.troubled)
+        self._memory = with_backoffs(self._memory, record.backoffs)
         if record.properties.instance.plugin != self.record.properties.instance.plugin:
-            self._sight.members = Members(record.id)
-            self._memory = Memory(troubled=record.troubled)
+            self._observer.members = Members(record.id)
+            self._memory = Memory(backoffs=record.backoffs)
         self._set(record)
         self._overtaken_by = by
         self._doubt.clear()
-        self._sight.doubt()
-        self._facts.start_over()
+        self._observer.invalidate()
+        self._recorder.start_over()
         self._wake.set()
 
-    def insist(self) -> None:
+    def force_replacement(self) -> None:
         """Replace the sick in the next pass that sees them, however many they are: a person said so."""
-        self._memory = insist(self._memory)
+        self._memory = force_replacement(self._memory)
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Wake for a plugin's event, unless it is the echo of what this loop did."""
         if event.group not in ("", self.record.id):
-            if event.kind in GONE and self._memory.troubled and not self._place_freed:
+            if event.kind in GONE and self._memory.backoffs and not self._place_freed:
                 self._place_freed = True
                 self._wake.set()
             return
         if event.group and event.kind == "lost" and event.code in ("died", "early"):
             own_doing = event.code == "died"
-            self._died.append(Death(event.slot, event.instance, f"died: {event.text}", self._clock.now(), own_doing))
+            self._died.append(ReportedExit(event.slot, event.instance, f"died: {event.text}", self._clock.now(), own_doing))
         if event.kind == "health":
-            (self._told_sick.add if event.code == "unhealthy" else self._told_sick.discard)(event.instance)
-        if self._sight.hear(event):
+            (self._reported_unhealthy.add if event.code == "unhealthy" else self._reported_unhealthy.discard)(event.instance)
+        if self._observer.on_event(event):
             self._wake.set()
 
     def wake(self) -> None:
         """Make a pass soon, and a whole one: events may have been missed, of health too."""
-        self._sight.doubt()
+        self._observer.invalidate()
         self._wake.set()
 
     async def observe(self, record: Record, *, ask_health: bool) -> View:
         """Observe what a record describes, with what is known of its members, and remember nothing."""
-        return await self._sight.peek(record.properties, self._memory.expected, ask_health=ask_health)
+        return await self._observer.peek(record.properties, self._memory.expected, ask_health=ask_health)
 
     async def look(self, *, ask_health: bool = True) -> tuple[View, Plan]:
         """Observe and plan without acting and without remembering: what would be done now."""
@@ -179,7 +181,7 @@ class Supervisor:
     def try_again(self) -> None:
         """Make a pass soon, and let ``gone`` hear of doubt only from now on."""
         self._doubt.clear()
-        self.kept_by = ""
+        self.removal_error = ""
         self.wake()
 
     async def gone(self, timeout: float) -> bool:
@@ -190,9 +192,9 @@ class Supervisor:
         """
         if self._task is None:
             return True
-        doubt = asyncio.create_task(self._doubt.wait())
-        await asyncio.wait([self._task, doubt], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        doubt.cancel()
+        invalidate = asyncio.create_task(self._doubt.wait())
+        await asyncio.wait([self._task, invalidate], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        invalidate.cancel()
         if self._task.done() and self._ended_by:
             raise PluginFailure(f"Group '{self.record.id}' was being destroyed and was overtaken by {self._ended_by}")
         return self._task.done()
@@ -204,7 +206,7 @@ class Supervisor:
                 return await self._loop(when_gone)
             except Exception:
                 log.exception("The loop of group %s ended unexpectedly and is begun again", self.record.id)
-            self._sight.doubt()
+            self._observer.invalidate()
             await asyncio.sleep(AGAIN_AFTER)
 
     async def _loop(self, when_gone: Callable[[], Awaitable[None]]) -> None:
@@ -227,7 +229,7 @@ class Supervisor:
             if step.outcomes:  # after acting, look again at once: was it enough, and when is the next attempt?
                 await asyncio.sleep(0)  # but not before others had their turn: two passes over thousands take long
                 continue
-            waits = [self._sight.look_in()]
+            waits = [self._observer.look_in()]
             if step.plan.wake_after is not None:
                 waits.append(step.plan.wake_after)
             if self._place_freed:
@@ -248,7 +250,7 @@ class Supervisor:
             return await self._pass(asked=asked)
         except Exception as error:
             log.exception("A pass over group %s failed", self.record.id)
-            self._sight.doubt()
+            self._observer.invalidate()
             return Step(plan=_failed(error))
 
     async def _end(self, when_gone: Callable[[], Awaitable[None]]) -> bool:
@@ -257,7 +259,7 @@ class Supervisor:
             await when_gone()
         except IkdemoError as error:
             log.warning("Nothing is left of group %s, but it cannot be forgotten yet: %s", self.record.id, error)
-            self.kept_by = str(error)
+            self.removal_error = str(error)
             self._doubt.set()
             return False
         return True
@@ -266,15 +268,15 @@ class Supervisor:
         """Make durable what a restart must know; say whether that could be done."""
 
         def remembered(record: Record) -> Record:
-            memory, known, self._kept = self._memory, record.members, self._sight.members.version
+            memory, known, self._persisted_version = self._memory, record.members, self._observer.members.version
             if not view.observed.error:
-                known = {} if view.idempotent else dict(self._sight.members.known)
+                known = {} if view.idempotent else dict(self._observer.members.known)
             return msgspec.structs.replace(
-                record, troubled=memory.troubled, expected=memory.expected, members=known, updating=self._updating(view)
+                record, backoffs=memory.backoffs, expected=memory.expected, members=known, updating=self._updating(view)
             )
 
         try:
-            await self._keep(self, remembered)
+            await self._persist(self, remembered)
         except IkdemoError as error:
             log.warning("The waits of group %s cannot be stored: %s", self.record.id, error)
             return False
@@ -282,14 +284,14 @@ class Supervisor:
 
     async def _pass(self, *, asked: bool) -> Step | None:
         """Make one pass, with a look if somebody ``asked`` for it; None when something else was wanted before it could act."""
-        aim, paused = self.aim, self.record.paused
-        view, todo = await self._decide(look=asked or aim.destroying)
-        if aim is not self.aim or self._ended_by:
+        desired, paused = self.desired, self.record.paused
+        view, todo = await self._decide(look=asked or desired.destroying)
+        if desired is not self.desired or self._ended_by:
             return None
         seen_at = self._clock.now()
-        self._facts.planned(todo, len(aim.slots), aim.destroying)
+        self._recorder.planned(todo, len(desired.slots), desired.destroying)
         outcomes = await self._act(todo, view) if (asked or not paused) and todo.actions else ()
-        overtaken = self._overtaken_by if aim is not self.aim else ""
+        overtaken = self._overtaken_by if desired is not self.desired else ""
         judging, before, now = self._judging(view), self._memory, self._clock.now()
         self._memory = settle(judging, view.observed, before, todo, outcomes, now, seen_at, overtaken=bool(overtaken))
         if self._has_news(view):
@@ -301,17 +303,21 @@ class Supervisor:
     async def _decide(self, *, look: bool) -> tuple[View, Plan]:
         """Observe, take in what was told of instances, and plan; look if a plan by hearsay would destroy something."""
         # one that is expected may be shown in this very pass, and an update may wait for its health
-        ask_health = self._sight.health_is_due() or bool(self._memory.expected)
-        told_sick, self._told_sick = self._told_sick, set()
+        ask_health = self._observer.health_is_due() or bool(self._memory.expected)
+        reported_unhealthy, self._reported_unhealthy = self._reported_unhealthy, set()
         while True:
-            view = await self._sight.see(self.record.properties, self._memory.expected, ask_health=ask_health, look=look)
+            view = await self._observer.observe_or_recall(
+                self.record.properties, self._memory.expected, ask_health=ask_health, look=look
+            )
             died, self._died = self._died, []
-            self._memory = heed(self._judging(view), bury(self.aim, self._memory, died, self._clock.now()), told_sick)
+            self._memory = apply_reported_health(
+                self._judging(view), record_exits(self.desired, self._memory, died, self._clock.now()), reported_unhealthy
+            )
             self._retry()
             todo = self._plan(view)
             if view.looked or is_safe(todo):
                 if view.observed.error:
-                    self._told_sick |= told_sick  # nobody was asked about them
+                    self._reported_unhealthy |= reported_unhealthy  # nobody was asked about them
                 return view, todo
             look = True
 
@@ -331,9 +337,9 @@ class Supervisor:
         if record.updating != self._updating(view):
             return True
         if view.idempotent or view.observed.error:
-            return memory.troubled != record.troubled
-        known = self._kept == self._sight.members.version
-        return not known or memory.troubled != record.troubled or memory.expected != record.expected
+            return memory.backoffs != record.backoffs
+        known = self._persisted_version == self._observer.members.version
+        return not known or memory.backoffs != record.backoffs or memory.expected != record.expected
 
     def _updating(self, view: View) -> str:
         """Return the configuration whose update a restart would have to prove; none where nothing has to be waited for."""
@@ -341,24 +347,24 @@ class Supervisor:
         return update.sha if update and self._judging(view).pace.waits else ""
 
     async def _act(self, todo: Plan, view: View) -> tuple[Outcome, ...]:
-        aim = self.aim
+        desired = self.desired
         self._memory = expect(self._judging(view), self._memory, todo.actions, self._clock.now())
         actions = todo.actions
         if not view.idempotent and self._has_news(view) and not await self._remember(view):
             actions = tuple(a for a in actions if a.verb == "destroy")  # what is asked for has to be known after a restart
             if not actions:
                 return ()
-        self._facts.acting(actions, 0 if aim.destroying else len(aim.slots))
-        self._sight.begin_acting(actions)
-        actor = Actor(aim, self.record.properties, self._good, view.described, self._facts.acted)
-        outcomes = await actor.act(actions, self._lookup, lambda: aim is self.aim and not self._ended_by)
-        self._sight.end_acting(outcomes, aim.sha)
+        self._recorder.acting(actions, 0 if desired.destroying else len(desired.slots))
+        self._observer.begin_acting(actions)
+        executor = Executor(desired, self.record.properties, self._good, view.described, self._recorder.acted)
+        outcomes = await executor.act(actions, self._lookup, lambda: desired is self.desired and not self._ended_by)
+        self._observer.end_acting(outcomes, desired.sha)
         return outcomes
 
     def _judging(self, view: View) -> Desired:
-        pace = msgspec.structs.replace(self.aim.pace, can_fail=view.can_fail)
+        pace = msgspec.structs.replace(self.desired.pace, can_fail=view.can_fail)
         return msgspec.structs.replace(
-            self.aim, idempotent=view.idempotent, sick_after=view.sick_after, pace=pace, judged=view.judged
+            self.desired, idempotent=view.idempotent, unhealthy_after=view.unhealthy_after, pace=pace, judged=view.judged
         )
 
     def _plan(self, view: View) -> Plan:

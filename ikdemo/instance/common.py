@@ -63,7 +63,7 @@ def sentence(event: Event) -> str:
     return visible(f"{VERBS.get(event.kind, event.kind)} {event.instance}{slot}{group}{text}")
 
 
-class Ending(NamedTuple):
+class ExitReason(NamedTuple):
     """How a leader ended. ``code``: "died" by itself, or "killed" by somebody, which says nothing against its command.
 
     "early" where it may be either, as it was ended in its first second. "unknown" where somebody else reaped it, or nobody was

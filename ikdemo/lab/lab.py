@@ -1,6 +1,6 @@
 """The lab: what a notebook imports to start plugins, commit groups, break them and look at what happened.
 
-Plugins are ``Bench``, the verbs of groups ``Groups``, what breaks them ``Breaking``; here is what looks at the outcome.
+Plugins are ``Plugins``, the verbs of groups ``GroupCommands``, what breaks them ``FaultInjection``; here is what looks at the outcome.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..spi.errors import IkdemoError
 from ..spi.text import visible
 from .dashboard.dashboard import Dashboard
 from .dashboard.view import LiveView
-from .faults.inject import Breaking
+from .faults.inject import FaultInjection
 from .host.plugin_process import PROGRAMS
 from .host.shell import run
 from .show.recovery import Recovery
@@ -26,7 +26,7 @@ from .teaching.hints import explain_missing_names
 from .teaching.progress import follow_checks
 
 
-class Lab(Breaking):
+class Lab(FaultInjection):
     """A place of your own with real plugin processes. ``with Lab() as lab:`` closes it for you; so does the end of Python."""
 
     _of_the_notebook: ClassVar[Lab | None] = None

@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from ..spi.plans import Seen
+from ..spi.plans import ObservedInstance
 from .model import BEYOND, Desired, number_of
 
 
-class Places(NamedTuple):
-    """``occupants``: slot name to its instance. ``surplus``: to go, in the order in which they go. ``strangers``: left alone."""
+class Assignment(NamedTuple):
+    """``occupants``: slot name to its instance. ``surplus``: to go, in the order in which they go. ``unmanaged``: left alone."""
 
-    occupants: dict[str, Seen]
-    surplus: list[Seen]
-    strangers: list[Seen]
+    occupants: dict[str, ObservedInstance]
+    surplus: list[ObservedInstance]
+    unmanaged: list[ObservedInstance]
 
-    def living(self) -> list[tuple[str, Seen]]:
+    def living(self) -> list[tuple[str, ObservedInstance]]:
         """Return each occupant with the name of the slot in which it lives: its own number, or else where it was put."""
         return [(slot if number_of(seen.slot) is None else seen.slot or slot, seen) for slot, seen in self.occupants.items()]
 
@@ -28,13 +28,13 @@ class _Merit(NamedTuple):
     """How much an instance is worth keeping, the most important first; a greater one stays."""
 
     current: bool
-    is_not_sick: bool
+    is_not_unhealthy: bool
     in_range: bool
     lowness: int
     id: str
 
 
-def assign(desired: Desired, instances: Iterable[Seen], sick: Collection[str] = ()) -> Places:
+def assign(desired: Desired, instances: Iterable[ObservedInstance], unhealthy: Collection[str] = ()) -> Assignment:
     """Put every instance into its own slot, put those without one into free slots, and list what is left over.
 
     With more instances than slots the best stay, as ``_Merit`` has it: the current, then those that are well, then the lower
@@ -62,17 +62,17 @@ def assign(desired: Desired, instances: Iterable[Seen], sick: Collection[str] = 
     """
     wanted = {slot.name for slot in desired.slots}
 
-    def merit(seen: Seen) -> _Merit:
+    def merit(seen: ObservedInstance) -> _Merit:
         if desired.ranks_by_id:
-            return _Merit(seen.sha == desired.sha, seen.id not in sick, True, 0, seen.id)
+            return _Merit(seen.sha == desired.sha, seen.id not in unhealthy, True, 0, seen.id)
         number = number_of(seen.slot)
         lowness = -BEYOND if number is None else -number
-        return _Merit(seen.sha == desired.sha, seen.id not in sick, seen.slot in wanted, lowness, seen.id)
+        return _Merit(seen.sha == desired.sha, seen.id not in unhealthy, seen.slot in wanted, lowness, seen.id)
 
-    occupants: dict[str, Seen] = {}
-    homeless: list[Seen] = []
-    surplus: list[Seen] = []
-    strangers: list[Seen] = []
+    occupants: dict[str, ObservedInstance] = {}
+    unassigned: list[ObservedInstance] = []
+    surplus: list[ObservedInstance] = []
+    unmanaged: list[ObservedInstance] = []
     for seen in instances:
         slot = seen.slot
         if slot in wanted:
@@ -80,14 +80,14 @@ def assign(desired: Desired, instances: Iterable[Seen], sick: Collection[str] = 
                 occupants[slot] = seen
             else:
                 worse, occupants[slot] = sorted((seen, occupants[slot]), key=merit)
-                (homeless if desired.ranks_by_id else surplus).append(worse)
+                (unassigned if desired.ranks_by_id else surplus).append(worse)
         elif desired.pets and seen.logical_id is None:
-            strangers.append(seen)
+            unmanaged.append(seen)
         else:
-            homeless.append(seen)
-    if homeless:
-        homeless.sort(key=merit, reverse=True)
-        left = _adopt(desired, occupants, homeless)
+            unassigned.append(seen)
+    if unassigned:
+        unassigned.sort(key=merit, reverse=True)
+        left = _adopt(desired, occupants, unassigned)
         if left and not desired.pets:  # a pet has its own place or none
             worst = sorted(occupants.items(), key=lambda pair: merit(pair[1]))
             for number, ((slot, occupant), better) in enumerate(zip(worst, left[:], strict=False)):
@@ -96,17 +96,19 @@ def assign(desired: Desired, instances: Iterable[Seen], sick: Collection[str] = 
                 occupants[slot], left[number] = better, occupant
         surplus.extend(left)
     surplus.sort(key=merit)
-    return Places(occupants, surplus, strangers)
+    return Assignment(occupants, surplus, unmanaged)
 
 
-def _adopt(desired: Desired, occupants: dict[str, Seen], homeless: list[Seen]) -> list[Seen]:
+def _adopt(
+    desired: Desired, occupants: dict[str, ObservedInstance], unassigned: list[ObservedInstance]
+) -> list[ObservedInstance]:
     """Give each free slot the best instance that fits it; return those that found none."""
     free: dict[str | None, list[str]] = {}
     for slot in reversed(desired.slots):
         if slot.name not in occupants:
             free.setdefault(slot.logical_id, []).append(slot.name)
     left = []
-    for seen in homeless:
+    for seen in unassigned:
         fitting = free.get(seen.logical_id if desired.pets else None)
         if fitting:
             occupants[fitting.pop()] = seen

@@ -1,6 +1,6 @@
 """How long to wait before trying again: doubling, capped, with a jitter that is a hash and not a dice.
 
-And when to begin waiting, and when to stop trying. Called by ``settle`` and ``draft``.
+And when to begin waiting, and when to stop trying. Called by ``settle`` and ``builder``.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from ..spi.plans import Action, Outcome
 from .backoff import CAP
-from .model import EXPECTED_FOR, Desired, Ended, Expected, Memory, Observation
+from .model import EXPECTED_FOR, Desired, Destroyed, Expected, Memory, Observation
 
 
 def expect(desired: Desired, memory: Memory, actions: Iterable[Action], now: float) -> Memory:
@@ -80,7 +80,9 @@ def is_repeated(memory: Memory, outcome: Outcome) -> bool:
     return outcome.action.verb == "destroy" and outcome.action.instance in memory.ended and not outcome.unreachable
 
 
-def ended(desired: Desired, observed: Observation, memory: Memory, outcomes: Iterable[Outcome], now: float) -> dict[str, Ended]:
+def ended(
+    desired: Desired, observed: Observation, memory: Memory, outcomes: Iterable[Outcome], now: float
+) -> dict[str, Destroyed]:
     """Return what was destroyed, after a pass; what is not described any longer is forgotten, unless it may come back."""
     present = {seen.id for seen in observed.instances} if memory.ended else set()
     after = {
@@ -93,7 +95,7 @@ def ended(desired: Desired, observed: Observation, memory: Memory, outcomes: Ite
         if action.verb == "destroy" and (not outcome.error or is_repeated(memory, outcome)):
             times = after[action.instance].times + 1 if action.instance in after else 1
             not_before = now + min(CAP, FIRST_WAIT * 2.0 ** min(times - 1, 16))
-            after[action.instance] = Ended(times, now, not_before, outcome.error)
+            after[action.instance] = Destroyed(times, now, not_before, outcome.error)
         elif action.verb == "provision" and not outcome.error:
             after.pop(outcome.instance, None)  # an ID that is used again
     return after

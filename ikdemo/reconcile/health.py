@@ -31,7 +31,7 @@ def unjudged(desired: Desired, observed: Observation, memory: Memory, outcomes: 
     return frozenset(waiting | made)
 
 
-def heed(desired: Desired, memory: Memory, told: Iterable[str]) -> Memory:
+def apply_reported_health(desired: Desired, memory: Memory, told: Iterable[str]) -> Memory:
     """Return the memory after a flavor has told that instances are unhealthy: one answer that says the same is enough now.
 
     A flavor that tells has looked more than once before it does; what has passed since then, the answer will show. That one
@@ -40,20 +40,20 @@ def heed(desired: Desired, memory: Memory, told: Iterable[str]) -> Memory:
     >>> heed(Desired("g", "sha", (), sick_after=3), Memory(sick={"a": 1}), ["a", "b"]).sick
     {'a': 2, 'b': 2}
     """
-    enough = desired.sick_after - 1
-    news = {one: max(enough, memory.sick.get(one, 0)) for one in told if enough}
+    enough = desired.unhealthy_after - 1
+    news = {one: max(enough, memory.unhealthy.get(one, 0)) for one in told if enough}
     if not news:
         return memory
     asked = {one: when for one, when in memory.asked.items() if one not in news}
-    return structs.replace(memory, sick={**memory.sick, **news}, asked=asked)
+    return structs.replace(memory, unhealthy={**memory.unhealthy, **news}, asked=asked)
 
 
-def insist(memory: Memory) -> Memory:
+def force_replacement(memory: Memory) -> Memory:
     """Return the memory after a person has said, by a resume, that the sick are to be replaced, however many they are: once."""
-    return structs.replace(memory, insisted=True)
+    return structs.replace(memory, forced=True)
 
 
-def still_insisted(memory: Memory, plan: Plan) -> bool:
+def still_forced(memory: Memory, plan: Plan) -> bool:
     """Say whether a person's word still waits for a pass that replaces the sick; without any sick there is none to wait for.
 
     >>> from ikdemo.spi.plans import Reason
@@ -63,7 +63,7 @@ def still_insisted(memory: Memory, plan: Plan) -> bool:
     """
     acts = any(action.code == "unhealthy" for action in plan.actions)
     waits = any(reason.code in ("unhealthy", "too-many-sick", "plugin-unreachable") for reason in plan.reasons)
-    return memory.insisted and waits and not acts
+    return memory.forced and waits and not acts
 
 
 def unhealthy_in_a_row(desired: Desired, observed: Observation, memory: Memory, now: float) -> dict[str, int]:
@@ -81,10 +81,10 @@ def unhealthy_in_a_row(desired: Desired, observed: Observation, memory: Memory, 
     {'a': 1, 'c': 3}
     """
     healthy, unhealthy = Health.HEALTHY, Health.UNHEALTHY
-    suspects = observed.instances if memory.sick else [seen for seen in observed.instances if seen.health is unhealthy]
+    suspects = observed.instances if memory.unhealthy else [seen for seen in observed.instances if seen.health is unhealthy]
     counts = {}
     for seen in suspects:
-        before = memory.sick.get(seen.id, 0)
+        before = memory.unhealthy.get(seen.id, 0)
         adds = seen.health is unhealthy and desired.is_another(memory.asked.get(seen.id), now)
         count = 0 if seen.health is healthy else before + adds
         if count:
@@ -92,7 +92,7 @@ def unhealthy_in_a_row(desired: Desired, observed: Observation, memory: Memory, 
     return counts
 
 
-def asked_at(memory: Memory, sick: Mapping[str, int], now: float) -> dict[str, float]:
-    """Return when the last unhealthy answer of each was counted, after those of ``now`` have made ``sick`` of it."""
-    counted = {one: now if times > memory.sick.get(one, 0) else memory.asked.get(one) for one, times in sick.items()}
+def asked_at(memory: Memory, unhealthy: Mapping[str, int], now: float) -> dict[str, float]:
+    """Return when the last unhealthy answer of each was counted, after those of ``now`` have made ``unhealthy`` of it."""
+    counted = {one: now if times > memory.unhealthy.get(one, 0) else memory.asked.get(one) for one, times in unhealthy.items()}
     return {one: when for one, when in counted.items() if when is not None}

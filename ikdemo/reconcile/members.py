@@ -13,7 +13,7 @@ from itertools import product
 from typing import NamedTuple
 
 from ..spi.documents import GROUP_TAG, SHA_TAG, Description
-from ..spi.plans import Outcome, Seen
+from ..spi.plans import ObservedInstance, Outcome
 from .model import Expected, Observation, Remark
 
 SHOWN = 60
@@ -33,14 +33,14 @@ class Reading(NamedTuple):
 class Members:
     """What is known of a group's instances by their ID; ``known`` as another process kept it. ``version`` grows with it."""
 
-    def __init__(self, group: str, known: Mapping[str, Seen] | None = None) -> None:
+    def __init__(self, group: str, known: Mapping[str, ObservedInstance] | None = None) -> None:
         self._group = group
         self._known = dict(known or {})
         self._ended: set[str] = set()
         self.version = 0
 
     @property
-    def known(self) -> Mapping[str, Seen]:
+    def known(self) -> Mapping[str, ObservedInstance]:
         """What is known, for keeping; do not change it."""
         return self._known
 
@@ -54,7 +54,7 @@ class Members:
         kept, remarks, doubt = self._select(described, reading)
         if doubt:
             return Observation(error=doubt), []
-        seen, new, awaited = list[Seen](), list[str](), _Awaited({} if reading.slots else expected)
+        seen, new, awaited = list[ObservedInstance](), list[str](), _Awaited({} if reading.slots else expected)
         for one in kept:
             known = self._known.get(one.id)
             if known is None:
@@ -74,7 +74,7 @@ class Members:
         for seen in observed.instances:
             known = self._known.get(seen.id)
             if known is None or (known.logical_id, known.slot, known.sha) != (seen.logical_id, seen.slot, seen.sha):
-                self._known[seen.id] = Seen(seen.id, seen.logical_id, seen.slot, seen.sha)
+                self._known[seen.id] = ObservedInstance(seen.id, seen.logical_id, seen.slot, seen.sha)
                 self.version += 1
         if len(self._known) > 2 * len(observed.instances) + MOST_GONE:
             present = {seen.id for seen in observed.instances}
@@ -92,7 +92,7 @@ class Members:
             if action.verb == "destroy":
                 self._ended.add(action.instance)
             else:
-                made = Seen(outcome.instance, action.logical_id, action.slot or None, action.sha or sha)
+                made = ObservedInstance(outcome.instance, action.logical_id, action.slot or None, action.sha or sha)
                 if outcome.instance in self._ended or outcome.instance not in self._known:  # an ID that is used again
                     self._known[outcome.instance] = made
                     self.version += 1
@@ -125,13 +125,13 @@ class Members:
         return kept, [Remark("", text)] if nameless else [], ""
 
 
-def _said(one: Description, reading: Reading) -> Seen:
+def _said(one: Description, reading: Reading) -> ObservedInstance:
     """Return what a description says; an empty text says nothing."""
     slot = (one.slot or None) if reading.slots else None
-    return Seen(one.id, one.logical_id or None, slot, (one.tags or {}).get(SHA_TAG) or None)
+    return ObservedInstance(one.id, one.logical_id or None, slot, (one.tags or {}).get(SHA_TAG) or None)
 
 
-def _says(one: Description, known: Seen, reading: Reading) -> bool:
+def _says(one: Description, known: ObservedInstance, reading: Reading) -> bool:
     """Say whether a description says all that is known, as far as the plugin can."""
     if one.logical_id != known.logical_id or (reading.slots and one.slot != known.slot):
         return False
@@ -142,7 +142,7 @@ def _differs(one: Description, other: Description, reading: Reading) -> bool:
     return _said(one, reading) != _said(other, reading) or (one.tags or {}) != (other.tags or {})
 
 
-def _reconciled(known: Seen, said: Seen, reading: Reading) -> tuple[Seen, str]:
+def _reconciled(known: ObservedInstance, said: ObservedInstance, reading: Reading) -> tuple[ObservedInstance, str]:
     """Return what an instance is, by what is known and, where nothing was known, what is said; and what is said otherwise.
 
     What a description does not say contradicts nothing.
@@ -153,7 +153,7 @@ def _reconciled(known: Seen, said: Seen, reading: Reading) -> tuple[Seen, str]:
     other = [f"{name} {_short(new)} instead of {_short(old)}" for name, old, new in pairs if old and new and old != new]
     slot, logical_id, sha = (old or new for old, new in zip(was, says, strict=True))
     text = f"plugin {reading.plugin} describes instance {known.id} with {' and '.join(other)}, which changes nothing"
-    return Seen(known.id, logical_id, slot, sha), text if other else ""
+    return ObservedInstance(known.id, logical_id, slot, sha), text if other else ""
 
 
 def _short(text: str) -> str:
@@ -172,7 +172,7 @@ class _Awaited:
             for key in product((None, one.sha.casefold()), {None, one.logical_id}):  # a description need not say either
                 self._queues.setdefault(key, deque()).append(slot)
 
-    def take(self, said: Seen) -> Seen:
+    def take(self, said: ObservedInstance) -> ObservedInstance:
         """Return what a new instance is: the oldest that it fits of those that were asked for, if any, which has come then.
 
         Tags that are spelt in another letter case are the same tags.
@@ -182,5 +182,5 @@ class _Awaited:
             slot = queue.popleft()
             if slot not in self.fulfilled:
                 self.fulfilled.add(slot)
-                return Seen(said.id, self._expected[slot].logical_id, slot, self._expected[slot].sha)
+                return ObservedInstance(said.id, self._expected[slot].logical_id, slot, self._expected[slot].sha)
         return said

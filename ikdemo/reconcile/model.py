@@ -14,11 +14,11 @@ from msgspec import Struct
 
 from ..spi.documents import LONGEST, Allocation, GroupProperties
 from ..spi.durations import parse_duration
-from ..spi.plans import Seen
+from ..spi.plans import ObservedInstance
 
 EXPECTED_FOR = 30.0
 """Seconds for which an instance asked of a plugin without slots is awaited before it is asked for again."""
-SICK_AFTER = 3
+UNHEALTHY_AFTER = 3
 """Consecutive unhealthy answers after which an instance is replaced, unless its flavor has counted already."""
 ABOUT = 0.9
 """Share of a poll that counts as one: a loop is woken a little early, and an answer takes a moment."""
@@ -113,7 +113,7 @@ class Desired(Struct, frozen=True):
 
     ``rolls``: outdated instances are replaced at ``pace`` (false after a first commit, which only adopts).
     ``destroying``: nothing is wanted any more. ``idempotent``: the instance plugin provisions a slot at most once.
-    ``sick_after``: consecutive unhealthy answers that make an instance sick. ``poll``: seconds between two looks; answers that
+    ``unhealthy_after``: consecutive unhealthy answers that make an instance sick. ``poll``: seconds between two looks; answers that
     come closer together than that are one (``is_another``). ``good``: the configuration with which the group was converged last,
     before this one; empty when there is none. ``judged``: the flavor has to be asked for the health of each instance.
     """
@@ -125,7 +125,7 @@ class Desired(Struct, frozen=True):
     rolls: bool = True
     destroying: bool = False
     idempotent: bool = True
-    sick_after: int = SICK_AFTER
+    unhealthy_after: int = UNHEALTHY_AFTER
     poll: float = 0.0
     pace: Pace = Pace()
     good: str = ""
@@ -148,7 +148,7 @@ class Desired(Struct, frozen=True):
         return not (self.idempotent or self.pets)
 
 
-def desired(group: str, properties: GroupProperties, sha: str, *, rolls: bool = True) -> Desired:
+def desired_state(group: str, properties: GroupProperties, sha: str, *, rolls: bool = True) -> Desired:
     """Return what a decoded spec wants; raises ValueError for an Updating.Duration that is no duration."""
     allocation, updating = properties.allocation, properties.updating
     pace = Pace()
@@ -168,7 +168,7 @@ def place_of(code: str, slot: str, instance: str) -> str:
     return f"slot {slot}" if slot else instance or code
 
 
-class Death(NamedTuple):
+class ReportedExit(NamedTuple):
     """An instance that ended by itself, as its plugin reported; a deletion by somebody is none.
 
     ``at``: when that was heard (seconds). ``own_doing``: surely so; otherwise it may have been killed just after it began.
@@ -181,7 +181,7 @@ class Death(NamedTuple):
     own_doing: bool = False
 
 
-class Birth(NamedTuple):
+class Creation(NamedTuple):
     """Which instance was made in a slot, and when (seconds). ``gone``: it has been found missing, and was counted as a loss."""
 
     instance: str
@@ -203,7 +203,7 @@ class Observation(Struct, frozen=True):
     health from being asked for; empty when nothing did.
     """
 
-    instances: tuple[Seen, ...] = ()
+    instances: tuple[ObservedInstance, ...] = ()
     error: str = ""
     remarks: tuple[Remark, ...] = ()
     new: frozenset[str] = frozenset()
@@ -230,7 +230,7 @@ class Update(Struct, frozen=True):
     taken: frozenset[str] = frozenset()
 
 
-class Ended(Struct, frozen=True):
+class Destroyed(Struct, frozen=True):
     """An instance that was destroyed: how many ``times``, ``at`` when last, and ``not_before`` when to do it again (seconds).
 
     ``error``: what the last time failed with, where the instance had been destroyed before.
@@ -242,7 +242,7 @@ class Ended(Struct, frozen=True):
     error: str = ""
 
 
-class Proof(Struct, frozen=True):
+class Readiness(Struct, frozen=True):
     """That a new instance is well: healthy ``answers`` in a row, the first at ``since``, the last that counts at ``latest``."""
 
     answers: int
@@ -250,11 +250,11 @@ class Proof(Struct, frozen=True):
     latest: float | None = None
 
 
-class Trouble(Struct, frozen=True):
+class BackoffState(Struct, frozen=True, rename={"unproductive": "futile"}):
     """What went wrong with one slot or one victim: how often, until when to wait (seconds), the last error.
 
     ``terminal``: only another spec helps. ``unreachable``: a plugin could not be asked; attempts are not counted then.
-    ``futile``: how many attempts in a row came to nothing by the spec's own doing. ``storm``: how many instances of the slot
+    ``unproductive``: how many attempts in a row came to nothing by the spec's own doing. ``storm``: how many instances of the slot
     ended from outside, beyond its allowance (``backoff``). ``refused``: a plugin would not make an instance, for lack of room as
     it may be; another time it may.
     """
@@ -264,7 +264,7 @@ class Trouble(Struct, frozen=True):
     error: str
     terminal: bool = False
     unreachable: bool = False
-    futile: int = 0
+    unproductive: int = 0
     storm: int = 0
     refused: bool = False
 
@@ -272,28 +272,28 @@ class Trouble(Struct, frozen=True):
 class Memory(Struct, frozen=True):
     """What must be remembered between passes.
 
-    ``troubled``: slot name or instance ID to its trouble. ``made``: slot name to the birth of its instance, as long as it is
-    young. ``sick``: instance ID to consecutive unhealthy answers. ``asked``: instance ID to when the last of those was counted.
-    ``proven``: while an update is under way, instance ID to the proof that it is well.
+    ``backoffs``: slot name or instance ID to its trouble. ``made``: slot name to the birth of its instance, as long as it is
+    young. ``unhealthy``: instance ID to consecutive unhealthy answers. ``asked``: instance ID to when the last of those was counted.
+    ``ready``: while an update is under way, instance ID to the proof that it is well.
     ``expected``: with plugins that are not idempotent, slot name to what was asked for there and has not been seen yet.
     ``spent``: slot name to when its allowance of losses is whole again.
     ``update``: the rolling update that is under way, until its last batch has proven itself. ``unjudged``: IDs of instances whose
     flavor has never said anything definite of them. ``ended``: ID to when it was destroyed, as long as it may still be described.
     ``losses``: whole second to how many instances were found missing in it, of late. ``since``: slot or instance (for the group
-    itself: the code) to when something was first not as wanted there, whatever the reason is by now. ``insisted``: a person wants
+    itself: the code) to when something was first not as wanted there, whatever the reason is by now. ``forced``: a person wants
     the sick replaced, however many they are (``insist``).
     """
 
-    troubled: Mapping[str, Trouble] = {}
-    made: Mapping[str, Birth] = {}
-    sick: Mapping[str, int] = {}
-    proven: Mapping[str, Proof] = {}
+    backoffs: Mapping[str, BackoffState] = {}
+    made: Mapping[str, Creation] = {}
+    unhealthy: Mapping[str, int] = {}
+    ready: Mapping[str, Readiness] = {}
     expected: Mapping[str, Expected] = {}
     spent: Mapping[str, float] = {}
     losses: Mapping[int, int] = {}
     asked: Mapping[str, float] = {}
-    insisted: bool = False
+    forced: bool = False
     update: Update | None = None
     unjudged: frozenset[str] = frozenset()
-    ended: Mapping[str, Ended] = {}
+    ended: Mapping[str, Destroyed] = {}
     since: Mapping[str, float] = {}

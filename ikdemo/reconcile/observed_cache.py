@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from ..spi.events import Event
-from ..spi.plans import Action, Outcome, Plan, Seen
+from ..spi.plans import Action, ObservedInstance, Outcome, Plan
 from .model import Observation
 
 GONE = ("lost", "destroyed")
@@ -24,7 +24,7 @@ def is_safe(plan: Plan) -> bool:
     return not any(action.verb == "destroy" for action in plan.actions)
 
 
-class Hearsay:
+class ObservedCache:
     """What is known between two looks. ``now`` is None when only a look can tell.
 
     What is told while a look is under way may be in its answer already, or not: it is applied to the answer, which changes
@@ -33,18 +33,18 @@ class Hearsay:
     """
 
     def __init__(self) -> None:
-        self._seen: dict[str, Seen] | None = None
+        self._seen: dict[str, ObservedInstance] | None = None
         self._observed: Observation | None = None
         self._doubted = False
         self._gone: set[str] = set()
         self._arrived: set[str] = set()
         self._awaited: deque[set[tuple[str, str]]] = deque(maxlen=2)
 
-    def doubt(self) -> None:
+    def invalidate(self) -> None:
         """Believe nothing until the next look."""
         self._doubted = True
 
-    def hear(self, event: Event) -> bool:
+    def on_event(self, event: Event) -> bool:
         """Take in what was told of an instance; return whether it is news, and not the echo of what was done here."""
         if self._is_echo(event):
             return False
@@ -53,7 +53,7 @@ class Hearsay:
         elif event.kind == "provisioned" and not (event.instance in self._arrived or event.instance in self._gone):
             self._arrived.add(event.instance)  # perhaps an echo that is faster than its answer
         else:
-            self.doubt()
+            self.invalidate()
         if len(self._gone) + len(self._arrived) > MOST:
             self.begin_look()
         return True
@@ -66,7 +66,7 @@ class Hearsay:
 
     def end_look(self, observed: Observation) -> None:
         """Keep what was seen, if it can be kept: two instances of one ID cannot be told apart by what is told."""
-        seen = {s.id: Seen(s.id, s.logical_id, s.slot, s.sha) for s in observed.instances}
+        seen = {s.id: ObservedInstance(s.id, s.logical_id, s.slot, s.sha) for s in observed.instances}
         if not observed.error and len(seen) == len(observed.instances):
             self._seen = seen
 
@@ -80,11 +80,11 @@ class Hearsay:
         for outcome in outcomes:
             action = outcome.action
             if outcome.error:
-                self.doubt()
+                self.invalidate()
             elif action.verb == "destroy":
                 ended.add(action.instance)
             else:
-                made[outcome.instance] = Seen(outcome.instance, action.logical_id, action.slot, action.sha or sha)
+                made[outcome.instance] = ObservedInstance(outcome.instance, action.logical_id, action.slot, action.sha or sha)
         if self._seen is None:
             return
         new = made.keys() - self._seen.keys()  # of what was there already there is no echo

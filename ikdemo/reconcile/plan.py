@@ -1,7 +1,7 @@
 """What to do next, and why: the one planner. The loop, ``why``, a dry run and the simulator all execute this same plan.
 
 ``plan`` looks at slots, never at counts: a slot that is empty is filled, an instance without a slot goes, an outdated one is
-replaced when its turn comes. Asking has no effect. The rules are here, in ``places`` and in ``rolling``; the memory they need
+replaced when its turn comes. Asking has no effect. The rules are here, in ``assignment`` and in ``rolling``; the memory they need
 is kept by ``settle``.
 """
 
@@ -11,14 +11,14 @@ from collections.abc import Iterable
 
 from ..spi.documents import Health
 from ..spi.plans import Plan, Reason
-from .assignment import Places, assign
+from .assignment import Assignment, assign
 from .expectations import without_ended
 from .health import unhealthy_in_a_row, unjudged
 from .model import Desired, Memory, Observation
-from .plan_builder import Draft
-from .rolling import is_mixed, is_proving, is_rolling, is_stuck, keeps_good, roll, with_surge
+from .plan_builder import PlanBuilder
+from .rolling import is_awaiting_readiness, is_mixed, is_rolling, is_stuck, keeps_good, roll, with_surge
 
-SICK_SHARE = 0.4
+UNHEALTHY_SHARE = 0.4
 """Above this share of the group (and above one instance) being sick, the cause is not the instances: stop replacing them."""
 
 
@@ -37,140 +37,142 @@ def plan(desired: Desired, observed: Observation, memory: Memory, now: float) ->
     ([('provision', '1', 'missing')], False)
     """
     if observed.error:
-        draft = Draft(desired, observed, memory, now)
-        draft.because("plugin-unreachable", observed.error, awaits="the plugin to answer")
-        return draft.finish(converged=False)
+        builder = PlanBuilder(desired, observed, memory, now)
+        builder.because("plugin-unreachable", observed.error, awaits="the plugin to answer")
+        return builder.finish(converged=False)
     described, observed = observed, without_ended(observed, memory)
     size, desired = len(desired.slots), with_surge(desired, observed)
-    draft = Draft(desired, observed, memory, now)
+    builder = PlanBuilder(desired, observed, memory, now)
     if described is not observed:
-        _name_ended(draft, described)
+        _name_ended(builder, described)
     if desired.destroying:
         for seen in observed.instances:
-            draft.destroy(seen, "surplus", "the group is being destroyed")
-        if expected := draft.expected():  # one that comes when the group is forgotten would be left for ever
+            builder.destroy(seen, "surplus", "the group is being destroyed")
+        if expected := builder.expected():  # one that comes when the group is forgotten would be left for ever
             text = f"{len(expected)} instances were asked for and have not been seen yet"
-            draft.because("provisioning", text, awaits="their descriptions, to destroy them")
-        return draft.finish(converged=not described.instances and not expected)
-    sick = {one for one, times in unhealthy_in_a_row(desired, observed, memory, now).items() if times >= desired.sick_after}
-    places = assign(desired, observed.instances, sick)
-    _remove_surplus(draft, places)
-    rolling = is_rolling(desired, observed) or is_proving(desired, memory)
-    stuck = rolling and is_stuck(draft, places)
+            builder.because("provisioning", text, awaits="their descriptions, to destroy them")
+        return builder.finish(converged=not described.instances and not expected)
+    unhealthy = {
+        one for one, times in unhealthy_in_a_row(desired, observed, memory, now).items() if times >= desired.unhealthy_after
+    }
+    assignment = assign(desired, observed.instances, unhealthy)
+    _remove_surplus(builder, assignment)
+    rolling = is_rolling(desired, observed) or is_awaiting_readiness(desired, memory)
+    stuck = rolling and is_stuck(builder, assignment)
     if stuck:  # what the update has not taken yet is healed as before; what it brought is left to be looked at
-        sick -= {seen.id for seen in observed.instances if seen.sha == desired.sha}
-    if sick and (stuck or not rolling):
-        _heal_sick(draft, places, sick)
-    if len(places.occupants) < len(desired.slots):
-        _fill_missing(draft, places, size, stuck=stuck)
-        draft.name_storm()
+        unhealthy -= {seen.id for seen in observed.instances if seen.sha == desired.sha}
+    if unhealthy and (stuck or not rolling):
+        _replace_unhealthy(builder, assignment, unhealthy)
+    if len(assignment.occupants) < len(desired.slots):
+        _fill_missing(builder, assignment, size, stuck=stuck)
+        builder.name_storm()
     else:
-        _name_expected(draft)
+        _name_expected(builder)
     if rolling:
-        roll(draft, places)
+        roll(builder, assignment)
     else:
-        _name_unjudged(draft, places)
+        _name_unjudged(builder, assignment)
         if is_mixed(desired, observed):
-            _name_outdated(draft, places)
+            _name_outdated(builder, assignment)
     if observed.unasked:
         text = f"the health of its instances is not known: {observed.unasked}"
-        draft.because("plugin-unreachable", text, awaits="the flavor plugin to answer")
-    return draft.finish(converged=not draft.reasons)
+        builder.because("plugin-unreachable", text, awaits="the flavor plugin to answer")
+    return builder.finish(converged=not builder.reasons)
 
 
-def _name_ended(draft: Draft, described: Observation) -> None:
+def _name_ended(builder: PlanBuilder, described: Observation) -> None:
     """Destroy what was destroyed and is still described once more, but not before its time."""
     for seen in described.instances:
-        ended = draft.memory.ended.get(seen.id)
+        ended = builder.memory.ended.get(seen.id)
         if ended is None:
             continue
-        if draft.now >= ended.not_before:
-            draft.destroy(seen, "draining", "it was destroyed and is still described", slot=seen.slot or "")
+        if builder.now >= ended.not_before:
+            builder.destroy(seen, "draining", "it was destroyed and is still described", slot=seen.slot or "")
             continue
-        draft.wakes.append(ended.not_before)
+        builder.wakes.append(ended.not_before)
         text = f"instance {seen.id} was destroyed and is still described"
         if ended.error:
             text += f"; doing it again failed: {ended.error}"
-        draft.because("draining", text, instance=seen.id, awaits="its description to end", error=ended.error)
+        builder.because("draining", text, instance=seen.id, awaits="its description to end", error=ended.error)
 
 
-def _remove_surplus(draft: Draft, places: Places) -> None:
+def _remove_surplus(builder: PlanBuilder, assignment: Assignment) -> None:
     """Destroy what has no slot; an instance of which nobody can tell whether it is wanted is only named."""
-    for seen in places.surplus:
-        draft.destroy(seen, "surplus", "it has no slot in the group")
-    for seen in places.strangers:
+    for seen in assignment.surplus:
+        builder.destroy(seen, "surplus", "it has no slot in the group")
+    for seen in assignment.unmanaged:
         text = f"instance {seen.id} has no logical ID; it is left alone"
-        draft.because("surplus", text, instance=seen.id, awaits="a person")
+        builder.because("surplus", text, instance=seen.id, awaits="a person")
 
 
-def _heal_sick(draft: Draft, places: Places, sick: set[str]) -> None:
+def _replace_unhealthy(builder: PlanBuilder, assignment: Assignment, unhealthy: set[str]) -> None:
     """Replace sick occupants, unless so many are sick that replacing them would only do harm.
 
     A person may know better, and insist.
     """
-    patients = [(slot, seen) for slot, seen in places.living() if seen.id in sick]
-    size = len(draft.desired.slots)
-    if len(patients) > max(1, int(SICK_SHARE * size)) and not draft.memory.insisted:
-        text = f"{len(patients)} of {size} instances are unhealthy; replacing them has stopped, resume replaces them once"
-        for slot, seen in patients:
-            draft.because("too-many-sick", text, slot=slot, instance=seen.id, awaits="fewer sick instances, or to be resumed")
+    unhealthy_ones = [(slot, seen) for slot, seen in assignment.living() if seen.id in unhealthy]
+    size = len(builder.desired.slots)
+    if len(unhealthy_ones) > max(1, int(UNHEALTHY_SHARE * size)) and not builder.memory.forced:
+        text = f"{len(unhealthy_ones)} of {size} instances are unhealthy; replacing them has stopped, resume replaces them once"
+        for slot, seen in unhealthy_ones:
+            builder.because("too-many-sick", text, slot=slot, instance=seen.id, awaits="fewer sick instances, or to be resumed")
         return
-    enough = draft.desired.sick_after
+    enough = builder.desired.unhealthy_after
     cause = f"it was unhealthy {enough} times in a row" if enough > 1 else "it is unhealthy"
-    for slot, seen in patients:
+    for slot, seen in unhealthy_ones:
         if seen.health is Health.UNHEALTHY:
-            draft.destroy(seen, "unhealthy", cause, slot=slot)
+            builder.destroy(seen, "unhealthy", cause, slot=slot)
         else:  # nobody asked this time: it may be well again
-            draft.because("unhealthy", f"instance {seen.id}: {cause}", slot=slot, instance=seen.id, awaits="news of its health")
+            builder.because("unhealthy", f"instance {seen.id}: {cause}", slot=slot, instance=seen.id, awaits="news of its health")
 
 
-def _fill_missing(draft: Draft, places: Places, size: int, *, stuck: bool) -> None:
+def _fill_missing(builder: PlanBuilder, assignment: Assignment, size: int, *, stuck: bool) -> None:
     """Provision empty slots, but never beyond the size (what is surplus has to be gone first) nor while one is expected.
 
     Those of the first ``size`` slots that a ``stuck`` update has not taken are made again as they were.
     """
-    slots = draft.desired.slots
-    empty = [slot for slot in slots if slot.name not in places.occupants]
-    expected = draft.expected()
-    room = len(slots) - len(places.occupants) - len(places.surplus) - len(expected)
+    slots = builder.desired.slots
+    empty = [slot for slot in slots if slot.name not in assignment.occupants]
+    expected = builder.expected()
+    room = len(slots) - len(assignment.occupants) - len(assignment.surplus) - len(expected)
     elsewhere = expected - {slot.name for slot in empty}  # in whose slot another one sits by now
     for slot in empty:
         if slot.name in expected or (elsewhere and room <= 0):
             text = "an instance was asked for and has not been seen yet"
-            trouble = draft.memory.troubled.get(slot.name)
-            before = f"; the attempt before failed: {trouble.error}" if trouble else ""
-            draft.because("provisioning", text + before, slot=slot.name, awaits="its description")
-        elif not (stuck and slot in slots[:size] and keeps_good(draft.desired, draft.memory, slot)):
-            room -= draft.provision(slot, has_room=room > 0)
-        elif draft.desired.good:
-            room -= draft.provision(slot, has_room=room > 0, sha=draft.desired.good)
+            backoff_state = builder.memory.backoffs.get(slot.name)
+            before = f"; the attempt before failed: {backoff_state.error}" if backoff_state else ""
+            builder.because("provisioning", text + before, slot=slot.name, awaits="its description")
+        elif not (stuck and slot in slots[:size] and keeps_good(builder.desired, builder.memory, slot)):
+            room -= builder.provision(slot, has_room=room > 0)
+        elif builder.desired.good:
+            room -= builder.provision(slot, has_room=room > 0, sha=builder.desired.good)
         else:
             text = "no instance in this slot; the update has stopped, and no configuration is known to have been good before it"
-            draft.because("halted", text, slot=slot.name, awaits="another commit")
+            builder.because("halted", text, slot=slot.name, awaits="another commit")
 
 
-def _name_expected(draft: Draft) -> None:
+def _name_expected(builder: PlanBuilder) -> None:
     """Say of a group whose slots are full that one more was asked for: it has no slot when it comes."""
-    for slot in sorted(draft.expected()):
+    for slot in sorted(builder.expected()):
         text = "an instance was asked for and has not been seen yet; another one is in its slot by now"
-        draft.because("provisioning", text, slot=slot, awaits="its description, to destroy it")
+        builder.because("provisioning", text, slot=slot, awaits="its description, to destroy it")
 
 
-def _name_unjudged(draft: Draft, places: Places) -> None:
+def _name_unjudged(builder: PlanBuilder, assignment: Assignment) -> None:
     """Say of which instances nobody knows yet whether they are well: no answer is not health."""
-    waiting = unjudged(draft.desired, draft.observed, draft.memory)
-    for slot, seen in places.living() if waiting else ():
+    waiting = unjudged(builder.desired, builder.observed, builder.memory)
+    for slot, seen in assignment.living() if waiting else ():
         if seen.id in waiting:
             text = f"instance {seen.id} has not been judged by its flavor yet"
-            draft.because("health-unknown", text, slot=slot, instance=seen.id, awaits="its first answer")
+            builder.because("health-unknown", text, slot=slot, instance=seen.id, awaits="its first answer")
 
 
-def _name_outdated(draft: Draft, places: Places) -> None:
+def _name_outdated(builder: PlanBuilder, assignment: Assignment) -> None:
     """Say which instances were adopted with another configuration; a first commit leaves them as they are."""
-    for slot, seen in places.living():
-        if seen.sha != draft.desired.sha:
+    for slot, seen in assignment.living():
+        if seen.sha != builder.desired.sha:
             text = f"instance {seen.id} was adopted with an older configuration"
-            draft.because("adopted-outdated", text, slot=slot, instance=seen.id, awaits="the next commit")
+            builder.because("adopted-outdated", text, slot=slot, instance=seen.id, awaits="the next commit")
 
 
 def sentences(reasons: Iterable[Reason]) -> tuple[str, ...]:

@@ -5,13 +5,13 @@ The rules that decide what to add are in ``plan`` and ``rolling``.
 
 from __future__ import annotations
 
-from ..spi.plans import Action, Code, Plan, Reason, Seen
+from ..spi.plans import Action, Code, ObservedInstance, Plan, Reason
 from .backoff import ALLOWANCE, GIVE_UP_AFTER, WINDOW
 from .expectations import still_expected
-from .model import Desired, Memory, Observation, Slot, Trouble, place_of
+from .model import BackoffState, Desired, Memory, Observation, Slot, place_of
 
 
-class Draft:
+class PlanBuilder:
     """What was asked (``desired``, ``observed``, ``memory``, ``now`` as in ``plan``) and what has been decided so far.
 
     ``wakes`` are the times at which, without any event, the plan would change. ``storms``: a slot waits, because what ends its
@@ -44,15 +44,15 @@ class Draft:
         if not self._may_try(slot.name, slot=slot.name):
             return False
         awaits = "its provisioning" if has_room else "surplus instances to be gone"
-        trouble = self.memory.troubled.get(slot.name)
-        error = trouble.error if trouble else ""
+        backoff_state = self.memory.backoffs.get(slot.name)
+        error = backoff_state.error if backoff_state else ""
         text = "no instance in this slot" + ("; it is made again as it was, since the update has stopped" if sha else "")
         self.because("missing", text, slot=slot.name, awaits=awaits, error=error)
         if has_room:
             self.actions.append(Action("provision", "missing", slot.name, logical_id=slot.logical_id, sha=sha))
         return True
 
-    def destroy(self, seen: Seen, code: Code, cause: str, *, slot: str = "") -> None:
+    def destroy(self, seen: ObservedInstance, code: Code, cause: str, *, slot: str = "") -> None:
         """Destroy an instance, for a cause, if it may be tried."""
         slot = slot or seen.slot or ""
         if self._may_try(seen.id, slot=slot, instance=seen.id):
@@ -82,31 +82,33 @@ class Draft:
 
     def _may_try(self, key: str, *, slot: str, instance: str = "") -> bool:
         """Say whether a slot or victim that was in trouble may be tried (again), and give the reason if not."""
-        trouble = self.memory.troubled.get(key)
-        if trouble is None:
+        backoff_state = self.memory.backoffs.get(key)
+        if backoff_state is None:
             return True
         what = "destroying it" if instance else "making an instance"
-        if trouble.terminal:
-            text = f"{what} was refused: {trouble.error}"
-            self.because("spec-refused", text, slot=slot, instance=instance, awaits="another spec", error=trouble.error)
+        if backoff_state.terminal:
+            text = f"{what} was refused: {backoff_state.error}"
+            self.because("spec-refused", text, slot=slot, instance=instance, awaits="another spec", error=backoff_state.error)
             return False
-        if trouble.futile >= GIVE_UP_AFTER:
-            text = f"stopped trying until the spec changes: {trouble.futile} attempts in a row came to nothing, the last one: "
-            self.because("halted", text + trouble.error, slot=slot, instance=instance, awaits="another spec, or to be resumed")
+        if backoff_state.unproductive >= GIVE_UP_AFTER:
+            text = f"stopped trying until the spec changes: {backoff_state.unproductive} attempts in a row came to nothing, the last one: "
+            self.because(
+                "halted", text + backoff_state.error, slot=slot, instance=instance, awaits="another spec, or to be resumed"
+            )
             return False
-        if self.now >= trouble.not_before:
+        if self.now >= backoff_state.not_before:
             return True
-        self.wakes.append(trouble.not_before)
-        if trouble.unreachable:
-            self.because("plugin-unreachable", trouble.error, slot=slot, instance=instance, awaits="the plugin to answer")
+        self.wakes.append(backoff_state.not_before)
+        if backoff_state.unreachable:
+            self.because("plugin-unreachable", backoff_state.error, slot=slot, instance=instance, awaits="the plugin to answer")
             return False
-        text = f"{what} failed {_times(trouble)}"
-        if trouble.storm:
+        text = f"{what} failed {_times(backoff_state)}"
+        if backoff_state.storm:
             self.storms = True
-            text = f"its instances end from outside again and again: {trouble.storm + ALLOWANCE - 1} by now"
-        self.because("backing-off", text, slot=slot, instance=instance, awaits="the next attempt", error=trouble.error)
+            text = f"its instances end from outside again and again: {backoff_state.storm + ALLOWANCE - 1} by now"
+        self.because("backing-off", text, slot=slot, instance=instance, awaits="the next attempt", error=backoff_state.error)
         return False
 
 
-def _times(trouble: Trouble) -> str:
-    return "once" if trouble.attempts == 1 else f"{trouble.attempts} times"
+def _times(backoff_state: BackoffState) -> str:
+    return "once" if backoff_state.attempts == 1 else f"{backoff_state.attempts} times"

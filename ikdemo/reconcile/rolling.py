@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from msgspec import structs
 
 from ..spi.documents import Health
-from ..spi.plans import Outcome, Plan, Seen
-from .assignment import Places
-from .model import Desired, Memory, Observation, Proof, Slot, Update, number_of
-from .plan_builder import Draft
+from ..spi.plans import ObservedInstance, Outcome, Plan
+from .assignment import Assignment
+from .model import Desired, Memory, Observation, Readiness, Slot, Update, number_of
+from .plan_builder import PlanBuilder
 
 
 def is_mixed(desired: Desired, observed: Observation) -> bool:
@@ -31,25 +31,25 @@ def is_rolling(desired: Desired, observed: Observation) -> bool:
     return any(s.sha != desired.sha and not (desired.pets and s.logical_id is None) for s in observed.instances)
 
 
-def is_proving(desired: Desired, memory: Memory) -> bool:
+def is_awaiting_readiness(desired: Desired, memory: Memory) -> bool:
     """Say whether an update, of which nothing outdated may be left, has not proven its last batch yet."""
     update = memory.update
     return desired.rolls and not desired.destroying and update is not None and update.sha == desired.sha
 
 
-def is_stuck(draft: Draft, places: Places) -> bool:
+def is_stuck(builder: PlanBuilder, assignment: Assignment) -> bool:
     """Say whether an update cannot go on: what it brought is unhealthy, cannot be made, or has not lived long enough since."""
-    desired, memory = draft.desired, draft.memory
-    for seen in draft.observed.instances:
-        unhealthy = seen.health is Health.UNHEALTHY or (seen.health is Health.UNKNOWN and seen.id in memory.sick)
+    desired, memory = builder.desired, builder.memory
+    for seen in builder.observed.instances:
+        unhealthy = seen.health is Health.UNHEALTHY or (seen.health is Health.UNKNOWN and seen.id in memory.unhealthy)
         if unhealthy and seen.sha == desired.sha:
             return True
-    proofs = proven(desired, draft.observed, memory, draft.now) if memory.troubled else {}
-    for name in memory.troubled.keys() & _taken(desired, memory):
-        trouble, seen_there = memory.troubled[name], places.occupants.get(name)
-        if not trouble.attempts or trouble.storm:
+    proofs = ready(desired, builder.observed, memory, builder.now) if memory.backoffs else {}
+    for name in memory.backoffs.keys() & _taken(desired, memory):
+        backoff_state, seen_there = memory.backoffs[name], assignment.occupants.get(name)
+        if not backoff_state.attempts or backoff_state.storm:
             continue
-        if seen_there is None or _lacking(draft, seen_there, proofs.get(seen_there.id)):
+        if seen_there is None or _lacking(builder, seen_there, proofs.get(seen_there.id)):
             return True
     return False
 
@@ -65,7 +65,9 @@ def _taken(desired: Desired, memory: Memory) -> frozenset[str]:
 
 def updated(desired: Desired, observed: Observation, memory: Memory, plan: Plan, outcomes: Iterable[Outcome]) -> Update | None:
     """Return the update that is under way after a pass; None when there is none, or when all of it is done and proven."""
-    if not is_rolling(desired, observed) and (not is_proving(desired, memory) or plan.converged or not desired.pace.waits):
+    if not is_rolling(desired, observed) and (
+        not is_awaiting_readiness(desired, memory) or plan.converged or not desired.pace.waits
+    ):
         return None
     before = memory.update if memory.update and memory.update.sha == desired.sha else Update(desired.sha)
     tried = [outcome.action for outcome in outcomes]
@@ -102,79 +104,79 @@ def _names(slots: tuple[Slot, ...]) -> list[str]:
     return [slot.name for slot in slots]
 
 
-def roll(draft: Draft, places: Places) -> None:
+def roll(builder: PlanBuilder, assignment: Assignment) -> None:
     """Replace one batch of outdated instances if every slot is filled and every new instance has proven itself.
 
     The unhealthy leave first, then the highest slot; of a plugin without slots the lowest ID, as in InfraKit.
     """
-    sha, by_id = draft.desired.sha, draft.desired.ranks_by_id
-    leaving = {action.instance for action in draft.actions}
-    outdated = [(slot, seen) for slot, seen in places.living() if seen.sha != sha and seen.id not in leaving]
+    sha, by_id = builder.desired.sha, builder.desired.ranks_by_id
+    leaving = {action.instance for action in builder.actions}
+    outdated = [(slot, seen) for slot, seen in assignment.living() if seen.sha != sha and seen.id not in leaving]
     outdated.sort(key=lambda pair: (pair[1].id,) if by_id else _descending(pair[0]))
     outdated.sort(key=lambda pair: pair[1].health is not Health.UNHEALTHY)
-    obstacle = _obstacle(draft, places)
+    obstacle = _obstacle(builder, assignment)
     for number, (slot, seen) in enumerate(outdated):
-        if number < draft.desired.pace.batch and not obstacle:
-            draft.destroy(seen, "outdated", "its configuration is outdated", slot=slot)
+        if number < builder.desired.pace.batch and not obstacle:
+            builder.destroy(seen, "outdated", "its configuration is outdated", slot=slot)
         elif seen.health is Health.UNHEALTHY:
             text = f"instance {seen.id} of an older configuration is unhealthy"
-            draft.because("unhealthy", text, slot=slot, instance=seen.id, awaits=obstacle or "its turn")
+            builder.because("unhealthy", text, slot=slot, instance=seen.id, awaits=obstacle or "its turn")
         else:
             text = f"instance {seen.id} has an older configuration"
-            trouble = draft.memory.troubled.get(slot)
-            before = f"the one before it: {trouble.error}" if trouble and trouble.error else ""
-            draft.because("outdated", text, slot=slot, instance=seen.id, awaits=obstacle or "its turn", error=before)
+            backoff_state = builder.memory.backoffs.get(slot)
+            before = f"the one before it: {backoff_state.error}" if backoff_state and backoff_state.error else ""
+            builder.because("outdated", text, slot=slot, instance=seen.id, awaits=obstacle or "its turn", error=before)
 
 
-def proven(desired: Desired, observed: Observation, memory: Memory, now: float) -> dict[str, Proof]:
+def ready(desired: Desired, observed: Observation, memory: Memory, now: float) -> dict[str, Readiness]:
     """Return the proofs after an observation: a healthy answer adds to one, an unhealthy one ends it, none changes nothing.
 
     Answers that come sooner than a poll after the one counted before are not counted.
     """
-    if not (is_rolling(desired, observed) or is_proving(desired, memory)):
+    if not (is_rolling(desired, observed) or is_awaiting_readiness(desired, memory)):
         return {}
     proofs = {}
     for seen in observed.instances:
-        before = memory.proven.get(seen.id)
+        before = memory.ready.get(seen.id)
         if seen.health is Health.HEALTHY:
             if before is None:
-                proofs[seen.id] = Proof(1, now, now)
+                proofs[seen.id] = Readiness(1, now, now)
             else:
                 adds = desired.is_another(before.latest, now)
-                proofs[seen.id] = Proof(before.answers + adds, before.since, now if adds else before.latest)
+                proofs[seen.id] = Readiness(before.answers + adds, before.since, now if adds else before.latest)
         elif before and seen.health is Health.UNKNOWN:
             proofs[seen.id] = before
     return proofs
 
 
-def _obstacle(draft: Draft, places: Places) -> str:
+def _obstacle(builder: PlanBuilder, assignment: Assignment) -> str:
     """Say what the next batch has to wait for, or nothing; the reasons for it are given."""
-    current = [(slot, seen) for slot, seen in places.living() if seen.sha == draft.desired.sha]
+    current = [(slot, seen) for slot, seen in assignment.living() if seen.sha == builder.desired.sha]
     for slot, seen in current:
         if seen.health is Health.UNHEALTHY:
             text = f"instance {seen.id} of the new configuration is unhealthy; the update has stopped"
-            draft.because("halted", text, slot=slot, instance=seen.id, awaits="its health, or another commit")
+            builder.because("halted", text, slot=slot, instance=seen.id, awaits="its health, or another commit")
             return f"instance {seen.id} to be healthy"
-    if len(places.occupants) < len(draft.desired.slots):
+    if len(assignment.occupants) < len(builder.desired.slots):
         return "every slot to be filled"
-    proofs = proven(draft.desired, draft.observed, draft.memory, draft.now)
+    proofs = ready(builder.desired, builder.observed, builder.memory, builder.now)
     for slot, seen in current:
-        if lacking := _lacking(draft, seen, proofs.get(seen.id)):
-            draft.because("health-unknown", f"instance {seen.id} {lacking}", slot=slot, instance=seen.id, awaits="its health")
+        if lacking := _lacking(builder, seen, proofs.get(seen.id)):
+            builder.because("health-unknown", f"instance {seen.id} {lacking}", slot=slot, instance=seen.id, awaits="its health")
             return f"instance {seen.id} to prove itself"
-    return "instances that leave to be gone" if draft.actions else ""
+    return "instances that leave to be gone" if builder.actions else ""
 
 
-def _lacking(draft: Draft, seen: Seen, proof: Proof | None) -> str:
+def _lacking(builder: PlanBuilder, seen: ObservedInstance, proof: Readiness | None) -> str:
     """Say what a new instance still has to show, or nothing."""
-    pace = draft.desired.pace
+    pace = builder.desired.pace
     if proof is None:
         return "has not been called healthy yet"
     if proof.answers < pace.count:
         return f"was healthy {proof.answers} of {pace.count} times"
-    if draft.now - proof.since < pace.min_ready:
-        draft.wakes.append(proof.since + pace.min_ready)
-        return f"was healthy for {int(draft.now - proof.since)} of {pace.min_ready:g} seconds"
+    if builder.now - proof.since < pace.min_ready:
+        builder.wakes.append(proof.since + pace.min_ready)
+        return f"was healthy for {int(builder.now - proof.since)} of {pace.min_ready:g} seconds"
     return ""
 
 

@@ -12,9 +12,9 @@ from msgspec import structs
 from ..spi.plans import Action, Outcome, Plan
 from .backoff import WINDOW, backoff, charge, is_spent
 from .expectations import answered, ended, is_repeated, still_expected, without_ended
-from .health import asked_at, still_insisted, unhealthy_in_a_row, unjudged
-from .model import EXPECTED_FOR, Birth, Death, Desired, Memory, Observation, Trouble, place_of
-from .rolling import proven, updated, with_surge
+from .health import asked_at, still_forced, unhealthy_in_a_row, unjudged
+from .model import EXPECTED_FOR, BackoffState, Creation, Desired, Memory, Observation, ReportedExit, place_of
+from .rolling import ready, updated, with_surge
 
 UNREACHABLE_WAIT = 1.0
 """Seconds until a plugin that could not be reached is asked again; its coming back usually wakes the loop before."""
@@ -22,7 +22,7 @@ YOUNG = 300.0
 """Seconds of age up to which the end of an instance counts against its slot, and after which its slot's trouble is over."""
 AT_ONCE = 10.0
 """Seconds of age up to which an instance that ended by itself never began its work; one that got older shows that it can live."""
-NOTHING_YET = Trouble(0, 0.0, "")
+NOTHING_YET = BackoffState(0, 0.0, "")
 
 
 def settle(
@@ -67,17 +67,17 @@ def settle(
     if plan.actions and not desired.idempotent:
         expected = answered(desired, expected, plan.actions, outcomes, now)
     seen_at = now if seen_at is None else seen_at
-    sick, proofs = unhealthy_in_a_row(desired, observed, memory, seen_at), proven(desired, observed, memory, seen_at)
+    unhealthy, proofs = unhealthy_in_a_row(desired, observed, memory, seen_at), ready(desired, observed, memory, seen_at)
     return Memory(
-        ledger.troubled,
+        ledger.backoffs,
         ledger.made,
-        sick,
+        unhealthy,
         proofs,
         expected,
         ledger.spent,
         ledger.losses,
-        asked_at(memory, sick, seen_at) if sick else {},
-        memory.insisted and still_insisted(memory, plan),
+        asked_at(memory, unhealthy, seen_at) if unhealthy else {},
+        memory.forced and still_forced(memory, plan),
         updated(desired, observed, memory, plan, outcomes),
         unjudged(desired, observed, memory, outcomes),
         ended(desired, described, memory, outcomes, now),
@@ -85,14 +85,14 @@ def settle(
     )
 
 
-def anew(memory: Memory, troubled: Mapping[str, Trouble]) -> Memory:
+def with_backoffs(memory: Memory, backoffs: Mapping[str, BackoffState]) -> Memory:
     """Return the memory when something else is wanted, with the trouble that is remembered; with none of it, a storm is over."""
-    if troubled:
-        return structs.replace(memory, troubled=troubled)
-    return structs.replace(memory, troubled={}, spent={}, losses={})
+    if backoffs:
+        return structs.replace(memory, backoffs=backoffs)
+    return structs.replace(memory, backoffs={}, spent={}, losses={})
 
 
-def bury(desired: Desired, memory: Memory, deaths: Iterable[Death], now: float) -> Memory:
+def record_exits(desired: Desired, memory: Memory, deaths: Iterable[ReportedExit], now: float) -> Memory:
     """Return the memory with reported deaths entered; called before the plan, so that it counts for the very next attempt.
 
     Of an instance that was not made here, or that is not the latest of its slot, nothing is entered: it is old news.
@@ -105,15 +105,15 @@ def bury(desired: Desired, memory: Memory, deaths: Iterable[Death], now: float) 
     deaths = list(deaths)
     if not deaths:
         return memory
-    troubled, made = dict(memory.troubled), dict(memory.made)
+    backoffs, made = dict(memory.backoffs), dict(memory.made)
     for death in deaths:
         birth = made.get(death.slot)
         if birth is None or birth.instance != death.instance:
             continue
         del made[death.slot]
         if death.at - birth.at < YOUNG:
-            troubled[death.slot] = _short_life(desired.group, death, birth, troubled.get(death.slot, NOTHING_YET), now)
-    return structs.replace(memory, troubled=troubled, made=made)
+            backoffs[death.slot] = _short_life(desired.group, death, birth, backoffs.get(death.slot, NOTHING_YET), now)
+    return structs.replace(memory, backoffs=backoffs, made=made)
 
 
 def retry_refused(memory: Memory) -> Memory:
@@ -123,17 +123,17 @@ def retry_refused(memory: Memory) -> Memory:
     >>> {slot: trouble.not_before for slot, trouble in retry_refused(Memory({"0": full, "1": crashed})).troubled.items()}
     {'0': 0.0, '1': 900.0}
     """
-    if not any(trouble.refused for trouble in memory.troubled.values()):
+    if not any(backoff_state.refused for backoff_state in memory.backoffs.values()):
         return memory
-    waits = {slot: structs.replace(t, not_before=0.0) if t.refused else t for slot, t in memory.troubled.items()}
-    return structs.replace(memory, troubled=waits)
+    waits = {slot: structs.replace(t, not_before=0.0) if t.refused else t for slot, t in memory.backoffs.items()}
+    return structs.replace(memory, backoffs=waits)
 
 
-def _short_life(group: str, death: Death, birth: Birth, before: Trouble, now: float) -> Trouble:
+def _short_life(group: str, death: ReportedExit, birth: Creation, before: BackoffState, now: float) -> BackoffState:
     """Count an instance that did not grow old. The first is replaced at once: it may have been anything."""
     wait = backoff(group, death.slot, before.attempts) if before.attempts else 0.0
-    futile = before.futile + death.own_doing if death.at - birth.at < AT_ONCE else 0
-    return Trouble(before.attempts + 1, now + wait, f"instance {death.instance} {death.cause}", futile=futile)
+    unproductive = before.unproductive + death.own_doing if death.at - birth.at < AT_ONCE else 0
+    return BackoffState(before.attempts + 1, now + wait, f"instance {death.instance} {death.cause}", unproductive=unproductive)
 
 
 class _Ledger:
@@ -141,28 +141,28 @@ class _Ledger:
 
     def __init__(self, desired: Desired, observed: Observation, memory: Memory, now: float) -> None:
         self._desired, self._now = desired, now
-        self.made, self.troubled = dict(memory.made), dict(memory.troubled)
+        self.made, self.backoffs = dict(memory.made), dict(memory.backoffs)
         self.spent = {slot: until for slot, until in memory.spent.items() if until > now}
         self.losses = {second: number for second, number in memory.losses.items() if second >= now - WINDOW}
-        self._found_missing: dict[str, tuple[float, Trouble]] = {}
-        if not (self.made or self.troubled):
+        self._found_missing: dict[str, tuple[float, BackoffState]] = {}
+        if not (self.made or self.backoffs):
             return  # as mostly, and then thousands of instances need not be looked through
         slots = {slot.name for slot in desired.slots}
         self.made = {slot: birth for slot, birth in self.made.items() if now - birth.at < YOUNG and slot in slots}
-        if self.troubled:
+        if self.backoffs:
             self._let_go(observed, slots, was_made=memory.made)
 
-    def _let_go(self, observed: Observation, slots: set[str], was_made: Mapping[str, Birth]) -> None:
+    def _let_go(self, observed: Observation, slots: set[str], was_made: Mapping[str, Creation]) -> None:
         """Leave out the troubles that are over."""
         now, present = self._now, {seen.id for seen in observed.instances}
         for seen in observed.instances:
-            if seen.slot in self.troubled and seen.slot in slots and seen.slot not in was_made:
-                self.made[seen.slot] = Birth(seen.id, now)  # nobody knows its age, as after a restart
+            if seen.slot in self.backoffs and seen.slot in slots and seen.slot not in was_made:
+                self.made[seen.slot] = Creation(seen.id, now)  # nobody knows its age, as after a restart
         grown = {seen.slot for seen in observed.instances} - self.made.keys()
-        self.troubled = {  # an instance that is not described for a while keeps its wait
-            key: trouble
-            for key, trouble in self.troubled.items()
-            if (key not in grown if key in slots else key in present or now < trouble.not_before + EXPECTED_FOR)
+        self.backoffs = {  # an instance that is not described for a while keeps its wait
+            key: backoff_state
+            for key, backoff_state in self.backoffs.items()
+            if (key not in grown if key in slots else key in present or now < backoff_state.not_before + EXPECTED_FOR)
         }
 
     def lose(self, slot: str) -> None:
@@ -170,59 +170,66 @@ class _Ledger:
 
         Beyond the slot's allowance, or before its wait is over, it is worse than the time before.
         """
-        birth, before = self.made[slot], self.troubled.get(slot, NOTHING_YET)
+        birth, before = self.made[slot], self.backoffs.get(slot, NOTHING_YET)
         if birth.gone:
             return
         self._found_missing[slot] = self.spent.get(slot, 0.0), before
-        self.made[slot] = Birth(birth.instance, birth.at, gone=True)
+        self.made[slot] = Creation(birth.instance, birth.at, gone=True)
         self.losses[int(self._now)] = self.losses.get(int(self._now), 0) + 1
         self.spent[slot] = charge(self.spent.get(slot, 0.0), self._now)
         if is_spent(self.spent[slot], self._now) or (before.storm and self._now < before.not_before):
-            self.troubled[slot] = structs.replace(before, attempts=before.attempts + 1, storm=before.storm + 1)
+            self.backoffs[slot] = structs.replace(before, attempts=before.attempts + 1, storm=before.storm + 1)
 
     def enter(self, outcome: Outcome) -> None:
         """Enter one outcome; a replaced sick instance counts like one that died."""
         action = outcome.action
         key = action.slot if action.verb == "provision" else action.instance
-        before = self.troubled.get(key, NOTHING_YET)
+        before = self.backoffs.get(key, NOTHING_YET)
         if outcome.unreachable:
             not_before = self._now + UNREACHABLE_WAIT
-            self.troubled[key] = Trouble(before.attempts, not_before, outcome.error, unreachable=True, futile=before.futile)
+            self.backoffs[key] = BackoffState(
+                before.attempts, not_before, outcome.error, unreachable=True, unproductive=before.unproductive
+            )
         elif outcome.error:
             attempts = before.attempts + 1
-            not_before, futile = self._now + backoff(self._desired.group, key, attempts), before.futile + outcome.futile
-            refused = action.verb == "provision" and not (outcome.terminal or futile)
-            self.troubled[key] = Trouble(attempts, not_before, outcome.error, outcome.terminal, futile=futile, refused=refused)
+            not_before, unproductive = (
+                self._now + backoff(self._desired.group, key, attempts),
+                before.unproductive + outcome.unproductive,
+            )
+            refused = action.verb == "provision" and not (outcome.terminal or unproductive)
+            self.backoffs[key] = BackoffState(
+                attempts, not_before, outcome.error, outcome.terminal, unproductive=unproductive, refused=refused
+            )
         elif action.verb == "destroy":
-            self.troubled.pop(key, None)
+            self.backoffs.pop(key, None)
             self._ended(action)
         else:
             if key in self._found_missing and outcome.instance == self.made[key].instance:
                 before = self._find_again(key)
-            self.made[key] = Birth(outcome.instance, self._now)
-            if key in self.troubled:
+            self.made[key] = Creation(outcome.instance, self._now)
+            if key in self.backoffs:
                 wait = backoff(self._desired.group, key, before.attempts + 1) if before.storm else 0.0  # for the next one
                 not_before = self._now + wait if wait else 0.0
-                self.troubled[key] = structs.replace(before, not_before=not_before, terminal=False, unreachable=False)
+                self.backoffs[key] = structs.replace(before, not_before=not_before, terminal=False, unreachable=False)
 
-    def _find_again(self, slot: str) -> Trouble:
+    def _find_again(self, slot: str) -> BackoffState:
         """Take back a loss that was none: the plugin says that what was not seen lives in its slot; return the slot's trouble."""
         self.spent[slot], before = self._found_missing.pop(slot)
         self.losses[int(self._now)] -= 1
         if before is NOTHING_YET:
-            self.troubled.pop(slot, None)
+            self.backoffs.pop(slot, None)
         else:
-            self.troubled[slot] = before
+            self.backoffs[slot] = before
         return before
 
     def _ended(self, action: Action) -> None:
         """Enter that an instance was ended here; if it was sick and young, like one that died."""
-        birth, before = self.made.get(action.slot), self.troubled.get(action.slot, NOTHING_YET)
+        birth, before = self.made.get(action.slot), self.backoffs.get(action.slot, NOTHING_YET)
         if birth is None or birth.instance != action.instance:
             return
         del self.made[action.slot]
         if action.code == "unhealthy":
-            death = Death(action.slot, action.instance, "was unhealthy", self._now)
-            self.troubled[action.slot] = _short_life(self._desired.group, death, birth, before, self._now)
+            death = ReportedExit(action.slot, action.instance, "was unhealthy", self._now)
+            self.backoffs[action.slot] = _short_life(self._desired.group, death, birth, before, self._now)
         elif before.storm:
-            self.troubled[action.slot] = structs.replace(before, not_before=0.0)
+            self.backoffs[action.slot] = structs.replace(before, not_before=0.0)

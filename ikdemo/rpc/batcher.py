@@ -16,7 +16,7 @@ from msgspec import Raw, Struct
 from ..spi.decode import decode
 from ..spi.documents import NULL
 from ..spi.errors import ProtocolError, SpecError
-from .client_connection import Answer, Broken, OutboundConnection
+from .client_connection import Broken, ClientConnection, Response
 
 MOST = 64
 """Calls in one array: as many as plugins take."""
@@ -26,7 +26,7 @@ PROMPT = 0.2
 """Seconds within which an answer is prompt."""
 
 
-Exchange = Callable[[bytes, bool, bool, list[OutboundConnection]], Awaitable[Answer]]
+Exchange = Callable[[bytes, bool, bool, list[ClientConnection]], Awaitable[Response]]
 """Given a body, whether it only reads, whether the plugin takes batches, and where to note the connection: the answer."""
 
 
@@ -39,7 +39,7 @@ class Reply(Struct, frozen=True, forbid_unknown_fields=True):
     id: Raw = NULL
 
 
-class Call:
+class PendingCall:
     """One call: its ``body``, in which ``number`` is its ID; ``reads`` if it may be repeated, ``batch`` if it may go with others.
 
     It ends after ``deadline`` seconds. ``sent`` holds the connection that it was sent on, as soon as it was. Who makes a call in
@@ -51,18 +51,18 @@ class Call:
     def __init__(self, method: str, number: int, body: bytes, deadline: float, *, reads: bool, batch: bool) -> None:
         self.method, self.number, self.body, self.deadline = method, number, body, deadline
         self.reads, self.batch = reads, batch
-        self.sent: list[OutboundConnection] = []
-        self.company: Company | None = None
+        self.sent: list[ClientConnection] = []
+        self.batch_sent: Batch | None = None
 
 
-class Company:
+class Batch:
     """Calls of one moment that are sent as one by ``ask``. Each ends at its own deadline, for which one timer is enough."""
 
-    def __init__(self, calls: list[Call], ask: Callable[[Company], Coroutine[Any, Any, dict[int, Reply]]]) -> None:
+    def __init__(self, calls: list[PendingCall], ask: Callable[[Batch], Coroutine[Any, Any, dict[int, Reply]]]) -> None:
         self.calls = calls
-        self.sent: list[OutboundConnection] = []
+        self.sent: list[ClientConnection] = []
         for call in calls:
-            call.sent, call.company = self.sent, self
+            call.sent, call.batch_sent = self.sent, self
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._await_deadline()
@@ -89,7 +89,9 @@ class Company:
         """Give every caller that still waits its reply, or its share of what went wrong."""
         self._timer.cancel()
         for call in self.calls:
-            call.company = None  # or each would keep the other until the collector comes by, and all that was sent and received
+            call.batch_sent = (
+                None  # or each would keep the other until the collector comes by, and all that was sent and received
+            )
             if call.reply.done():
                 continue
             if task.cancelled():
@@ -102,7 +104,7 @@ class Company:
                 call.reply.set_exception(Broken("the answer says nothing of it"))
 
 
-class Together:
+class Batcher:
     """The calls to one plugin. ``exchange`` sends a body, and again if it may, notes where, and returns the answer.
 
     At most ``limit`` bodies are on their way; further ones wait within their callers' deadlines.
@@ -112,10 +114,10 @@ class Together:
         self._exchange = exchange
         self._limit = asyncio.Semaphore(limit)
         self._prompt: dict[str, bool] = {}
-        self._waiting: dict[str, list[Call]] = {}
-        self._under_way: set[Company] = set()
+        self._waiting: dict[str, list[PendingCall]] = {}
+        self._under_way: set[Batch] = set()
 
-    async def send(self, call: Call) -> Reply:
+    async def send(self, call: PendingCall) -> Reply:
         """Send a call, in company if there is any and the plugin takes batches.
 
         Raises TimeoutError after its deadline, Broken or ProtocolError.
@@ -131,11 +133,11 @@ class Together:
         try:
             return await call.reply
         except (asyncio.CancelledError, TimeoutError):
-            if call.company is not None:
-                call.company.left()
+            if call.batch_sent is not None:
+                call.batch_sent.left()
             raise
 
-    async def _answer(self, call: Call, body: bytes, reads: bool, sent: list[OutboundConnection]) -> Answer:
+    async def _answer(self, call: PendingCall, body: bytes, reads: bool, sent: list[ClientConnection]) -> Response:
         loop = asyncio.get_running_loop()
         async with self._limit:
             began = loop.time()
@@ -147,7 +149,7 @@ class Together:
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, {}
         for calls in waiting.values():
-            size, array = 0, list[Call]()
+            size, array = 0, list[PendingCall]()
             for call in calls:
                 if call.reply.done():
                     continue  # who made it has gone away
@@ -159,14 +161,14 @@ class Together:
             if array:
                 self._begin(array)
 
-    def _begin(self, calls: list[Call]) -> None:
-        company = Company(calls, self._ask)
-        self._under_way.add(company)
-        company.task.add_done_callback(lambda _: self._under_way.discard(company))
+    def _begin(self, calls: list[PendingCall]) -> None:
+        batch_sent = Batch(calls, self._ask)
+        self._under_way.add(batch_sent)
+        batch_sent.task.add_done_callback(lambda _: self._under_way.discard(batch_sent))
 
-    async def _ask(self, company: Company) -> dict[int, Reply]:
+    async def _ask(self, batch_sent: Batch) -> dict[int, Reply]:
         """Send calls of one method and return their replies by number."""
-        calls, sent = company.calls, company.sent
+        calls, sent = batch_sent.calls, batch_sent.sent
         first, reads = calls[0], all(call.reads for call in calls)
         if len(calls) == 1:
             return {first.number: _reply(await self._answer(first, first.body, reads, sent))}
@@ -174,14 +176,14 @@ class Together:
         return _replies(await self._answer(first, body, reads, sent), calls)
 
 
-def _reply(answer: Answer) -> Reply:
+def _reply(answer: Response) -> Reply:
     try:
         return decode(answer.body, Reply)
     except SpecError as error:
         raise _nonsense(answer, error) from None
 
 
-def _replies(answer: Answer, calls: list[Call]) -> dict[int, Reply]:
+def _replies(answer: Response, calls: list[PendingCall]) -> dict[int, Reply]:
     """Return the replies in an array by number, without those that contradict each other.
 
     An error that is no array is everybody's.
@@ -204,7 +206,7 @@ def _replies(answer: Answer, calls: list[Call]) -> dict[int, Reply]:
     return {number: reply for number, reply in found.items() if number not in doubtful}
 
 
-def _nonsense(answer: Answer, error: SpecError) -> ProtocolError:
+def _nonsense(answer: Response, error: SpecError) -> ProtocolError:
     shown = answer.body[:200].decode("utf-8", "replace").strip()
     if answer.status != 200:
         return ProtocolError(f"answered HTTP {answer.status}: {shown}")

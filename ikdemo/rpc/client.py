@@ -22,8 +22,8 @@ from ..spi.decode import decode, encode
 from ..spi.documents import NULL, Document
 from ..spi.errors import OutcomeUnknown, PluginUnavailable, ProtocolError, RemoteFailure, SpecError
 from ..spi.text import compact
-from .batcher import Call, Reply, Together
-from .client_connection import Answer, Broken, OutboundConnection
+from .batcher import Batcher, PendingCall, Reply
+from .client_connection import Broken, ClientConnection, Response
 from .discovery import SocketIdentity, check_length, identity
 from .methods import FINAL, holds_text
 
@@ -52,11 +52,11 @@ class Client:
         self.path = Path(path)
         self.name = self.path.name
         self.lost = 0
-        self._together = Together(self._exchange, limit)
-        self._idle: list[OutboundConnection] = []  # the one used last comes last
+        self._batcher = Batcher(self._exchange, limit)
+        self._idle: list[ClientConnection] = []  # the one used last comes last
         self._sparing: asyncio.TimerHandle | None = None
-        self._open: set[OutboundConnection] = set()
-        self._left: set[OutboundConnection] = set()
+        self._open: set[ClientConnection] = set()
+        self._left: set[ClientConnection] = set()
         self._socket: SocketIdentity | None = None
         self._ids = itertools.count(1 + int.from_bytes(os.urandom(8)) % FIRST_ID)  # some plugins name their instances by them
         self._closed = False
@@ -73,9 +73,9 @@ class Client:
         number = next(self._ids)
         body = b'{"jsonrpc":"2.0","method":"%b","params":%b,"id":%d}' % (method.encode(), encode(params), number)
         what = f"plugin {self.name}: {method}"
-        call = Call(method, number, body, deadline, reads=reads, batch=batch)
+        call = PendingCall(method, number, body, deadline, reads=reads, batch=batch)
         try:
-            reply = await self._together.send(call)
+            reply = await self._batcher.send(call)
         except ProtocolError as error:
             raise ProtocolError(f"{what}: {error}") from None
         except TimeoutError:
@@ -105,7 +105,7 @@ class Client:
         self._left = set(self._open)  # calls under way may end
         self._close_idle()
 
-    async def _exchange(self, body: bytes, reads: bool, batch: bool, sent: list[OutboundConnection]) -> Answer:
+    async def _exchange(self, body: bytes, reads: bool, batch: bool, sent: list[ClientConnection]) -> Response:
         """Send a body and return the answer; once more on a new connection when that is surely harmless."""
         while True:
             if not (reads or batch):
@@ -124,7 +124,7 @@ class Client:
                 self._release(connection, keep=batch or (reads and len(self._open) == 1))
             return answer
 
-    async def _acquire(self) -> OutboundConnection:
+    async def _acquire(self) -> ClientConnection:
         """Take the connection used last, if it still lives, or open one."""
         if self._closed:
             raise PluginUnavailable(f"plugin {self.name}: this client is closed")
@@ -140,11 +140,11 @@ class Client:
             self.lost += 1
         self._socket = served
         connected = await _connect(self.path)
-        _, connection = await loop.create_unix_connection(lambda: OutboundConnection(self._on_lost), sock=connected)
+        _, connection = await loop.create_unix_connection(lambda: ClientConnection(self._on_lost), sock=connected)
         self._open.add(connection)
         return connection
 
-    def _release(self, connection: OutboundConnection, *, keep: bool) -> None:
+    def _release(self, connection: ClientConnection, *, keep: bool) -> None:
         """Keep a connection whose answer is complete, if that is asked for; drop any other."""
         if keep and connection.reusable and not self._closed and connection not in self._left:
             connection.idle_since = asyncio.get_running_loop().time()
@@ -171,7 +171,7 @@ class Client:
             self._idle.remove(connection)
             connection.close()
 
-    def _on_lost(self, connection: OutboundConnection, ours: bool) -> None:
+    def _on_lost(self, connection: ClientConnection, ours: bool) -> None:
         self._open.discard(connection)
         self._left.discard(connection)
         if connection in self._idle:

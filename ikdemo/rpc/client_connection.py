@@ -20,7 +20,7 @@ HEAD_LIMIT = 2**20
 """Bytes of an answer's head."""
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """A complete answer."""
 
     status: int
@@ -35,13 +35,13 @@ class Broken(Exception):
         self.unsent = unsent
 
 
-class OutboundConnection(asyncio.Protocol):
+class ClientConnection(asyncio.Protocol):
     """A connection that carries one request at a time; ``fresh`` until it has carried one. ``idle_since`` is its client's."""
 
-    def __init__(self, on_lost: Callable[[OutboundConnection, bool], None]) -> None:
+    def __init__(self, on_lost: Callable[[ClientConnection, bool], None]) -> None:
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
-        self._answer: asyncio.Future[Answer] | None = None
+        self._answer: asyncio.Future[Response] | None = None
         self._poll = select.poll()
         self._ours = False
         self.gone: asyncio.Future[None] = self._loop.create_future()
@@ -60,7 +60,7 @@ class OutboundConnection(asyncio.Protocol):
             self.gone.set_result(None)
         if self._answer and not self._answer.done():
             if self._until_end and exc is None:
-                self._answer.set_result(Answer(self._parser.get_status_code(), b"".join(self._body)))
+                self._answer.set_result(Response(self._parser.get_status_code(), b"".join(self._body)))
             else:
                 self._answer.set_exception(Broken("the connection broke", unsent=isinstance(exc, BrokenPipeError)))
         vars(self).pop("_parser", None)  # it leads back here, and would wait for the collector
@@ -76,7 +76,7 @@ class OutboundConnection(asyncio.Protocol):
         self.reusable = False
         self._transport.abort()
 
-    async def exchange(self, body: bytes) -> Answer:
+    async def exchange(self, body: bytes) -> Response:
         """Send one request and return its answer; raises Broken, or ProtocolError for an answer that is none.
 
         If cancelled, the connection cannot be used again.
@@ -135,7 +135,7 @@ class OutboundConnection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if status >= 200 and self._answer and not self._answer.done():
             self.reusable = self._parser.should_keep_alive()
-            self._answer.set_result(Answer(status, b"".join(self._body)))
+            self._answer.set_result(Response(status, b"".join(self._body)))
 
     def _fail(self, sentence: str) -> None:
         assert self._answer

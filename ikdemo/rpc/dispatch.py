@@ -19,9 +19,9 @@ from ..spi.decode import decode, encode, fold
 from ..spi.documents import NULL
 from ..spi.errors import IkdemoError, SpecError
 from ..spi.text import compact, quote
-from .event_ring import Ring
+from .event_ring import EventRing
 from .methods import FINAL, METHODS, PREPARE, PROVISION, Method, holds_text
-from .task_pool import Crew
+from .task_pool import TaskPool
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ AT_WORK = 256
 PARSE, INVALID, PARAMS, INTERNAL, PLUGIN = -32700, -32600, -32602, -32603, -32000
 
 
-class Call(Struct, frozen=True, forbid_unknown_fields=True):
+class MethodCall(Struct, frozen=True, forbid_unknown_fields=True):
     """A request as it came; nothing is judged yet, so that the ID is known even when the rest is wrong."""
 
     jsonrpc: Raw = NULL
@@ -44,7 +44,7 @@ class Call(Struct, frozen=True, forbid_unknown_fields=True):
 class Dispatcher:
     """Answers requests with one plugin's methods."""
 
-    def __init__(self, plugin: Plugin, ring: Ring) -> None:
+    def __init__(self, plugin: Plugin, ring: EventRing) -> None:
         services = {plugin.interface, "Plugin", "Events", *plugin.offers}
         targets: dict[str, Any] = {"Events": ring}
         self._methods = {
@@ -61,7 +61,7 @@ class Dispatcher:
             check_nesting(body)
             if body.lstrip(b" \t\r\n")[:1] == b"[":
                 return await self._batch(decode(body, list[Raw]))
-            call = decode(body, Call)
+            call = decode(body, MethodCall)
             check_once(body)
         except UnicodeDecodeError as error:
             return _error(PARSE, f"not JSON: not UTF-8 at byte {error.start}", NULL) + b"\n"
@@ -74,20 +74,20 @@ class Dispatcher:
         """Answer an array: its calls run side by side, the replies stand in their order."""
         if not 1 <= len(calls) <= BATCH:
             return _error(INVALID, f"a batch holds 1 to {BATCH} calls, this one {len(calls)}", NULL) + b"\n"
-        replies = await Crew(self._element, list(enumerate(calls))).work()
+        replies = await TaskPool(self._element, list(enumerate(calls))).work()
         wanted = [reply for reply in replies if reply]
         return b"[" + b",".join(wanted) + b"]\n" if wanted else b""
 
     async def _element(self, numbered: tuple[int, Raw]) -> bytes:
         number, raw = numbered
         try:
-            call = decode(raw, Call, path=f"$[{number}]")
+            call = decode(raw, MethodCall, path=f"$[{number}]")
             check_once(bytes(raw))
         except SpecError as error:
             return _refusal(error)
         return await self._one(call)
 
-    async def _one(self, call: Call) -> bytes:
+    async def _one(self, call: MethodCall) -> bytes:
         """Answer one call; empty for a notification, which is carried out all the same."""
         if call.jsonrpc != _VERSION:
             return _error(INVALID, "jsonrpc must be 2.0", call.id)

@@ -27,7 +27,7 @@ LONGEST_TEXT, LONGEST_TAGS = 4096, 2**16
 """Characters of each text of an event, which is cut, and of all its tags, without which it goes to everybody."""
 
 
-class Ring:
+class EventRing:
     """The latest ``capacity`` events of one plugin process, and the readers that wait for more.
 
     Of its own event loop only: ``append`` is called in the loop's thread. At most ``watchers`` readers wait; a further one

@@ -18,7 +18,7 @@ from ..spi.documents import NULL, Api
 from ..spi.errors import SpecError
 from ..spi.events import EventBatch
 from ..spi.plans import Freed, Step
-from .event_ring import LONGEST_WAIT, Ring
+from .event_ring import LONGEST_WAIT, EventRing
 
 A = TypeVar("A")
 """What is asked: the type of a method's parameters."""
@@ -83,7 +83,7 @@ async def _implements(plugin: Plugin, _: m.Nothing) -> m.Implements:
     return m.Implements(implemented(plugin))
 
 
-async def _watch(ring: Ring, ask: m.Watch) -> EventBatch:
+async def _watch(ring: EventRing, ask: m.Watch) -> EventBatch:
     return await ring.watch(ask.since, ask.timeout, ask.tags)
 
 

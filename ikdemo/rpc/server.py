@@ -23,8 +23,8 @@ from ..spi.durations import CUTTING, REQUESTS
 from ..spi.errors import InUse, SpecError
 from .discovery import check_length, ensure_dir
 from .dispatch import Dispatcher
-from .event_ring import Ring
-from .server_connection import InboundConnection
+from .event_ring import EventRing
+from .server_connection import ServerConnection
 
 log = logging.getLogger(__name__)
 
@@ -36,11 +36,11 @@ UNUSED = 0.2
 class Server:
     """One plugin behind one socket."""
 
-    def __init__(self, plugin: Plugin, path: Path, ring: Ring) -> None:
+    def __init__(self, plugin: Plugin, path: Path, ring: EventRing) -> None:
         self.path = Path(path)
         self._ring = ring
         self._dispatcher = Dispatcher(plugin, ring)
-        self._connections: set[InboundConnection] = set()
+        self._connections: set[ServerConnection] = set()
         self._listener: Listener | None = None
         self._identity: tuple[int, int] | None = None
         self._sweeper: asyncio.Task[None] | None = None
@@ -78,8 +78,8 @@ class Server:
         if self._sweeper:
             self._sweeper.cancel()
 
-    def _accept(self) -> InboundConnection:
-        return InboundConnection(self._dispatcher.answer, self._connections)
+    def _accept(self) -> ServerConnection:
+        return ServerConnection(self._dispatcher.answer, self._connections)
 
     def _make_room(self) -> None:
         """End the connections that are kept for later use: others cannot be accepted for want of descriptors."""

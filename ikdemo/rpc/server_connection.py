@@ -24,10 +24,10 @@ from . import http
 from .http import Request
 
 
-class InboundConnection(asyncio.Protocol):
+class ServerConnection(asyncio.Protocol):
     """One client's connection. ``answer`` turns a body into a reply; ``connections`` is where the server finds this one."""
 
-    def __init__(self, answer: Callable[[bytes], Awaitable[bytes]], connections: set[InboundConnection]) -> None:
+    def __init__(self, answer: Callable[[bytes], Awaitable[bytes]], connections: set[ServerConnection]) -> None:
         self._answer = answer
         self._connections = connections
         self._loop = asyncio.get_running_loop()

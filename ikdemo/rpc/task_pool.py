@@ -13,7 +13,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Crew(Generic[T, R]):
+class TaskPool(Generic[T, R]):
     """Workers that take the pieces from one pile, each the next one; whenever all of them wait, another one joins.
 
     So a piece that waits holds back no other, as with a task for each, and a thousand that do not wait need no task at all.

@@ -10,10 +10,10 @@ import hashlib
 from collections.abc import Iterable
 
 from .decode import encode_lines
-from .plans import Seen
+from .plans import ObservedInstance
 
 
-def digest(instances: Iterable[Seen]) -> str:
+def digest(instances: Iterable[ObservedInstance]) -> str:
     """Return the digest of instances, in whatever order they come; their health takes no part.
 
     It is the SHA-256, in hexadecimal, of one line for each: a JSON list of ID, logical ID, slot and configuration hash, null for

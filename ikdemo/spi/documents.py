@@ -38,6 +38,7 @@ _WIRE = {
     "ok": "OK",
     "http": "HTTP",
     "tcp": "TCP",
+    "unproductive": "Futile",  # as it was first called: programs of then are still spoken to
 }
 
 

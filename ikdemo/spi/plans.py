@@ -30,7 +30,7 @@ Code = Literal[
 """Why something is not as wanted; machine-readable, stable."""
 
 
-class Seen(Document, frozen=True, gc=False):
+class ObservedInstance(Document, frozen=True, gc=False):
     """One instance of the group as observed: its tags reduced to what a decision needs."""
 
     id: Name
@@ -82,7 +82,7 @@ class Outcome(Document, frozen=True, gc=False):
     """What came of one action: ``instance`` is the ID made or destroyed, ``error`` empty when it went well.
 
     ``unknown``: the request was sent and no answer came. ``terminal``: the spec itself was refused. ``unreachable``: a plugin
-    could not be asked at all, which is nobody's fault in this group. ``futile``: the instance plugin refused the spec, for which
+    could not be asked at all, which is nobody's fault in this group. ``unproductive``: the instance plugin refused the spec, for which
     this machine lacks something, as it seems: tried again, but not for ever.
     """
 
@@ -92,7 +92,7 @@ class Outcome(Document, frozen=True, gc=False):
     unknown: bool = False
     terminal: bool = False
     unreachable: bool = False
-    futile: bool = False
+    unproductive: bool = False
 
 
 class Freed(Document, frozen=True):
@@ -108,7 +108,7 @@ class Step(Document, frozen=True):
     ``overtaken``: the command that came while the pass acted, so that it began nothing more; empty when there was none.
     """
 
-    observed: tuple[Seen, ...] = ()
+    observed: tuple[ObservedInstance, ...] = ()
     plan: Plan = Plan()
     outcomes: tuple[Outcome, ...] = ()
     overtaken: str = ""

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from ikdemo.lab.dashboard.drawing import draw
-from ikdemo.lab.dashboard.story import Story
+from ikdemo.lab.dashboard.story import GroupHistory
 from ikdemo.lab.show.theme import DESTROYING, DIFFERENT
 from ikdemo.spi.documents import SHA_TAG
 from ikdemo.spi.events import Event
@@ -102,7 +102,7 @@ def page(chromium: Browser) -> Iterator[Page]:
 @pytest.mark.parametrize("name", scenes())
 def test_no_label_covers_a_line_or_another_label(page: Page, name: str) -> None:
     events, now = scenes()[name]
-    story = Story(GROUP)
+    story = GroupHistory(GROUP)
     story.read(events)
     for sign in (DIFFERENT, DESTROYING):
         page.set_content(draw(story.scene(now), sign))
@@ -114,7 +114,7 @@ def test_growing_is_drawn_without_a_stroke_that_falls(page: Page, name: str) -> 
     """Only what was filled can fall: where nothing was lost, every stroke of the curve goes up."""
     events, now = scenes()[name]
     lost = any(event.kind in ("fault", "destroyed", "health") for event in events)
-    story = Story(GROUP)
+    story = GroupHistory(GROUP)
     story.read(events)
     page.set_content(draw(story.scene(now), DIFFERENT))
     steps = page.evaluate("() => [...document.querySelectorAll('path.curve')].map((one) => one.getAttribute('d'))")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ikdemo.cli.event_merge import HOLD, MOST, Merge
+from ikdemo.cli.event_merge import HOLD, MOST, EventMerge
 from ikdemo.spi.events import Event
 
 LINE = re.compile(r"(\d\d:\d\d:\d\d\.\d{3})  (\S+) +(\S+) +(.*)")
@@ -22,12 +22,12 @@ def event(time: float, kind: str = "lost") -> Event:
     return Event(kind, time)
 
 
-def times(merge: Merge, now: float) -> list[float]:
+def times(merge: EventMerge, now: float) -> list[float]:
     return [told.event.time for told in merge.due(now)]
 
 
 def test_a_cause_that_arrives_after_its_effect_is_told_before_it() -> None:
-    merge = Merge()
+    merge = EventMerge()
     merge.add("group", [event(5.2), event(5.3)], now=100.0)
     assert times(merge, 100.0 + HOLD / 2) == []
     merge.add("instance-file", [event(5.1)], now=100.0 + HOLD / 2)
@@ -38,7 +38,7 @@ def test_a_cause_that_arrives_after_its_effect_is_told_before_it() -> None:
 
 
 def test_what_arrives_too_late_is_told_at_once_and_said_to_be_late() -> None:
-    merge = Merge()
+    merge = EventMerge()
     merge.add("group", [event(5.2)], now=0.0)
     assert [told.late for told in merge.due(1.0)] == [False]
     merge.add("instance-file", [event(5.1), event(5.3)], now=2.0)
@@ -47,13 +47,13 @@ def test_what_arrives_too_late_is_told_at_once_and_said_to_be_late() -> None:
 
 
 def test_one_plugin_keeps_its_order_also_when_its_clock_is_set_back() -> None:
-    merge = Merge()
+    merge = EventMerge()
     merge.add("group", [event(9.0, "planned"), event(3.0, "acted"), event(3.1, "converged")], now=0.0)
     assert [told.event.kind for told in merge.due(1.0)] == ["planned", "acted", "converged"]
 
 
 def test_no_more_is_held_back_than_there_is_room_for() -> None:
-    merge = Merge()
+    merge = EventMerge()
     merge.add("group", (event(number) for number in range(MOST + 10)), now=0.0)
     assert times(merge, 0.0) == list(range(10))
 
@@ -61,7 +61,7 @@ def test_no_more_is_held_back_than_there_is_room_for() -> None:
 @given(st.lists(st.tuples(st.integers(0, 3), st.floats(0, 10), st.floats(0, 0.19)), max_size=40))
 def test_what_arrives_in_time_is_told_once_and_in_order(said: list[tuple[int, float, float]]) -> None:
     """Plugins that each tell in the order of time, whose events travel for less than the moment they are held back."""
-    merge, told = Merge(), []
+    merge, told = EventMerge(), []
     arrivals = sorted(((at + travel, at, plugin) for plugin, at, travel in said), key=lambda row: row[0])
     latest: dict[int, float] = {}
     for came, at, plugin in arrivals:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ikdemo.cli.commands import Call
+from ikdemo.cli.commands import Invocation
 from ikdemo.cli.verbs import lab as desk_verb
 from ikdemo.cli.verbs.schema import group_schema
 from ikdemo.spi.errors import IkdemoError
@@ -106,4 +106,4 @@ def test_jupyterlab_is_started_where_the_notebooks_are(desk) -> None:
 def test_without_jupyterlab_the_lab_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk_verb, "find_spec", lambda name: None)
     with pytest.raises(IkdemoError, match=r"JupyterLab is not installed; this installs it: .* -m pip install 'ikdemo\[lab\]'"):
-        desk_verb.lab(Call("ikdemo", {}, [], Path()))
+        desk_verb.lab(Invocation("ikdemo", {}, [], Path()))

@@ -14,7 +14,7 @@ from terminal import Terminal
 
 from ikdemo.cli.verbs.watch.actions import HELP
 from ikdemo.cli.verbs.watch.drawing import lowest
-from ikdemo.lab.dashboard.model import Step
+from ikdemo.lab.dashboard.model import CurveStep
 
 COLOUR = re.compile(rb"\x1b\[[0-9;]*\b(?:3[0-7]|9[0-7]|4[0-7]|10[0-7]|38;[25]|48;[25])")
 Watch = Callable[..., Terminal]
@@ -136,7 +136,7 @@ def test_what_nobody_told_is_found_out_when_a_plugin_comes_back(web: Desk, watch
 
 
 def test_the_curve_shows_the_lowest_of_each_column() -> None:
-    steps = [Step(0.0, 4, 4, 4, 4), Step(10.0, 4, 1, 1, 4), Step(10.1, 4, 4, 4, 4), Step(25.0, 4, 2, 2, 4)]
+    steps = [CurveStep(0.0, 4, 4, 4, 4), CurveStep(10.0, 4, 1, 1, 4), CurveStep(10.1, 4, 4, 4, 4), CurveStep(25.0, 4, 2, 2, 4)]
     assert lowest(steps, now=30.0, wide=3) == [1.0, 0.25, 0.5]
     assert lowest(steps[1:], now=35.0, wide=7) == [None, 0.25, 1.0, 1.0, 0.5, 0.5, 0.5]
 

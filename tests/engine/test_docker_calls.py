@@ -20,7 +20,7 @@ from msgspec import Raw
 
 from ikdemo.engine import Engine
 from ikdemo.instance.docker import reaper
-from ikdemo.instance.docker.labels import MARK, OWNER, Badge
+from ikdemo.instance.docker.labels import MARK, OWNER, Labels
 from ikdemo.instance.docker.plugin import DockerInstances
 from ikdemo.spi.documents import Description, InstanceSpec
 from ikdemo.spi.errors import InUse, PluginFailure, SpecError
@@ -374,7 +374,7 @@ def test_properties_that_nothing_can_be_made_from_are_refused(tmp_path: Path, pr
 
 def test_what_others_made_is_never_described_nor_touched(tmp_path: Path, client: docker.APIClient) -> None:
     path = str((tmp_path / "p").resolve())  # in another container, say
-    labels = Badge("instance-1", "0", None, {"infrakit.group": "g"}).labels({OWNER: path, MARK: "another"})
+    labels = Labels("instance-1", "0", None, {"infrakit.group": "g"}).labels({OWNER: path, MARK: "another"})
     theirs = [
         client.create_container(IMAGE, ["sleep", "1000"], labels=labels, stop_signal="SIGKILL")["Id"],
         client.create_container(IMAGE, ["true"], labels=labels)["Id"],
@@ -406,7 +406,7 @@ def test_the_next_plugin_knows_what_lives_tells_what_died_and_removes_what_never
                 await DockerInstances(tmp_path / "p").start(print)
         client.kill(ids[1])
         mark = (tmp_path / "p" / "engine").read_text().splitlines()[1]
-        half = Badge("instance-5", "5", None, {"infrakit.group": "g"}).labels({MARK: mark})
+        half = Labels("instance-5", "5", None, {"infrakit.group": "g"}).labels({MARK: mark})
         (tmp_path / "p").rename(tmp_path / "q")  # whose they are is not said by the path
         client.create_container(IMAGE, ["sleep", "1000"], labels=half, name="instance-5")
         async with plugin(tmp_path / "q") as (made, ear):

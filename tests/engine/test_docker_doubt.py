@@ -20,8 +20,8 @@ from msgspec import UNSET, Raw
 from ikdemo.engine import calls
 from ikdemo.instance.docker import provisioning
 from ikdemo.instance.docker.engine_watch import _has_init
-from ikdemo.instance.docker.labels import MARK, SLOT, Badge
-from ikdemo.instance.docker.orphans import end_stray_containers
+from ikdemo.instance.docker.labels import MARK, SLOT, Labels
+from ikdemo.instance.docker.orphans import end_orphaned_containers
 from ikdemo.instance.docker.plugin import DockerInstances
 from ikdemo.spi.documents import InstanceSpec
 from ikdemo.spi.errors import IkdemoError
@@ -96,7 +96,7 @@ class Engine:
 
 
 def row(number: int, mark: str, state: str = "running", **more: Any) -> dict[str, Any]:
-    badge = Badge(f"instance-{number}", str(number), None, {"infrakit.group": "g"}, "80")
+    badge = Labels(f"instance-{number}", str(number), None, {"infrakit.group": "g"}, "80")
     listed = {"Id": f"c-{number}", "Names": [f"/instance-{number}"], "State": state, "Status": state}
     return {**listed, "Labels": badge.labels({MARK: mark}), **more}
 
@@ -228,7 +228,7 @@ def test_what_is_listed_beyond_what_was_asked_for_is_left_alone(tmp_path: Path, 
             await plugin._parts.fleet.agree()
             await plugin._parts.fleet.burials.finish()
             assert not engine.removed and not told
-            await asyncio.to_thread(end_stray_containers, tmp_path)
+            await asyncio.to_thread(end_orphaned_containers, tmp_path)
             assert engine.removed == ["c-0", "c-1", "c-2"]
 
     run(story)

@@ -16,7 +16,7 @@ from msgspec import Raw
 
 from ikdemo.instance.docker import provisioning
 from ikdemo.instance.docker.plugin import DockerInstances
-from ikdemo.instance.docker.provisioning import Pulls
+from ikdemo.instance.docker.provisioning import ImagePulls
 from ikdemo.spi.documents import InstanceSpec
 from ikdemo.spi.errors import PluginFailure
 
@@ -40,7 +40,7 @@ def spec(image: str, pull: str) -> InstanceSpec:
 def test_an_image_is_pulled_once_for_all_who_wait_for_it(
     tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(provisioning, "Pulls", lambda engine: Pulls(engine, patience=0.5))
+    monkeypatch.setattr(provisioning, "Pulls", lambda engine: ImagePulls(engine, patience=0.5))
 
     async def story() -> None:
         made = DockerInstances(tmp_path / "p", grace=0.0, takes_along=True)

@@ -258,8 +258,10 @@ def almost_given_up(desk: Desk) -> None:
     """Let every troubled slot of the stored group have all its tries but one behind it, as after most of a minute."""
     store = Store(desk.plugins / "group.state")
     for record in store.open():
-        spent = {slot: replace(trouble, futile=GIVE_UP_AFTER - 1, not_before=0.0) for slot, trouble in record.troubled.items()}
-        store.save(replace(record, troubled=spent))
+        spent = {
+            slot: replace(trouble, unproductive=GIVE_UP_AFTER - 1, not_before=0.0) for slot, trouble in record.backoffs.items()
+        }
+        store.save(replace(record, backoffs=spent))
     store.close()
 
 

@@ -153,20 +153,20 @@ def test_a_combo_of_vanillas_is_one_vanilla_that_says_it_all(
 
 
 def test_the_first_answer_in_the_list_that_is_not_healthy_counts() -> None:
-    sick, unknown = Odd(health=Health.UNHEALTHY), Odd(health=Health.UNKNOWN)
+    unhealthy, unknown = Odd(health=Health.UNHEALTHY), Odd(health=Health.UNKNOWN)
     assert healthy() is Health.HEALTHY
     assert healthy("vanilla", "zk") is Health.HEALTHY
-    assert healthy("vanilla", "sick", "unknown", sick=sick, unknown=unknown) is Health.UNHEALTHY
-    assert healthy("unknown", "sick", sick=sick, unknown=unknown) is Health.UNKNOWN
-    assert healthy("sick", "nope", sick=sick) is Health.UNHEALTHY
+    assert healthy("vanilla", "sick", "unknown", unhealthy=unhealthy, unknown=unknown) is Health.UNHEALTHY
+    assert healthy("unknown", "sick", unhealthy=unhealthy, unknown=unknown) is Health.UNKNOWN
+    assert healthy("sick", "nope", unhealthy=unhealthy) is Health.UNHEALTHY
     with pytest.raises(PluginNotFound, match=r"^Plugin not found: nope$"):
-        healthy("vanilla", "nope", "sick", sick=sick)
+        healthy("vanilla", "nope", "sick", unhealthy=unhealthy)
     with pytest.raises(RemoteFailure, match=r"^its own words$"):
-        healthy("wordy", "sick", wordy=Odd(health=RemoteFailure("its own words")), sick=sick)
+        healthy("wordy", "sick", wordy=Odd(health=RemoteFailure("its own words")), unhealthy=unhealthy)
 
 
 def test_a_flavor_that_never_answers_is_not_waited_for_when_the_verdict_is_known() -> None:
-    assert healthy("sick", "hangs", sick=Odd(health=Health.UNHEALTHY), hangs=Odd(health=None)) is Health.UNHEALTHY
+    assert healthy("sick", "hangs", unhealthy=Odd(health=Health.UNHEALTHY), hangs=Odd(health=None)) is Health.UNHEALTHY
 
 
 def test_a_flavor_that_never_answers_is_named_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

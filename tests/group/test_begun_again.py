@@ -12,7 +12,7 @@ import pytest
 from ikdemo.embedding import _Here
 from ikdemo.flavor.vanilla import Vanilla
 from ikdemo.group import subscriptions, supervisor
-from ikdemo.group.observer import Sight
+from ikdemo.group.observer import Observer
 from ikdemo.group.plugin import Groups
 from ikdemo.instance.file.plugin import FileInstances
 from ikdemo.spi.contracts import Plugin
@@ -93,14 +93,14 @@ def test_a_loop_that_ends_unexpectedly_is_begun_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     failing = [ZeroDivisionError("one over nothing")]
-    due = Sight.look_in
+    due = Observer.look_in
 
-    def look_in(sight: Sight) -> float:
+    def look_in(sight: Observer) -> float:
         if failing:
             raise failing.pop()
         return due(sight)
 
-    monkeypatch.setattr(Sight, "look_in", look_in)
+    monkeypatch.setattr(Observer, "look_in", look_in)
 
     async def story(here: Breaking, groups: Groups) -> None:
         await until(lambda: not failing)

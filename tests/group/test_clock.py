@@ -16,7 +16,7 @@ from ikdemo.group.clock import Clock
 from ikdemo.group.plugin import Groups
 from ikdemo.group.store import Record, Store
 from ikdemo.instance.file.plugin import FileInstances
-from ikdemo.reconcile.model import Trouble
+from ikdemo.reconcile.model import BackoffState
 from ikdemo.reconcile.plan import sentences
 from ikdemo.spi.decode import decode
 from ikdemo.spi.documents import Allocation, GroupProperties, GroupSpec, PluginSpec
@@ -104,7 +104,7 @@ def test_since_when_is_a_stamp_of_the_date_as_it_is_set_and_the_span_to_it_stays
 
 def waiting(not_before: float) -> Record:
     properties = GroupProperties(PluginSpec("instance-file"), PluginSpec("flavor-vanilla"), Allocation(1))
-    return Record("web", properties, troubled={"0": Trouble(3, not_before, "no room")})
+    return Record("web", properties, backoffs={"0": BackoffState(3, not_before, "no room")})
 
 
 @pytest.mark.parametrize(("boot", "until"), [("this", 500.0), ("another", 0.0), ("", 0.0)])
@@ -116,7 +116,7 @@ def test_a_stored_wait_is_over_after_another_boot_of_the_machine_but_attempts_co
     store.save(waiting(500.0))
     store.close()
     (record,) = Store(tmp_path, "this").open()
-    assert record.troubled == {"0": Trouble(3, until, "no room")}
+    assert record.backoffs == {"0": BackoffState(3, until, "no room")}
 
 
 def test_a_record_of_an_older_version_names_no_boot_and_its_waits_are_over(tmp_path: Path) -> None:
@@ -129,4 +129,4 @@ def test_a_record_of_an_older_version_names_no_boot_and_its_waits_are_over(tmp_p
     del document["boot"]
     path.write_text(json.dumps(document))
     (record,) = Store(tmp_path, "this").open()
-    assert record.troubled["0"] == Trouble(3, 0.0, "no room")
+    assert record.backoffs["0"] == BackoffState(3, 0.0, "no room")

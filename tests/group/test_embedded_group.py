@@ -253,16 +253,16 @@ def test_failures_are_backed_off_with_a_reason_and_end_by_themselves(tmp_path: P
 
 
 class Judge(Vanilla):
-    """A flavor whose health is asked for; ``sick`` holds the IDs it calls unhealthy, ``new`` what it says of new ones."""
+    """A flavor whose health is asked for; ``unhealthy`` holds the IDs it calls unhealthy, ``new`` what it says of new ones."""
 
     offers = frozenset[str]()
 
     def __init__(self) -> None:
-        self.sick: set[str] = set()
+        self.unhealthy: set[str] = set()
 
     async def healthy(self, properties: Raw, instance: Description) -> Health:
         note = (instance.tags or {}).get("tier", "")
-        return Health.UNHEALTHY if instance.id in self.sick or note == "broken" else Health.HEALTHY
+        return Health.UNHEALTHY if instance.id in self.unhealthy or note == "broken" else Health.HEALTHY
 
 
 def test_an_unhealthy_new_instance_stops_the_roll_and_says_why(tmp_path: Path) -> None:

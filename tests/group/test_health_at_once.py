@@ -13,13 +13,13 @@ from msgspec import Raw, structs
 import ikdemo
 from ikdemo.flavor.vanilla import Vanilla
 from ikdemo.instance.file.plugin import FileInstances
-from ikdemo.reconcile.health import insist
+from ikdemo.reconcile.health import force_replacement
 from ikdemo.reconcile.model import Desired, Memory, Observation, Pace, Slot
 from ikdemo.reconcile.plan import plan
 from ikdemo.reconcile.settle import settle
 from ikdemo.spi.documents import Description, Health
 from ikdemo.spi.events import Emit, Event
-from ikdemo.spi.plans import Seen
+from ikdemo.spi.plans import ObservedInstance
 
 SPEC: dict[str, Any] = {
     "ID": "web",
@@ -32,15 +32,15 @@ SPEC: dict[str, Any] = {
 
 
 class AllSick(Vanilla):
-    """Calls unhealthy what was made before it was told that they are all ``sick``."""
+    """Calls unhealthy what was made before it was told that they are all ``unhealthy``."""
 
     offers = frozenset({"HealthEvents"})
 
     def __init__(self) -> None:
-        self.sick = set[str]()
+        self.unhealthy = set[str]()
 
     async def healthy(self, properties: Raw, instance: Description) -> Health:
-        return Health.UNHEALTHY if instance.id in self.sick else Health.HEALTHY
+        return Health.UNHEALTHY if instance.id in self.unhealthy else Health.HEALTHY
 
 
 class Telling(Vanilla):
@@ -48,7 +48,7 @@ class Telling(Vanilla):
 
     def __init__(self, offers: frozenset[str], *, tells: bool) -> None:
         self.offers, self.tells = offers, tells  # type: ignore[misc]
-        self.sick, self.questions = "", 0
+        self.unhealthy, self.questions = "", 0
 
     async def start(self, emit: Emit) -> None:
         self._emit = emit
@@ -57,11 +57,11 @@ class Telling(Vanilla):
         pass
 
     async def healthy(self, properties: Raw, instance: Description) -> Health:
-        self.questions += instance.id == self.sick
-        return Health.UNHEALTHY if instance.id == self.sick else Health.HEALTHY
+        self.questions += instance.id == self.unhealthy
+        return Health.UNHEALTHY if instance.id == self.unhealthy else Health.HEALTHY
 
     def fall_sick(self, instance: str) -> None:
-        self.sick = instance
+        self.unhealthy = instance
         if self.tells:
             self._emit(Event("health", group="web", instance=instance, code="unhealthy"))
 
@@ -103,30 +103,32 @@ def test_a_sick_instance_is_replaced_after_enough_answers(
 
 @pytest.mark.parametrize("enough", [1, 2, 3])
 def test_the_planner_counts_as_far_as_it_is_told(enough: int) -> None:
-    group = Desired("g", "sha", (Slot("0"),), sick_after=enough)
-    sick = Observation((Seen("i", slot="0", sha="sha", health=Health.UNHEALTHY),))
+    group = Desired("g", "sha", (Slot("0"),), unhealthy_after=enough)
+    unhealthy = Observation((ObservedInstance("i", slot="0", sha="sha", health=Health.UNHEALTHY),))
     memory = Memory()
     for passes in range(1, enough + 1):
-        todo = plan(group, sick, memory, 0.0)
+        todo = plan(group, unhealthy, memory, 0.0)
         assert [action.code for action in todo.actions] == (["unhealthy"] if passes == enough else [])
-        memory = settle(group, sick, memory, todo, [], 0.0)
+        memory = settle(group, unhealthy, memory, todo, [], 0.0)
 
 
 def test_in_a_row_means_at_as_many_polls() -> None:
     group = Desired("g", "sha", (Slot("0"), Slot("1")), poll=10.0)
-    sick = Observation((Seen("i", slot="0", sha="sha", health=Health.UNHEALTHY), Seen("j", slot="1", sha="sha")))
+    unhealthy = Observation(
+        (ObservedInstance("i", slot="0", sha="sha", health=Health.UNHEALTHY), ObservedInstance("j", slot="1", sha="sha"))
+    )
     memory, acted = Memory(), list[float]()
     for now in (100.0, 100.2, 104.0, 108.9, 109.5, 110.0, 118.0, 118.6):
-        todo = plan(group, sick, memory, now)
+        todo = plan(group, unhealthy, memory, now)
         acted += [now] * len(todo.actions)
-        memory = settle(group, sick, memory, todo, [], now + 3.0, seen_at=now)  # what was done took its time
+        memory = settle(group, unhealthy, memory, todo, [], now + 3.0, seen_at=now)  # what was done took its time
     assert acted == [118.6]
 
 
 def test_healthy_answers_prove_something_once_a_poll() -> None:
     group = Desired("g", "new", (Slot("0"), Slot("1")), poll=10.0, pace=Pace(count=3))
-    new = Seen("i", slot="1", sha="new", health=Health.HEALTHY)
-    observed = Observation((Seen("j", slot="0", sha="old", health=Health.HEALTHY), new))
+    new = ObservedInstance("i", slot="1", sha="new", health=Health.HEALTHY)
+    observed = Observation((ObservedInstance("j", slot="0", sha="old", health=Health.HEALTHY), new))
     memory, left = Memory(), list[float]()
     for now in (100.0, 100.2, 104.0, 109.5, 110.0, 118.0, 118.6):
         todo = plan(group, observed, memory, now)
@@ -142,7 +144,7 @@ def test_what_wakes_the_loop_between_two_polls_makes_nobody_sicker(tmp_path: Pat
         async with ikdemo.Group(SPEC, plugins, poll_interval=3600.0) as group:
             await group.wait(5)
             kept = (await group.instances())[0].id
-            flavor.sick = kept
+            flavor.unhealthy = kept
             for _ in range(5):  # each replacement is asked about at once, and so are the others
                 asked = flavor.questions
                 other = next(one.id for one in await group.instances() if one.id != kept)
@@ -164,7 +166,7 @@ def test_a_resume_replaces_too_many_sick_once_and_the_reason_says_so(tmp_path: P
             for _ in range(2):  # a second time, it takes a second word
                 await group.wait(5)
                 before = {one.id for one in await group.instances()}
-                flavor.sick |= before
+                flavor.unhealthy |= before
                 while {reason.code for reason in await group.why()} != {"too-many-sick"}:  # noqa: ASYNC110
                     await asyncio.sleep(0.005)
                 (text,) = {reason.text for reason in await group.why()}
@@ -178,10 +180,10 @@ def test_a_resume_replaces_too_many_sick_once_and_the_reason_says_so(tmp_path: P
 
 
 def test_a_resume_that_finds_nobody_sick_is_no_word_for_later() -> None:
-    group = Desired("g", "sha", tuple(Slot(str(n)) for n in range(3)), sick_after=1)
-    seen = [Seen(f"i-{n}", slot=str(n), sha="sha", health=Health.HEALTHY) for n in range(3)]
+    group = Desired("g", "sha", tuple(Slot(str(n)) for n in range(3)), unhealthy_after=1)
+    seen = [ObservedInstance(f"i-{n}", slot=str(n), sha="sha", health=Health.HEALTHY) for n in range(3)]
     well, ill = (Observation(tuple(structs.replace(s, health=h) for s in seen)) for h in (Health.HEALTHY, Health.UNHEALTHY))
-    memory = insist(Memory())
+    memory = force_replacement(Memory())
     assert len(plan(group, ill, memory, 0.0).actions) == 3
     memory = settle(group, well, memory, plan(group, well, memory, 0.0), [], 0.0)
     assert plan(group, ill, memory, 0.0).actions == ()

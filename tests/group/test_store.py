@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from ikdemo.group.store import Record, Store
-from ikdemo.reconcile.model import Trouble
+from ikdemo.reconcile.model import BackoffState
 from ikdemo.spi.documents import Allocation, GroupProperties, PluginSpec
 from ikdemo.spi.errors import CorruptState, InUse
 
@@ -48,13 +48,13 @@ def test_what_was_saved_is_there_after_a_restart(tmp_path: Path) -> None:
 
 
 def test_a_record_of_before_slots_were_given_up_can_still_be_read(tmp_path: Path) -> None:
-    directory = saved(tmp_path / "s", msgspec.structs.replace(RECORD, troubled={"0": Trouble(4, 1000.5, "no room")}))
+    directory = saved(tmp_path / "s", msgspec.structs.replace(RECORD, backoffs={"0": BackoffState(4, 1000.5, "no room")}))
     (path,) = directory.glob("*.json")
     text = path.read_text()
     assert ',"futile":0' in text
     path.write_text(text.replace(',"futile":0', ""))
     (record,) = reopened(directory)
-    assert record.troubled == {"0": Trouble(4, 1000.5, "no room", futile=0)}
+    assert record.backoffs == {"0": BackoffState(4, 1000.5, "no room", unproductive=0)}
 
 
 @given(st.text(min_size=1))

@@ -109,7 +109,7 @@ def test_the_wait_of_a_troubled_slot_outlives_the_process(short_dir: Path) -> No
         store = Store(short_dir / "s")
         (record,) = store.open()
         store.close()
-        attempts = record.troubled["0"].attempts
+        attempts = record.backoffs["0"].attempts
         async with asyncio.timeout(20), served(short_dir, flavor) as groups:
             before = flavor.asked
             (reason,) = await groups.why_group("web")

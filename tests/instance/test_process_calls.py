@@ -335,8 +335,8 @@ def test_what_is_written_down_can_be_read_again_and_more_is_refused_before_anyth
     run(story)
 
 
-def record_with(tags: dict[str, str]) -> state_files.Record:
-    return state_files.Record(f"instance-{2**62}", 1, 0, procfs.boot(), time.time(), 20000, None, tags)
+def record_with(tags: dict[str, str]) -> state_files.ProcessRecord:
+    return state_files.ProcessRecord(f"instance-{2**62}", 1, 0, procfs.boot(), time.time(), 20000, None, tags)
 
 
 def test_the_age_of_an_instance_is_not_a_matter_of_the_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

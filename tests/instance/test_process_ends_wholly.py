@@ -20,7 +20,7 @@ from msgspec import Raw
 
 from ikdemo.instance.process import procfs
 from ikdemo.instance.process.descendants import Processes, look
-from ikdemo.instance.process.orphans import end_strays, kill_strays
+from ikdemo.instance.process.orphans import end_orphans, kill_orphans
 from ikdemo.instance.process.plugin import ProcessInstances
 from ikdemo.spi.documents import InstanceSpec
 from ikdemo.spi.errors import PluginFailure
@@ -46,7 +46,7 @@ def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
 @pytest.fixture
 def directory(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "p"
-    end_strays(tmp_path)
+    end_orphans(tmp_path)
 
 
 async def begin(directory: Path, **options: Any) -> tuple[ProcessInstances, list[Event]]:
@@ -177,7 +177,7 @@ def test_strays_that_begin_others_while_they_are_killed_are_ended_as_well(
         while not there(where).keys() - strays.keys():
             time.sleep(0.01)
         monkeypatch.undo()
-        kill_strays(processes, strays)
+        kill_orphans(processes, strays)
 
     async def story() -> None:
         made, _ = await begin(directory)
@@ -275,7 +275,7 @@ def test_a_lab_ends_what_is_below_its_directory_and_nothing_else(directory: Path
             made, _ = await begin(directory.parent / name)
             await made.provision(SLEEPER, "0")
             await made.stop()
-        end_strays(directory.parent / "lab")
+        end_orphans(directory.parent / "lab")
         while any(marked(directory.parent / name) for name in ("lab/a", "lab/b")):
             await asyncio.sleep(0.01)
         assert len(marked(directory.parent / "labour")) == 1

@@ -17,9 +17,9 @@ from marked import marked
 from msgspec import Raw
 
 from ikdemo.instance.process import procfs
-from ikdemo.instance.process.descriptors import KEPT, Spare
+from ikdemo.instance.process.descriptors import KEPT, SpareDescriptors
 from ikdemo.instance.process.plugin import ProcessInstances
-from ikdemo.instance.process.state_files import Register
+from ikdemo.instance.process.state_files import StateFiles
 from ikdemo.spi.documents import InstanceSpec
 from ikdemo.spi.errors import PluginFailure
 from ikdemo.spi.events import Event
@@ -164,7 +164,7 @@ def test_a_process_that_cannot_be_taken_up_is_ended(directory: Path, monkeypatch
             if failing == "hold":
                 patched.setattr(os, "pidfd_open", refused)
             else:
-                patched.setattr(Register, "write", refused)
+                patched.setattr(StateFiles, "write", refused)
             with pytest.raises(PluginFailure, match="too many open files"):
                 await made.provision(SLEEPER, "0")
         assert (await made.describe_instances({}), files(directory), marked(directory)) == ([], [], [])
@@ -175,7 +175,7 @@ def test_a_process_that_cannot_be_taken_up_is_ended(directory: Path, monkeypatch
 
 
 def test_spare_descriptors_are_there_when_all_others_are_in_use() -> None:
-    spare = Spare(3)
+    spare = SpareDescriptors(3)
     with only(0):
         with pytest.raises(OSError, match="Too many open files"):
             os.open(os.devnull, os.O_RDONLY)

@@ -16,7 +16,7 @@ from msgspec import Raw
 
 from ikdemo.instance.output import DEAD
 from ikdemo.instance.process.plugin import ProcessInstances
-from ikdemo.rpc.event_ring import Ring
+from ikdemo.rpc.event_ring import EventRing
 from ikdemo.spi.documents import InstanceSpec
 
 SPEC = InstanceSpec(Raw(b'{"Command": ["sh", "-c", "echo hello; exec sleep 1000"]}'), {"infrakit.group": "g", "k": "v" * 1000})
@@ -35,7 +35,7 @@ def test_what_has_ended_is_forgotten_but_for_the_latest(tmp_path: Path) -> None:
             await asyncio.sleep(0.001)
 
     async def story() -> None:
-        ring = Ring("instance-process", capacity=30)  # the events that are kept for readers are bounded by themselves
+        ring = EventRing("instance-process", capacity=30)  # the events that are kept for readers are bounded by themselves
         made = ProcessInstances(tmp_path / "p", takes_along=True)
         await made.start(ring.append)
         for _ in range(DEAD):

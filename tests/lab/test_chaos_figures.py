@@ -9,13 +9,13 @@ from xml.etree import ElementTree
 import pytest
 
 from ikdemo.lab import Experiment, Simulated, availability, crash_loops, overcreation
-from ikdemo.lab.chaos.results import Pictured
+from ikdemo.lab.chaos.results import FigureResult
 from ikdemo.reconcile.backoff import GIVE_UP_AFTER
 
 SVG = "{http://www.w3.org/2000/svg}"
 CRASHES = crash_loops(slots=10)
 STORMS = overcreation(runs=20)
-PICTURES: dict[str, tuple[Pictured, tuple[str, ...]]] = {
+PICTURES: dict[str, tuple[FigureResult, tuple[str, ...]]] = {
     "times": (
         Experiment(Simulated(), kills=60, rate=0.004).run(),
         ("theory: dashed", "measured: 60 kills", "share of kills healed"),

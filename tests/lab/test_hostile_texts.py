@@ -16,20 +16,20 @@ from hypothesis import strategies as st
 from ikdemo.cli import columns
 from ikdemo.cli.logs import GoForm
 from ikdemo.lab.dashboard.drawing import draw, words
-from ikdemo.lab.dashboard.story import Story
+from ikdemo.lab.dashboard.story import GroupHistory
 from ikdemo.lab.dashboard.view import _log, _reason
-from ikdemo.lab.dashboard.web_page import Answer, Visit
+from ikdemo.lab.dashboard.web_page import PageAnswer, Visit
 from ikdemo.lab.host.timeline import Timeline
 from ikdemo.lab.show.recovery import Recovery
 from ikdemo.lab.show.rollout import Rollout
-from ikdemo.lab.show.step_view import Pass, reasons
+from ikdemo.lab.show.step_view import StepView, reasons
 from ikdemo.lab.show.tables import Table, Words
 from ikdemo.lab.show.theme import DIFFERENT
 from ikdemo.lab.teaching.check import Check, Point
 from ikdemo.spi.documents import SHA_TAG, Description
 from ikdemo.spi.errors import IkdemoError
 from ikdemo.spi.events import Event
-from ikdemo.spi.plans import Action, Outcome, Plan, Reason, Seen, Step
+from ikdemo.spi.plans import Action, ObservedInstance, Outcome, Plan, Reason, Step
 
 UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 BAD = "\x1b]0;owned\x07\r\x9b2J\u202egnp\u2028\ud800\x00<img src=x onerror='a()'>\"&amp;$\\frac{"
@@ -64,7 +64,7 @@ class Tags(HTMLParser):
 def step(text: str) -> Step:
     action = Action("destroy", "surplus", text, text)
     plan = Plan((action,), (Reason("missing", text, text, text, 1.0, text, text),))
-    return Step((Seen(text, text, text, text),), plan, (Outcome(action, text, text),))
+    return Step((ObservedInstance(text, text, text, text),), plan, (Outcome(action, text, text),))
 
 
 def lines(text: str) -> Iterator[tuple[str, int]]:
@@ -83,8 +83,11 @@ def lines(text: str) -> Iterator[tuple[str, int]]:
     record = Timeline()
     record.add([event, Event("lost", 2.0, text, text, text, text, "missing", text), Event(text, 3.0, text, text, text, text)])
     yield repr(record.table()), 4
-    yield repr(Visit(text, 2, [Answer(text, text, text, text, text, "", 0.1), Answer(text, text, "", "", "", text, 0.1)])), 1
-    yield repr(Visit(text, 2, [Answer(text, text, text, text, text, "", 0.1)]).table), 2
+    yield (
+        repr(Visit(text, 2, [PageAnswer(text, text, text, text, text, "", 0.1), PageAnswer(text, text, "", "", "", text, 0.1)])),
+        1,
+    )
+    yield repr(Visit(text, 2, [PageAnswer(text, text, text, text, text, "", 0.1)]).table), 2
     yield repr(Recovery(text, story(text), 9.0)), 1
     yield repr(Rollout(text, story(text), 9.0)), 1
 
@@ -95,10 +98,10 @@ def pages(text: str) -> Iterator[str]:
     yield Table([text], [], empty=text)._repr_html_()
     yield Check([Point(False, text, text)])._repr_html_()
     yield reasons(step(text).plan.reasons)._repr_html_()
-    yield Pass(step(text))._repr_html_()
+    yield StepView(step(text))._repr_html_()
     yield _reason(text)
     yield _log([(1.0, text, text)])
-    yield Visit(text, 1, [Answer(text, text, text, text, text, text, 0.1, text)])._repr_mimebundle_()["text/html"]
+    yield Visit(text, 1, [PageAnswer(text, text, text, text, text, text, 0.1, text)])._repr_mimebundle_()["text/html"]
 
 
 def story(text: str) -> list[Event]:
@@ -122,7 +125,7 @@ def test_every_line_shows_itself_and_is_one_line(text: str) -> None:
 @hostile
 def test_what_has_several_lines_shows_itself(text: str) -> None:
     shows_itself(repr(Words(text)))
-    shows_itself(repr(Pass(step(text))))
+    shows_itself(repr(StepView(step(text))))
     shows_itself("\n".join(IkdemoError(text)._render_traceback_()))
 
 
@@ -147,7 +150,7 @@ def test_no_text_becomes_markup_in_a_moving_picture(text: str) -> None:
     for at in (1.5, 3.5, 4.5, 9.5):
         drawn = []
         for name in (text, MILD):
-            tale = Story(name)
+            tale = GroupHistory(name)
             tale.read([event for event in story(name) if event.time <= at])
             scene = tale.scene(at)
             drawn.append(draw(scene, DIFFERENT))

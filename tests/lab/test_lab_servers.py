@@ -12,10 +12,10 @@ from collections.abc import Iterator
 import pytest
 
 from ikdemo.instance.process import procfs
-from ikdemo.instance.process.state_files import Record
+from ikdemo.instance.process.state_files import ProcessRecord
 from ikdemo.lab import Lab, Servers, collabnix, collabnix_processes, side_by_side
 from ikdemo.lab.dashboard.servers import Outage
-from ikdemo.lab.dashboard.web_page import Answer, Visit
+from ikdemo.lab.dashboard.web_page import PageAnswer, Visit
 from ikdemo.lab.faults import inject
 from ikdemo.lab.faults.targets import send
 from ikdemo.spi.errors import IkdemoError, NotConverged
@@ -152,8 +152,8 @@ def test_a_live_page_stands_still_in_a_file(web: Servers) -> None:
 
 
 def test_tiles_say_in_words_what_they_say_in_colour() -> None:
-    good = Answer("0", "instance-1", "20001", "11", "instance-1 in slot 0 of <web>", "", 0.001)
-    silent = Answer("2", "instance-2", "20002", "12", "", "is silent", 0.3)
+    good = PageAnswer("0", "instance-1", "20001", "11", "instance-1 in slot 0 of <web>", "", 0.001)
+    silent = PageAnswer("2", "instance-2", "20002", "12", "", "is silent", 0.3)
     visit = Visit("<web>", 3, [good, silent])
     assert not visit.whole
     assert visit.words == "Group <web>: 1 of 3 servers answer. Slot 2 (pid 12): is silent. No process: 1."
@@ -166,8 +166,8 @@ def test_tiles_say_in_words_what_they_say_in_colour() -> None:
 
 
 def test_containers_are_told_by_their_address() -> None:
-    good = Answer("0", "instance-1", "80", "", "instance-1 in slot 0 of web", "", 0.001, "172.17.0.2")
-    gone = Answer("1", "instance-2", "80", "", "", "nobody there", 0.3, "")
+    good = PageAnswer("0", "instance-1", "80", "", "instance-1 in slot 0 of web", "", 0.001, "172.17.0.2")
+    gone = PageAnswer("1", "instance-2", "80", "", "", "nobody there", 0.3, "")
     visit = Visit("web", 3, [good, gone], "container")
     assert visit.words == "Group web: 1 of 3 servers answer. Slot 1 (no address): nobody there. No container: 1."
     assert [word in visit.svg() for word in ("172.17.0.2:80", "NO CONTAINER", "NO PROCESS")] == [True, True, False]
@@ -185,5 +185,5 @@ def test_medians_stand_above_the_theory_of_the_probe() -> None:
 
 
 def test_a_process_that_was_given_the_pid_of_another_gets_no_signal(lab: Lab, web: Servers) -> None:
-    send(Record("instance-1", os.getpid(), procfs.start_of(os.getpid()) + 1, procfs.boot(), 0.0, 1), signal.SIGKILL)
+    send(ProcessRecord("instance-1", os.getpid(), procfs.start_of(os.getpid()) + 1, procfs.boot(), 0.0, 1), signal.SIGKILL)
     assert web.visit().whole

@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 import pytest
 
 from ikdemo.lab.dashboard.drawing import draw, words
-from ikdemo.lab.dashboard.model import WINDOW, Scene
-from ikdemo.lab.dashboard.story import FRESH, Story
+from ikdemo.lab.dashboard.model import WINDOW, ViewModel
+from ikdemo.lab.dashboard.story import FRESH, GroupHistory
 from ikdemo.lab.show.theme import AS_WANTED, DIFFERENT, EMPTY, FILLED, GONE, NEW, OLD, SICK, SILENT
 from ikdemo.spi.documents import SHA_TAG
 from ikdemo.spi.events import Event
@@ -26,8 +26,8 @@ def born(size: int) -> list[Event]:
     return [event("committed", 0.0, size=size), *(event("provisioned", 0.1, f"instance-{n}", str(n)) for n in range(size))]
 
 
-def told(*events: Event, now: float) -> Scene:
-    story = Story("web")
+def told(*events: Event, now: float) -> ViewModel:
+    story = GroupHistory("web")
     story.read(events)
     return story.scene(now)
 
@@ -159,7 +159,7 @@ def test_what_is_old_and_what_is_sick_is_said() -> None:
 
 def test_pets_have_lanes_by_name_and_keep_them_while_they_are_missing() -> None:
     pets = [event("committed", 0.0, size=2), event("provisioned", 1.0, "a", "rex#0"), event("provisioned", 1.0, "b", "mia#0")]
-    story = Story("web")
+    story = GroupHistory("web")
     story.read([*pets, event("lost", 2.0, "a", "rex#0")])
     scene = story.scene(3 * WINDOW)
     assert [(lane.slot, lane.sign) for lane in scene.lanes] == [("mia#0", FILLED), ("rex#0", EMPTY)]
@@ -173,7 +173,7 @@ def test_instances_without_a_slot_are_named_by_their_ends() -> None:
 
 
 def test_what_left_the_window_is_forgotten() -> None:
-    story = Story("web")
+    story = GroupHistory("web")
     story.read(born(1))
     for turn in range(200):
         story.read(
@@ -196,7 +196,7 @@ def test_few_slots_have_lanes_and_many_have_tiles(size: int, lanes: int) -> None
 
 
 def test_a_group_named_in_markup_does_not_break_the_picture() -> None:
-    story = Story("<b>&\"'")
+    story = GroupHistory("<b>&\"'")
     story.read([Event("committed", 0.0, "group", "<b>&\"'", size=1), Event("provisioned", 0.0, "f", "<b>&\"'", "<i>", "<p>#0")])
     assert "<b>" not in draw(story.scene(1.0), AS_WANTED)
     ElementTree.fromstring(draw(story.scene(1.0), AS_WANTED))

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from ikdemo.lab import Lab, collabnix
-from ikdemo.lab.dashboard.model import Scene
-from ikdemo.lab.dashboard.story import Story
+from ikdemo.lab.dashboard.model import ViewModel
+from ikdemo.lab.dashboard.story import GroupHistory
 from ikdemo.lab.host import timeline
 from ikdemo.lab.host.timeline import Timeline
 from ikdemo.lab.show.recovery import Recovery
-from ikdemo.reconcile.analysis.service import ASKED, SILENT, Standing
+from ikdemo.reconcile.analysis.service import ASKED, SILENT, ServiceState
 from ikdemo.spi.documents import SHA_TAG
 from ikdemo.spi.events import Event
 
@@ -26,7 +26,7 @@ class World:
     def __init__(self, seed: int, group: str) -> None:
         self.chance, self.group, self.now, self.made = random.Random(seed), group, 100.0, 0
         self.living: dict[str, str] = {}
-        self.troubled: set[str] = set()
+        self.backoffs: set[str] = set()
         self.size = 5
 
     def event(self, kind: str, instance: str = "", slot: str = "", **more: object) -> Event:
@@ -49,9 +49,9 @@ class World:
 
     def heal(self) -> Iterator[Event]:
         yield self.event("drifted")
-        for name in list(self.troubled & self.living.keys()):
+        for name in list(self.backoffs & self.living.keys()):
             yield self.event("destroyed", name, self.living.pop(name))
-        self.troubled.clear()
+        self.backoffs.clear()
         for slot in sorted(set(map(str, range(self.size))) - set(self.living.values())):
             self.made += 1
             self.living[f"i-{self.group}-{self.made}"] = slot
@@ -69,22 +69,22 @@ class World:
 
     def silence(self) -> Iterator[Event]:
         name = self.chance.choice(list(self.living))
-        self.troubled.add(name)
+        self.backoffs.add(name)
         yield self.event("fault", name, self.living[name], code=SILENT)
         if self.chance.random() < 0.5:
-            self.troubled.discard(name)
+            self.backoffs.discard(name)
             yield self.event("mended", name, self.living[name], code=SILENT)
 
     def fall_sick(self) -> Iterator[Event]:
         name = self.chance.choice(list(self.living))
-        self.troubled.add(name)
+        self.backoffs.add(name)
         yield self.event("health", name, code=self.chance.choice(("unhealthy", "healthy")))
 
     def scale(self) -> Iterator[Event]:
         yield from self.commit(self.chance.randint(2, 7))
 
 
-def signs(scene: Scene) -> list[tuple[str, str]]:
+def signs(scene: ViewModel) -> list[tuple[str, str]]:
     """Return what is said of each wanted slot; whether it ever had another instance is long ago."""
     said = {"new": "filled"}
     return [(lane.slot, said.get(lane.sign.word, lane.sign.word)) for lane in scene.lanes if int(lane.slot) < scene.size]
@@ -102,7 +102,7 @@ def test_what_is_asked_has_the_same_answer_as_if_nothing_was_forgotten(seed: int
     for group, told in whole.items():
         kept = record.events(group)
         assert len(kept) < len(told) / 2
-        expected, found = Standing(), Standing()
+        expected, found = ServiceState(), ServiceState()
         for event in told:
             expected.read(event)
         for event in kept:
@@ -117,7 +117,7 @@ def test_what_is_asked_has_the_same_answer_as_if_nothing_was_forgotten(seed: int
         assert now.size == full.size
         last = next(event.time for event in record._events if event.group == group)
         assert [fall for fall in now.falls if fall.began > last] == [fall for fall in full.falls if fall.began > last]
-        seen, late = Story(group), Story(group)
+        seen, late = GroupHistory(group), GroupHistory(group)
         seen.read(told)
         late.read(record.since(0)[0])
         old, new = seen.scene(told[-1].time), late.scene(told[-1].time)

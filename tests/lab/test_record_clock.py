@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ikdemo.lab.dashboard.story import Story
+from ikdemo.lab.dashboard.story import GroupHistory
 from ikdemo.lab.host.timeline import RecordClock, Timeline
 from ikdemo.lab.show.recovery import Recovery
 from ikdemo.spi.events import Event
@@ -56,7 +56,7 @@ def test_a_step_of_the_clock_between_two_falls_changes_neither(step: float) -> N
     assert [(fall.fewest, round(fall.time_to_recover or 0, 6)) for fall in recovery.falls] == [(3, 0.25), (3, 0.25)]
     assert [event.instance for event in events if event.kind == "provisioned"][-2:] == ["c-1", "c-3"]
     assert machine.record.living(group=GROUP).keys() == {"a-0", "c-1", "a-2", "c-3", "a-4"}
-    story = Story(GROUP)
+    story = GroupHistory(GROUP)
     story.read(machine.record.since(0)[0])
     scene = story.scene(machine.record.now())
     assert scene.fall is not None

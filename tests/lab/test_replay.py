@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from ikdemo.lab import Lab, collabnix
-from ikdemo.lab.dashboard.replay import PLAYED, Past, draw_past, slower, words_of
+from ikdemo.lab.dashboard.replay import PLAYED, PastFall, draw_past, slower, words_of
 from ikdemo.lab.dashboard.view import LiveView
 from ikdemo.spi.events import Event
 
@@ -47,7 +47,7 @@ def story(*told: tuple[str, float, str, str]) -> tuple[Event, ...]:
     return tuple(Event(kind, time, "", "web", instance, slot) for kind, time, instance, slot in told)
 
 
-FALL = Past(
+FALL = PastFall(
     "web",
     100.0,
     100.004,
@@ -86,7 +86,7 @@ def test_a_replay_can_be_followed_and_is_not_too_long(seconds: float) -> None:
 
 def test_no_word_of_a_replay_lies_on_a_line() -> None:
     for noticed in (100.0, 100.0001, 100.002, 100.0039, 100.004):
-        past = Past("web", 100.0, 100.004, (*FALL.events[:2], Event("drifted", noticed, "", "web"), FALL.events[3]))
+        past = PastFall("web", 100.0, 100.004, (*FALL.events[:2], Event("drifted", noticed, "", "web"), FALL.events[3]))
         drawn = draw_past(past, 1)
         lines = [(float(x), float(end)) for x, end in re.findall(r'stroke-dasharray="4 3" d="M([\d.]+) 30V([\d.]+)"', drawn)]
         texts = [(float(x), float(y)) for x, y in re.findall(r'<text x="([\d.]+)" y="([\d.]+)">(?:fault|noticed|whole)', drawn)]
@@ -102,7 +102,7 @@ def test_of_many_slots_a_few_are_drawn_and_the_others_counted() -> None:
         for at, kind in ((0.0, "lost"), (0.001, "provisioned"))
         for slot in range(40)
     ]
-    drawn = draw_past(Past("web", 100.0, 100.001, story(*told)), 1)
+    drawn = draw_past(PastFall("web", 100.0, 100.001, story(*told)), 1)
     assert drawn.count("slot ") - drawn.count("aria-label") < 10
     assert "and 36 more slots" in drawn
 

@@ -24,7 +24,7 @@ HANG = 120
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "build", "dist")
 
 
-class Bench:
+class Plugins:
     """Copies of the sources, one for each worker."""
 
     def __init__(self, folder: Path, workers: int) -> None:
@@ -80,7 +80,7 @@ def main(words: list[str]) -> int:
     chosen = [m for name, m in listed if not words or any(word == name or word in m.name or word in m.file for word in words)]
     workers, began = min(os.cpu_count() or 1, len(chosen)), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder, ThreadPoolExecutor(workers) as pool:
-        bench = Bench(Path(folder), workers)
+        bench = Plugins(Path(folder), workers)
         tests = sorted({mutant.test for mutant in chosen})
         broken = {test: said for test, said in zip(tests, pool.map(bench.passes, tests), strict=True) if said}
         for test, said in broken.items():

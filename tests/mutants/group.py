@@ -55,7 +55,7 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/group/plugin.py",
-        "            if not todo.converged or supervisor.kept_by:",
+        "            if not todo.converged or supervisor.removal_error:",
         "            if not todo.converged:",
         "tests/group/test_overlapping_commands.py::test_a_destroy_says_that_the_record_of_a_group_without_instances_cannot_be_removed",
     ),
@@ -67,7 +67,7 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/group/commit_checks.py",
-        "    if seen is None or seen.plugin != before.properties.instance.plugin:\n        raise StaleLook\n",
+        "    if seen is None or seen.plugin != before.properties.instance.plugin:\n        raise StaleSnapshot\n",
         "    assert seen is not None\n",
         "tests/group/test_overlapping_commands.py::test_two_first_commits_at_once_are_one_and_a_replacement",
     ),

@@ -19,14 +19,14 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/reconcile/plan.py",
-        "if len(patients) > max(1, int(SICK_SHARE * size)) and not draft.memory.insisted:",
+        "if len(unhealthy_ones) > max(1, int(UNHEALTHY_SHARE * size)) and not draft.memory.forced:",
         "if False:",
         "tests/reconcile/test_planner_rules.py::test_the_planner",
     ),
     Mutant(
         "ikdemo/reconcile/plan.py",
-        "max(1, int(SICK_SHARE * size))",
-        "int(SICK_SHARE * size)",
+        "max(1, int(UNHEALTHY_SHARE * size))",
+        "int(UNHEALTHY_SHARE * size)",
         "tests/reconcile/test_planner_rules.py::test_the_planner",
     ),
     Mutant(
@@ -56,7 +56,7 @@ MUTANTS = (
     Mutant(
         "ikdemo/reconcile/plan.py",
         "if times >= desired.sick_after",
-        "if times >= desired.sick_after - 1",
+        "if times >= desired.unhealthy_after - 1",
         "tests/reconcile/test_planner_rules.py::test_the_planner",
     ),
     Mutant(
@@ -91,7 +91,7 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/reconcile/assignment.py",
-        "elif desired.pets and seen.logical_id is None:\n            strangers.append(seen)",
+        "elif desired.pets and seen.logical_id is None:\n            unmanaged.append(seen)",
         "elif desired.pets and seen.logical_id is None:\n            surplus.append(seen)",
         "tests/reconcile/test_planner_rules.py::test_the_planner",
     ),
@@ -163,7 +163,7 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/reconcile/plan_builder.py",
-        "        if trouble.futile >= GIVE_UP_AFTER:",
+        "        if trouble.unproductive >= GIVE_UP_AFTER:",
         "        if False:",
         "tests/reconcile/test_planner_rules.py::test_the_planner",
     ),
@@ -235,7 +235,7 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/reconcile/health.py",
-        "return memory.insisted and waits and not acts",
+        "return memory.forced and waits and not acts",
         "return memory.insisted",
         "tests/group/test_health_at_once.py::test_a_resume_replaces_too_many_sick_once_and_the_reason_says_so",
     ),

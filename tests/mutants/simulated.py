@@ -40,22 +40,22 @@ MUTANTS = (
     Mutant(_REGISTRY, "        if self._closed:  # what becomes durable", "        if False:  # what becomes durable", _THIRD),
     Mutant(
         _SUPERVISOR,
-        "        if aim is not self.aim or self._ended_by:\n            return None\n",
+        "        if desired is not self.desired or self._ended_by:\n            return None\n",
         "",
         _FIRST,
     ),
     Mutant(_SUPERVISOR, "if (asked or not paused) and todo.actions", "if todo.actions", _FIRST),
     Mutant(
         _PLUGIN,
-        "        after = msgspec.structs.replace(before, properties=properties, rolls=True, troubled=troubled, good=good)",
-        "        after = Record(group, properties, rolls=True, troubled=troubled, good=good)",
+        "        after = msgspec.structs.replace(before, properties=properties, rolls=True, backoffs=backoffs, good=good)",
+        "        after = ProcessRecord(group, properties, rolls=True, backoffs=backoffs, good=good)",
         _FIRST,
     ),
-    Mutant(_PLUGIN, "paused=False, troubled={})", "troubled={})", _FIRST),
+    Mutant(_PLUGIN, "paused=False, backoffs={})", "troubled={})", _FIRST),
     Mutant(
         _PLUGIN,
-        "            if not todo.converged or supervisor.kept_by:\n",
-        "            if todo.converged:\n                return\n            if not todo.converged or supervisor.kept_by:\n",
+        "            if not todo.converged or supervisor.removal_error:\n",
+        "            if todo.converged:\n                return\n            if not todo.converged or supervisor.removal_error:\n",
         _SECOND,
     ),
     Mutant(

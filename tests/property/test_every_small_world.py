@@ -18,7 +18,7 @@ from small_world import World, search
 
 from ikdemo.reconcile import plan as planner
 from ikdemo.reconcile import rolling
-from ikdemo.reconcile.assignment import Places, assign
+from ikdemo.reconcile.assignment import Assignment, assign
 from ikdemo.reconcile.model import Desired, Memory, Observation
 from ikdemo.spi.plans import Plan
 
@@ -39,7 +39,7 @@ def test_every_reachable_world_is_safe_and_becomes_whole(world: World) -> None:
 
 
 def counts_instances(patch: pytest.MonkeyPatch) -> None:
-    def fill(draft: Any, places: Places, size: int, *, stuck: bool) -> None:
+    def fill(draft: Any, places: Assignment, size: int, *, stuck: bool) -> None:
         for slot in draft.desired.slots[len(draft.observed.instances) : size]:
             draft.provision(slot, has_room=True)
 
@@ -59,10 +59,10 @@ def expects_nothing(patch: pytest.MonkeyPatch) -> None:
 
 
 def ends_the_living_beyond_the_size(patch: pytest.MonkeyPatch) -> None:
-    def place(desired: Desired, instances: Any, sick: Any = ()) -> Places:
+    def place(desired: Desired, instances: Any, unhealthy: Any = ()) -> Assignment:
         names = {slot.name for slot in desired.slots}
         beyond = [seen for seen in instances if seen.slot not in names]
-        places = assign(desired, [seen for seen in instances if seen.slot in names], sick)
+        places = assign(desired, [seen for seen in instances if seen.slot in names], unhealthy)
         return places._replace(surplus=[*places.surplus, *beyond])
 
     patch.setattr(planner, "assign", place)
@@ -96,7 +96,7 @@ def replaces_at_the_first_illness(patch: pytest.MonkeyPatch) -> None:
 
 
 def leaves_the_sick(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(planner, "_heal_sick", lambda draft, places, sick: None)
+    patch.setattr(planner, "_heal_sick", lambda draft, places, unhealthy: None)
 
 
 def replaces_all_the_sick(patch: pytest.MonkeyPatch) -> None:
@@ -111,9 +111,9 @@ BUGS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], World]] = {
     "counts instances, with slots": (counts_instances, World(2, 2)),
     "counts instances, without slots": (counts_instances, World(2, 2, has_slots=False)),
     "forgets what it expects": (forgets(expected={}), World(2, 2, has_slots=False)),
-    "forgets what failed": (forgets(troubled={}), World(1, 2)),
-    "forgets what was ill": (forgets(sick={}), World(1, 2)),
-    "forgets what has lived": (forgets(proven={}), World(2, 2)),
+    "forgets what failed": (forgets(backoffs={}), World(1, 2)),
+    "forgets what was ill": (forgets(unhealthy={}), World(1, 2)),
+    "forgets what has lived": (forgets(ready={}), World(2, 2)),
     "forgets what was lost": (forgets(made={}, spent={}), STORM),
     "does not wait for what it expects": (expects_nothing, World(2, 2, has_slots=False)),
     "ends the living beyond the size": (ends_the_living_beyond_the_size, World(2, 2)),

@@ -11,11 +11,11 @@ from profiles import PATIENCE, lived
 
 from ikdemo.reconcile.analysis.simulator import Faults, Simulation
 from ikdemo.reconcile.backoff import GIVE_UP_AFTER
-from ikdemo.reconcile.model import Death, Desired, Memory, Observation, slots_of
+from ikdemo.reconcile.model import Desired, Memory, Observation, ReportedExit, slots_of
 from ikdemo.reconcile.plan import plan, sentences
-from ikdemo.reconcile.settle import AT_ONCE, YOUNG, bury, settle
+from ikdemo.reconcile.settle import AT_ONCE, YOUNG, record_exits, settle
 from ikdemo.spi.documents import Allocation, Health
-from ikdemo.spi.plans import Outcome, Seen
+from ikdemo.spi.plans import ObservedInstance, Outcome
 
 pytestmark = pytest.mark.timeout(PATIENCE)
 
@@ -89,55 +89,55 @@ def lives(*ends: tuple[float, str], size: int = 1) -> Memory:
             todo = plan(desired, Observation(), memory, now)
         (action,) = todo.actions
         memory = settle(desired, Observation(), memory, todo, [Outcome(action, instance)], now)
-        well = Observation((Seen(instance, slot="0", sha="v1", health=Health.HEALTHY),))
+        well = Observation((ObservedInstance(instance, slot="0", sha="v1", health=Health.HEALTHY),))
         memory = settle(desired, well, memory, plan(desired, well, memory, now), (), now)
         now += age
         memory = settle(desired, well, memory, plan(desired, well, memory, now), (), now)
         if end in ("died", "early"):
-            memory = bury(desired, memory, [Death("0", instance, end, now, own_doing=end == "died")], now)
+            memory = record_exits(desired, memory, [ReportedExit("0", instance, end, now, own_doing=end == "died")], now)
         if end == "sick":
-            ill = Observation((Seen(instance, slot="0", sha="v1", health=Health.UNHEALTHY),))
+            ill = Observation((ObservedInstance(instance, slot="0", sha="v1", health=Health.UNHEALTHY),))
             for _ in range(3):
                 todo = plan(desired, ill, memory, now)
                 memory = settle(desired, ill, memory, todo, [Outcome(a, a.instance) for a in todo.actions], now)
     return memory
 
 
-def futile(*ends: tuple[float, str]) -> int:
-    trouble = lives(*ends).troubled.get("0")
-    return trouble.futile if trouble else 0
+def unproductive(*ends: tuple[float, str]) -> int:
+    trouble = lives(*ends).backoffs.get("0")
+    return trouble.unproductive if trouble else 0
 
 
 def test_only_ends_at_once_and_by_itself_count_and_only_in_a_row() -> None:
-    assert futile(*[(0.1, "died")] * 5) == 5
-    assert futile(*[(0.1, "killed")] * 50) == 0
-    assert futile(*[(0.1, "early")] * 12) == 0
-    assert futile(*[(0.1, "sick")] * 12) == 0
-    assert futile(*[(0.1, "died"), (0.1, "killed"), (0.1, "early")] * 2) == 2
-    assert futile(*[(0.1, "died")] * 8, (AT_ONCE, "died")) == 0
-    assert futile(*[(0.1, "died")] * 8, (YOUNG, "died"), (0.1, "died")) == 1
-    assert futile(*[(AT_ONCE + 1, "died")] * 30) == 0
+    assert unproductive(*[(0.1, "died")] * 5) == 5
+    assert unproductive(*[(0.1, "killed")] * 50) == 0
+    assert unproductive(*[(0.1, "early")] * 12) == 0
+    assert unproductive(*[(0.1, "sick")] * 12) == 0
+    assert unproductive(*[(0.1, "died"), (0.1, "killed"), (0.1, "early")] * 2) == 2
+    assert unproductive(*[(0.1, "died")] * 8, (AT_ONCE, "died")) == 0
+    assert unproductive(*[(0.1, "died")] * 8, (YOUNG, "died"), (0.1, "died")) == 1
+    assert unproductive(*[(AT_ONCE + 1, "died")] * 30) == 0
 
 
 @given(st.lists(st.tuples(st.sampled_from([0.0, 0.5, 5.0, 30.0]), st.sampled_from(["killed", "early", "sick"])), max_size=40))
 def test_what_is_killed_from_outside_is_never_given_up(ends: list[tuple[float, str]]) -> None:
-    assert futile(*ends) == 0
+    assert unproductive(*ends) == 0
 
 
 def test_an_end_is_counted_once_and_only_of_the_latest_instance() -> None:
     desired, now = group(size=1), 0.0
     todo = plan(desired, Observation(), Memory(), now)
     memory = settle(desired, Observation(), Memory(), todo, [Outcome(todo.actions[0], "i-2")], now)
-    died = [Death("0", instance, "died", 1.0, own_doing=True) for instance in ("i-1", "i-2", "i-2", "i-1")]
-    assert bury(desired, memory, died, 1.0).troubled["0"].futile == 1
-    assert bury(desired, memory, died[:1], 1.0).troubled == {}
+    died = [ReportedExit("0", instance, "died", 1.0, own_doing=True) for instance in ("i-1", "i-2", "i-2", "i-1")]
+    assert record_exits(desired, memory, died, 1.0).backoffs["0"].unproductive == 1
+    assert record_exits(desired, memory, died[:1], 1.0).backoffs == {}
 
 
 def test_a_refusal_of_the_instance_plugin_is_tried_as_often_as_an_instance_that_ends_at_once() -> None:
     desired, memory, now, asked = group(size=1), Memory(), 0.0, 0
     while now < 7200:
         todo = plan(desired, Observation(), memory, now)
-        outcomes = [Outcome(action, error="there is no such program", futile=True) for action in todo.actions]
+        outcomes = [Outcome(action, error="there is no such program", unproductive=True) for action in todo.actions]
         asked += len(outcomes)
         memory = settle(desired, Observation(), memory, todo, outcomes, now)
         now += 1.0

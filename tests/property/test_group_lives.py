@@ -13,7 +13,7 @@ from profiles import PATIENCE, lived
 from ikdemo.reconcile.analysis.simulator import Faults, Simulation
 from ikdemo.reconcile.model import Desired, Pace, slots_of
 from ikdemo.spi.documents import Allocation, Health
-from ikdemo.spi.plans import Seen
+from ikdemo.spi.plans import ObservedInstance
 
 pytestmark = pytest.mark.timeout(PATIENCE)
 
@@ -120,7 +120,7 @@ class GroupLife(RuleBasedStateMachine):
             stopped = {reason.code for reason in sim.look().plan.reasons}
             assert stopped & {"halted", "too-many-sick"}, stopped
             for seen in list(sim.living.values()):  # a person mends what stopped it
-                sim.put(Seen(seen.id, seen.logical_id, seen.slot, seen.sha, Health.HEALTHY))
+                sim.put(ObservedInstance(seen.id, seen.logical_id, seen.slot, seen.sha, Health.HEALTHY))
             sim.want(sim.desired)
             assert sim.settle_down(120), sim.look().plan.reasons
         sim.now += 600.0  # every wait is over

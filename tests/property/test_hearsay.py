@@ -13,12 +13,12 @@ from profiles import PATIENCE, searched
 
 from ikdemo.reconcile.analysis.simulator import Faults, Simulation
 from ikdemo.reconcile.model import Desired, Memory, Observation, Pace, slots_of
-from ikdemo.reconcile.observed_cache import Hearsay, is_safe
+from ikdemo.reconcile.observed_cache import ObservedCache, is_safe
 from ikdemo.reconcile.plan import plan
-from ikdemo.reconcile.settle import anew
+from ikdemo.reconcile.settle import with_backoffs
 from ikdemo.spi.documents import Allocation, Health
 from ikdemo.spi.events import Event
-from ikdemo.spi.plans import Action, Outcome, Plan, Seen
+from ikdemo.spi.plans import Action, ObservedInstance, Outcome, Plan
 
 pytestmark = pytest.mark.timeout(PATIENCE)
 
@@ -42,7 +42,7 @@ def storm(seed: int, faults: Faults, desired: Desired) -> Simulation:
             simulation.now += dice.random() * simulation.poll
         if dice.random() < 0.02 and len(simulation.living) < SIZE:  # made by hand, into a slot that nobody holds
             free = sorted({slot.name for slot in desired.slots} - {seen.slot for seen in simulation.living.values()})
-            simulation.put(Seen(f"instance-by-hand-{turn}", None, free[0], desired.sha, Health.HEALTHY))
+            simulation.put(ObservedInstance(f"instance-by-hand-{turn}", None, free[0], desired.sha, Health.HEALTHY))
         simulation.step()
     return simulation
 
@@ -87,7 +87,7 @@ def test_without_faults_a_hundred_kills_are_healed_between_two_looks() -> None:
         simulation.kill(0.5)
         simulation.step(advance=False)
         assert len(simulation.living) == SIZE
-        simulation.memory = anew(simulation.memory, {})  # as after a resume: so many at once are a storm
+        simulation.memory = with_backoffs(simulation.memory, {})  # as after a resume: so many at once are a storm
     assert simulation.counts["look"] == looks
     simulation.now += simulation.poll
     simulation.step()
@@ -98,7 +98,7 @@ class World:
     """A plugin with slots and what it tells, in order and as late as one likes; ``hearsay`` goes by it."""
 
     def __init__(self) -> None:
-        self.hearsay, self.living = Hearsay(), dict[str, Seen]()
+        self.hearsay, self.living = ObservedCache(), dict[str, ObservedInstance]()
         self.told = deque[Event]()
         self._serial = 0
 
@@ -108,9 +108,9 @@ class World:
                 return seen.id
         self._serial += 1
         instance = f"i-{self._serial}"
-        return self.put(Seen(instance, None, slot, "sha"))
+        return self.put(ObservedInstance(instance, None, slot, "sha"))
 
-    def put(self, seen: Seen) -> str:
+    def put(self, seen: ObservedInstance) -> str:
         self.living[seen.id] = seen
         self.told.append(Event("provisioned", instance=seen.id, slot=seen.slot or ""))
         return seen.id
@@ -121,7 +121,7 @@ class World:
 
     def deliver(self, number: int) -> None:
         for _ in range(min(number, len(self.told))):
-            self.hearsay.hear(self.told.popleft())
+            self.hearsay.on_event(self.told.popleft())
 
     def look(self, before: int, during: int) -> None:
         self.deliver(before)
@@ -164,7 +164,7 @@ turns = st.lists(
 @given(turns)
 def test_when_everything_was_told_what_is_believed_is_the_truth(turns: list[tuple[str, int, int]]) -> None:
     world = World()
-    dead = list[Seen]()
+    dead = list[ObservedInstance]()
     for turn, one, other in turns:
         living = sorted(world.living)
         if turn == "look":
@@ -205,34 +205,34 @@ def believed(world: World) -> list[str] | None:
 )
 @pytest.mark.parametrize("moment", ["between", "during a look"])
 def test_what_nobody_here_did_is_looked_at(event: Event, moment: str) -> None:
-    hearsay = Hearsay()
+    hearsay = ObservedCache()
     hearsay.begin_look()
     if moment == "during a look":
-        assert hearsay.hear(event)
-    hearsay.end_look(Observation((Seen("i-0", slot="0", sha="sha"),)))
+        assert hearsay.on_event(event)
+    hearsay.end_look(Observation((ObservedInstance("i-0", slot="0", sha="sha"),)))
     if moment == "between":
         assert hearsay.now() is not None
-        assert hearsay.hear(event)
+        assert hearsay.on_event(event)
     assert hearsay.now() is None
 
 
 def test_the_echo_of_an_action_is_no_news_but_a_second_one_is() -> None:
-    hearsay = Hearsay()
+    hearsay = ObservedCache()
     hearsay.begin_look()
     hearsay.end_look(Observation())
     action = Action("provision", "missing", "0")
     hearsay.begin_acting([action])
     hearsay.end_acting([Outcome(action, "i-1")], "sha")
     echo = Event("provisioned", instance="i-1", slot="0")
-    assert not hearsay.hear(echo)
-    assert hearsay.now() == Observation((Seen("i-1", None, "0", "sha"),))
-    assert hearsay.hear(echo)  # its file was copied
+    assert not hearsay.on_event(echo)
+    assert hearsay.now() == Observation((ObservedInstance("i-1", None, "0", "sha"),))
+    assert hearsay.on_event(echo)  # its file was copied
     assert hearsay.now() is None
 
 
 @pytest.mark.parametrize("outcome", [{"error": "no room"}, {"error": "no answer", "unknown": True}])
 def test_an_action_that_failed_is_followed_by_a_look(outcome: dict[str, Any]) -> None:
-    hearsay = Hearsay()
+    hearsay = ObservedCache()
     hearsay.begin_look()
     hearsay.end_look(Observation())
     action = Action("provision", "missing", "0")
@@ -242,15 +242,18 @@ def test_an_action_that_failed_is_followed_by_a_look(outcome: dict[str, Any]) ->
 
 
 def test_two_instances_of_one_id_and_a_look_in_doubt_are_not_kept() -> None:
-    for observed in (Observation((Seen("i", slot="0"), Seen("i", slot="1"))), Observation(error="no answer")):
-        hearsay = Hearsay()
+    for observed in (
+        Observation((ObservedInstance("i", slot="0"), ObservedInstance("i", slot="1"))),
+        Observation(error="no answer"),
+    ):
+        hearsay = ObservedCache()
         hearsay.begin_look()
         hearsay.end_look(observed)
         assert hearsay.now() is None
 
 
 def test_nothing_is_destroyed_on_hearsay() -> None:
-    surplus = Observation((Seen("i-0", slot="0", sha="v1"), Seen("i-9", slot="9", sha="v1")))
+    surplus = Observation((ObservedInstance("i-0", slot="0", sha="v1"), ObservedInstance("i-9", slot="9", sha="v1")))
     assert not is_safe(plan(group(size=1), surplus, Memory(), 0.0))
     assert is_safe(plan(group(size=2), Observation(), Memory(), 0.0))
     assert is_safe(Plan())

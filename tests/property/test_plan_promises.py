@@ -11,12 +11,23 @@ from msgspec import structs
 from profiles import PATIENCE, lived, searched
 
 from ikdemo.reconcile import plan as planner
-from ikdemo.reconcile.model import SICK_AFTER, Desired, Expected, Memory, Observation, Pace, Proof, Slot, Trouble, slots_of
+from ikdemo.reconcile.model import (
+    UNHEALTHY_AFTER,
+    BackoffState,
+    Desired,
+    Expected,
+    Memory,
+    Observation,
+    Pace,
+    Readiness,
+    Slot,
+    slots_of,
+)
 from ikdemo.reconcile.plan import plan, sentences
 from ikdemo.reconcile.rolling import with_surge
 from ikdemo.reconcile.settle import settle
 from ikdemo.spi.documents import Allocation, Health
-from ikdemo.spi.plans import Outcome, Plan, Seen
+from ikdemo.spi.plans import ObservedInstance, Outcome, Plan
 
 T = TypeVar("T")
 pytestmark = pytest.mark.timeout(PATIENCE)
@@ -53,10 +64,10 @@ populations = st.lists(members, max_size=9)
 keyed = st.integers(0, 14)
 times = st.floats(NOW - 9, NOW + 9)
 troubles = st.dictionaries(
-    keyed, st.builds(Trouble, st.integers(1, 9), times, st.just("no"), st.booleans(), st.booleans()), max_size=3
+    keyed, st.builds(BackoffState, st.integers(1, 9), times, st.just("no"), st.booleans(), st.booleans()), max_size=3
 )
 sicknesses = st.dictionaries(keyed, st.integers(1, 5), max_size=9)
-proofs = st.dictionaries(keyed, st.builds(Proof, st.integers(1, 3), st.floats(NOW - 9, NOW)), max_size=9)
+proofs = st.dictionaries(keyed, st.builds(Readiness, st.integers(1, 3), st.floats(NOW - 9, NOW)), max_size=9)
 asked = st.builds(Expected, times, st.sampled_from(["", "instance-0", "instance-1", "instance-99"]))
 expectations = st.dictionaries(st.integers(0, 15), asked, max_size=3)
 
@@ -70,7 +81,7 @@ def worlds(draw: st.DrawFn, group: Desired) -> Observation:
     for number, (rank, place, logical_id, sha, health) in enumerate(draw(populations)):
         slot = names[place % len(names)]
         logical_id = by_slot.get(slot) if slot in by_slot else logical_id
-        seen.append((rank, Seen(f"instance-{number}", logical_id, slot, sha, health)))
+        seen.append((rank, ObservedInstance(f"instance-{number}", logical_id, slot, sha, health)))
     return Observation(tuple(one for _, one in sorted(seen, key=lambda pair: pair[0])))
 
 
@@ -82,9 +93,9 @@ def memories(draw: st.DrawFn, group: Desired, observed: Observation) -> Memory:
         return {keys[number % len(keys)] if number < 15 else "instance-x": what for number, what in numbered.items()}
 
     return Memory(
-        troubled=named(draw(troubles)),
-        sick=named(draw(sicknesses)),
-        proven=named(draw(proofs)),
+        backoffs=named(draw(troubles)),
+        unhealthy=named(draw(sicknesses)),
+        ready=named(draw(proofs)),
         expected=named(draw(expectations)),
     )
 
@@ -132,7 +143,7 @@ def test_never_destroys_a_healthy_wanted_instance_nor_one_it_did_not_see(case: t
         victim = seen[action.instance]
         rivals = [s for s in observed.instances if s.slot == victim.slot and s.id != victim.id]
         is_well = victim.health is Health.HEALTHY or (
-            victim.health is Health.UNKNOWN and memory.sick.get(victim.id, 0) < SICK_AFTER
+            victim.health is Health.UNKNOWN and memory.unhealthy.get(victim.id, 0) < UNHEALTHY_AFTER
         )
         if group.ranks_by_id:
             rivals = [s for s in observed.instances if s.id > victim.id]
@@ -189,7 +200,7 @@ def forgets_as_it_is_asked(patch: pytest.MonkeyPatch) -> None:
 
     def provision(draft: planner.Draft, slot: Slot, **more: Any) -> bool:
         taken = true(draft, slot, **more)
-        draft.memory.troubled.pop(slot.name, None)  # type: ignore[attr-defined]
+        draft.memory.backoffs.pop(slot.name, None)  # type: ignore[attr-defined]
         return taken
 
     patch.setattr(planner.Draft, "provision", provision)
@@ -207,7 +218,7 @@ def remembers_what_it_was_asked(patch: pytest.MonkeyPatch) -> None:
 
 def fills_slots_in_the_order_of_its_memory(patch: pytest.MonkeyPatch) -> None:
     def fill(draft: planner.Draft, places: planner.Places, size: int, *, stuck: bool) -> None:
-        for name in draft.memory.troubled:
+        for name in draft.memory.backoffs:
             draft.provision(Slot(name), has_room=True)
 
     patch.setattr(planner, "_fill_missing", fill)
@@ -216,25 +227,28 @@ def fills_slots_in_the_order_of_its_memory(patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("plant", [forgets_as_it_is_asked, remembers_what_it_was_asked, fills_slots_in_the_order_of_its_memory])
 def test_asking_twice_sees_a_planner_that(plant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
-    group, present = Desired("g", "new", (Slot("0"), Slot("1"), Slot("2"))), (Seen("instance-2", slot="2", sha="new"),)
-    troubled = {"0": Trouble(1, NOW, "no room"), "1": Trouble(1, NOW, "no room")}
+    group, present = (
+        Desired("g", "new", (Slot("0"), Slot("1"), Slot("2"))),
+        (ObservedInstance("instance-2", slot="2", sha="new"),),
+    )
+    backoffs = {"0": BackoffState(1, NOW, "no room"), "1": BackoffState(1, NOW, "no room")}
     with pytest.raises(AssertionError):
-        check_asking(group, Observation(present), Memory(troubled=troubled))
+        check_asking(group, Observation(present), Memory(backoffs=backoffs))
 
 
 @searched
 @given(cases)
 def test_a_failed_observation_leads_to_no_action(case: tuple[Desired, Observation, Memory]) -> None:
     group, observed, memory = case
-    doubt = Observation(observed.instances, error="no answer")
-    todo = plan(group, doubt, memory, NOW)
+    invalidate = Observation(observed.instances, error="no answer")
+    todo = plan(group, invalidate, memory, NOW)
     assert todo.actions == ()
     assert [r.code for r in todo.reasons] == ["plugin-unreachable"]
-    after = settle(group, doubt, memory, todo, (), NOW)
-    assert (after.troubled, after.sick, after.expected) == (memory.troubled, memory.sick, memory.expected)
+    after = settle(group, invalidate, memory, todo, (), NOW)
+    assert (after.backoffs, after.unhealthy, after.expected) == (memory.backoffs, memory.unhealthy, memory.expected)
 
 
-def carry_out(group: Desired, world: dict[str, Seen], todo: Plan, serial: int) -> tuple[list[Outcome], int]:
+def carry_out(group: Desired, world: dict[str, ObservedInstance], todo: Plan, serial: int) -> tuple[list[Outcome], int]:
     """Do what the plan says to a model of a plugin whose provisioning is idempotent on the slot."""
     outcomes = []
     for action in todo.actions:
@@ -245,7 +259,7 @@ def carry_out(group: Desired, world: dict[str, Seen], todo: Plan, serial: int) -
         living = [s for s in world.values() if s.slot == action.slot]
         if not living:
             serial += 1
-            living = [Seen(f"made-{serial:04}", action.logical_id, action.slot, group.sha, Health.HEALTHY)]
+            living = [ObservedInstance(f"made-{serial:04}", action.logical_id, action.slot, group.sha, Health.HEALTHY)]
             world[living[0].id] = living[0]
         outcomes.append(Outcome(action, living[0].id))
     return outcomes, serial
@@ -284,8 +298,8 @@ def test_slots_never_exceed_the_size_under_stale_partial_and_lost_answers(size: 
 def live(size: int, faults: list[tuple[str, int]]) -> None:
     """Live through faults of the view, the answers and the world, and be whole in the end."""
     group = Desired("g", "new", tuple(Slot(str(n)) for n in range(size)))
-    world: dict[str, Seen] = {}
-    past: list[tuple[Seen, ...]] = [()]
+    world: dict[str, ObservedInstance] = {}
+    past: list[tuple[ObservedInstance, ...]] = [()]
     memory, serial, now = Memory(), 0, NOW
     for fault, pick in [*faults, ("none", 0), ("none", 0), ("none", 0)]:
         if fault == "kill" and world:

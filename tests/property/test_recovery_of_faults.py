@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from profiles import PATIENCE, SOAK, lived
 
-from ikdemo.lab.dashboard.story import Story
+from ikdemo.lab.dashboard.story import GroupHistory
 from ikdemo.lab.host.timeline import Timeline
 from ikdemo.lab.show.recovery import Recovery
 from ikdemo.lab.show.recovery_figure import draw
@@ -238,7 +238,7 @@ def test_lanes_say_of_every_moment_what_the_curve_says(world: World) -> None:
 @given(worlds())
 def test_words_table_and_live_view_tell_the_last_fall_as_it_was(world: World) -> None:
     recovery, real = Recovery(GROUP, world.events, world.now), falls_of(world)
-    story = Story(GROUP)
+    story = GroupHistory(GROUP)
     story.read(world.events)
     scene = story.scene(world.now)
     shown = _last_of_each((step.time, step.filled) for step in scene.steps if step.time >= world.truth[0][0])

@@ -11,11 +11,11 @@ import pytest
 
 from ikdemo.reconcile.analysis.simulator import Faults, Simulation
 from ikdemo.reconcile.backoff import ALLOWANCE, CAP, REFILL, backoff
-from ikdemo.reconcile.model import Death, Desired, Memory, Observation, Pace, Slot, slots_of
+from ikdemo.reconcile.model import Desired, Memory, Observation, Pace, ReportedExit, Slot, slots_of
 from ikdemo.reconcile.plan import plan
-from ikdemo.reconcile.settle import YOUNG, bury, settle
+from ikdemo.reconcile.settle import YOUNG, record_exits, settle
 from ikdemo.spi.documents import Allocation, Health
-from ikdemo.spi.plans import Outcome, Plan, Seen
+from ikdemo.spi.plans import ObservedInstance, Outcome, Plan
 
 RUNS, PASSES, SIZE = 60, 80, 5
 KINDS = ["refused", "lost", "doubled", "late", "blind", "stale", "partial"]
@@ -97,16 +97,16 @@ def test_the_sick_are_replaced_one_or_two_at_a_time_and_not_when_most_are_sick()
     assert len([s for s in simulation.living.values() if s.health is Health.UNHEALTHY]) == 4
     assert {reason.code for reason in simulation.look().plan.reasons} == {"too-many-sick"}
     for seen in list(simulation.living.values())[:4]:
-        simulation.put(Seen(seen.id, None, seen.slot, seen.sha, Health.HEALTHY))
+        simulation.put(ObservedInstance(seen.id, None, seen.slot, seen.sha, Health.HEALTHY))
     assert simulation.settle_down(200)
 
 
 def test_the_sick_stay_sick_while_nobody_asks() -> None:
     """A pass that does not ask for health (unknown) does not make a group whose healing has stopped look whole."""
-    unasked = Observation(tuple(Seen(f"i-{n}", slot=str(n), sha="v1") for n in range(SIZE)))
-    most = Memory(sick={f"i-{n}": 3 for n in range(4)})
+    unasked = Observation(tuple(ObservedInstance(f"i-{n}", slot=str(n), sha="v1") for n in range(SIZE)))
+    most = Memory(unhealthy={f"i-{n}": 3 for n in range(4)})
     assert {reason.code for reason in plan(group(), unasked, most, 0.0).reasons} == {"too-many-sick"}
-    one = plan(group(), unasked, Memory(sick={"i-0": 3, "i-1": 2}), 0.0)
+    one = plan(group(), unasked, Memory(unhealthy={"i-0": 3, "i-1": 2}), 0.0)
     assert one.actions == ()  # it may be well again
     assert [(reason.code, reason.instance) for reason in one.reasons] == [("unhealthy", "i-0")]
 
@@ -127,13 +127,13 @@ def test_what_dies_young_again_and_again_is_backed_off_and_forgiven_when_it_has_
         outcomes = [Outcome(action, f"i-{made}") for action in todo.actions]
         memory = settle(desired, Observation(), memory, todo, outcomes, now)
         if outcomes:
-            memory = bury(desired, memory, [Death("0", f"i-{made}", "exit status 1", now)], now)
+            memory = record_exits(desired, memory, [ReportedExit("0", f"i-{made}", "exit status 1", now)], now)
         now += 0.5
     assert 5 < made <= 25
-    living = Observation((Seen("i-x", slot="0", sha="v1", health=Health.HEALTHY),))
+    living = Observation((ObservedInstance("i-x", slot="0", sha="v1", health=Health.HEALTHY),))
     for later in (now, now + YOUNG + 1):
         memory = settle(desired, living, memory, plan(desired, living, memory, later), (), later)
-    assert memory.troubled == {}
+    assert memory.backoffs == {}
 
 
 def test_since_when_a_slot_is_not_as_wanted_survives_a_change_of_the_reason() -> None:
@@ -196,7 +196,7 @@ def test_a_storm_without_end_makes_an_instance_every_two_minutes_and_one_that_is
     for _ in range(int(YOUNG / 1.0) + 5):  # it has grown old
         simulation.step()
     assert simulation.counts["made"] == made
-    assert simulation.memory.troubled == {}
+    assert simulation.memory.backoffs == {}
     assert simulation.memory.spent == {}
     simulation.kill(0.5)
     simulation.step()
@@ -208,12 +208,12 @@ def test_what_is_only_not_seen_is_no_loss() -> None:
     desired, memory = group(size=2), Memory()
     both = [Outcome(action, f"i-{action.slot}") for action in plan(desired, Observation(), memory, 0.0).actions]
     memory = settle(desired, Observation(), memory, Plan(), both, 0.0)
-    one = Observation((Seen("i-0", slot="0", sha="v1", health=Health.HEALTHY),))
+    one = Observation((ObservedInstance("i-0", slot="0", sha="v1", health=Health.HEALTHY),))
     for turn in range(20):
         todo = plan(desired, one, memory, 1.0 + turn)
         assert [action.slot for action in todo.actions] == ["1"]
         memory = settle(desired, one, memory, todo, [Outcome(todo.actions[0], "i-1")], 1.0 + turn)
-    assert memory.troubled == {}
+    assert memory.backoffs == {}
     assert sum(memory.losses.values()) == 0
 
 

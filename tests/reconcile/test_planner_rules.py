@@ -11,11 +11,11 @@ from typing import NamedTuple
 import pytest
 
 from ikdemo.reconcile.backoff import ALLOWANCE, GIVE_UP_AFTER
-from ikdemo.reconcile.model import Desired, Ended, Expected, Memory, Observation, Pace, Proof, Trouble, slots_of
+from ikdemo.reconcile.model import BackoffState, Desired, Destroyed, Expected, Memory, Observation, Pace, Readiness, slots_of
 from ikdemo.reconcile.plan import plan
 from ikdemo.reconcile.settle import settle
 from ikdemo.spi.documents import Allocation, Health
-from ikdemo.spi.plans import Action, Outcome, Plan, Seen
+from ikdemo.spi.plans import Action, ObservedInstance, Outcome, Plan
 
 NOW = 1000.0
 WELL, ILL, UNASKED = Health.HEALTHY, Health.UNHEALTHY, Health.UNKNOWN
@@ -29,11 +29,13 @@ def pets(*logical_ids: str) -> Desired:
     return Desired("g", "new", slots_of(Allocation(logical_ids=list(logical_ids))), pets=True)
 
 
-def one(slot: str | None, sha: str | None = "new", health: Health = WELL, *, id: str = "", logical_id: str | None = None) -> Seen:
-    return Seen(id or f"i{slot}", logical_id, slot, sha, health)
+def one(
+    slot: str | None, sha: str | None = "new", health: Health = WELL, *, id: str = "", logical_id: str | None = None
+) -> ObservedInstance:
+    return ObservedInstance(id or f"i{slot}", logical_id, slot, sha, health)
 
 
-def row(text: str, sha: str = "new", health: Health = WELL) -> list[Seen]:
+def row(text: str, sha: str = "new", health: Health = WELL) -> list[ObservedInstance]:
     """Return an instance for each slot that is named, apart by blanks."""
     return [one(slot, sha, health) for slot in text.split()]
 
@@ -42,19 +44,19 @@ class Case(NamedTuple):
     """What is wanted, seen and remembered; ``does``: the plan's actions as "verb slot-or-instance"; ``says``: its codes."""
 
     group: Desired
-    seen: list[Seen]
+    seen: list[ObservedInstance]
     does: str = ""
     says: str = ""
     memory: Memory = Memory()
     error: str = ""
 
 
-def trouble(not_before: float = NOW + 5, **more: object) -> Trouble:
-    return Trouble(2, not_before, "no room", **more)  # type: ignore[arg-type]
+def trouble(not_before: float = NOW + 5, **more: object) -> BackoffState:
+    return BackoffState(2, not_before, "no room", **more)  # type: ignore[arg-type]
 
 
 SICK = {"i0": 3, "i1": 3, "i2": 3, "i3": 3, "i4": 3}
-ROLLED = {f"i{n}": Proof(1, NOW - 60, NOW - 60) for n in range(6)}
+ROLLED = {f"i{n}": Readiness(1, NOW - 60, NOW - 60) for n in range(6)}
 
 CASES = {
     # slots, not counts
@@ -70,7 +72,11 @@ CASES = {
         sized(2, rolls=False), [one("0", id="a"), one("0", "old", id="b"), one("1")], "destroy b", "surplus"
     ),
     "of two in one slot the sick goes": Case(
-        sized(2), [one("0", id="a"), one("0", health=UNASKED, id="b"), one("1")], "destroy b", "surplus", Memory(sick={"b": 3})
+        sized(2),
+        [one("0", id="a"), one("0", health=UNASKED, id="b"), one("1")],
+        "destroy b",
+        "surplus",
+        Memory(unhealthy={"b": 3}),
     ),
     "of equals in one slot the lower ID goes": Case(
         sized(2), [one("0", id="b"), one("0", id="a"), one("1")], "destroy a", "surplus"
@@ -79,7 +85,7 @@ CASES = {
     "of too many the highest slots go": Case(sized(2), row("0 1 2 3"), "destroy i3, destroy i2", "surplus surplus"),
     "of too many the outdated go first": Case(sized(2, rolls=False), [*row("0", "old"), *row("1 2")], "destroy i0", "surplus"),
     "of too many the sick go first": Case(
-        sized(2), row("0 1 2", health=UNASKED), "destroy i0", "surplus", Memory(sick={"i0": 3})
+        sized(2), row("0 1 2", health=UNASKED), "destroy i0", "surplus", Memory(unhealthy={"i0": 3})
     ),
     "the living stay in slots that are no longer wanted": Case(sized(3), row("3 4 5")),
     "what has no slot sits in a free one": Case(sized(2), [one("1"), one(None, id="x")]),
@@ -105,22 +111,28 @@ CASES = {
         pets("a"), [one("a#0", logical_id="a"), one(None, id="x")], "", "surplus"
     ),
     # health
-    "two unhealthy answers are not three": Case(sized(3), [*row("0 1"), one("2", health=ILL)], "", "", Memory(sick={"i2": 1})),
+    "two unhealthy answers are not three": Case(
+        sized(3), [*row("0 1"), one("2", health=ILL)], "", "", Memory(unhealthy={"i2": 1})
+    ),
     "the third in a row is": Case(
-        sized(3), [*row("0 1"), one("2", health=ILL)], "destroy i2", "unhealthy", Memory(sick={"i2": 2})
+        sized(3), [*row("0 1"), one("2", health=ILL)], "destroy i2", "unhealthy", Memory(unhealthy={"i2": 2})
     ),
     "what was sick is left while nobody is asked": Case(
-        sized(3), row("0 1 2", health=UNASKED), "", "unhealthy", Memory(sick={"i2": 3})
+        sized(3), row("0 1 2", health=UNASKED), "", "unhealthy", Memory(unhealthy={"i2": 3})
     ),
     "two of five may be replaced at a time": Case(
-        sized(5), [*row("0 1 2"), *row("3 4", health=ILL)], "destroy i3, destroy i4", "unhealthy unhealthy", Memory(sick=SICK)
+        sized(5),
+        [*row("0 1 2"), *row("3 4", health=ILL)],
+        "destroy i3, destroy i4",
+        "unhealthy unhealthy",
+        Memory(unhealthy=SICK),
     ),
     "three of five are too many": Case(
-        sized(5), [*row("0 1"), *row("2 3 4", health=ILL)], "", "too-many-sick " * 3, Memory(sick=SICK)
+        sized(5), [*row("0 1"), *row("2 3 4", health=ILL)], "", "too-many-sick " * 3, Memory(unhealthy=SICK)
     ),
-    "one may always be replaced": Case(sized(1), [one("0", health=ILL)], "destroy i0", "unhealthy", Memory(sick=SICK)),
+    "one may always be replaced": Case(sized(1), [one("0", health=ILL)], "destroy i0", "unhealthy", Memory(unhealthy=SICK)),
     "too many are replaced on a person's word": Case(
-        sized(2), row("0 1", health=ILL), "destroy i0, destroy i1", "unhealthy unhealthy", Memory(sick=SICK, insisted=True)
+        sized(2), row("0 1", health=ILL), "destroy i0, destroy i1", "unhealthy unhealthy", Memory(unhealthy=SICK, forced=True)
     ),
     # updates
     "a first commit adopts what is outdated": Case(sized(2, rolls=False), row("0 1", "old"), "", "adopted-outdated " * 2),
@@ -133,10 +145,10 @@ CASES = {
         sized(2), [one("0", "old"), one("1", health=UNASKED)], "", "health-unknown outdated"
     ),
     "the next leaves when the new one is well": Case(
-        sized(2), [one("0", "old"), one("1")], "destroy i0", "outdated", Memory(proven=ROLLED)
+        sized(2), [one("0", "old"), one("1")], "destroy i0", "outdated", Memory(ready=ROLLED)
     ),
     "an unhealthy new one stops the update": Case(
-        sized(3), [*row("0 1", "old"), one("2", health=ILL)], "", "halted outdated outdated", Memory(sick=SICK, proven=ROLLED)
+        sized(3), [*row("0 1", "old"), one("2", health=ILL)], "", "halted outdated outdated", Memory(unhealthy=SICK, ready=ROLLED)
     ),
     "a batch leaves together": Case(sized(3, pace=Pace(batch=2)), row("0 1 2", "old"), "destroy i2, destroy i1", "outdated " * 3),
     "a surge makes one more before any leaves": Case(
@@ -144,7 +156,7 @@ CASES = {
     ),
     "a surge lasts until every slot is filled again": Case(sized(2, pace=Pace(surge=1)), row("0 2"), "provision 1", "missing"),
     "a surge ends when every slot is filled again": Case(
-        sized(2, pace=Pace(surge=1)), row("0 1 2"), "destroy i2", "surplus", Memory(proven=ROLLED)
+        sized(2, pace=Pace(surge=1)), row("0 1 2"), "destroy i2", "surplus", Memory(ready=ROLLED)
     ),
     # waiting
     "a plugin without slots is not asked again while one is expected": Case(
@@ -164,7 +176,7 @@ CASES = {
     "a victim that backs off is not tried": Case(sized(0), row("0"), "", "backing-off", Memory({"i0": trouble()})),
     "a refused spec is not tried": Case(sized(1), [], "", "spec-refused", Memory({"0": trouble(0.0, terminal=True)})),
     "what came to nothing too often is not tried": Case(
-        sized(1), [], "", "halted", Memory({"0": trouble(0.0, futile=GIVE_UP_AFTER)})
+        sized(1), [], "", "halted", Memory({"0": trouble(0.0, unproductive=GIVE_UP_AFTER)})
     ),
     "a plugin that is away is named": Case(sized(1), [], "", "plugin-unreachable", Memory({"0": trouble(unreachable=True)})),
     "a storm is named for the group and for its slots": Case(
@@ -189,16 +201,16 @@ def test_the_planner(case: Case) -> None:
 
 def test_what_is_destroyed_for_days_and_described_all_the_same_waits_no_longer_than_the_cap() -> None:
     group = Desired("g", "sha", ())
-    before = Memory(ended={"i-1": Ended(5000, 0.0, 100.0)})
+    before = Memory(ended={"i-1": Destroyed(5000, 0.0, 100.0)})
     again = Outcome(Action("destroy", "draining", instance="i-1"), "i-1")
-    after = settle(group, Observation((Seen("i-1", sha="sha"),)), before, Plan(), [again], 100.0)
-    assert after.ended["i-1"] == Ended(5001, 100.0, 220.0)
+    after = settle(group, Observation((ObservedInstance("i-1", sha="sha"),)), before, Plan(), [again], 100.0)
+    assert after.ended["i-1"] == Destroyed(5001, 100.0, 220.0)
 
 
 def test_a_second_destroy_that_fails_waits_as_long_as_one_that_succeeds() -> None:
-    group, seen = Desired("g", "sha", ()), Observation((Seen("i-1", sha="sha"),))
+    group, seen = Desired("g", "sha", ()), Observation((ObservedInstance("i-1", sha="sha"),))
     again = Action("destroy", "draining", instance="i-1")
-    memory, waits = Memory(ended={"i-1": Ended(1, 99.0, 100.0)}), []
+    memory, waits = Memory(ended={"i-1": Destroyed(1, 99.0, 100.0)}), []
     for _ in range(3):
         now = memory.ended["i-1"].not_before
         assert plan(group, seen, memory, now).actions == (again,)
@@ -207,11 +219,11 @@ def test_a_second_destroy_that_fails_waits_as_long_as_one_that_succeeds() -> Non
         (reason,) = plan(group, seen, memory, now + 0.5).reasons
         assert (reason.code, reason.error, reason.awaits) == ("draining", "no such instance", "its description to end")
     assert waits == [2.0, 4.0, 8.0]
-    assert not memory.troubled
+    assert not memory.backoffs
 
 
 def test_an_instance_that_is_not_described_for_once_keeps_its_wait() -> None:
-    group, seen = Desired("g", "sha", ()), Observation((Seen("i-1", sha="sha"),))
+    group, seen = Desired("g", "sha", ()), Observation((ObservedInstance("i-1", sha="sha"),))
     end = Action("destroy", "surplus", instance="i-1")
     memory, calls = Memory(), 0
     for second in range(60):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from ikdemo.rpc.event_ring import Ring
+from ikdemo.rpc.event_ring import EventRing
 from ikdemo.rpc.server import Server
 from ikdemo.spi.documents import Allocation, Description, GroupDescription, GroupSpec, Health, InstanceSpec
 from ikdemo.spi.errors import PluginFailure, UnknownGroup
@@ -120,8 +120,8 @@ def serve(short_dir: Path) -> Serve:
     """Serve a plugin as long as the ``async with`` block runs."""
 
     @asynccontextmanager
-    async def serving(plugin: Any, name: str = "plugin", ring: Ring | None = None) -> AsyncIterator[Server]:
-        server = Server(plugin, short_dir / name, ring or Ring(name))
+    async def serving(plugin: Any, name: str = "plugin", ring: EventRing | None = None) -> AsyncIterator[Server]:
+        server = Server(plugin, short_dir / name, ring or EventRing(name))
         await server.start()
         try:
             yield server

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ikdemo.rpc.task_pool import Crew
+from ikdemo.rpc.task_pool import TaskPool
 
 
 def test_what_does_not_wait_is_done_in_order_and_without_another_task(bounded: Any) -> None:
@@ -20,7 +20,7 @@ def test_what_does_not_wait_is_done_in_order_and_without_another_task(bounded: A
             return piece * 2
 
         own, before = asyncio.current_task(), len(asyncio.all_tasks())
-        assert await Crew(do, range(1000)).work() == [2 * n for n in range(1000)]
+        assert await TaskPool(do, range(1000)).work() == [2 * n for n in range(1000)]
         assert seen == list(range(1000))
 
     bounded(story())
@@ -41,7 +41,7 @@ def test_a_piece_that_waits_holds_back_no_other(bounded: Any) -> None:
                 others.set()
             return piece
 
-        assert await Crew(do, range(99)).work() == list(range(99))
+        assert await TaskPool(do, range(99)).work() == list(range(99))
 
     bounded(story())
 
@@ -56,7 +56,7 @@ def test_each_piece_that_waits_has_a_task_of_its_own_so_that_its_timeout_hits_no
                 return "late"
             return "in time"
 
-        assert await Crew(do, range(6)).work() == ["in time", "late"] * 3
+        assert await TaskPool(do, range(6)).work() == ["in time", "late"] * 3
 
     bounded(story())
 
@@ -72,7 +72,7 @@ def test_an_error_ends_all_that_is_under_way(bounded: Any, piece_that_fails: int
             await never.wait()
 
         with pytest.raises(ExceptionGroup) as failed:
-            await Crew(do, range(10)).work()
+            await TaskPool(do, range(10)).work()
         assert failed.group_contains(OSError)
         await asyncio.sleep(0)
         assert asyncio.all_tasks() == before
@@ -88,7 +88,7 @@ def test_who_gives_up_waiting_leaves_nothing_under_way(bounded: Any) -> None:
             begun.release()
             await never.wait()
 
-        working = asyncio.create_task(Crew(do, range(10)).work())
+        working = asyncio.create_task(TaskPool(do, range(10)).work())
         for _ in range(10):
             await begun.acquire()
         working.cancel()

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from ikdemo.rpc.dispatch import Dispatcher
-from ikdemo.rpc.event_ring import Ring
+from ikdemo.rpc.event_ring import EventRing
 
 VALIDATE = '{"jsonrpc":"2.0","method":"Instance.Validate","params":%s,"id":%s}'
 
 
 def answers(plugin: Any, *bodies: str | bytes) -> list[bytes]:
     async def story() -> list[bytes]:
-        dispatcher = Dispatcher(plugin, Ring("plugin"))
+        dispatcher = Dispatcher(plugin, EventRing("plugin"))
         return [await dispatcher.answer(body if isinstance(body, bytes) else body.encode()) for body in bodies]
 
     return asyncio.run(story())

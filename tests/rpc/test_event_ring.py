@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ikdemo.rpc.event_ring import BATCH, Ring
+from ikdemo.rpc.event_ring import BATCH, EventRing
 from ikdemo.spi.decode import decode, encode
 from ikdemo.spi.events import Cursor, Event, EventBatch
 
@@ -24,7 +24,7 @@ def after(batch: EventBatch) -> Cursor:
 
 def test_a_new_reader_gets_what_is_held_and_a_gap(bounded: Any) -> None:
     async def story() -> None:
-        ring = Ring("instance-file")
+        ring = EventRing("instance-file")
         before = time.time()
         ring.append(Event("lost", instance="a"))
         batch = await ring.watch(Cursor(), 5.0)
@@ -38,7 +38,7 @@ def test_a_new_reader_gets_what_is_held_and_a_gap(bounded: Any) -> None:
 
 def test_a_waiting_reader_wakes_with_the_next_event(bounded: Any) -> None:
     async def story() -> None:
-        ring = Ring("p")
+        ring = EventRing("p")
         cursor = after(await ring.watch(Cursor(), 0.0))
         waiting = asyncio.create_task(ring.watch(cursor, 60.0))
         await asyncio.sleep(0)
@@ -52,7 +52,7 @@ def test_a_waiting_reader_wakes_with_the_next_event(bounded: Any) -> None:
 
 def test_an_empty_answer_comes_when_the_time_is_up(bounded: Any) -> None:
     async def story() -> None:
-        ring = Ring("p")
+        ring = EventRing("p")
         cursor = after(await ring.watch(Cursor(), 0.0))
         began = time.monotonic()
         batch = await ring.watch(cursor, 0.05)
@@ -65,7 +65,7 @@ def test_an_empty_answer_comes_when_the_time_is_up(bounded: Any) -> None:
 
 def test_tags_choose_events_and_the_cursor_passes_the_others(bounded: Any) -> None:
     async def story() -> None:
-        ring = Ring("p")
+        ring = EventRing("p")
         cursor = after(await ring.watch(Cursor(), 0.0))
         waiting = asyncio.create_task(ring.watch(cursor, 60.0, {"tier": "web"}))
         await asyncio.sleep(0)
@@ -85,7 +85,7 @@ def test_tags_choose_events_and_the_cursor_passes_the_others(bounded: Any) -> No
 
 def test_a_reader_that_fell_behind_is_told(bounded: Any) -> None:
     async def story() -> None:
-        ring = Ring("p", capacity=3)
+        ring = EventRing("p", capacity=3)
         cursor = after(await ring.watch(Cursor(), 0.0))
         for n in range(3):
             ring.append(Event("lost", instance=str(n)))
@@ -100,7 +100,7 @@ def test_a_reader_that_fell_behind_is_told(bounded: Any) -> None:
 
 def test_cursors_of_another_process_or_from_the_future_are_gaps(bounded: Any) -> None:
     async def story() -> None:
-        earlier, ring = Ring("p"), Ring("p")
+        earlier, ring = EventRing("p"), EventRing("p")
         cursor = after(await earlier.watch(Cursor(), 0.0))
         assert (await ring.watch(cursor, 60.0)).gap
         own = await ring.watch(Cursor(), 0.0)
@@ -111,7 +111,7 @@ def test_cursors_of_another_process_or_from_the_future_are_gaps(bounded: Any) ->
 
 def test_long_histories_come_in_several_answers(bounded: Any) -> None:
     async def story() -> None:
-        ring = Ring("p")
+        ring = EventRing("p")
         for n in range(BATCH + 1):
             ring.append(Event("lost", instance=str(n)))
         batch = await ring.watch(Cursor(), 0.0)
@@ -124,7 +124,7 @@ def test_long_histories_come_in_several_answers(bounded: Any) -> None:
 
 def test_the_longest_waiting_reader_makes_room(bounded: Any) -> None:
     async def story() -> None:
-        ring = Ring("p", watchers=2)
+        ring = EventRing("p", watchers=2)
         cursor = after(await ring.watch(Cursor(), 0.0))
         readers = [asyncio.create_task(ring.watch(cursor, 60.0)) for _ in range(3)]
         assert (await readers[0]).events == []
@@ -137,7 +137,7 @@ def test_the_longest_waiting_reader_makes_room(bounded: Any) -> None:
 
 def test_a_reader_that_went_away_makes_room_and_hinders_nobody(bounded: Any) -> None:
     async def story() -> None:
-        ring = Ring("p", watchers=1)
+        ring = EventRing("p", watchers=1)
         cursor = after(await ring.watch(Cursor(), 0.0))
         gone = asyncio.create_task(ring.watch(cursor, 60.0))
         while not ring._waiting:  # noqa: ASYNC110
@@ -159,7 +159,7 @@ def test_a_reader_that_went_away_makes_room_and_hinders_nobody(bounded: Any) -> 
 )
 def test_whatever_a_plugin_tells_is_read_by_its_readers(bounded: Any, event: Event) -> None:
     async def story() -> None:
-        ring = Ring("p")
+        ring = EventRing("p")
         ring.append(Event("lost", instance="before"))
         ring.append(event)
         ring.append(Event("lost", instance="after"))
@@ -173,7 +173,7 @@ def test_whatever_a_plugin_tells_is_read_by_its_readers(bounded: Any, event: Eve
 
 def test_what_is_kept_and_what_is_answered_is_bounded_in_size(bounded: Any) -> None:
     async def story() -> None:
-        ring = Ring("p")
+        ring = EventRing("p")
         tags = {"t": "x" * 60_000}
         for n in range(600):
             ring.append(Event("lost", instance=str(n), tags=tags))
@@ -192,7 +192,7 @@ def test_what_is_kept_and_what_is_answered_is_bounded_in_size(bounded: Any) -> N
 
 def test_a_closed_ring_keeps_nobody_waiting(bounded: Any) -> None:
     async def story() -> None:
-        ring = Ring("p")
+        ring = EventRing("p")
         cursor = after(await ring.watch(Cursor(), 0.0))
         waiting = asyncio.create_task(ring.watch(cursor, 60.0))
         await asyncio.sleep(0)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ikdemo.rpc import http
-from ikdemo.rpc.server_connection import InboundConnection
+from ikdemo.rpc.server_connection import ServerConnection
 from ikdemo.spi.documents import InstanceSpec
 
 BODY = b'{"jsonrpc":"2.0","method":"Instance.DescribeInstances","params":{},"id":1}'
@@ -178,16 +178,16 @@ def test_one_connection_that_cannot_be_ended_keeps_no_other_from_its_end(
     serve: Any, plugins: Any, bounded: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(http, "IDLE", 0.1)
-    end = InboundConnection.overdue
-    broken: list[InboundConnection] = []
+    end = ServerConnection.overdue
+    broken: list[ServerConnection] = []
 
-    def overdue(self: InboundConnection) -> None:
+    def overdue(self: ServerConnection) -> None:
         if not broken or self in broken:
             broken[:] = [self]
             raise RuntimeError("a slip")
         end(self)
 
-    monkeypatch.setattr(InboundConnection, "overdue", overdue)
+    monkeypatch.setattr(ServerConnection, "overdue", overdue)
 
     async def story() -> None:
         async with serve(plugins.groups()) as server:

@@ -13,7 +13,7 @@ import pytest
 from msgspec import Raw
 
 from ikdemo.rpc import peers as peers_module
-from ikdemo.rpc.event_ring import Ring
+from ikdemo.rpc.event_ring import EventRing
 from ikdemo.rpc.peers import Peers
 from ikdemo.rpc.proxies import FlavorClient, GroupClient, InstanceClient
 from ikdemo.spi.documents import Allocation, Description, GroupSpec, Health, InstanceSpec
@@ -253,7 +253,7 @@ def test_events_come_as_they_happen_and_a_restart_is_a_gap(serve: Any, plugins: 
             batch = follow(peers, "i")
             pending = asyncio.create_task(batch())  # the plugin is not there yet
             await asyncio.sleep(0)
-            ring = Ring("i")
+            ring = EventRing("i")
             ring.append(Event("lost", instance="early"))
             async with serve(plugins.instances(), "i", ring):
                 first: EventBatch = await pending
@@ -262,7 +262,7 @@ def test_events_come_as_they_happen_and_a_restart_is_a_gap(serve: Any, plugins: 
                 second: EventBatch = await batch()
                 assert (second.gap, [event.instance for event in second.events]) == (False, ["a"])
                 pending = asyncio.create_task(batch())
-            ring = Ring("i")
+            ring = EventRing("i")
             ring.append(Event("lost", instance="b"))
             async with serve(plugins.instances(), "i", ring):
                 third: EventBatch = await pending
@@ -278,7 +278,7 @@ def test_a_ring_that_is_overrun_again_and_again_is_asked_at_once(
     monkeypatch.setattr(peers_module, "BACK_OFF", (3600.0, 3600.0))
 
     async def story() -> None:
-        ring = Ring("plugin", capacity=4)
+        ring = EventRing("plugin", capacity=4)
         async with serve(plugins.instances(), ring=ring), peers_of(short_dir) as peers:
             batches = peers.events("plugin")
             assert (await anext(batches)).gap
@@ -295,7 +295,7 @@ def test_a_ring_that_is_overrun_again_and_again_is_asked_at_once(
 def test_a_lost_connection_repeats_no_event(serve: Any, plugins: Any, short_dir: Path, bounded: Any) -> None:
     async def story() -> None:
         async with peers_of(short_dir) as peers:
-            ring = Ring("i")
+            ring = EventRing("i")
             batch = follow(peers, "i")
             async with serve(plugins.instances(), "i", ring):
                 await batch()

@@ -19,11 +19,11 @@ import pytest
 from ikdemo.rpc import dispatch
 from ikdemo.rpc import server as server_module
 from ikdemo.rpc.client import Client
-from ikdemo.rpc.client_connection import OutboundConnection
-from ikdemo.rpc.event_ring import Ring
+from ikdemo.rpc.client_connection import ClientConnection
+from ikdemo.rpc.event_ring import EventRing
 from ikdemo.rpc.methods import DESCRIBE_INSTANCES, PROVISION, WATCH
 from ikdemo.rpc.server import Server
-from ikdemo.rpc.server_connection import InboundConnection
+from ikdemo.rpc.server_connection import ServerConnection
 from ikdemo.spi.documents import InstanceSpec
 from ikdemo.spi.errors import InUse, SpecError
 from ikdemo.spi.events import Cursor, EventBatch
@@ -94,7 +94,7 @@ def test_connections_that_are_lost_are_gone_without_the_collector(serve: Any, pl
     """What waits for the collector is thousands of connections, and the process keeps the room for them."""
 
     def connections() -> int:
-        return sum(isinstance(one, InboundConnection | OutboundConnection) for one in gc.get_objects())
+        return sum(isinstance(one, ServerConnection | ClientConnection) for one in gc.get_objects())
 
     async def story() -> None:
         async with serve(plugins.instances()) as server:
@@ -112,7 +112,7 @@ def test_connections_that_are_lost_are_gone_without_the_collector(serve: Any, pl
 
 def test_the_directory_is_made(short_dir: Path, plugins: Any, bounded: Any) -> None:
     async def story() -> None:
-        server = Server(plugins.instances(), short_dir / "new" / "plugin", Ring("plugin"))
+        server = Server(plugins.instances(), short_dir / "new" / "plugin", EventRing("plugin"))
         await server.start()
         await server.stop()
         assert (short_dir / "new").stat().st_mode & 0o777 == 0o700
@@ -228,7 +228,7 @@ def test_a_socket_that_has_a_new_owner_is_left_to_it(serve: Any, plugins: Any, b
 def test_a_connection_that_cannot_be_served_is_closed_and_said_and_the_next_one_is_served(
     serve: Any, plugins: Any, bounded: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def no_room(*_: object) -> InboundConnection:
+    def no_room(*_: object) -> ServerConnection:
         raise OSError(errno.ENOSPC, "no room to watch one more")
 
     async def story() -> None:
@@ -280,7 +280,7 @@ def test_what_takes_too_long_is_cut_off_at_the_end(serve: Any, plugins: Any, bou
 
 def test_a_long_poll_does_not_delay_the_end(serve: Any, plugins: Any, bounded: Any) -> None:
     async def story() -> None:
-        ring = Ring("plugin")
+        ring = EventRing("plugin")
         async with serve(plugins.instances(), ring=ring) as server:
             client = Client(server.path)
             first = await client.call(WATCH.wire, Watch(), EventBatch, 5.0)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from ikdemo.rpc.batcher import MOST, PROMPT, Call
+from ikdemo.rpc.batcher import MOST, PROMPT, PendingCall
 from ikdemo.rpc.client import Client
 from ikdemo.rpc.peers import Peers
 from ikdemo.spi.documents import InstanceSpec
@@ -296,7 +296,7 @@ def test_calls_that_are_answered_are_gone_without_the_collector(short_dir: Path,
                     assert await several(client, 10) == [f"made of {n}" for n in range(10)]
                 await asyncio.sleep(0)
                 assert plugin.arrays() == [10] * 5
-                assert [one for one in gc.get_objects() if isinstance(one, Call)] == []
+                assert [one for one in gc.get_objects() if isinstance(one, PendingCall)] == []
             finally:
                 gc.enable()
 

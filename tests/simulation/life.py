@@ -1,4 +1,4 @@
-"""One life of a group plugin in the simulated world: the real ``Groups`` over simulated plugins and a simulated disk."""
+"""One life of a group plugin in the simulated world: the real ``GroupCommands`` over simulated plugins and a simulated disk."""
 
 from __future__ import annotations
 

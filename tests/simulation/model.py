@@ -1,6 +1,6 @@
 """What a group is to those who command it, as a sequential model: one command at a time, each with its answer.
 
-A state is None (no such group) or a ``Record``. Pure.
+A state is None (no such group) or a ``ProcessRecord``. Pure.
 """
 
 from __future__ import annotations

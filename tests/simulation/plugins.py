@@ -16,13 +16,13 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import UNSET, Raw
 
-from ikdemo.rpc.event_ring import Ring
+from ikdemo.rpc.event_ring import EventRing
 from ikdemo.spi.contracts import Interface
 from ikdemo.spi.digest import digest
 from ikdemo.spi.documents import GROUP_TAG, SHA_TAG, Allocation, Description, Health, InstanceSpec
 from ikdemo.spi.errors import IkdemoError, OutcomeUnknown, PluginFailure, PluginUnavailable
 from ikdemo.spi.events import Event
-from ikdemo.spi.plans import Seen
+from ikdemo.spi.plans import ObservedInstance
 
 from .loop import SimulatedLoop, settle
 from .weather import Weather
@@ -59,7 +59,7 @@ class World:
     def __init__(self, loop: SimulatedLoop, weather: Weather, seed: int, watcher: Watcher) -> None:
         self.loop, self.weather, self.watcher, self._seed = loop, weather, watcher, seed
         self.living: dict[str, Instance] = {}
-        self.rings = {"cloud": Ring("cloud"), "plain": Ring("plain")}
+        self.rings = {"cloud": EventRing("cloud"), "plain": EventRing("plain")}
         self.down: dict[str, float] = {}
         self.hides = False
         self._made = 0
@@ -197,7 +197,9 @@ class SimulatedInstances:
         return await self._world.call("cloud", group, "digest", lambda: self._digest(group))
 
     def _digest(self, group: str) -> str:
-        return digest([Seen(one.id, one.logical_id, one.slot, one.tags.get(SHA_TAG)) for one in self._world.members(group)])
+        return digest(
+            [ObservedInstance(one.id, one.logical_id, one.slot, one.tags.get(SHA_TAG)) for one in self._world.members(group)]
+        )
 
 
 class SimulatedFlavor:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from ikdemo.rpc.batcher import Reply
 from ikdemo.rpc.client import RemoteError
-from ikdemo.rpc.dispatch import Call
+from ikdemo.rpc.dispatch import MethodCall
 from ikdemo.rpc.methods import METHODS
 from ikdemo.spi.config_sha import config_sha
 from ikdemo.spi.decode import decode, encode
@@ -54,7 +54,12 @@ def structs(kind: Any) -> Iterator[type[Struct]]:
 
 
 DOCUMENTS = sorted(
-    {kind for method in METHODS for outer in (method.params, method.result, Call, Reply, RemoteError) for kind in structs(outer)},
+    {
+        kind
+        for method in METHODS
+        for outer in (method.params, method.result, MethodCall, Reply, RemoteError)
+        for kind in structs(outer)
+    },
     key=lambda kind: kind.__name__,
 )
 

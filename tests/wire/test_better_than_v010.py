@@ -343,17 +343,17 @@ def test_11_instances_have_a_folder_of_their_own_unless_told_otherwise(desk: Des
 
 
 def test_12_sick_instances_are_replaced_without_a_commit(tmp_path: Path) -> None:
-    sick: set[str] = set()
+    unhealthy: set[str] = set()
 
     class Doctor(Judge):
         async def healthy(self, properties: Raw, instance: Description) -> Health:
-            return Health.UNHEALTHY if instance.id in sick else Health.HEALTHY
+            return Health.UNHEALTHY if instance.id in unhealthy else Health.HEALTHY
 
     async def story() -> None:
         async with embedded(tmp_path, spec(Size=3), Doctor()) as group:
             await group.wait(5)
             before = {one["ID"] for one in files(tmp_path)}
-            sick.add(min(before))
+            unhealthy.add(min(before))
             await until_event(group, "acted", "unhealthy")
             await group.wait(5)
             after = {one["ID"] for one in files(tmp_path)}

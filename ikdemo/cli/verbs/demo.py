@@ -15,7 +15,7 @@ from typing import Self
 from ...assembly import ending_signals
 from ...lab import Lab, Recovery, collabnix
 from ...spi.errors import IkdemoError
-from ..commands import Call, Verb, say
+from ..commands import Invocation, Verb, say
 
 GROUP, WALKTHROUGH = "walkthrough", "collabnix-instance-file"
 SIZE = 5
@@ -26,7 +26,7 @@ LOOK = 1.0
 TELL_EVERY = 0.02
 
 
-def demo(call: Call) -> int:
+def demo(call: Invocation) -> int:
     """Start, commit, break, watch it heal; return 0 only when it did. Ctrl-C and other ends clean up as well."""
     for number in ending_signals():
         signal.signal(number, signal.default_int_handler)
@@ -34,7 +34,7 @@ def demo(call: Call) -> int:
         say(f"== Four plugins start, each a process of its own, in {lab.plugin_dir}")
         lab.start("instance-file", "flavor-vanilla", "group")
         print(lab.start_plugin("instance-file", WALKTHROUGH))
-        with Teller(lab, GROUP) as teller:
+        with Narrator(lab, GROUP) as teller:
             teller.headline(f"infrakit group commit collabnix-walkthrough.json: {SIZE} instances are wanted")
             lab.commit(collabnix(WALKTHROUGH, SIZE, group=GROUP))
             lab.wait(GROUP, 15.0)
@@ -55,7 +55,7 @@ def demo(call: Call) -> int:
     return 0 if healed else 1
 
 
-class Teller:
+class Narrator:
     """Prints every line of a group's record once, soon after it is written; all that is left when the block ends."""
 
     def __init__(self, lab: Lab, group: str) -> None:

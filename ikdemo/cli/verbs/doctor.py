@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from ...engine import Engine
 from ...rpc import discovery
 from ...spi.errors import IkdemoError
-from ..commands import Call, Verb, say
+from ..commands import Invocation, Verb, say
 from .lab import INSTALL
 
 LONGEST_NAME = "collabnix-instance-file"
@@ -119,7 +119,7 @@ def _no_engine(words: str, cure: str) -> tuple[Finding, Finding]:
     return Finding(False, words, cure), Finding(False, "needs the engine", "see the line above")
 
 
-def doctor(call: Call) -> int:
+def doctor(call: Invocation) -> int:
     core: tuple[tuple[str, Callable[[], Finding]], ...] = (("Python 3.11 or newer", python), ("plugin directory", sockets))
     extra: tuple[tuple[str, Callable[[], Finding]], ...] = (
         ("inotify", inotify),

@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .. import columns
-from ..commands import Call, Verb, say
+from ..commands import Invocation, Verb, say
 from ..connections import peers, ready
-from ..event_merge import Merge, Told, cause, follow
+from ..event_merge import EventMerge, Told, cause, follow
 from ..flags import Flag, duration
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ def seconds(text: str) -> float:
 FOR = Flag("for", "stop after this many seconds (default: at Ctrl-C)", seconds, 0.0, placeholder="seconds")
 
 
-async def events(call: Call) -> None:
+async def events(call: Invocation) -> None:
     ready(call.directory)
-    stream = Stream(call["group"])
+    stream = EventPrinter(call["group"])
     try:
         async with asyncio.timeout(call["for"] or None), peers(call.directory) as found, asyncio.TaskGroup() as tasks:
             tasks.create_task(stream.print())
@@ -52,11 +52,11 @@ async def events(call: Call) -> None:
         stream.say(stream.merge.rest())
 
 
-class Stream:
+class EventPrinter:
     """What the plugins have said since this began, on its way to the terminal; what they said before is left out."""
 
     def __init__(self, group: str) -> None:
-        self.merge = Merge()
+        self.merge = EventMerge()
         self._group, self._began = group, time.time()
         self._following: set[str] = set()
         self._arrived = asyncio.Event()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...spi.decode import encode
 from ...spi.documents import Allocation, Description, InstanceSpec
 from ...spi.text import indent, visible_json
-from ..commands import Call, Verb
+from ..commands import Invocation, Verb
 from ..connections import peers
 from ..documents import packed, read_document, read_properties
 from ..flags import Flag, listed, whole_number
@@ -18,18 +18,18 @@ ALLOCATION = (
 INSTANCE = (Flag("id", "ID of the instance"), Flag("logical-id", "logical ID of the instance"), TAGS)
 
 
-def allocation(call: Call) -> Allocation:
+def allocation(call: Invocation) -> Allocation:
     """Make an allocation of the flags; no logical IDs are an empty list, as InfraKit's command line sends it."""
     return Allocation(call["size"], list(call["logical-ids"]))
 
 
-async def validate(call: Call) -> None:
+async def validate(call: Invocation) -> None:
     properties = read_properties(call.arguments[0])
     async with peers(call.directory) as found:
         await (await found.flavor(call["name"])).plugin.validate(properties, allocation(call))
 
 
-async def prepare(call: Call) -> None:
+async def prepare(call: Invocation) -> None:
     properties = read_properties(call.arguments[0])
     spec = read_document(call.arguments[1], InstanceSpec)
     spec = InstanceSpec(packed(spec.properties), spec.tags, spec.init, spec.logical_id, spec.attachments)
@@ -38,7 +38,7 @@ async def prepare(call: Call) -> None:
     print(visible_json(indent(encode(spec), prefix="  ")))
 
 
-async def healthy(call: Call) -> None:
+async def healthy(call: Invocation) -> None:
     properties = read_properties(call.arguments[0])
     instance = Description(call["id"], call["logical-id"] or None, as_tags(call["tags"]) or None)
     async with peers(call.directory) as found:

@@ -11,7 +11,7 @@ from ...spi.documents import GroupSpec
 from ...spi.errors import PluginFailure
 from ...spi.text import indent, visible, visible_json
 from .. import columns
-from ..commands import QUIET, Call, Verb, say, show
+from ..commands import QUIET, Invocation, Verb, say, show
 from ..connections import peers, reconciling
 from ..documents import packed, read_document
 from ..flags import Flag, switch, whole_number
@@ -23,7 +23,7 @@ PRETEND = Flag("pretend", "say what a commit would do, and do nothing", switch, 
 
 
 @asynccontextmanager
-async def named(call: Call) -> AsyncIterator[Found[GroupPlugin]]:
+async def named(call: Invocation) -> AsyncIterator[Found[GroupPlugin]]:
     """Connect to the group plugin that ``--name`` names."""
     async with peers(call.directory) as found:
         yield await found.group(call["name"])
@@ -34,7 +34,7 @@ async def listed(group: Found[GroupPlugin]) -> list[GroupSpec]:
     return await (group.plugin.list_groups() if "Reconcile" in group.offers else group.plugin.inspect_groups())
 
 
-async def commit(call: Call) -> None:
+async def commit(call: Invocation) -> None:
     spec = read_document(call.arguments[0], GroupSpec)
     spec = GroupSpec(spec.id, packed(spec.properties))
     async with named(call) as group:
@@ -42,19 +42,19 @@ async def commit(call: Call) -> None:
     say(f"Committing {spec.id} would involve: {details}" if call["pretend"] else f"Committed {spec.id}: {details}")
 
 
-async def free(call: Call) -> None:
+async def free(call: Invocation) -> None:
     async with named(call) as group:
         await group.plugin.free_group(call.arguments[0])
     say(f"Freed {call.arguments[0]}")
 
 
-async def describe(call: Call) -> None:
+async def describe(call: Invocation) -> None:
     async with named(call) as group:
         description = await group.plugin.describe_group(call.arguments[0])
     show(columns.instance_rows(description.instances, call["quiet"]))
 
 
-async def inspect(call: Call) -> None:
+async def inspect(call: Invocation) -> None:
     async with named(call) as group:
         specs = await group.plugin.inspect_groups()
     spec = next((spec for spec in specs if spec.id == call.arguments[0]), None)
@@ -63,19 +63,19 @@ async def inspect(call: Call) -> None:
     print(visible_json(indent(encode(spec))))
 
 
-async def destroy(call: Call) -> None:
+async def destroy(call: Invocation) -> None:
     async with named(call) as group:
         await group.plugin.destroy_group(call.arguments[0])
     say(f"destroy {call.arguments[0]} initiated")
 
 
-async def ls(call: Call) -> None:
+async def ls(call: Invocation) -> None:
     async with named(call) as group:
         specs = await listed(group)
     show("\n".join(([] if call["quiet"] else ["ID"]) + [visible(spec.id) for spec in specs]))
 
 
-async def scale(call: Call) -> None:
+async def scale(call: Invocation) -> None:
     name, text = call.arguments
     try:
         size = whole_number(text)

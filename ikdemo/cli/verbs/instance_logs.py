@@ -8,14 +8,14 @@ from __future__ import annotations
 from ...spi.contracts import Logging
 from ...spi.errors import PluginFailure
 from ...spi.text import visible
-from ..commands import Call, Verb, show
+from ..commands import Invocation, Verb, show
 from ..connections import peers
 from ..flags import Flag, whole_number
 
 _TAIL = Flag("tail", "how many lines, from the end; 0 for all that is kept", whole_number, 0, placeholder="number")
 
 
-async def logs(call: Call) -> None:
+async def logs(call: Invocation) -> None:
     async with peers(call.directory) as found:
         instances = await found.instance(call["name"])
         if "Logs" not in instances.offers or not isinstance(instances.plugin, Logging):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ...spi.documents import InstanceSpec
 from ...spi.text import visible
 from .. import columns
-from ..commands import QUIET, Call, Verb, say, show
+from ..commands import QUIET, Invocation, Verb, say, show
 from ..connections import peers
 from ..documents import packed, read_document, read_properties
 from ..flags import Flag, listed
@@ -25,14 +25,14 @@ def as_tags(pairs: Sequence[str]) -> dict[str, str]:
     return {parts[0]: parts[1] if len(parts) == 2 else "" for parts in split}
 
 
-async def validate(call: Call) -> None:
+async def validate(call: Invocation) -> None:
     properties = read_properties(call.arguments[0])
     async with peers(call.directory) as found:
         await (await found.instance(call["name"])).plugin.validate(properties)
     print("validate:ok")
 
 
-async def provision(call: Call) -> None:
+async def provision(call: Invocation) -> None:
     spec = read_document(call.arguments[0], InstanceSpec)
     spec = InstanceSpec(packed(spec.properties), spec.tags, spec.init, spec.logical_id, spec.attachments)
     async with peers(call.directory) as found:
@@ -40,13 +40,13 @@ async def provision(call: Call) -> None:
     show(visible(instance or ""))
 
 
-async def destroy(call: Call) -> None:
+async def destroy(call: Invocation) -> None:
     async with peers(call.directory) as found:
         await (await found.instance(call["name"])).plugin.destroy(call.arguments[0])
     say(f"destroyed {call.arguments[0]}")
 
 
-async def describe(call: Call) -> None:
+async def describe(call: Invocation) -> None:
     async with peers(call.directory) as found:
         instances = await (await found.instance(call["name"])).plugin.describe_instances(as_tags(call["tags"]))
     show(columns.instance_rows(instances, call["quiet"]))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ...spi.errors import IkdemoError
 from .. import working_copy
-from ..commands import Call, Verb, say
+from ..commands import Invocation, Verb, say
 from ..flags import Flag, switch
 from ..jupyter import DESK, WORKSPACE
 
@@ -30,7 +30,7 @@ def clone() -> Path | None:
     return next((at for at in (Path(__file__).parents[3], Path.cwd()) if (at / FIRST).is_file()), None)
 
 
-def lab(call: Call) -> None:
+def lab(call: Invocation) -> None:
     """Bring the copy of the notebooks up to date, then become JupyterLab, our programs first on the PATH of its terminals."""
     if find_spec("jupyterlab") is None:
         raise IkdemoError(f"JupyterLab is not installed; this installs it: {INSTALL}")

@@ -10,14 +10,14 @@ from ...rpc.discovery import ENVIRONMENT
 from ...spi.errors import IkdemoError
 from ...spi.text import visible
 from .. import columns
-from ..commands import Call, Verb
+from ..commands import Invocation, Verb
 from ..flags import Flag, switch
 
 FIRST_CELL = "Run the first code cell of a notebook, then try again"
 EXPORT = Flag("export", 'print what lets a shell see the first one: eval "$(ikdemo labs --export)"', switch, False)
 
 
-def labs(call: Call) -> None:
+def labs(call: Invocation) -> None:
     found = open_labs()
     if not found:
         raise IkdemoError(f"No lab is open. {FIRST_CELL}")

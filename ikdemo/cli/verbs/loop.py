@@ -15,7 +15,7 @@ from ...reconcile.waiting import being_destroyed
 from ...spi.errors import IkdemoError
 from ...spi.plans import Step
 from .. import columns
-from ..commands import QUIET, Call, Verb, say, show
+from ..commands import QUIET, Invocation, Verb, say, show
 from ..connections import reconciling
 from ..flags import Flag, switch
 from .groups import free as free_only
@@ -43,12 +43,12 @@ LOOK_WAIT = 5.0
 
 
 @asynccontextmanager
-async def _loop(call: Call) -> AsyncIterator[GroupPlugin]:
+async def _loop(call: Invocation) -> AsyncIterator[GroupPlugin]:
     async with named(call) as found:
         yield reconciling(found, call["name"])
 
 
-async def why(call: Call) -> None:
+async def why(call: Invocation) -> None:
     group = call.arguments[0]
     async with _loop(call) as loop:
         reasons = await loop.why_group(group)
@@ -60,12 +60,12 @@ async def why(call: Call) -> None:
         say(f"{group} is converged: everything is as it was committed")
 
 
-async def plan(call: Call) -> None:
+async def plan(call: Invocation) -> None:
     async with _loop(call) as loop:
         _show(call.arguments[0], await loop.plan_group(call.arguments[0]), "Nothing to do")
 
 
-async def step(call: Call) -> None:
+async def step(call: Invocation) -> None:
     async with _loop(call) as loop:
         _show(call.arguments[0], await loop.step_group(call.arguments[0]), "Nothing was to be done")
 
@@ -82,19 +82,19 @@ def _show(group: str, step: Step, idle: str) -> None:
         say(f"{idle}: {group} is converged")
 
 
-async def pause(call: Call) -> None:
+async def pause(call: Invocation) -> None:
     async with _loop(call) as loop:
         await loop.pause_group(call.arguments[0])
     say(f"Paused {call.arguments[0]}")
 
 
-async def resume(call: Call) -> None:
+async def resume(call: Invocation) -> None:
     async with _loop(call) as loop:
         await loop.resume_group(call.arguments[0])
     say(f"Resumed {call.arguments[0]}")
 
 
-async def free(call: Call) -> None:
+async def free(call: Invocation) -> None:
     group = call.arguments[0]
     if not call["force"]:
         await free_only(call)
@@ -110,7 +110,7 @@ async def free(call: Call) -> None:
         say("It leaves no instance")
 
 
-async def ls(call: Call) -> None:
+async def ls(call: Invocation) -> None:
     async with named(call) as found:
         groups = [spec.id for spec in await listed(found)]
         if call["quiet"] or "Reconcile" not in found.offers:
@@ -140,7 +140,7 @@ POLL = 1.0
 TIMEOUT = Flag("timeout", "how long to wait at most", duration, 30.0, placeholder="duration")
 
 
-async def wait(call: Call) -> None:
+async def wait(call: Invocation) -> None:
     group, began = call.arguments[0], time.monotonic()
     reasons: list[Reason] = []
     said: set[str] = set()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ...rpc import discovery
 from .. import columns
-from ..commands import QUIET, Call, Verb, show
+from ..commands import QUIET, Invocation, Verb, show
 from ..connections import ready
 
 
-def ls(call: Call) -> None:
+def ls(call: Invocation) -> None:
     ready(call.directory)
     show(columns.plugin_rows(discovery.listing(call.directory), call["quiet"]))
 

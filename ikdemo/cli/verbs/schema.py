@@ -12,7 +12,7 @@ import msgspec
 from msgspec import NODEFAULT, Raw, Struct
 
 from ...spi.documents import Allocation, GroupProperties, GroupSpec, PluginSpec
-from ..commands import Call, Verb
+from ..commands import Invocation, Verb
 
 
 def group_schema() -> dict[str, Any]:
@@ -37,7 +37,7 @@ def _plain(struct: type[Struct], types: dict[str, Any] | None = None, *, require
     )
 
 
-def schema(call: Call) -> None:
+def schema(call: Invocation) -> None:
     print(json.dumps(group_schema(), indent=2))
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from ...rpc.discovery import ensure_dir
 from ...spi.durations import stop_within
 from ...spi.errors import IkdemoError
-from ..commands import Call, Verb
+from ..commands import Invocation, Verb
 from ..exit_status import guarded
 from ..flags import Flag, switch
 from ..fork_server import Leash, fork, take_orders
@@ -60,7 +60,7 @@ class Wanted(NamedTuple):
             raise IkdemoError(f"{self.name}: {error}") from None  # several share this terminal
 
 
-def up(call: Call) -> int:
+def up(call: Invocation) -> int:
     """Start plugins, wait until they have ended or are to end, and return 0 unless one of them failed."""
     if call["on-demand"]:
         return take_orders(USUAL)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import platform
 
 from ... import __version__
-from ..commands import Call, Verb
+from ..commands import Invocation, Verb
 
 
-def version(call: Call) -> None:
+def version(call: Invocation) -> None:
     if call.program == "infrakit":
         # InfraKit stamps both into its releases; a build of one's own, which is what our recordings come from, says this
         print("Version: Unspecified\nRevision: Unspecified")

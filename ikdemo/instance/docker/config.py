@@ -12,7 +12,7 @@ from ...spi.decode import decode
 from ...spi.documents import NULL, Document, InstanceSpec
 from ...spi.errors import SpecError
 from ..common import memory_of
-from .labels import PREFIX, Badge
+from .labels import PREFIX, Labels
 
 _PORT = re.compile(r"(?:(?:(?P<ip>[0-9.]+|\[[0-9a-fA-F:]+\]):)?(?P<public>[0-9]{1,5}):)?(?P<own>[0-9]{1,5})")
 _SHARED = re.compile(r"host|container:.+")
@@ -97,7 +97,7 @@ def published(text: str, path: str = "$.Ports") -> Published:
 
 
 def config_of(
-    properties: DockerProperties, spec: InstanceSpec, badge: Badge, labels: dict[str, str], init: bool
+    properties: DockerProperties, spec: InstanceSpec, badge: Labels, labels: dict[str, str], init: bool
 ) -> dict[str, Any]:
     """Return the container as Docker's API wants it described. ``init``: the engine has a first process that passes signals on.
 
@@ -133,7 +133,7 @@ def config_of(
     return config
 
 
-def environment_of(badge: Badge) -> dict[str, str]:
+def environment_of(badge: Labels) -> dict[str, str]:
     """Return what an instance may want to know of itself, under the names that processes have it."""
     known = {
         "INSTANCE_ID": badge.instance,

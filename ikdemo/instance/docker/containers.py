@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 from ...engine import Engine, Row
 from ...spi.errors import OutcomeUnknown, PluginFailure
 from ...spi.events import Emit, Event
-from ..common import Ending, announce
-from .exit_reason import Omens, time_of
-from .labels import ALIVE, INSTANCE, LEFTOVER, MARK, Badge, Container, address_of, badge_of, bears, container_of
-from .reaper import Burials
+from ..common import ExitReason, announce
+from .exit_reason import ExitSignals, time_of
+from .labels import ALIVE, INSTANCE, LEFTOVER, MARK, Container, Labels, address_of, bears, container_of, labels_of
+from .reaper import Reaper
 
 REMEMBERED = 2000
 """Dead containers that are not taken for living ones, should an old list say so."""
@@ -26,24 +26,24 @@ REMEMBERED = 2000
 log = logging.getLogger(__name__)
 
 
-class Member(NamedTuple):
+class ContainerState(NamedTuple):
     """A living container: who it is, and since when, in nanoseconds of the engine's clock."""
 
-    badge: Badge
+    badge: Labels
     began: int
 
 
-class Fleet:
+class Containers:
     """Living containers by ID. ``whose``: labels that say whose they are; ``seen``: time of the latest event, in nanoseconds."""
 
     def __init__(self, engine: Engine, whose: Mapping[str, str], emit: Emit) -> None:
-        self.engine, self.whose, self.labels, self.burials = engine, whose, [f"{MARK}={whose[MARK]}"], Burials(engine)
+        self.engine, self.whose, self.labels, self.burials = engine, whose, [f"{MARK}={whose[MARK]}"], Reaper(engine)
         self.seen = 0
-        self._emit, self._omens = emit, Omens()
-        self._living: dict[str, Member] = {}
+        self._emit, self._omens = emit, ExitSignals()
+        self._living: dict[str, ContainerState] = {}
         self._gone: dict[str, None] = {}
-        self._making: dict[str, Badge] = {}  # instances between the request to create one and the answer that it runs
-        self._early: dict[str, Ending] = {}  # ends of those that were being made
+        self._making: dict[str, Labels] = {}  # instances between the request to create one and the answer that it runs
+        self._early: dict[str, ExitReason] = {}  # ends of those that were being made
         self._dying: dict[str, asyncio.Event] = {}
         self._ends: dict[str, asyncio.Task[None]] = {}
 
@@ -60,7 +60,7 @@ class Fleet:
         rows = [row for row in await self.engine.containers(wanted) if bears(row, wanted)]
         return [one for row in rows if (one := container_of(row, self.engine.address)) is not None]
 
-    async def living(self, *labels: str, meant: Callable[[Badge], bool] = lambda badge: True) -> list[Container]:
+    async def living(self, *labels: str, meant: Callable[[Labels], bool] = lambda badge: True) -> list[Container]:
         """List the owner's living containers that have these labels besides, one for each instance.
 
         ``meant``: says of what is known whether it has these labels, so that it must not be lacking. Raises what the engine
@@ -82,7 +82,7 @@ class Fleet:
         """Say whether the engine knows a container that a list lacks, and says that it lives; tell it as lost if not."""
         if container in self._living and container not in self._dying and await self.engine.state(container) in ALIVE:
             return container in self._living
-        self._lose(container, Ending("unknown", "ended while nobody watched"))
+        self._lose(container, ExitReason("unknown", "ended while nobody watched"))
         return False
 
     async def host_of(self, container: str) -> str:
@@ -100,7 +100,7 @@ class Fleet:
         badges = [*(member.badge for member in self._living.values()), *self._making.values()]
         return {int(badge.port) for badge in badges if badge.port.isdecimal() and len(badge.port) <= 5}
 
-    async def make(self, badge: Badge, config: Mapping[str, Any]) -> bool:
+    async def make(self, badge: Labels, config: Mapping[str, Any]) -> bool:
         """Create and start a container; false when the engine lacks its image. One that does not start does not stay."""
         self._making[badge.instance] = badge
         container: str | None = badge.instance  # its name, until it has an ID
@@ -116,7 +116,7 @@ class Fleet:
         finally:
             del self._making[badge.instance]
             early = self._early.pop(badge.instance, None)
-        self._living[container] = Member(badge, self.seen)
+        self._living[container] = ContainerState(badge, self.seen)
         self._tell("provisioned", badge, f"container {container[:12]} of {config['Image']}")
         if early is not None:
             self._lose(container, early)
@@ -168,7 +168,7 @@ class Fleet:
             log.warning("The engine told what makes no sense (%s: %s): %.200r", type(error).__name__, error, event)
 
     def _hear(self, event: Row) -> None:
-        container, badge = event["Actor"]["ID"], badge_of(event["Actor"].get("Attributes") or {})
+        container, badge = event["Actor"]["ID"], labels_of(event["Actor"].get("Attributes") or {})
         if badge is None:
             return
         self.seen = max(self.seen, time_of(event))
@@ -179,15 +179,15 @@ class Fleet:
             case "start" if container in self._gone:
                 self.burials.remove(container)  # it was told as lost, and perhaps replaced
             case "start" if not is_ours:
-                self._adopt(container, Member(badge, time_of(event)), "was started by somebody")
+                self._adopt(container, ContainerState(badge, time_of(event)), "was started by somebody")
             case "kill" | "oom":
                 self._omens.note(container, event)
             case "die":
                 self._died(container, badge, event)
             case "destroy":
-                self._lose(container, Ending("killed", "was removed"))
+                self._lose(container, ExitReason("killed", "was removed"))
 
-    def _died(self, container: str, badge: Badge, event: Row) -> None:
+    def _died(self, container: str, badge: Labels, event: Row) -> None:
         began = self._living[container].began if container in self._living else time_of(event)
         ending = self._omens.ending(container, began, event)
         if container in self._dying:
@@ -206,27 +206,27 @@ class Fleet:
         there = {one.id for one in listed}
         for container in before - living - self._dying.keys():
             if container in there:
-                self._lose(container, Ending("unknown", "ended while nobody watched"))
+                self._lose(container, ExitReason("unknown", "ended while nobody watched"))
             else:
                 await self._is_alive(container)
         for one in listed:
             if one.badge.instance in self._making or one.id in self._dying or one.id in self.burials:
                 continue
             if one in self:  # asked again: it may have ended while the engine was asked about others
-                self._adopt(one.id, Member(one.badge, 0), "" if first else "was found")
+                self._adopt(one.id, ContainerState(one.badge, 0), "" if first else "was found")
             elif one.state == "exited" and one.id not in self._gone:
-                self._living[one.id] = Member(one.badge, 0)
-                self._lose(one.id, Ending("unknown", f"ended while nobody watched: {one.status.lower()}"))
+                self._living[one.id] = ContainerState(one.badge, 0)
+                self._lose(one.id, ExitReason("unknown", f"ended while nobody watched: {one.status.lower()}"))
             elif one.state in (*ALIVE, *LEFTOVER, "exited"):  # another state is not known here, so it is left alone
                 self.burials.remove(one.id)
 
-    def _adopt(self, container: str, member: Member, how: str) -> None:
+    def _adopt(self, container: str, member: ContainerState, how: str) -> None:
         """Take a container that runs for a living one; what is known already is only given its time."""
         if container not in self._living and how:
             self._tell("provisioned", member.badge, f"container {container[:12]} {how}")
         self._living[container] = max(member, self._living.get(container, member), key=lambda one: one.began)
 
-    def _lose(self, container: str, ending: Ending) -> None:
+    def _lose(self, container: str, ending: ExitReason) -> None:
         """A living container ended without having been asked to: tell it at once, with its last words where they matter."""
         member = self._living.get(container)
         if member is None or container in self._dying:
@@ -248,6 +248,6 @@ class Fleet:
         while len(self._gone) > REMEMBERED:
             del self._gone[next(iter(self._gone))]
 
-    def _tell(self, kind: str, badge: Badge, text: str, code: str = "") -> None:
+    def _tell(self, kind: str, badge: Labels, text: str, code: str = "") -> None:
         group, slot = badge.group, badge.slot or ""
         announce(self._emit, Event(kind, group=group, instance=badge.instance, slot=slot, code=code, text=text, tags=badge.tags))

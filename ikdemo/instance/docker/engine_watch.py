@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from ...engine import Row
 from ...spi.errors import IkdemoError
 from ...spi.events import Emit, Event
-from .containers import Fleet
-from .provisioning import Filling
+from .containers import Containers
+from .provisioning import Provisioner
 
 LOOK_EVERY = 10.0
 """Seconds between two looks at what no event told."""
@@ -24,13 +24,13 @@ SOON, LATER = 0.1, 2.0
 log = logging.getLogger(__name__)
 
 
-class Watching:
+class EngineWatch:
     """The connection of a fleet to its engine, from construction to ``stop``.
 
     ``looked`` is set once the first look succeeded or failed.
     """
 
-    def __init__(self, fleet: Fleet, filling: Filling, emit: Emit) -> None:
+    def __init__(self, fleet: Containers, filling: Provisioner, emit: Emit) -> None:
         self.looked = asyncio.Event()
         self._fleet, self._filling, self._engine, self._emit = fleet, filling, fleet.engine, emit
         self._trouble = ""

@@ -6,13 +6,13 @@ import signal
 from collections.abc import Container
 
 from ...engine import Row
-from ..common import BEGINNING, FROM_OUTSIDE, Ending
+from ..common import BEGINNING, FROM_OUTSIDE, ExitReason
 
 TOLD_FOR = 60.0
 """Seconds after a signal sent through the engine in which a container's end is that signal's doing."""
 
 
-class Omens:
+class ExitSignals:
     """What was told of containers that still lived: that they were sent a signal, that they had no memory left."""
 
     def __init__(self) -> None:
@@ -26,11 +26,11 @@ class Omens:
         else:
             self._signalled[container] = time_of(event)
 
-    def ending(self, container: str, began: int, event: Row) -> Ending:
+    def ending(self, container: str, began: int, event: Row) -> ExitReason:
         """Say how a container ended that began at ``began``, in the engine's nanoseconds."""
         now, status = time_of(event), int(event["Actor"]["Attributes"].get("exitCode") or 0)
         was_told = container in self._signalled and now - self._signalled[container] < TOLD_FOR * 10**9
-        return ending_of(status, max(0, now - began) / 10**9, was_told=was_told, starved=container in self._starved)
+        return exit_reason_of(status, max(0, now - began) / 10**9, was_told=was_told, starved=container in self._starved)
 
     def keep(self, containers: Container[str]) -> None:
         """Forget what concerns others than these."""
@@ -43,7 +43,7 @@ def time_of(event: Row) -> int:
     return int(event.get("timeNano") or 0)
 
 
-def ending_of(status: int, age: float, *, was_told: bool = False, starved: bool = False) -> Ending:
+def exit_reason_of(status: int, age: float, *, was_told: bool = False, starved: bool = False) -> ExitReason:
     """Say how a container ended. ``was_told``: it was sent a signal through the engine. ``starved``: it had no more memory.
 
     >>> ending_of(137, 60.0)
@@ -52,9 +52,9 @@ def ending_of(status: int, age: float, *, was_told: bool = False, starved: bool 
     ('early', 'died', 'killed')
     """
     if starved:
-        return Ending("died", f"needed more memory than it may have, after {age:.1f} s")
+        return ExitReason("died", f"needed more memory than it may have, after {age:.1f} s")
     number = status - 128  # so the engine, and a shell, passes a signal on
     if number not in FROM_OUTSIDE:
-        return Ending("killed" if was_told else "died", f"exited with status {status} after {age:.1f} s")
+        return ExitReason("killed" if was_told else "died", f"exited with status {status} after {age:.1f} s")
     code = "killed" if was_told or age >= BEGINNING else "early"
-    return Ending(code, f"was ended by {signal.Signals(number).name} after {age:.1f} s")
+    return ExitReason(code, f"was ended by {signal.Signals(number).name} after {age:.1f} s")

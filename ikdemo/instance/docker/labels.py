@@ -28,7 +28,7 @@ LEFTOVER = ("created", "dead", "removing")
 """States in which a container is that was never started, or could not be removed; one that ended is ``exited``."""
 
 
-class Badge(NamedTuple):
+class Labels(NamedTuple):
     """Who an instance is. ``port``: where it listens; empty when nobody said."""
 
     instance: str
@@ -58,7 +58,7 @@ class Container(NamedTuple):
     """
 
     id: str
-    badge: Badge
+    badge: Labels
     is_original: bool
     state: str
     status: str
@@ -84,7 +84,7 @@ class Container(NamedTuple):
         )
 
 
-def badge_of(labels: Mapping[str, str]) -> Badge | None:
+def labels_of(labels: Mapping[str, str]) -> Labels | None:
     """Return who a container with these labels is, None if no plugin of this kind made it.
 
     >>> badge = Badge("instance-1", "0", None, {"infrakit.group": "web"}, "80")
@@ -98,7 +98,7 @@ def badge_of(labels: Mapping[str, str]) -> Badge | None:
         slot = slot_of(labels.get(SLOT))
     except SpecError:  # no slot has such a name
         slot = None
-    return Badge(instance, slot, labels.get(LOGICAL_ID), tags, labels.get(PORT, ""))
+    return Labels(instance, slot, labels.get(LOGICAL_ID), tags, labels.get(PORT, ""))
 
 
 def bears(row: Row, labels: Iterable[str]) -> bool:
@@ -109,7 +109,7 @@ def bears(row: Row, labels: Iterable[str]) -> bool:
 
 def container_of(row: Row, engine: str) -> Container | None:
     """Read a row of the engine's list, None if it is not ours; ``engine`` is the address of the engine's machine."""
-    badge = badge_of(row.get("Labels") or {})
+    badge = labels_of(row.get("Labels") or {})
     if badge is None:
         return None
     public = next((str(p["PublicPort"]) for p in row.get("Ports") or () if _leads_to(p, badge.port)), "")

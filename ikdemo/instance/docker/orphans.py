@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import disk
-from ...engine.client import Client
+from ...engine.client import EngineClient
 from ...spi.errors import CorruptState, IkdemoError, PluginFailure
 from .labels import MARK, OWNER, bears
 
@@ -46,11 +46,11 @@ def leave_note(directory: disk.Lease, path: Path, host: str) -> dict[str, str]:
     return {OWNER: disk.shown(path), MARK: mark}
 
 
-def end_stray_containers(directory: Path) -> None:
+def end_orphaned_containers(directory: Path) -> None:
     """Remove every container of a plugin whose directory is below this one, as far as the engine in use has it."""
     for note in directory.resolve().rglob(f"*/{NOTE}"):
         try:
-            engine = Client(TIMEOUT, 1)
+            engine = EngineClient(TIMEOUT, 1)
             removed = engine.ask(partial(_remove_all, f"{MARK}={_mark_in(note)}"))
             engine.forget()
         except IkdemoError as error:

@@ -26,11 +26,11 @@ from ...spi.events import Emit
 from ..common import carries
 from ..output import lines_of
 from .config import DockerProperties, read_properties
-from .containers import Fleet
-from .engine_watch import Watching
+from .containers import Containers
+from .engine_watch import EngineWatch
 from .labels import INSTANCE, TAG
 from .orphans import leave_note
-from .provisioning import Filling
+from .provisioning import Provisioner
 
 FIRST_LOOK = 5.0
 """Seconds that a start waits for the engine; after that the plugin answers that there is none."""
@@ -38,9 +38,9 @@ FIRST_LOOK = 5.0
 
 class _Parts(NamedTuple):
     lease: disk.Lease
-    fleet: Fleet
-    filling: Filling
-    watching: Watching
+    fleet: Containers
+    filling: Provisioner
+    watching: EngineWatch
 
 
 class DockerInstances:
@@ -73,9 +73,9 @@ class DockerInstances:
         except PluginFailure:
             lease.release()
             raise
-        fleet = Fleet(engine, whose, emit)
-        filling = Filling(fleet, self._most)
-        self._parts = _Parts(lease, fleet, filling, Watching(fleet, filling, emit))
+        fleet = Containers(engine, whose, emit)
+        filling = Provisioner(fleet, self._most)
+        self._parts = _Parts(lease, fleet, filling, EngineWatch(fleet, filling, emit))
         with suppress(TimeoutError):
             async with asyncio.timeout(FIRST_LOOK):
                 await self._parts.watching.looked.wait()

@@ -13,16 +13,16 @@ from ...spi.documents import GROUP_TAG, SHA_TAG, InstanceSpec
 from ...spi.errors import IkdemoError, PluginFailure, SpecError
 from ..common import free_port
 from .config import DockerProperties, config_of
-from .containers import Fleet
-from .labels import SLOT, TAG, Badge
+from .containers import Containers
+from .labels import SLOT, TAG, Labels
 
 
-class Filling:
+class Provisioner:
     """The provisions under way for a fleet, of which no more than ``most`` may live. ``has_init``: see ``config_of``."""
 
-    def __init__(self, fleet: Fleet, most: int) -> None:
+    def __init__(self, fleet: Containers, most: int) -> None:
         self.has_init = False
-        self._fleet, self._most, self._pulls = fleet, most, Pulls(fleet.engine)
+        self._fleet, self._most, self._pulls = fleet, most, ImagePulls(fleet.engine)
         self._begun: dict[tuple[str, object], tuple[str, asyncio.Task[str]]] = {}
 
     async def close(self) -> None:
@@ -76,7 +76,7 @@ class Filling:
         if len(self._fleet) >= self._most:
             raise PluginFailure(f"no room: {len(self._fleet)} instances are alive, and no more than {self._most} may be")
         port = properties.port or (str(free_port(self._fleet.ports())) if properties.shares_network else "")
-        badge = Badge(f"instance-{secrets.randbits(63)}", slot, spec.logical_id, dict(spec.tags or {}), port)
+        badge = Labels(f"instance-{secrets.randbits(63)}", slot, spec.logical_id, dict(spec.tags or {}), port)
         config = config_of(properties, spec, badge, badge.labels(self._fleet.whose), init=self.has_init)
         return badge.instance if await self._fleet.make(badge, config) else None
 
@@ -98,7 +98,7 @@ LONGEST = 3600.0
 """Seconds until a pull is given up."""
 
 
-class Pulls:
+class ImagePulls:
     """The pulls under way at one engine. ``patience``: seconds that a caller waits."""
 
     def __init__(self, engine: Engine, patience: float = PATIENCE) -> None:

@@ -25,7 +25,7 @@ AT_THE_END = 5.0
 """Seconds that the removals may take when nobody waits for anything else."""
 
 
-class Burials:
+class Reaper:
     """Removals that are under way, and the outputs of what was removed."""
 
     def __init__(self, engine: Engine) -> None:

@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from ...spi.digest import digest
 from ...spi.documents import GROUP_TAG, SHA_TAG, Description
-from ...spi.plans import Seen
+from ...spi.plans import ObservedInstance
 
 Stamp = tuple[int, int, int]
 """What tells whether a file was touched: inode, time of modification in nanoseconds, size in bytes."""
@@ -143,9 +143,9 @@ class Index:
         self._digests.pop(group, None)
 
 
-def _seen(entry: Entry) -> Seen:
+def _seen(entry: Entry) -> ObservedInstance:
     description = entry.description
-    return Seen(description.id, description.logical_id, entry.slot or None, (description.tags or {}).get(SHA_TAG))
+    return ObservedInstance(description.id, description.logical_id, entry.slot or None, (description.tags or {}).get(SHA_TAG))
 
 
 def _take_out(names: dict[str, list[str]], key: str, name: str) -> None:

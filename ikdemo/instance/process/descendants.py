@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import procfs
-from .descriptors import Spare
+from .descriptors import SpareDescriptors
 from .procfs import Stat
 from .spawn import MARK, OWNER
 
@@ -100,7 +100,7 @@ class Looks:
     """Looks at all processes: those who ask at the same time are answered by one look, which lets others have their turn."""
 
     def __init__(self) -> None:
-        self.spare = Spare()
+        self.spare = SpareDescriptors()
         self._since: list[int] = []
         self._next: asyncio.Task[Processes] | None = None
         self._present: asyncio.Task[Processes] | None = None

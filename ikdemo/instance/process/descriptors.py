@@ -19,14 +19,14 @@ SPARE = 3
 
 def check_free(what: str) -> None:
     """Raise PluginFailure unless ``KEPT`` descriptors can be opened; ``what`` says what would be done with them."""
-    opened = Spare(KEPT)
+    opened = SpareDescriptors(KEPT)
     short = KEPT - len(opened)
     opened.close()
     if short:
         raise PluginFailure(f"no room to {what}: fewer than {KEPT} file descriptors are free (too many open files)")
 
 
-class Spare:
+class SpareDescriptors:
     """Descriptors of no use but to be given back: within ``with spare:`` as many are free; nothing may await in there."""
 
     def __init__(self, number: int = SPARE) -> None:

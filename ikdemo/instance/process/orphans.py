@@ -21,7 +21,7 @@ ROUNDS = 10
 log = logging.getLogger(__name__)
 
 
-def end_strays(directory: Path) -> None:
+def end_orphans(directory: Path) -> None:
     """Kill every process started for an instance whose register is, or was, below a directory, and all that those started.
 
     They end soon after; this does not wait. A process that another register's mark says to be its own is left alone, wherever
@@ -44,11 +44,11 @@ def end_strays(directory: Path) -> None:
         found = processes.family(pid for pid, marks in processes.marks.items() if is_its(marks))
         if found.items() <= killed.items():
             return
-        kill_strays(processes, dict(found.items() - killed.items()))
+        kill_orphans(processes, dict(found.items() - killed.items()))
         killed |= found
 
 
-def find_strays(processes: Processes, owner: str, but: Container[str]) -> dict[int, int]:
+def find_orphans(processes: Processes, owner: str, but: Container[str]) -> dict[int, int]:
     """Return pid and start time of the processes of a register's instances, but those of some, with all that they started.
 
     Only the register's mark makes a process its own.
@@ -67,7 +67,7 @@ def speak_of_others(processes: Processes, register: Path, owner: str, but: Conta
             log.warning("Process %d was started for %s of another register in %s: left alone", pid, one.instance, register)
 
 
-def kill_strays(processes: Processes, strays: dict[int, int]) -> None:
+def kill_orphans(processes: Processes, strays: dict[int, int]) -> None:
     """Kill processes, each by pid and start time; one that cannot be killed is spoken of."""
     for pid, start in strays.items():
         marks = processes.marks.get(pid)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..notices import MODIFIED, Notices
 from ..output import KEPT, cut
-from .state_files import Register
+from .state_files import StateFiles
 
 SOON, LATER = 0.005, 0.02
 """Seconds between two looks at outputs that grow: while they have to be cut, and the most after doubling while they have not."""
@@ -24,10 +24,10 @@ EVERY = 1.0
 """Seconds between two looks at all outputs, for file systems that notice nothing."""
 
 
-class Cutting:
+class OutputLimit:
     """The looks at the outputs of a register's instances, from construction to ``stop``. ``living`` returns their IDs."""
 
-    def __init__(self, register: Register, living: Callable[[], Iterable[str]]) -> None:
+    def __init__(self, register: StateFiles, living: Callable[[], Iterable[str]]) -> None:
         """Begin, with a look at everything; a kernel that gives no watch is no error."""
         self._register, self._living = register, living
         self._loop = asyncio.get_running_loop()

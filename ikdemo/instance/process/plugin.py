@@ -26,8 +26,8 @@ from ..output import lines_of, tail
 from . import procfs
 from .descriptors import check_free
 from .spawn import check_properties, command_of, environment_of, read_properties, spawn, undo
-from .state_files import Record, Register, check_size
-from .table import Living
+from .state_files import ProcessRecord, StateFiles, check_size
+from .table import ProcessTable
 
 PORT_TAG = "port"
 """Tag that holds the TCP port chosen for an instance."""
@@ -46,16 +46,16 @@ class ProcessInstances:
 
     def __init__(self, directory: Path | str, *, grace: float = 5.0, most: int = 100, takes_along: bool = False) -> None:
         self._path, self._grace, self._most, self._takes_along = Path(directory), grace, most, takes_along
-        self._living: Living | None = None
+        self._living: ProcessTable | None = None
 
     async def start(self, emit: Emit) -> None:
         """Take the directory and what lives of it; what died meanwhile is told as lost.
 
         Raises InUse, and PluginFailure, also when it cannot be told whether an instance lives: all stays as it is then.
         """
-        register = Register(self._path)
+        register = StateFiles(self._path)
         try:
-            living = Living(register, emit)
+            living = ProcessTable(register, emit)
             living.take_up()
         except BaseException:
             register.close()
@@ -100,7 +100,7 @@ class ProcessInstances:
         port = free_port({running.record.port for running in living})
         tags = {PID_TAG: str(LONGEST_PID), **(spec.tags or {}), PORT_TAG: str(port)}
         place = UNSET if slot is None else slot
-        record = Record(instance, 1, 0, procfs.boot(), time.time(), port, spec.logical_id, tags, place)
+        record = ProcessRecord(instance, 1, 0, procfs.boot(), time.time(), port, spec.logical_id, tags, place)
         check_size(record)
         environment = environment_of(properties, spec, instance, slot, port, living.register.path, living.register.owner)
         pid = _spawn(living, instance, command, environment, properties.cwd)
@@ -139,13 +139,13 @@ class ProcessInstances:
             raise PluginFailure(f"{instance} is no instance here, and none that ended lately")
         return lines_of(text, lines)
 
-    def _started(self) -> Living:
+    def _started(self) -> ProcessTable:
         if self._living is None:
             raise PluginFailure(f"the plugin of {self._path} is not running")
         return self._living
 
 
-def _spawn(living: Living, instance: str, command: list[str], environment: dict[str, str], cwd: str) -> int:
+def _spawn(living: ProcessTable, instance: str, command: list[str], environment: dict[str, str], cwd: str) -> int:
     """Start a process that prints into the instance's file, and return its pid; what cannot be started leaves no file."""
     output = living.register.open_log(instance)
     try:
@@ -157,7 +157,7 @@ def _spawn(living: Living, instance: str, command: list[str], environment: dict[
         os.close(output)
 
 
-def _occupant(living: Living, spec: InstanceSpec, slot: str) -> str | None:
+def _occupant(living: ProcessTable, spec: InstanceSpec, slot: str) -> str | None:
     """Return the ID of the instance in a slot if it is as the spec wants it, None if there is none; raises PluginFailure."""
     wanted = spec.tags or {}
     group = wanted.get(GROUP_TAG, "")

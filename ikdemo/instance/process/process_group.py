@@ -16,10 +16,10 @@ from contextlib import suppress
 
 from ... import disk
 from ...spi.errors import PluginFailure
-from ..common import BEGINNING, FROM_OUTSIDE, Ending
+from ..common import BEGINNING, FROM_OUTSIDE, ExitReason
 from . import procfs
 from .descendants import Looks, living
-from .state_files import Record
+from .state_files import ProcessRecord
 
 AFTER_KILL = 5.0
 """Seconds that a killed process may take to be gone; it is longer only when the kernel itself is stuck."""
@@ -27,14 +27,16 @@ STEP = 0.02
 """Seconds between two looks at a group whose leader has ended."""
 
 
-class Running:
-    """A process group by its leader, and all else that it started, from ``Running(...)`` until it has ended or ``let_go``.
+class ProcessGroup:
+    """A process group by its leader, and all else that it started, from ``ProcessGroup(...)`` until it has ended or ``let_go``.
 
     ``ended`` is called once, when the leader ends without ``end`` having been asked for; its group has been killed by then,
     and ``clear`` ends the rest. ``is_ending``: it was asked for. ``owner``: the mark of the register it is in.
     """
 
-    def __init__(self, record: Record, owner: str, looks: Looks, ended: Callable[[Running, Ending], None]) -> None:
+    def __init__(
+        self, record: ProcessRecord, owner: str, looks: Looks, ended: Callable[[ProcessGroup, ExitReason], None]
+    ) -> None:
         """Hold the process of a record; raises ProcessLookupError when it is no more, or is another one by now.
 
         Raises PluginFailure when that cannot be told, or the process cannot be held for want of descriptors or memory.
@@ -156,12 +158,12 @@ class Running:
         except ChildProcessError:
             return False
 
-    def _reap(self) -> Ending:
+    def _reap(self) -> ExitReason:
         age = procfs.age_of(self.record.start)
         try:
             result = os.waitid(os.P_PIDFD, self._held, os.WEXITED | os.WNOHANG)
         except ChildProcessError:
-            return Ending(
+            return ExitReason(
                 "early" if age < BEGINNING else "unknown",
                 f"ended after {age:.1f} s; how is not known, its plugin was restarted meanwhile",
             )
@@ -172,11 +174,11 @@ class Running:
             name = signal.Signals(status).name if status in set(signal.Signals) else str(status)
             number, text = status, f"was ended by {name} after {age:.1f} s"
         if number not in FROM_OUTSIDE:
-            return Ending("died", text)
-        return Ending("early" if age < BEGINNING else "killed", text)
+            return ExitReason("died", text)
+        return ExitReason("early" if age < BEGINNING else "killed", text)
 
 
-def _hold(record: Record) -> int:
+def _hold(record: ProcessRecord) -> int:
     """Return a descriptor of a record's process; raises ProcessLookupError when it is gone, PluginFailure in doubt."""
     if record.boot != procfs.boot():
         raise ProcessLookupError(record.pid)

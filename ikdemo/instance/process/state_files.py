@@ -32,7 +32,7 @@ _SUFFIX = ".json"
 _LOG = re.compile(r"(instance-\d+)\.log")
 
 
-class Record(Document, frozen=True):
+class ProcessRecord(Document, frozen=True):
     """One instance and its process. ``start`` is in clock ticks since ``boot``, ``began`` in seconds since the epoch."""
 
     id: str
@@ -51,15 +51,15 @@ class Record(Document, frozen=True):
         return Description(self.id, self.logical_id, self.tags, self.slot)
 
 
-class Found(NamedTuple):
+class FoundRecords(NamedTuple):
     """What a register held when it was opened: records, sentences about files that are none, and whose these may be."""
 
-    records: list[Record]
+    records: list[ProcessRecord]
     complaints: list[str]
     doubtful: set[str]
 
 
-class Register:
+class StateFiles:
     """A directory of records, which this process owns from construction to ``close``."""
 
     def __init__(self, path: Path) -> None:
@@ -110,17 +110,17 @@ class Register:
         except OSError as error:
             raise disk.refusal("open", self.path / name, error) from None
 
-    def read(self) -> Found:
+    def read(self) -> FoundRecords:
         """Read every record; a file that is none is left alone and complained about.
 
         Raises PluginFailure when a file cannot be read for now: what is in it is not known, so nothing is.
         """
-        found = Found([], [], set())
+        found = FoundRecords([], [], set())
         for name in sorted(self._names()):
             if name.startswith(".") or not name.endswith(_SUFFIX):
                 continue
             try:
-                record = decode(disk.read_regular(self._lease.fd, name, LIMIT)[0], Record)
+                record = decode(disk.read_regular(self._lease.fd, name, LIMIT)[0], ProcessRecord)
                 if name != record.id + _SUFFIX:
                     raise CorruptState(f"is the record of {record.id!a}")
                 found.records.append(record)
@@ -135,7 +135,7 @@ class Register:
                 )
         return found
 
-    def write(self, record: Record) -> None:
+    def write(self, record: ProcessRecord) -> None:
         """Write a record, whole or not at all; raises PluginFailure."""
         disk.write_atomic(self._lease.fd, record.id + _SUFFIX, encode(record), mode=0o600)
 
@@ -170,7 +170,7 @@ class Register:
         return owner
 
 
-def check_size(record: Record) -> None:
+def check_size(record: ProcessRecord) -> None:
     """Refuse a record that could not be read again; raises SpecError."""
     if (size := len(encode(record))) > LIMIT:
         raise SpecError(

@@ -12,32 +12,32 @@ from collections.abc import Collection, Coroutine, Iterator, Set
 from ...spi.documents import GROUP_TAG
 from ...spi.errors import PluginFailure
 from ...spi.events import Emit, Event
-from ..common import Ending, announce
+from ..common import ExitReason, announce
 from ..output import Outputs
 from . import procfs
 from .descendants import Looks, Processes, look
 from .descriptors import check_free
-from .orphans import ROUNDS, find_strays, kill_strays, speak_of_others
-from .output_limit import Cutting
-from .process_group import STEP, Running
-from .state_files import Record, Register
+from .orphans import ROUNDS, find_orphans, kill_orphans, speak_of_others
+from .output_limit import OutputLimit
+from .process_group import STEP, ProcessGroup
+from .state_files import ProcessRecord, StateFiles
 
 log = logging.getLogger(__name__)
 
 
-class Living:
+class ProcessTable:
     """Instances by ID, from ``take_up`` to ``leave``."""
 
-    def __init__(self, register: Register, emit: Emit) -> None:
+    def __init__(self, register: StateFiles, emit: Emit) -> None:
         self.register, self.outputs = register, Outputs()
         self._emit = emit
         self._looks = Looks()
-        self._running: dict[str, Running] = {}
+        self._running: dict[str, ProcessGroup] = {}
         self._endings: dict[str, asyncio.Task[None]] = {}
         self._clearings: set[asyncio.Task[None]] = set()
-        self._cutting: Cutting | None = None
+        self._cutting: OutputLimit | None = None
 
-    def __iter__(self) -> Iterator[Running]:
+    def __iter__(self) -> Iterator[ProcessGroup]:
         """Yield every living instance, in the order of the IDs."""
         return iter([self._running[instance] for instance in sorted(self._running)])
 
@@ -63,7 +63,7 @@ class Living:
         found, gone = self.register.read(), []
         for record in found.records:
             try:
-                self._running[record.id] = Running(record, self.register.owner, self._looks, self._lost)
+                self._running[record.id] = ProcessGroup(record, self.register.owner, self._looks, self._lost)
             except ProcessLookupError:
                 gone.append(record)
         check_free("go on with the instances that there are")
@@ -76,23 +76,23 @@ class Living:
             log.warning("%s: %s", self.register.path, text)
             self._emit(Event("reported", text=f"{self.register.path}: {text}"))
         for record in gone:
-            self._bury(record, Ending("unknown", "ended while its plugin was away"))
+            self._bury(record, ExitReason("unknown", "ended while its plugin was away"))
         for instance in orphans:
             self.register.remove(instance)
-        kill_strays(processes, strays)
+        kill_orphans(processes, strays)
         if strays:
             self._in_background(self._clear_strays(found.doubtful, gone), "end of strays")
-        self._cutting = Cutting(self.register, lambda: self._running)
+        self._cutting = OutputLimit(self.register, lambda: self._running)
 
-    def _strays(self, processes: Processes, doubtful: Set[str], gone: Collection[Record]) -> dict[int, int]:
+    def _strays(self, processes: Processes, doubtful: Set[str], gone: Collection[ProcessRecord]) -> dict[int, int]:
         """Return what belongs to instances of this register that are not here, by pid and start time."""
-        strays = find_strays(processes, self.register.owner, {*self._running, *doubtful})
+        strays = find_orphans(processes, self.register.owner, {*self._running, *doubtful})
         for record in gone:
             if record.boot == procfs.boot():  # else neither its pid nor its start means anything now
                 strays |= processes.of_instance(record.id, self.register.owner, record.pid, record.start)
         return strays
 
-    async def _clear_strays(self, doubtful: Set[str], gone: Collection[Record]) -> None:
+    async def _clear_strays(self, doubtful: Set[str], gone: Collection[ProcessRecord]) -> None:
         """Kill again what was started while the first ones were killed, until nothing is left."""
         killed: dict[int, int] = {}
         for _ in range(ROUNDS):
@@ -100,7 +100,7 @@ class Living:
             processes = await self._looks.take(0)
             if not (strays := self._strays(processes, doubtful, gone)):
                 return
-            kill_strays(processes, dict(strays.items() - killed.items()))
+            kill_orphans(processes, dict(strays.items() - killed.items()))
             killed |= strays
 
     async def leave(self) -> None:
@@ -119,12 +119,12 @@ class Living:
         self._running.clear()
         self._looks.close()
 
-    async def add(self, record: Record) -> None:
+    async def add(self, record: ProcessRecord) -> None:
         """Take up a process just started, in memory and in the register; without a record it does not stay.
 
         Raises PluginFailure when it cannot be held (it is the caller's to end then) or registered.
         """
-        self._running[record.id] = Running(record, self.register.owner, self._looks, self._lost)
+        self._running[record.id] = ProcessGroup(record, self.register.owner, self._looks, self._lost)
         try:
             self.register.write(record)
         except PluginFailure:
@@ -147,13 +147,13 @@ class Living:
             await running.end(grace)
         except PluginFailure as error:
             if running.has_ended:
-                self._lost(running, Ending("killed", f"was ended; {error}"))
+                self._lost(running, ExitReason("killed", f"was ended; {error}"))
             raise
         del self._running[instance]
         self._forget(running.record)
         self._tell("destroyed", running.record, f"pid {running.record.pid} was ended")
 
-    def _lost(self, running: Running, ending: Ending) -> None:
+    def _lost(self, running: ProcessGroup, ending: ExitReason) -> None:
         """An instance ended by itself, or by somebody who did not ask this plugin; what it leaves behind is ended."""
         del self._running[running.record.id]
         self._bury(running.record, ending)
@@ -170,17 +170,17 @@ class Living:
         except PluginFailure as error:
             log.warning("What an instance left behind may still run: %s", error)
 
-    def _bury(self, record: Record, ending: Ending) -> None:
+    def _bury(self, record: ProcessRecord, ending: ExitReason) -> None:
         last = self._forget(record)
         said = f"; it said last: {last}" if last and ending.code in ("died", "early") else ""
         self._tell("lost", record, ending.text + said, ending.code)
 
-    def _forget(self, record: Record) -> str:
+    def _forget(self, record: ProcessRecord) -> str:
         """Remove what was kept of an instance, but the end of its output; return its last line."""
         last = self.outputs.bury(record.id, self.register.log(record.id))
         self.register.remove(record.id)
         return last
 
-    def _tell(self, kind: str, record: Record, text: str, code: str = "") -> None:
+    def _tell(self, kind: str, record: ProcessRecord, text: str, code: str = "") -> None:
         group, slot = (record.tags or {}).get(GROUP_TAG, ""), record.slot or ""
         announce(self._emit, Event(kind, group=group, instance=record.id, slot=slot, code=code, text=text, tags=record.tags))

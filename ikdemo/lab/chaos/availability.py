@@ -17,7 +17,7 @@ from ...spi.errors import IkdemoError
 from ..show.tables import Table
 from .experiment import Experiment
 from .findings import Findings
-from .results import Pictured, say_agreement, say_share
+from .results import FigureResult, say_agreement, say_share
 from .simulated import Simulated
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ RARE = 0.2
 """Kills per poll and instance up to which kills are rare enough for the simple theory."""
 
 
-class Point(NamedTuple):
+class SweepPoint(NamedTuple):
     """Availability at one rate (kills per second and instance) and poll (seconds), with its interval."""
 
     rate: float
@@ -55,10 +55,10 @@ class Point(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False)
-class Sweep(Pictured):
+class Sweep(FigureResult):
     """Availability at every rate and poll that was tried. In a notebook it shows itself as a figure."""
 
-    points: tuple[Point, ...]
+    points: tuple[SweepPoint, ...]
 
     @property
     def polls(self) -> list[float]:
@@ -130,9 +130,9 @@ def availability(
     return Sweep(tuple(sorted(points, key=lambda one: (one.poll, one.rate))))
 
 
-def point_of(found: Findings, *, simulated: bool) -> Point:
+def point_of(found: Findings, *, simulated: bool) -> SweepPoint:
     """Return an experiment as one point; raises IkdemoError when no poll was supposed in it."""
     if found.poll is None:
         raise IkdemoError(f"The experiment on {found.group!r} supposed no poll; say Experiment(..., poll=SECONDS)")
     interval = bootstrap(found.shares, fmean, random.Random(found.seed).random)
-    return Point(found.rate, found.poll, found.provision, found.availability, interval, len(found.kills), simulated)
+    return SweepPoint(found.rate, found.poll, found.provision, found.availability, interval, len(found.kills), simulated)

@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...reconcile.analysis.theory import creations_with_backoff, creations_without_backoff
 from ...reconcile.backoff import GIVE_UP_AFTER
-from ...reconcile.model import Death, Desired, Memory, Observation, slots_of
+from ...reconcile.model import Desired, Memory, Observation, ReportedExit, slots_of
 from ...reconcile.plan import plan
-from ...reconcile.settle import bury, settle
+from ...reconcile.settle import record_exits, settle
 from ...spi.documents import Allocation, Health
 from ...spi.errors import IkdemoError
-from ...spi.plans import Outcome, Seen
+from ...spi.plans import ObservedInstance, Outcome
 from ..show.tables import Table
-from .results import Pictured
+from .results import FigureResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Way(NamedTuple):
+class RestartPolicy(NamedTuple):
     """A way to answer deaths: with waits or without, and whether the instances die by their own doing."""
 
     name: str
@@ -36,15 +36,15 @@ class Way(NamedTuple):
 
 
 WAYS = (
-    Way("no back-off", waits=False, own_doing=False),
-    Way("back-off", waits=True, own_doing=False),
-    Way("back-off, then giving up", waits=True, own_doing=True),
+    RestartPolicy("no back-off", waits=False, own_doing=False),
+    RestartPolicy("back-off", waits=True, own_doing=False),
+    RestartPolicy("back-off, then giving up", waits=True, own_doing=True),
 )
 """Only what ends by its own doing is given up on: a bad program. What is killed from outside may live another time."""
 
 
 @dataclass(frozen=True, repr=False)
-class CrashLoops(Pictured):
+class CrashLoops(FigureResult):
     """When each slot was filled (seconds), for each way; in a notebook it shows itself as a figure."""
 
     seconds: float
@@ -96,22 +96,22 @@ def crash_loops(seconds: float = 600.0, life: float = 1.0, slots: int = 40) -> C
     return CrashLoops(seconds, life, {way.name: _creations(way, seconds, life, slots) for way in WAYS})
 
 
-def _creations(way: Way, seconds: float, life: float, slots: int) -> tuple[tuple[float, ...], ...]:
+def _creations(way: RestartPolicy, seconds: float, life: float, slots: int) -> tuple[tuple[float, ...], ...]:
     """Return for each slot the times at which an instance was made."""
     group = Desired("crashing", "sha", slots_of(Allocation(slots)))
     memory, now, serial = Memory(), 0.0, 0
-    living: dict[str, Seen] = {}
+    living: dict[str, ObservedInstance] = {}
     dies: dict[str, float] = {}
     made: dict[str, list[float]] = {slot.name: [] for slot in group.slots}
     while now <= seconds:
         dead = [living.pop(slot) for slot in list(living) if dies[slot] <= now]
-        deaths = [Death(one.slot or "", one.id, "died", now, way.own_doing) for one in dead]
-        memory = bury(group, memory, deaths, now) if way.waits else Memory()
+        deaths = [ReportedExit(one.slot or "", one.id, "died", now, way.own_doing) for one in dead]
+        memory = record_exits(group, memory, deaths, now) if way.waits else Memory()
         observed = Observation(tuple(living.values()))
         todo, outcomes = plan(group, observed, memory, now), list[Outcome]()
         for action in todo.actions:
             serial += 1
-            living[action.slot] = Seen(f"instance-{serial}", None, action.slot, "sha", Health.HEALTHY)
+            living[action.slot] = ObservedInstance(f"instance-{serial}", None, action.slot, "sha", Health.HEALTHY)
             dies[action.slot] = now + life
             made[action.slot].append(now)
             outcomes.append(Outcome(action, f"instance-{serial}"))

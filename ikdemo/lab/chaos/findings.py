@@ -16,7 +16,7 @@ from ...spi.errors import IkdemoError
 from ..show.recovery import Recovery
 from ..show.tables import Table, say_seconds
 from ..teaching.check import Check, Point
-from .results import Measure, Pictured, measure, p95, say_share, side_by_side
+from .results import FigureResult, Measure, measure, p95, say_share, side_by_side
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,7 +31,7 @@ BY_CHANCE = "if theory is near, it may be chance (1 experiment in 20): take more
 
 
 @dataclass(frozen=True, repr=False)
-class Findings(Pictured):
+class Findings(FigureResult):
     """One finished experiment. Times are in seconds; ``rate`` is kills per second and instance.
 
     ``poll`` is what was supposed of the loop, None for nothing. ``shares``: for each slot and slice of time, the share of it in

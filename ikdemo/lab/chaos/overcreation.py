@@ -17,7 +17,7 @@ from ...reconcile.model import Desired, slots_of
 from ...spi.documents import Allocation
 from ...spi.plans import Action, Outcome, Plan, Step
 from ..show.tables import Table
-from .results import Pictured
+from .results import FigureResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -89,7 +89,7 @@ class Runs(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False)
-class Overcreation(Pictured):
+class Overcreation(FigureResult):
     """Three planners under three faults. In a notebook it shows itself as a figure."""
 
     runs: tuple[Runs, ...]

@@ -95,7 +95,7 @@ def p95(values: Sequence[float]) -> float:
     return quantile(values, 0.95)
 
 
-class Pictured(ABC):
+class FigureResult(ABC):
     """A result: data that is also a table, a sentence and a figure."""
 
     @property

@@ -11,7 +11,7 @@ import random
 
 from ...reconcile.analysis.simulator import Simulation
 from ...reconcile.model import Desired, slots_of
-from ...reconcile.settle import anew
+from ...reconcile.settle import with_backoffs
 from ...spi.documents import Allocation
 from ...spi.errors import IkdemoError
 from ...spi.events import Event
@@ -58,7 +58,7 @@ class Simulated:
         (victim,) = choose(self.group, self._living(), 1, seed)
         slot = self._born.pop(victim)[1]
         del self._world.living[victim]
-        self._world.memory = anew(self._world.memory, {})
+        self._world.memory = with_backoffs(self._world.memory, {})
         self._tell("fault", self._now, victim, slot)
         self._tell("lost", self._now, victim, slot)
 

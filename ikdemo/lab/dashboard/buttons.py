@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from ipywidgets import HTML, Box, Button, HBox, Layout
 
 from ...spi.errors import IkdemoError
-from ..host.session import Line
+from ..host.session import Session
 from ..show.tables import visible_html
 from ..show.theme import AS_WANTED, DIFFERENT, ENDED, PAUSED, Sign
 
@@ -20,10 +20,10 @@ T = TypeVar("T", bound=Box)
 BUSY, DONE, REFUSED = PAUSED._replace(word="busy"), AS_WANTED._replace(word="done"), DIFFERENT._replace(word="not done")
 
 
-class Clicks:
+class Buttons:
     """All the buttons of one dashboard, and its line of words; ``then`` is called after whatever was done."""
 
-    def __init__(self, line: Line, then: Callable[[], None]) -> None:
+    def __init__(self, line: Session, then: Callable[[], None]) -> None:
         self._line, self._then = line, then
         self._busy: set[str] = set()
         self.buttons: list[Button] = []

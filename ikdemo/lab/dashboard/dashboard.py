@@ -10,10 +10,10 @@ from typing import Any, Self
 
 from ...spi.errors import IkdemoError
 from ...spi.text import visible
-from ..faults.inject import Breaking
-from ..host.session import Line
+from ..faults.inject import FaultInjection
+from ..host.session import Session
 from ..show.tables import Table
-from .model import Scene
+from .model import ViewModel
 from .status import Why
 from .view import LiveView, box, show
 
@@ -23,7 +23,7 @@ SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
 class Dashboard:
     """A live view with controls below its picture; without ipywidgets only the picture."""
 
-    def __init__(self, lab: Breaking, group: str, line: Line, why: Why) -> None:
+    def __init__(self, lab: FaultInjection, group: str, line: Session, why: Why) -> None:
         self.group, self._lab, self._line = group, lab, line
         self.view = LiveView(group, line, why, self._look)
         self._living = 0
@@ -53,13 +53,13 @@ class Dashboard:
     def _ipython_display_(self) -> None:
         show(self, self._line)
 
-    def _furnish(self, line: Line) -> Any:
+    def _furnish(self, line: Session) -> Any:
         from ipywidgets import Dropdown, Layout
 
-        from .buttons import Clicks, row
+        from .buttons import Buttons, row
         from .panels import PluginPanel, StepPanel
 
-        self.clicks = Clicks(line, self.view.wake)
+        self.clicks = Buttons(line, self.view.wake)
         self.plugins = PluginPanel(self._lab, self.clicks)
         line.at_end(self.plugins.look)  # the view looks for the last time before the plugins have ended
         self.steps = StepPanel(self._lab, self.group, self.clicks)
@@ -95,7 +95,7 @@ class Dashboard:
             self.view.log,
         )
 
-    def _look(self, scene: Scene, ended: str) -> None:
+    def _look(self, scene: ViewModel, ended: str) -> None:
         self._living = scene.living
         if self.box is None:
             return

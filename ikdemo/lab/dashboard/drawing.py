@@ -13,7 +13,7 @@ from itertools import groupby
 
 from ..show.tables import say_seconds, visible_html
 from ..show.theme import BLUE, VERMILION, Sign
-from .model import WINDOW, Fall, Scene, Step
+from .model import WINDOW, CurveStep, Fall, ViewModel
 from .slots import LEFT, PLOT, RIGHT, WIDTH, draw_slots, in_words, squeezed
 
 TOP, HEIGHT = 71, 84
@@ -33,7 +33,7 @@ STYLE = """<style>
 </style>"""
 
 
-def draw(scene: Scene, sign: Sign) -> str:
+def draw(scene: ViewModel, sign: Sign) -> str:
     """Return a scene as SVG text; ``sign`` says what the group is."""
     slots, height = draw_slots(scene, TOP + HEIGHT + 34)
     said = visible_html(words(scene, sign))
@@ -43,7 +43,7 @@ def draw(scene: Scene, sign: Sign) -> str:
     return f'{head} viewBox="0 0 {WIDTH} {height}" {look}>{STYLE}{paper}{_headline(scene, sign)}{_curve(scene)}{slots}</svg>'
 
 
-def words(scene: Scene, sign: Sign) -> str:
+def words(scene: ViewModel, sign: Sign) -> str:
     """Tell a scene in words."""
     filled = _filled(scene)
     said = (
@@ -56,16 +56,16 @@ def words(scene: Scene, sign: Sign) -> str:
     return " ".join(filter(None, (*said, _fell(scene.fall), _unnoticed(scene))))
 
 
-def _filled(scene: Scene) -> str:
+def _filled(scene: ViewModel) -> str:
     return f"{scene.filled} of {scene.size} slots filled" if scene.size else "no slot is wanted"
 
 
-def _rolled(scene: Scene) -> str:
+def _rolled(scene: ViewModel) -> str:
     """Say how far the wanted configuration has come, where not every filled slot has it."""
     return "" if scene.current == scene.filled else f"{scene.current} of {scene.size} with the wanted configuration."
 
 
-def _counts(scene: Scene) -> str:
+def _counts(scene: ViewModel) -> str:
     return f"Wanted: {scene.size}, alive: {scene.living}."
 
 
@@ -78,13 +78,13 @@ def _fell(fall: Fall | None) -> str:
     return f"Last fall: to {fewest}, whole again {say_seconds(fall.seconds)} after the {fall.cause}."
 
 
-def _unnoticed(scene: Scene) -> str:
+def _unnoticed(scene: ViewModel) -> str:
     if not scene.unnoticed:
         return ""
     return f"The loop does not know of {scene.unnoticed} {'loss' if scene.unnoticed == 1 else 'losses'} yet."
 
 
-def _headline(scene: Scene, sign: Sign) -> str:
+def _headline(scene: ViewModel, sign: Sign) -> str:
     name = scene.group if len(scene.group) <= 16 else f"{scene.group[:15]}…"
     wide = LETTER * len(sign.word) + 36
     left, head = WIDTH - 8 - wide, f"{name}: {_filled(scene)}"
@@ -98,7 +98,7 @@ def _headline(scene: Scene, sign: Sign) -> str:
     )
 
 
-def _curve(scene: Scene) -> str:
+def _curve(scene: ViewModel) -> str:
     bottom = TOP + HEIGHT
     rows = "".join(
         f'<path class="grid" d="M{LEFT} {y}h{PLOT}"/><text x="{LEFT - 8}" y="{y + 4}" text-anchor="end">{share} %</text>'
@@ -112,7 +112,7 @@ def _curve(scene: Scene) -> str:
     return f"{rows}{axis}{said}{''.join(_run(scene, run, end) for run, end in _runs(scene))}"
 
 
-def _margin(scene: Scene) -> list[tuple[int, str]]:
+def _margin(scene: ViewModel) -> list[tuple[int, str]]:
     """Return what stands beside the curve, a line at a time, each with its place."""
     said = [(10, "Q: share of"), (27, "filled slots")]
     if any(step.current != step.filled for step in scene.steps):
@@ -120,9 +120,9 @@ def _margin(scene: Scene) -> list[tuple[int, str]]:
     return said
 
 
-def _runs(scene: Scene) -> Iterator[tuple[list[Step], float]]:
+def _runs(scene: ViewModel) -> Iterator[tuple[list[CurveStep], float]]:
     """Yield the steps of each size that was wanted, and when it was not any longer: another size is no fall."""
-    run: list[Step] = []
+    run: list[CurveStep] = []
     for step in scene.steps:
         if run and step.size != run[-1].size:
             yield run, step.time
@@ -133,7 +133,7 @@ def _runs(scene: Scene) -> Iterator[tuple[list[Step], float]]:
         yield run, scene.now
 
 
-def _run(scene: Scene, run: list[Step], end: float) -> str:
+def _run(scene: ViewModel, run: list[CurveStep], end: float) -> str:
     """Draw what was filled, what was lost below the most that had been, and dashed what has the wanted configuration."""
     start, stop = _across(scene, run[0].time), _across(scene, end)
     filled = _levels(scene, run, lambda step: step.filled / step.size)
@@ -147,7 +147,7 @@ def _run(scene: Scene, run: list[Step], end: float) -> str:
     )
 
 
-def _outdated(scene: Scene, run: list[Step], end: float) -> Iterator[str]:
+def _outdated(scene: ViewModel, run: list[CurveStep], end: float) -> Iterator[str]:
     """Draw, dashed, what has the wanted configuration, while some of what is filled has not."""
     ends = [*(step.time for step in run[1:]), end]
     for apart, spans in groupby(zip(run, ends, strict=True), key=lambda span: span[0].current != span[0].filled):
@@ -158,7 +158,7 @@ def _outdated(scene: Scene, run: list[Step], end: float) -> Iterator[str]:
             yield f'<path class="line" d="{path}" stroke-width="1.8" stroke-dasharray="6 4"/>'
 
 
-def _across(scene: Scene, time: float) -> int:
+def _across(scene: ViewModel, time: float) -> int:
     """Return where a time is, in whole pixels, kept inside the plot: what shares a pixel now does so in every later frame."""
     pixels = PLOT / WINDOW
     ago = math.floor(scene.now * pixels) - math.floor(time * pixels)
@@ -169,7 +169,7 @@ def _down(share: float) -> float:
     return TOP + 6 + (HEIGHT - 12) * (1 - share)
 
 
-def _levels(scene: Scene, run: list[Step], share: Callable[[Step], float]) -> dict[int, tuple[float, float]]:
+def _levels(scene: ViewModel, run: list[CurveStep], share: Callable[[CurveStep], float]) -> dict[int, tuple[float, float]]:
     """Return the lowest and the last share of each pixel in which something happened: a loss within one pixel is one stroke.
 
     What only grows there is no stroke: it would look like a loss.

@@ -28,7 +28,7 @@ class Fall(NamedTuple):
     cause: str
 
 
-class Step(NamedTuple):
+class CurveStep(NamedTuple):
     """A group from ``time`` until the next step: of ``size`` wanted slots so many are filled, so many of them as wanted now.
 
     ``reached`` is the most that were filled since this size was wanted: what is below it was lost, what is above has yet to grow.
@@ -51,7 +51,7 @@ class Lane(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Scene:
+class ViewModel:
     """One group at the time ``now``. ``steps`` begin with the one that holds when the window begins, or with the group's birth.
 
     ``quality`` is the share of wanted slots that are filled, of whichever configuration, ``unnoticed`` how many are lost of which
@@ -66,7 +66,7 @@ class Scene:
     current: int
     surplus: int
     unnoticed: int
-    steps: list[Step]
+    steps: list[CurveStep]
     lanes: list[Lane]
     fall: Fall | None
 

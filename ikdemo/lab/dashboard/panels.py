@@ -8,11 +8,11 @@ from ipywidgets import HTML, Button, HBox, Layout, VBox
 
 from ...spi.errors import IkdemoError
 from ...spi.plans import Action, Plan, Reason
-from ..faults.inject import Breaking
-from ..show.step_view import Pass
+from ..faults.inject import FaultInjection
+from ..show.step_view import StepView
 from ..show.tables import Table, visible_html
 from ..show.theme import sign_of_process
-from .buttons import Clicks, toolbar
+from .buttons import Buttons, toolbar
 
 
 class PluginPanel:
@@ -21,7 +21,7 @@ class PluginPanel:
     No button is ever switched off: whoever uses the keyboard would lose the place. One that makes no sense now says so.
     """
 
-    def __init__(self, lab: Breaking, clicks: Clicks) -> None:
+    def __init__(self, lab: FaultInjection, clicks: Buttons) -> None:
         self._lab, self._clicks = lab, clicks
         self._states: list[list[str]] = []
         self._lamps: dict[str, HTML] = {}
@@ -100,9 +100,9 @@ OVER = "The group has changed since. Observe again to see what is there now."
 class StepPanel:
     """Three buttons, and what the last of them showed."""
 
-    def __init__(self, lab: Breaking, group: str, clicks: Clicks) -> None:
+    def __init__(self, lab: FaultInjection, group: str, clicks: Buttons) -> None:
         self._lab, self._group = lab, group
-        self._seen: tuple[float, Pass] | None = None
+        self._seen: tuple[float, StepView] | None = None
         self._at = float("inf")
         self.shown = HTML(_room(HINT))
         self.buttons = (
@@ -138,7 +138,7 @@ class StepPanel:
         self._show(self._now(), _planned(done), _outcomes(done))
         return f"The loop looked once more, planned, and acted: {_deeds(done)}."
 
-    def _look_now(self) -> tuple[float, Pass]:
+    def _look_now(self) -> tuple[float, StepView]:
         at = self._now()  # before the question: what changes meanwhile may not be in the answer
         self._seen = at, self._lab.plan(self._group)
         return self._seen
@@ -146,7 +146,7 @@ class StepPanel:
     def _now(self) -> float:
         return self._lab.line.record.now()
 
-    def _pass(self) -> Pass:
+    def _pass(self) -> StepView:
         self._seen = None
         return self._lab.step(self._group)
 
@@ -161,18 +161,18 @@ def _room(inside: str) -> str:
     return f'{style}<div class="ik-steps" style="line-height:1.4">{inside}</div>'
 
 
-def _observed(done: Pass) -> str:
+def _observed(done: StepView) -> str:
     return _part("Observed", done.observed)
 
 
-def _planned(done: Pass) -> str:
+def _planned(done: StepView) -> str:
     """Lay the plan out with the reason of each action in words."""
     plan = done.step.plan
     rows = [(one.verb, one.slot or "-", one.instance or "-", _because(one, plan)) for one in plan.actions]
     return _part("Planned", Table(["action", "slot", "instance", "because"], rows, empty=f"Nothing to do. {_why_nothing(plan)}"))
 
 
-def _outcomes(done: Pass) -> str:
+def _outcomes(done: StepView) -> str:
     return _part("Done", done.done)
 
 
@@ -196,7 +196,7 @@ def _part(title: str, table: Table) -> str:
     return f"<p><b>{visible_html(title)}</b></p>{shown._repr_html_()}{more}"
 
 
-def _deeds(done: Pass) -> str:
+def _deeds(done: StepView) -> str:
     failed = sum(bool(outcome.error) for outcome in done.step.outcomes)
     wrong = f", {failed} of them in vain" if failed else ""
     return f"{_number(len(done.done), 'action')}{wrong}"

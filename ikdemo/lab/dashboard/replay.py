@@ -16,7 +16,7 @@ from ...spi.events import Event
 from ..show.tables import say_seconds, visible_html
 from ..show.theme import BLUE, GREEN, SKY
 from .drawing import STYLE
-from .model import Scene
+from .model import ViewModel
 from .slots import LEFT, LONGEST_NAME, PLOT, WIDTH
 
 PLAYED = 5.0
@@ -27,7 +27,7 @@ EDGE = 26
 
 
 @dataclass(frozen=True)
-class Past:
+class PastFall:
     """One fall of a group, from ``began`` to ``ended`` in seconds since the epoch, and the events between."""
 
     group: str
@@ -62,7 +62,7 @@ def slower(seconds: float) -> int:
     return max(step * factor for step in (1, 2, 5) if step == 1 or step * factor * seconds <= PLAYED)
 
 
-def draw_past(past: Past, turn: int) -> str:
+def draw_past(past: PastFall, turn: int) -> str:
     """Return the replay as SVG text; another ``turn`` makes it another text, which a browser plays from the beginning."""
     lanes = list(_slots(past).items())
     shown, left = lanes[:MOST_LANES], len(lanes) - MOST_LANES
@@ -92,7 +92,7 @@ def draw_past(past: Past, turn: int) -> str:
     )
 
 
-def title_of(past: Past) -> str:
+def title_of(past: PastFall) -> str:
     """Say that this is a replay, of what, and how much slower it is."""
     factor = slower(past.seconds)
     return (
@@ -100,13 +100,13 @@ def title_of(past: Past) -> str:
     )
 
 
-def words_of(past: Past) -> str:
+def words_of(past: PastFall) -> str:
     """Tell the fall in words, with the time of each step since the fault."""
     told = "; ".join(said for _, said in _stamps(past))
     return f"{title_of(past)}. Group {past.group}, slot {', '.join(_slots(past)) or '-'}: {told}."
 
 
-def _stamps(past: Past) -> Iterator[tuple[float, str]]:
+def _stamps(past: PastFall) -> Iterator[tuple[float, str]]:
     """Return the moments that are named, in their order."""
     yield past.began, "fault"
     noticed = next((event.time for event in past.events if event.kind in NOTICED), None)
@@ -115,7 +115,7 @@ def _stamps(past: Past) -> Iterator[tuple[float, str]]:
     yield past.ended, f"whole {say_seconds(past.seconds)}"
 
 
-def _slots(past: Past) -> dict[str, list[tuple[float, bool]]]:
+def _slots(past: PastFall) -> dict[str, list[tuple[float, bool]]]:
     """Return the slots of the fall, each with the times at which its instance went (False) or came (True)."""
     found: dict[str, list[tuple[float, bool]]] = {}
     for event in past.events:
@@ -128,7 +128,7 @@ def _slots(past: Past) -> dict[str, list[tuple[float, bool]]]:
     return found
 
 
-def _lane(past: Past, name: str, story: list[tuple[float, bool]], y: int) -> str:
+def _lane(past: PastFall, name: str, story: list[tuple[float, bool]], y: int) -> str:
     """Draw one slot: what left it, and what came instead."""
     middle, label = y + PITCH / 2, f"slot {name}" if name.isdecimal() else name.removesuffix("#0")[:LONGEST_NAME]
     drawn = f'<text x="{LEFT - 8}" y="{middle + 4.5}" text-anchor="end">{visible_html(label)}</text>'
@@ -148,7 +148,7 @@ def _lane(past: Past, name: str, story: list[tuple[float, bool]], y: int) -> str
     return drawn
 
 
-def _stamp(past: Past, time: float, said: str, y: int) -> str:
+def _stamp(past: PastFall, time: float, said: str, y: int) -> str:
     """Draw one named moment: a stroke through the lanes, down to its word. The last moment stands highest: no word is crossed."""
     x = past.at(time)
     line = f'<path class="line" stroke-dasharray="4 3" d="M{x:.1f} {TOP}V{y + 14}"/>'
@@ -167,7 +167,7 @@ class Replay:
 
     def __init__(self, group: str) -> None:
         self.group = group
-        self.past: Past | None = None
+        self.past: PastFall | None = None
         self.picture, self.button, self.box = _widgets()
         self._events: deque[Event] = deque(maxlen=KEPT)
         self._known, self._next = 0.0, 0.0
@@ -175,7 +175,7 @@ class Replay:
         if self.button is not None:
             self.button.on_click(lambda _: self._play())
 
-    def look(self, events: Iterable[Event], scene: Scene) -> None:
+    def look(self, events: Iterable[Event], scene: ViewModel) -> None:
         """Take in what has happened; when a fall is over, and no earlier one is being played, play it."""
         self._events.extend(event for event in events if event.group == self.group and event.kind in KINDS)
         fall = scene.fall
@@ -186,7 +186,7 @@ class Replay:
             return
         self._known = ended
         began = ended - fall.seconds
-        self.past = Past(self.group, began, ended, self._between(began, ended))
+        self.past = PastFall(self.group, began, ended, self._between(began, ended))
         self._play()
 
     def _between(self, began: float, ended: float) -> tuple[Event, ...]:

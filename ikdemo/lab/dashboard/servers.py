@@ -18,7 +18,7 @@ from ...spi.durations import parse_duration
 from ...spi.errors import IkdemoError, NotConverged
 from ..lab import Lab
 from ..show.tables import Table, Words, say_seconds
-from .web_page import Answer, LivePage, Visit
+from .web_page import LivePage, PageAnswer, Visit
 
 PATIENCE = 0.3
 """Seconds that a visitor waits for a page."""
@@ -95,10 +95,10 @@ class Servers:
         return len(allocation.get("LogicalIDs") or []) or int(allocation.get("Size", 0))
 
 
-def _ask(slot: str, instance: str, address: str, port: str, pid: str = "") -> Answer:
+def _ask(slot: str, instance: str, address: str, port: str, pid: str = "") -> PageAnswer:
     """Ask one server for its page, which must name its instance."""
     if not (address and port):  # a container that is just ending or beginning has no address
-        return Answer(slot, instance, port, pid, "", "nobody there", 0.0, address)
+        return PageAnswer(slot, instance, port, pid, "", "nobody there", 0.0, address)
     connection = http.client.HTTPConnection(address, int(port), timeout=PATIENCE)
     began = time.monotonic()
     try:
@@ -111,7 +111,7 @@ def _ask(slot: str, instance: str, address: str, port: str, pid: str = "") -> An
         page, wrong = "", "nobody there"
     finally:
         connection.close()
-    return Answer(slot, instance, port, pid, page, wrong, time.monotonic() - began, address)
+    return PageAnswer(slot, instance, port, pid, page, wrong, time.monotonic() - began, address)
 
 
 class Noticing(NamedTuple):

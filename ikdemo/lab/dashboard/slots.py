@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from ...reconcile.analysis.lives import Life
 from ..show.tables import visible_html
 from ..show.theme import EMPTY, GONE, GREEN, NEW, OLD, ORANGE, SICK, SILENT, SKY, SLOTS, Sign
-from .model import WINDOW, Lane, Scene
+from .model import WINDOW, Lane, ViewModel
 
 WIDTH, LEFT, RIGHT = 620, 96, 92
 PLOT = WIDTH - LEFT - RIGHT
@@ -25,7 +25,7 @@ FILLS = (SKY, ORANGE, GREEN)
 """The colours of the instances of one slot, one after the other; each bar that has room says which it is, too."""
 
 
-def draw_slots(scene: Scene, top: int) -> tuple[str, int]:
+def draw_slots(scene: ViewModel, top: int) -> tuple[str, int]:
     """Return the slots, drawn from ``top`` on, and where the picture ends."""
     if len(scene.lanes) > MOST_LANES:
         return _tiles(scene.lanes, top)
@@ -38,7 +38,7 @@ def draw_slots(scene: Scene, top: int) -> tuple[str, int]:
     return _lanes(scene.lanes, scene.now, top, 28, LEFT, PLOT), top + 28 * max(1, len(scene.lanes)) + 6
 
 
-def in_words(scene: Scene) -> str:
+def in_words(scene: ViewModel) -> str:
     """Name the slots that are not simply filled, a few of each kind."""
     said = []
     for sign in (EMPTY, SICK, SILENT, OLD, NEW):

@@ -14,9 +14,9 @@ from ...reconcile.plan import sentences
 from ...reconcile.waiting import being_destroyed, is_storm
 from ...spi.errors import IkdemoError, OutcomeUnknown, PluginUnavailable
 from ...spi.plans import Reason
-from ..host.session import Line
+from ..host.session import Session
 from ..show.theme import AS_WANTED, AWAY, DESTROYING, DIFFERENT, NOTHING, PAUSED, STORM, Sign
-from .model import Scene
+from .model import ViewModel
 
 APART, AGAIN = 0.5, 2.0
 """Seconds between two questions at least, and until the same question is asked again while nothing happens."""
@@ -26,10 +26,10 @@ NAMED = 2
 Why = Callable[[], Coroutine[Any, Any, list[Reason]]]
 
 
-class Doubt:
+class GroupStatus:
     """The reasons known last, and whether they may be old."""
 
-    def __init__(self, group: str, line: Line, why: Why) -> None:
+    def __init__(self, group: str, line: Session, why: Why) -> None:
         self._group = group
         self._line, self._why = line, why
         self._asked: Future[list[Reason]] | None = None
@@ -63,7 +63,7 @@ class Doubt:
             return APART
         return AGAIN if self._error or self.reasons else float("inf")
 
-    def sign(self, scene: Scene) -> Sign:
+    def sign(self, scene: ViewModel) -> Sign:
         """Say what the group is, by the answer and by what the record shows."""
         return sign_of(scene, self.reasons, self._error)
 
@@ -79,7 +79,7 @@ class Doubt:
             self._error, self.reasons = error, []
 
 
-def sign_of(scene: Scene, reasons: Sequence[Reason], error: IkdemoError | None) -> Sign:
+def sign_of(scene: ViewModel, reasons: Sequence[Reason], error: IkdemoError | None) -> Sign:
     """Say what a group is, by what its plugin has answered (``error``: why it has not) and by what is seen of it."""
     if error is not None:
         away = isinstance(error, PluginUnavailable | OutcomeUnknown)

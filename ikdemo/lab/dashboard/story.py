@@ -1,7 +1,7 @@
 """What happened to a group so far, kept up to date from the record event by event, so that a frame of a live view costs little.
 
 Reads and remembers no more than the stretch of time that is drawn. When an instance counts is decided in
-``reconcile.analysis.service``. Used by ``LiveView`` and whatever else shows a ``Scene``.
+``reconcile.analysis.service``. Used by ``LiveView`` and whatever else shows a ``ViewModel``.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 
 from ...reconcile.analysis.lives import Down, Life
 from ...reconcile.analysis.recovery import HOLD
-from ...reconcile.analysis.service import APPEARED, OF_ONE, UNWANTED, VANISHED, Known, Standing
+from ...reconcile.analysis.service import APPEARED, OF_ONE, UNWANTED, VANISHED, KnownService, ServiceState
 from ...reconcile.analysis.service import GONE as STRUCK
 from ...reconcile.analysis.service import SICK as CALLED_SICK
 from ...spi.documents import SHA_TAG
 from ...spi.events import Event
 from ..host.timeline import sentence
 from ..show.theme import EMPTY, FILLED, GONE, NEW, OLD, SICK, SILENT, Sign
-from .model import WINDOW, Fall, Lane, Scene, Step
+from .model import WINDOW, CurveStep, Fall, Lane, ViewModel
 
 FRESH = 1.5
 """Seconds for which a replacement is marked as new."""
@@ -35,7 +35,7 @@ class _Slot:
     ever: int = 0
 
 
-class Story:
+class GroupHistory:
     """What has happened to one group so far."""
 
     def __init__(self, group: str) -> None:
@@ -44,8 +44,8 @@ class Story:
         self.latest = float("-inf")
         self._began: float | None = None
         self._now = float("-inf")
-        self._standing, self._known = Standing(), Known()
-        self._steps: deque[Step] = deque()
+        self._standing, self._known = ServiceState(), KnownService()
+        self._steps: deque[CurveStep] = deque()
         self._slots: dict[str, _Slot] = {}
         self._where: dict[str, str] = {}
         self._fell = self._healed = float("-inf")
@@ -70,11 +70,11 @@ class Story:
         """Tell the last events: seconds since the first one, who tells it, and the sentence."""
         return [(seconds, event.plugin, sentence(event)) for seconds, event in self.told]
 
-    def scene(self, now: float) -> Scene:
+    def scene(self, now: float) -> ViewModel:
         """Return the moment ``now``; what happened before the window is forgotten."""
         self._forget(now - WINDOW)
         standing = self._standing
-        return Scene(
+        return ViewModel(
             group=self.group,
             now=now,
             size=standing.size,
@@ -105,7 +105,7 @@ class Story:
 
     def _turned(self, life: Life, event: Event) -> Life:
         """Return a life after an event: ended, down, or serving again."""
-        trouble, down = self._standing.trouble(life.instance), life.down
+        trouble, down = self._standing.failure(life.instance), life.down
         if down and down[-1].end is None and down[-1].why != trouble:
             down = (*down[:-1], down[-1]._replace(end=self._now))
         if event.kind in VANISHED or trouble == STRUCK:
@@ -124,9 +124,9 @@ class Story:
 
     def _note_step(self, event: Event, orderly: bool) -> None:
         """Write down a change of what is filled, and whether something was lost by it."""
-        standing, before = self._standing, self._steps[-1] if self._steps else Step(self._now, 0, 0, 0, 0)
+        standing, before = self._standing, self._steps[-1] if self._steps else CurveStep(self._now, 0, 0, 0, 0)
         reached = max(before.reached if before.size == standing.size else 0, standing.filled)
-        step = Step(self._now, standing.size, standing.filled, standing.current, reached)
+        step = CurveStep(self._now, standing.size, standing.filled, standing.current, reached)
         if step[1:] == before[1:]:
             return
         self._steps.append(step)
@@ -139,7 +139,7 @@ class Story:
         if not step.size:
             self._fall = None
 
-    def _fallen(self, event: Event, step: Step) -> Fall:
+    def _fallen(self, event: Event, step: CurveStep) -> Fall:
         """Return the fall that begins; soon after the last one, and without a fault of its own, it is still that one."""
         if self._fall is not None and event.kind != "fault" and self._now - self._healed < HOLD:
             return self._fall._replace(seconds=None)
@@ -175,7 +175,7 @@ class Story:
         newest = next((life for life in reversed(slot.lives) if life.died is None), None)
         if newest is None:
             return EMPTY if self._wanted(name) else GONE
-        if trouble := self._standing.trouble(newest.instance):
+        if trouble := self._standing.failure(newest.instance):
             return SICK if trouble == CALLED_SICK else SILENT
         if self._standing.sha and newest.sha not in ("", self._standing.sha):
             return OLD

@@ -11,15 +11,15 @@ from collections.abc import Callable
 from typing import Any, Protocol, Self
 
 from ...spi.text import visible
-from ..host.session import Line
+from ..host.session import Session
 from ..show.figures import shown_image
 from ..show.tables import visible_html
 from ..show.theme import ENDED
 from .drawing import draw, words
-from .model import WINDOW, Scene
+from .model import WINDOW, ViewModel
 from .replay import Replay
-from .status import Doubt, Why
-from .story import COUNTS, Story
+from .status import GroupStatus, Why
+from .story import COUNTS, GroupHistory
 
 STAGE = "application/vnd.ikdemo.stage+json"
 """What our extension of JupyterLab shows beside the notebook (``desk/stage``); a front end without it passes over this type."""
@@ -33,10 +33,10 @@ IDLE = 1.0
 class LiveView:
     """The moving picture of one group. ``also`` is called in the view's thread with each scene, and how it ended at the last."""
 
-    def __init__(self, group: str, line: Line, why: Why, also: Callable[[Scene, str], None] | None = None) -> None:
+    def __init__(self, group: str, line: Session, why: Why, also: Callable[[ViewModel, str], None] | None = None) -> None:
         self.group, self._line, self._also = group, line, also
-        self.doubt = Doubt(group, line, why)
-        self._story, self._mark = Story(group), 0
+        self.doubt = GroupStatus(group, line, why)
+        self._story, self._mark = GroupHistory(group), 0
         self._still, self._words = "", ""
         self._ended, self._woken = "", False
         self.changed = 0.0
@@ -177,7 +177,7 @@ class Moving(Protocol):
         """Return what moves where there is a front end for it, beside what is seen elsewhere."""
 
 
-def show(one: Moving, line: Line) -> None:
+def show(one: Moving, line: Session) -> None:
     """Show it as the output of the cell that runs; where that cannot be changed any more, show the still picture."""
     from IPython.core.getipython import get_ipython
     from IPython.display import display

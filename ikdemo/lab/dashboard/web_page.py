@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ...spi.errors import IkdemoError
 from ...spi.text import visible
-from ..host.session import Line
+from ..host.session import Session
 from ..show.figures import shown_image
 from ..show.tables import Table, say_seconds, visible_html
 from .view import html_widget, show, widget_view
@@ -23,7 +23,7 @@ ANSWERS, SILENT, EMPTY = "#56B4E9", "#E69F00", "#FFFFFF"
 ACROSS = 5
 
 
-class Answer(NamedTuple):
+class PageAnswer(NamedTuple):
     """What came of one question: the page, or what was wrong; ``seconds`` until that was known.
 
     ``pid``: the process that was asked; empty for a container, which is known by its address.
@@ -53,7 +53,7 @@ class Visit:
     ``kind``: what the servers are, a process each or a container.
     """
 
-    def __init__(self, group: str, wanted: int, answers: Sequence[Answer], kind: str = "process") -> None:
+    def __init__(self, group: str, wanted: int, answers: Sequence[PageAnswer], kind: str = "process") -> None:
         self.group, self.wanted, self.answers, self.kind = group, wanted, list(answers), kind
 
     @property
@@ -102,7 +102,7 @@ class Visit:
         return {"text/plain": repr(self), "text/html": image}
 
 
-def _tile(slot: str, answer: Answer | None, index: int, nothing: str) -> str:
+def _tile(slot: str, answer: PageAnswer | None, index: int, nothing: str) -> str:
     x, y = 4 + 159 * (index % ACROSS), 32 + 90 * (index // ACROSS)
     if answer is None:
         colour, dash, rows = EMPTY, "2 5", (nothing.upper(), "", "")
@@ -122,7 +122,7 @@ def _tile(slot: str, answer: Answer | None, index: int, nothing: str) -> str:
 class LivePage:
     """The tiles of one group's servers, asked anew several times a second until the lab is closed or a newer page is opened."""
 
-    def __init__(self, visit: Callable[[], Visit], line: Line) -> None:
+    def __init__(self, visit: Callable[[], Visit], line: Session) -> None:
         self._visit, self._line, self._still = visit, line, visit()
         self._over = threading.Event()
         self._widget = html_widget()

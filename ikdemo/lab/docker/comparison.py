@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from ...engine.client import Client
+from ...engine.client import EngineClient
 from ...instance.docker.labels import OWNER, SLOT, TAG
 from ...spi.documents import GROUP_TAG
 from ...spi.errors import IkdemoError
@@ -85,7 +85,7 @@ def read(recorded: str) -> Comparison:
 class _Ear:
     """Ends and starts of containers that carry labels, with the engine's time, by the place that a container has."""
 
-    def __init__(self, client: Client, labels: Mapping[str, str]) -> None:
+    def __init__(self, client: EngineClient, labels: Mapping[str, str]) -> None:
         self._changed = threading.Condition()
         self._told: list[tuple[str, str, str, float]] = []
         wanted = [f"{name}={text}" for name, text in labels.items()]
@@ -120,7 +120,7 @@ class _Ear:
             self._stream.close()
 
 
-def of_group(client: Client, group: str, instances: Sequence[str], patience: float) -> Healing:
+def of_group(client: EngineClient, group: str, instances: Sequence[str], patience: float) -> Healing:
     """Measure a group of ours that is as wanted; its containers bear the names of their instances."""
     inside = [client.ask(lambda api: api.inspect_container(name)) for name in instances[: len(FAULTS)]]  # noqa: B023
     labels = {OWNER: inside[0]["Config"]["Labels"][OWNER], f"{TAG}{GROUP_TAG}": group} if inside else {}
@@ -128,7 +128,7 @@ def of_group(client: Client, group: str, instances: Sequence[str], patience: flo
     return _strike(client, "our group", labels, [one["Id"] for one in inside], patience)
 
 
-def of_peer(client: Client, peer: Peer, patience: float) -> Healing:
+def of_peer(client: EngineClient, peer: Peer, patience: float) -> Healing:
     """Measure one of Docker's ways with containers of its own, of which none is left."""
     try:
         client.ask(lambda api: peer.start(len(FAULTS)))
@@ -142,7 +142,7 @@ def of_peer(client: Client, peer: Peer, patience: float) -> Healing:
         client.ask(lambda api: peer.stop())
 
 
-def _strike(client: Client, who: str, labels: Mapping[str, str], living: Sequence[str], patience: float) -> Healing:
+def _strike(client: EngineClient, who: str, labels: Mapping[str, str], living: Sequence[str], patience: float) -> Healing:
     if len(living) < len(FAULTS):
         raise IkdemoError(f"{who} has {len(living)} containers, and {len(FAULTS)} are needed to compare")
     ear, until = _Ear(client, labels), dict[str, float]()

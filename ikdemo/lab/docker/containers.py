@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ...disk import Lease
-from ...engine.client import Client
+from ...engine.client import EngineClient
 from ...instance.docker.labels import OWNER, SLOT, TAG
 from ...instance.docker.orphans import leave_note
 from ...spi.documents import GROUP_TAG
@@ -43,7 +43,7 @@ class Docker:
         self._lab, self._recording = lab, Recording(recording)
         self.here, self.image, self.ports = False, os.environ.get(VARIABLE) or IMAGE, ["80"]
         try:
-            self._client = Client(PATIENCE, AT_ONCE)
+            self._client = EngineClient(PATIENCE, AT_ONCE)
             info = self._client.ask(lambda api: api.info())
             self.image = self._image()
         except IkdemoError as error:
@@ -109,7 +109,7 @@ class Docker:
         return [one for one in read(self._recording.find("compare", MIME)).healings if one.who.startswith("Swarm")]
 
     @property
-    def _engine(self) -> Client:
+    def _engine(self) -> EngineClient:
         if not self.here:
             raise IkdemoError(self._said)
         return self._client

@@ -10,18 +10,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ...instance.docker.labels import ADDRESS_TAG, PORT_TAG
-from ...instance.process.state_files import Record
+from ...instance.process.state_files import ProcessRecord
 from ...reconcile.analysis.service import GONE
 from ...spi.errors import IkdemoError
 from ...spi.events import Event
-from ..host.groups import Groups, slot_of
+from ..host.groups import GroupCommands, slot_of
 from ..host.plugin_process import PROGRAMS
 from ..show.tables import Table
-from .containers import EFFECTS, blow_of, strike
+from .containers import EFFECTS, command_of, send_command
 from .targets import choose, effect_of, number_of, record_of, send
 
 
-class Breaking(Groups):
+class FaultInjection(GroupCommands):
     """Groups, and the means to break them."""
 
     def kill(self, group: str, n: int = 1, *, seed: int | None = None) -> Table:
@@ -56,13 +56,13 @@ class Breaking(Groups):
 
         With ``slot``, only the instance in that slot is chosen from.
         """
-        plugin, blow = self._instance_plugin(group), blow_of(command)
+        plugin, blow = self._instance_plugin(group), command_of(command)
         if not self._makes_containers(plugin):
             raise IkdemoError(f"{plugin!r} makes no containers, so docker {command} finds none; lab.kill takes what there is")
         living = [row for row in self._living(group, plugin) if slot in ("", row[0])]
         chosen = choose(group, living, n, seed)
         with self._striking(group, f"docker {command} of", chosen, code=EFFECTS[command]):
-            strike(blow, [instance for _, instance in chosen])
+            send_command(blow, [instance for _, instance in chosen])
         return Table(["slot", f"docker {command}"], [(slot or "-", instance) for slot, instance in chosen])
 
     def servers(self, group: str) -> Table:
@@ -96,7 +96,7 @@ class Breaking(Groups):
         found = [(slot_of(one), one.id) for one in self._call(self._instances(plugin, group))]
         return sorted(found, key=lambda row: (row[0].zfill(9), row[1]))
 
-    def _records(self, group: str) -> list[tuple[str, Record]]:
+    def _records(self, group: str) -> list[tuple[str, ProcessRecord]]:
         """Return slot and record of every process of a group, in the order of slots; what has just ended is left out."""
         plugin = self._instance_plugin(group)
         register = self.plugin_dir / f"{plugin}.instances"
@@ -124,6 +124,6 @@ class Breaking(Groups):
         self._record.add(Event(kind, now, "lab", group, instance, slot, code, text) for slot, instance in victims)
 
 
-def _process_table(records: Sequence[tuple[str, Record]]) -> Table:
+def _process_table(records: Sequence[tuple[str, ProcessRecord]]) -> Table:
     rows = [(slot or "-", record.id, record.port, record.pid) for slot, record in records]
     return Table(["slot", "instance", "port", "pid"], rows, empty="There is no process.")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ...instance.process import procfs
-from ...instance.process.state_files import Record
+from ...instance.process.state_files import ProcessRecord
 from ...reconcile.analysis.service import ASKED, GONE, SILENT
 from ...spi.decode import decode
 from ...spi.errors import IkdemoError
@@ -29,7 +29,7 @@ def choose(group: str, living: Sequence[T], n: int, seed: int | None) -> list[T]
     return [living[index] for index in sorted(random.Random(seed).sample(range(len(living)), n))]
 
 
-def record_of(register: Path, instance: str) -> Record | None:
+def record_of(register: Path, instance: str) -> ProcessRecord | None:
     """Return what a process plugin has written down about one of its instances; None when it lives no more.
 
     Raises IkdemoError when no process plugin has its register there.
@@ -37,7 +37,7 @@ def record_of(register: Path, instance: str) -> Record | None:
     if not register.is_dir():
         raise IkdemoError(f"{register.stem!r} is no process plugin of this lab, so its instances have no processes")
     try:
-        return decode((register / f"{instance}.json").read_bytes(), Record)
+        return decode((register / f"{instance}.json").read_bytes(), ProcessRecord)
     except FileNotFoundError:
         return None
 
@@ -65,6 +65,6 @@ def effect_of(number: signal.Signals) -> tuple[str, str]:
     return "fault", GONE if number == signal.SIGKILL else SILENT if number == signal.SIGSTOP else ASKED
 
 
-def send(record: Record, number: signal.Signals) -> None:
+def send(record: ProcessRecord, number: signal.Signals) -> None:
     """Send a signal to an instance's process; one that has ended meanwhile is no error. Raises PluginFailure."""
     procfs.kill(record.pid, record.start, number)

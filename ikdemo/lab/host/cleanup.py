@@ -14,9 +14,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...instance.docker.orphans import end_stray_containers
+from ...instance.docker.orphans import end_orphaned_containers
 from ...instance.process import procfs
-from ...instance.process.orphans import end_strays
+from ...instance.process.orphans import end_orphans
 from ...instance.process.spawn import MARK
 from ...rpc.discovery import ENVIRONMENT
 from ...spi.durations import stop_within
@@ -26,7 +26,7 @@ _WAIT = 'read -r closed || exec "$@"'
 _CLEAN = "import sys; from ikdemo.lab.host.cleanup import clean_up; clean_up(sys.argv[1])"
 
 
-class Caretaker:
+class Cleanup:
     """A shell of a megabyte that becomes a Python, which cleans up, only when this process ends without a word."""
 
     def __init__(self, root: Path) -> None:
@@ -61,8 +61,8 @@ def clean_up(directory: str) -> None:
 
 def end_left_running(directory: Path) -> None:
     """End what killed plugins left running from below a directory: their containers, then their processes."""
-    end_stray_containers(directory)
-    end_strays(directory)
+    end_orphaned_containers(directory)
+    end_orphans(directory)
 
 
 def _plugins(plugin_dir: Path) -> list[int]:

@@ -1,6 +1,6 @@
 """Waits until plugins answer, and writes down all that they tell, across restarts, for as long as the lab lives.
 
-Only here is a plugin's stream turned into the lab's record. Lives in the lab's background thread; made by ``Line``.
+Only here is a plugin's stream turned into the lab's record. Lives in the lab's background thread; made by ``Session``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LOOK_AGAIN = 0.004
 """Seconds between two tries: a plugin that is forked answers within some hundredths of a second."""
 
 
-class Followers:
+class EventCollector:
     """One task per plugin that was started, each reading its events into the record."""
 
     def __init__(self, peers: Peers, record: Timeline) -> None:

@@ -1,7 +1,7 @@
 """The verbs of groups in a lab: commit, scale, describe, why, step and the rest, each asked of the group plugin over its socket.
 
 Every call is synchronous, has a deadline and answers with a sentence or a table. Nothing about groups is decided here: the group
-plugin decides, as for any client. ``Breaking`` builds on it.
+plugin decides, as for any client. ``FaultInjection`` builds on it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from ...spi.documents import GROUP_TAG, SHA_TAG, Description, GroupDescription, 
 from ...spi.errors import NotConverged, OutcomeUnknown, PluginFailure, PluginNotFound, PluginUnavailable, UnknownGroup
 from ...spi.plans import Reason
 from ...spi.text import indent
-from ..show.step_view import Pass, reasons
+from ..show.step_view import StepView, reasons
 from ..show.tables import Table, Words
 from ..teaching.specs import text_of
-from .plugins import Bench
+from .plugins import Plugins
 
 T = TypeVar("T")
 LAG = 1.0
@@ -30,7 +30,7 @@ LAG = 1.0
 SAYS_CONVERGED = ("committed", "drifted", "planned", "acted", "converged")
 
 
-class Groups(Bench):
+class GroupCommands(Plugins):
     """A bench whose plugins keep groups, and the groups by name."""
 
     def __init__(self) -> None:
@@ -92,13 +92,13 @@ class Groups(Bench):
         self._ask(group, lambda plugin: plugin.resume_group(group))
         return Words(f"Resumed {group}")
 
-    def plan(self, group: str) -> Pass:
+    def plan(self, group: str) -> StepView:
         """Observe and plan, and do nothing."""
-        return Pass(self._ask(group, lambda plugin: plugin.plan_group(group)))
+        return StepView(self._ask(group, lambda plugin: plugin.plan_group(group)))
 
-    def step(self, group: str) -> Pass:
+    def step(self, group: str) -> StepView:
         """Let a paused loop make exactly one pass: observe, plan and act."""
-        return Pass(self._ask(group, lambda plugin: plugin.step_group(group)))
+        return StepView(self._ask(group, lambda plugin: plugin.step_group(group)))
 
     def wait(self, group: str, timeout: float = 30.0) -> Words:
         """Wait until a group is as wanted; raises NotConverged with the reasons when the time is up.

@@ -1,7 +1,7 @@
 """The launcher of a lab: one process that has imported what plugins need, and forks each plugin program that the lab orders.
 
 Only here is known how it is told what to start (``ikdemo up --on-demand`` has the other side). What it forks are no children of
-this Python: each is held by a pidfd, so that no signal ever reaches a process that got the same pid later. Made by ``Bench``.
+this Python: each is held by a pidfd, so that no signal ever reaches a process that got the same pid later. Made by ``Plugins``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A thread with an event loop of its own, so that a beginner's synchronous cell can use the asynchronous clients.
 
-A cell that blocks freezes the kernel's own loop; this one goes on, follows the event streams and answers. Used by ``Line`` only.
+A cell that blocks freezes the kernel's own loop; this one goes on, follows the event streams and answers. Used by ``Session`` only.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LONGEST_CALL = 120.0
 """Seconds after which a call is given up even if the client's own deadlines failed to end it."""
 
 
-class Background:
+class LoopThread:
     """Runs coroutines for threads that cannot wait themselves. The thread is a daemon: it never keeps Python alive."""
 
     def __init__(self) -> None:

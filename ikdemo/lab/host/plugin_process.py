@@ -1,7 +1,7 @@
 """One plugin process, started as a person would start it in a terminal, and never outliving the lab.
 
 Programs of this package are forked by the ``Launcher``, a learner's own script is a Python of its own: what both have in common
-is here. Called by ``Bench``.
+is here. Called by ``Plugins``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ...spi.durations import parse_duration, stop_within
 from ...spi.errors import IkdemoError
 
 if TYPE_CHECKING:
-    from .workspace import Place
+    from .workspace import Workspace
 
 
 def python_path() -> str:
@@ -40,7 +40,7 @@ def python_path() -> str:
     return os.pathsep.join(map(str, dict.fromkeys(found)))
 
 
-class Running(Protocol):
+class StartedProcess(Protocol):
     """A process that was started, as ``subprocess.Popen`` describes it."""
 
     @property
@@ -54,7 +54,7 @@ class Running(Protocol):
     def kill(self) -> None: ...
 
 
-Begin = Callable[[Sequence[str], int], Running]
+Begin = Callable[[Sequence[str], int], StartedProcess]
 """Starts what the words say; its output goes to the descriptor."""
 
 
@@ -170,7 +170,7 @@ DURATIONS = ("poll_interval", "grace")
 """Flags for which a number means seconds."""
 
 
-def arguments(kind: str, name: str, flags: Mapping[str, object], place: Place) -> list[str]:
+def arguments(kind: str, name: str, flags: Mapping[str, object], place: Workspace) -> list[str]:
     """Return the program that serves a plugin under ``name``, and its flags.
 
     Raises IkdemoError when there is no such kind, when the name is none, or when a flag's value is of no use.

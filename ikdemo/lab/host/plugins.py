@@ -1,6 +1,6 @@
 """The work bench under a lab: plugins that are started, served, stopped and killed.
 
-Owns the lab's directory, its processes and its line to them, and ends them together. ``Groups`` puts the verbs of groups on top.
+Owns the lab's directory, its processes and its line to them, and ends them together. ``GroupCommands`` puts the verbs of groups on top.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from ...spi.errors import IkdemoError, InUse
 from ..show.tables import Table
 from .launcher import Launcher
 from .plugin_process import PROGRAMS, Begin, PluginProcess, Script, arguments, check_plugin_name
-from .session import Line
-from .stubs import Mute
+from .session import Session
+from .stubs import WithoutEvents
 from .timeline import Timeline
-from .workspace import Holds, Place, own
+from .workspace import Holds, Workspace, own
 
 T = TypeVar("T")
 
 
-class Bench:
+class Plugins:
     """A directory with plugins in it. Close it, or leave the ``with`` block, and nothing of it is left."""
 
     def __init__(self) -> None:
-        self._place = Place()
+        self._place = Workspace()
         self._launcher = Launcher(self._place.plugins, self._place.logs / "launcher.log")
         self._programs: dict[str, str] = {}
         self._processes: dict[str, PluginProcess] = {}
         self._files: dict[str, str] = {}
         self._starting = threading.Lock()  # a button and a cell may start the same plugin
-        self._line = Line(self._place.plugins)
+        self._line = Session(self._place.plugins)
         atexit.register(self.close)
         own(self)
 
@@ -97,7 +97,7 @@ class Bench:
 
     def mute(self, name: str, *, under: str) -> Table:
         """Serve the instance plugin ``name`` once more as ``under``: a plugin in between passes on every call and no event."""
-        self._serve(Mute(self._peers, name), under, "passes calls on, no events")
+        self._serve(WithoutEvents(self._peers, name), under, "passes calls on, no events")
         if name in self._files:
             self._files[under] = self._files[name]
         return self.plugins()
@@ -157,7 +157,7 @@ class Bench:
         self.close()
 
     @property
-    def line(self) -> Line:
+    def line(self) -> Session:
         """The line to the plugins that is open now; whatever looks at the lab for long ends with it."""
         return self._line
 
@@ -178,7 +178,7 @@ class Bench:
         self._place.clear()
         for known in (self._programs, self._processes, self._files):
             known.clear()
-        self._line = Line(self._place.plugins)
+        self._line = Session(self._place.plugins)
 
     def _end_all(self, ended: str) -> None:
         self._line.end(ended)

@@ -1,6 +1,6 @@
 """A lab's line to its plugins: a thread that talks to them, serves those of this Python, and a record of all they tell.
 
-Only here do the calls of a beginner's cell, or of a button, meet the asynchronous clients. A ``Bench`` opens one, and another
+Only here do the calls of a beginner's cell, or of a button, meet the asynchronous clients. A ``Plugins`` opens one, and another
 when it is reset; whatever looks at the record ends with its line.
 """
 
@@ -15,14 +15,14 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ...rpc.event_ring import Ring
+from ...rpc.event_ring import EventRing
 from ...rpc.peers import Peers
 from ...rpc.server import Server
 from ...spi.contracts import Lifecycle, Plugin
 from ...spi.errors import IkdemoError
 from ..teaching.hints import name_the_step
-from .event_collector import Followers
-from .loop_thread import Background
+from .event_collector import EventCollector
+from .loop_thread import LoopThread
 from .plugin_process import PluginProcess
 from .timeline import Timeline
 
@@ -34,7 +34,7 @@ PATIENCE = 2.0
 """Seconds that a closing line waits for threads that were begun on it."""
 
 
-class Line:
+class Session:
     """Open from the moment it is made until ``close``; ``ended`` says then how it was.
 
     ``watching`` has, for each group and each web page, what ends the view that shows it: a newer one takes its place.
@@ -46,10 +46,10 @@ class Line:
         self.ended = ""
         self.watching: dict[str, Callable[[], None]] = {}
         self._plugin_dir = plugin_dir
-        self._served: dict[str, Served] = {}
+        self._served: dict[str, ServedPlugin] = {}
         self._threads: list[threading.Thread] = []
         self._last: deque[Callable[[], object]] = deque(maxlen=MOST_LAST)
-        self._background = Background()
+        self._background = LoopThread()
         self.peers, self._followers = self.call(self._begin())
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
@@ -95,7 +95,7 @@ class Line:
         """Serve a plugin object on a socket until the line is closed, in place of the object that had the name."""
         if name in self._served:
             self.call(self._served.pop(name).stop())
-        served = Served(plugin, self._plugin_dir / name)
+        served = ServedPlugin(plugin, self._plugin_dir / name)
         self.call(served.start())
         self._served[name] = served
 
@@ -135,9 +135,9 @@ class Line:
             with contextlib.suppress(Exception):  # the notebook may have ended before
                 last()
 
-    async def _begin(self) -> tuple[Peers, Followers]:
+    async def _begin(self) -> tuple[Peers, EventCollector]:
         peers = Peers(self._plugin_dir)
-        return peers, Followers(peers, self.record)
+        return peers, EventCollector(peers, self.record)
 
     async def _end(self) -> None:
         await self._followers.close()
@@ -146,11 +146,11 @@ class Line:
         await self.peers.close()
 
 
-class Served:
+class ServedPlugin:
     """Both ends of a plugin's life here: its own beginning and end, and its socket's."""
 
     def __init__(self, plugin: Plugin, path: Path) -> None:
-        self._plugin, self._ring = plugin, Ring(path.name)
+        self._plugin, self._ring = plugin, EventRing(path.name)
         self._server = Server(plugin, path, self._ring)
 
     async def start(self) -> None:

@@ -48,7 +48,7 @@ def _read(properties: Raw) -> _Properties:
     return decode(properties, _Properties, path="$.Properties")
 
 
-class Mute:
+class WithoutEvents:
     """Passes every call on to the plugin ``name`` that ``lookup`` finds."""
 
     interface: Interface = "Instance"

@@ -6,7 +6,7 @@ lives since when, and in which trouble. The cost of an event does not grow with 
 
 from __future__ import annotations
 
-from ...reconcile.analysis.service import APPEARED, OF_ONE, UNWANTED, VANISHED, Standing
+from ...reconcile.analysis.service import APPEARED, OF_ONE, UNWANTED, VANISHED, ServiceState
 from ...spi.events import Event
 
 
@@ -16,7 +16,7 @@ class Summary:
     def __init__(self, began: float) -> None:
         self.began = began
         self.living: dict[str, Event] = {}
-        self._standing = Standing()
+        self._standing = ServiceState()
         self._wish: list[Event] = []
         self._trouble: dict[str, dict[str, Event]] = {}
         self._left: dict[str, list[Event]] = {}
@@ -64,7 +64,7 @@ class Summary:
             if (birth := self.living.pop(name, None)) is not None and birth.slot:
                 self._left[birth.slot] = [birth, *self._trouble.get(name, {}).values(), event]
             self._ended[name] = event.time
-        if name not in self.living or not self._standing.trouble(name):
+        if name not in self.living or not self._standing.failure(name):
             self._trouble.pop(name, None)
         elif event.kind not in APPEARED:
             self._trouble.setdefault(name, {})[event.kind] = event

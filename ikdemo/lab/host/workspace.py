@@ -17,7 +17,7 @@ from typing import Protocol
 
 from ...disk import Lease
 from ...spi.errors import IkdemoError
-from .cleanup import Caretaker, end_left_running
+from .cleanup import Cleanup, end_left_running
 
 PREFIX = "ikdemo-lab-"
 LONGEST = 40
@@ -26,7 +26,7 @@ YOUNG = 60.0
 """Seconds during which an unlocked directory is left alone: it may belong to a lab that is just opening."""
 
 
-class Place:
+class Workspace:
     """A lab's own directory (mode 0700), held by a lease as long as the lab lives, and gone soon after."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Place:
         self.plugins = self.root / "plugins"
         self.logs = self.root / "logs"
         self._furnish()
-        self._caretaker = Caretaker(self.root)
+        self._caretaker = Cleanup(self.root)
 
     def instances(self, name: str) -> Path:
         """Return the directory in which the file plugin of this name keeps its instances; it exists afterwards."""

@@ -11,7 +11,7 @@ from typing import Protocol
 from ...reconcile.analysis.lives import Life
 from ...reconcile.analysis.recovery import Episode, Level
 from .plotting import Axes, Figure, own_style
-from .swimlanes import FILLS, Look, Window, draw_lanes, label, lanes, legend_below, say_time, two_rooms, window
+from .swimlanes import FILLS, LaneStyle, Window, draw_lanes, label, lanes, legend_below, say_time, two_rooms, window
 from .tables import say_seconds
 from .theme import BLUE, GREY, VERMILION
 
@@ -47,10 +47,10 @@ def draw(recovery: Fallen) -> Figure:
     return figure
 
 
-def _look(generation: int, life: Life) -> Look:
+def _look(generation: int, life: Life) -> LaneStyle:
     """Fill a bar by its generation, and put its ordinal inside."""
     inside = f"replacement {generation}" if generation else "first instance"
-    return Look(FILLS[generation % len(FILLS)], inside, life.ended)
+    return LaneStyle(FILLS[generation % len(FILLS)], inside, life.ended)
 
 
 def shown(levels: list[Level], view: Window) -> tuple[list[float], list[float], list[float]]:

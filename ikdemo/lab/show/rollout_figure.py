@@ -11,7 +11,7 @@ from typing import Protocol
 
 from ...reconcile.analysis.lives import Life
 from .plotting import Axes, Figure, own_style
-from .swimlanes import FILLS, Look, Window, draw_lanes, label, lanes, legend_below, say_time, two_rooms, window
+from .swimlanes import FILLS, LaneStyle, Window, draw_lanes, label, lanes, legend_below, say_time, two_rooms, window
 from .theme import BLUE, GREY, VERMILION
 
 NEW, OLD = FILLS[1], (FILLS[0], *FILLS[2:])
@@ -39,11 +39,11 @@ def draw(rollout: Rolled) -> Figure:
     there = [life for life in rollout.lives if life.died is None or life.died > rollout.began]
     old = [sha for sha in dict.fromkeys(life.sha for life in there) if sha != rollout.sha]
 
-    def look(_: int, life: Life) -> Look:
+    def look(_: int, life: Life) -> LaneStyle:
         """Fill a bar by its configuration, the new one always alike."""
         if life.sha == rollout.sha:
-            return Look(NEW, f"new: {life.sha[:7]}", "")
-        return Look(OLD[old.index(life.sha) % len(OLD)], f"old: {life.sha[:7]}", "")
+            return LaneStyle(NEW, f"new: {life.sha[:7]}", "")
+        return LaneStyle(OLD[old.index(life.sha) % len(OLD)], f"old: {life.sha[:7]}", "")
 
     drawn = lanes(there, rollout.size, view)
     figure, top, bottom = two_rooms(len(drawn))

@@ -11,7 +11,7 @@ from ...spi.plans import Reason, Step
 from .tables import Table
 
 
-class Pass:
+class StepView:
     """Observe, plan, act: three tables, and ``reasons`` for whatever is not as wanted."""
 
     def __init__(self, step: Step) -> None:

@@ -45,7 +45,7 @@ def window(zero: float, end: float, before: float, after: float) -> Window:
     return Window(zero, zero - before * span, zero + (1 + after) * span, per, unit)
 
 
-class Look(NamedTuple):
+class LaneStyle(NamedTuple):
     """How one instance's bar looks: its fill, the words inside, and the word for the mark that ends it."""
 
     fill: tuple[str, str]
@@ -112,7 +112,7 @@ def legend_below(axes: Axes, title: str = "") -> None:
     )
 
 
-def draw_lanes(axes: Axes, drawn: Iterable[tuple[str, list[Life]]], view: Window, look: Callable[[int, Life], Look]) -> None:
+def draw_lanes(axes: Axes, drawn: Iterable[tuple[str, list[Life]]], view: Window, look: Callable[[int, Life], LaneStyle]) -> None:
     """Draw the bars; ``look`` is asked about each instance with its ordinal in its lane."""
     rows = list(drawn)
     for row, (_, lived) in enumerate(rows):
@@ -127,7 +127,7 @@ def draw_lanes(axes: Axes, drawn: Iterable[tuple[str, list[Life]]], view: Window
     axes.tick_params(axis="y", length=0)
 
 
-def _draw_life(axes: Axes, row: int, life: Life, look: Look, view: Window, following: float) -> None:
+def _draw_life(axes: Axes, row: int, life: Life, look: LaneStyle, view: Window, following: float) -> None:
     """Draw one instance as a bar with words inside if they fit, hollow where it does not serve, and with a mark where it ended.
 
     The mark is a cross where it was lost and a stroke where it was destroyed; the word for it stands before ``following``, where

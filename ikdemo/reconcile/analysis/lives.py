@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ...spi.documents import SHA_TAG
 from ...spi.events import Event
-from .service import APPEARED, GONE, OF_ONE, VANISHED, Standing
+from .service import APPEARED, GONE, OF_ONE, VANISHED, ServiceState
 
 
 class Down(NamedTuple):
@@ -38,7 +38,7 @@ class Life:
     ended: str = ""
     down: tuple[Down, ...] = ()
 
-    def trouble(self, time: float) -> str:
+    def failure(self, time: float) -> str:
         """Return why it did not serve at a time within its life: "silent" or "sick", nothing if it did."""
         return next((one.why for one in self.down if one.start <= time and (one.end is None or time < one.end)), "")
 
@@ -49,24 +49,24 @@ class _Open:
 
     start: Event
     born: float
-    trouble: str = ""
+    failure: str = ""
     since: float = 0.0
     down: list[Down] = field(default_factory=list)
 
-    def turn(self, trouble: str, time: float) -> None:
+    def turn(self, failure: str, time: float) -> None:
         """From ``time`` on it is in this trouble, or in none."""
-        if trouble == self.trouble:
+        if failure == self.failure:
             return
-        if self.trouble and self.trouble != GONE:
-            self.down.append(Down(self.since, time, self.trouble))
-        self.trouble, self.since = trouble, time
+        if self.failure and self.failure != GONE:
+            self.down.append(Down(self.since, time, self.failure))
+        self.failure, self.since = failure, time
 
     def life(self, died: float | None, ended: str) -> Life:
         """Return the life, which ended at ``died``, or has not."""
-        if self.trouble == GONE:
+        if self.failure == GONE:
             died, ended = self.since, ended or GONE
-        elif self.trouble:
-            self.down.append(Down(self.since, died, self.trouble))
+        elif self.failure:
+            self.down.append(Down(self.since, died, self.failure))
         sha = (self.start.tags or {}).get(SHA_TAG, "")
         return Life(self.start.instance, self.start.slot, sha, self.born, died, ended, tuple(self.down))
 
@@ -81,7 +81,7 @@ def lives(events: Iterable[Event]) -> list[Life]:
     >>> [(life.born, life.died, life.ended) for life in lives(story)]
     [(0.0, 2.0, 'lost')]
     """
-    world, open_lives, finished, now = Standing(), dict[str, _Open](), list[Life](), float("-inf")
+    world, open_lives, finished, now = ServiceState(), dict[str, _Open](), list[Life](), float("-inf")
     for event in events:
         now = max(now, event.time)
         world.read(event)
@@ -94,5 +94,5 @@ def lives(events: Iterable[Event]) -> list[Life]:
         if event.kind in VANISHED:
             finished.append(open_lives.pop(event.instance).life(now, event.kind))
         else:
-            living.turn(world.trouble(event.instance), now)
+            living.turn(world.failure(event.instance), now)
     return sorted([*finished, *(one.life(None, "") for one in open_lives.values())], key=lambda life: (life.born, life.instance))

@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from ...spi.events import Event
-from .service import Known, Standing
+from .service import KnownService, ServiceState
 
 HOLD = 0.25
 """Seconds that Q must stay 1 before a recovery counts as one."""
@@ -93,7 +93,7 @@ def curve(events: Iterable[Event]) -> list[Level]:
     >>> [(level.time, level.quality, level.known) for level in curve(story)]
     [(0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (4.0, 0.0, 1.0), (4.5, 0.0, 0.0)]
     """
-    world, known, levels, now = Standing(), Known(), list[Level](), float("-inf")
+    world, known, levels, now = ServiceState(), KnownService(), list[Level](), float("-inf")
     for event in events:
         now = max(now, event.time)
         world.read(event)
@@ -175,14 +175,14 @@ def _episode(levels: Sequence[Level], first: int, last: int, actions: Sequence[f
     )
 
 
-class Expected(NamedTuple):
+class ExpectedRecovery(NamedTuple):
     """What theory says of the time to recover, in seconds."""
 
     mean: float
     p95: float
 
 
-def expected_recovery(poll: float, provision: float) -> Expected:
+def expected_recovery(poll: float, provision: float) -> ExpectedRecovery:
     """Return the expected time to recover with a poll every ``poll`` seconds and ``provision`` seconds to make instances.
 
     A simple derivation of our own: a fault falls anywhere between two polls with equal chance, so the wait for the next one is
@@ -191,7 +191,7 @@ def expected_recovery(poll: float, provision: float) -> Expected:
     >>> expected_recovery(poll=10.0, provision=1.0)
     Expected(mean=6.0, p95=10.5)
     """
-    return Expected(poll / 2 + provision, 0.95 * poll + provision)
+    return ExpectedRecovery(poll / 2 + provision, 0.95 * poll + provision)
 
 
 def expected_availability(rate: float, poll: float, provision: float) -> float:

@@ -1,7 +1,7 @@
 """What is wanted and what serves, while events are read in order: the world as it was, and the world as the loop knew it.
 
-Only here is decided when an instance counts. In ``Standing`` it stops at its recorded ``fault`` where there is one, else at the
-first report of its loss; in ``Known`` when the loop has seen that report. Nothing looks at a clock. Read by ``recovery`` and by
+Only here is decided when an instance counts. In ``ServiceState`` it stops at its recorded ``fault`` where there is one, else at the
+first report of its loss; in ``KnownService`` when the loop has seen that report. Nothing looks at a clock. Read by ``recovery`` and by
 the lab's live view.
 
 Whoever breaks something records a ``fault`` before doing it, and says by its code what that does: ``silent`` (it is there, and
@@ -47,7 +47,7 @@ class _Seats:
 
 
 @dataclass
-class Standing:
+class ServiceState:
     """The world as it was. ``living`` is slot and fingerprint by instance, until its end is reported; ``there`` is how many run.
 
     The cost of an event does not grow with the group, unless it changes what is wanted.
@@ -74,7 +74,7 @@ class Standing:
             self._learn(event)
             self._count(event.instance, 1)
 
-    def trouble(self, instance: str) -> str:
+    def failure(self, instance: str) -> str:
         """Return why an instance does not serve, "gone", "silent" or "sick"; nothing of one that does."""
         return self._struck.get(instance) or (SICK if instance in self._sick else "")
 
@@ -121,13 +121,13 @@ class Standing:
         self._struck.pop(name, None)
 
     def _count(self, instance: str, change: int) -> None:
-        trouble = self.trouble(instance)
-        if instance not in self.living or trouble == GONE:
+        failure = self.failure(instance)
+        if instance not in self.living or failure == GONE:
             return
         slot, sha = self.living[instance]
         self.there += change
         self._any.take(slot, change)
-        if trouble:
+        if failure:
             return
         self._well.take(slot, change)
         if not self.sha or not sha or sha == self.sha:
@@ -140,7 +140,7 @@ class Standing:
             self._count(instance, 1)
 
 
-class Known:
+class KnownService:
     """The world as the loop knew it: of faults it knows nothing, and of a report once a pass has seen it.
 
     A loop that knows of nothing amiss sees what was reported when it says so (``NOTICED``); one that knows of something is at
@@ -148,7 +148,7 @@ class Known:
     """
 
     def __init__(self) -> None:
-        self._standing = Standing()
+        self._standing = ServiceState()
         self._unseen: list[Event] = []
         self._names: set[str] = set()
 

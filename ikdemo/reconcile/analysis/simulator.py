@@ -13,11 +13,11 @@ from msgspec import Struct, structs
 
 from ...spi.documents import Health
 from ...spi.events import Event
-from ...spi.plans import Action, Outcome, Seen, Step
-from ..model import Death, Desired, Memory, Observation
-from ..observed_cache import Hearsay, is_safe
+from ...spi.plans import Action, ObservedInstance, Outcome, Step
+from ..model import Desired, Memory, Observation, ReportedExit
+from ..observed_cache import ObservedCache, is_safe
 from ..plan import plan
-from ..settle import anew, bury, settle
+from ..settle import record_exits, settle, with_backoffs
 
 Dice = Callable[[], float]
 """Returns numbers from 0 up to, but not including, 1; such as ``random.Random(seed).random``."""
@@ -59,34 +59,34 @@ class Simulation:
     ) -> None:
         self.desired, self.faults, self.poll = desired, faults or Faults(), poll
         self.memory, self.now = Memory(), 0.0
-        self.living: dict[str, Seen] = {}
+        self.living: dict[str, ObservedInstance] = {}
         self.counts: Counter[str] = Counter()
         self.peak, self.harmed = 0, 0
         self._dice, self._serial = dice, 0
-        self._past: list[tuple[Seen, ...]] = []
+        self._past: list[tuple[ObservedInstance, ...]] = []
         self._late: list[Action] = []
-        self._died: list[Death] = []
-        self._hearsay = Hearsay() if telling else None
+        self._died: list[ReportedExit] = []
+        self._cache = ObservedCache() if telling else None
         self._told: list[Event] = []
         self._missed, self._look_due = False, 0.0
 
     def want(self, desired: Desired) -> None:
         """Want something else from now on, or the same once more, as after a resume."""
-        self.memory = anew(self.memory, {})
+        self.memory = with_backoffs(self.memory, {})
         self.desired = desired
         self._look_due = self.now
 
     def restart(self) -> None:
         """Lose what a killed process loses: all memory but the troubled slots."""
-        self.memory, self._died = Memory(troubled=self.memory.troubled), []
-        self._hearsay, self._look_due = self._hearsay and Hearsay(), self.now
+        self.memory, self._died = Memory(backoffs=self.memory.backoffs), []
+        self._cache, self._look_due = self._cache and ObservedCache(), self.now
         self.counts["restart"] += 1
 
     def begin_count(self) -> None:
         """Take the peak from here on."""
         self.peak = len(self.living)
 
-    def put(self, seen: Seen) -> None:
+    def put(self, seen: ObservedInstance) -> None:
         """Put an instance into the world from outside."""
         self._tell("changed" if seen.id in self.living else "provisioned", seen)
         self.living[seen.id] = seen
@@ -121,15 +121,15 @@ class Simulation:
         for action in overdue:
             self._carry_out(action)
         died, self._died = self._died, []
-        self.memory = bury(self.desired, self.memory, died, self.now)
+        self.memory = record_exits(self.desired, self.memory, died, self.now)
         todo = plan(self.desired, observed, self.memory, self.now)
-        if self._hearsay and self._hearsay.now() is observed and not is_safe(todo):
+        if self._cache and self._cache.now() is observed and not is_safe(todo):
             observed = self._look()
             todo = plan(self.desired, observed, self.memory, self.now)
         outcomes = self._act(todo.actions)
         self.memory = settle(self.desired, observed, self.memory, todo, outcomes, self.now)
         if advance:
-            left = self._look_due - self.now if self._hearsay else self.poll
+            left = self._look_due - self.now if self._cache else self.poll
             self.now += 0.001 if outcomes else max(0.001, min(left, left if todo.wake_after is None else todo.wake_after + 0.001))
         return Step(observed.instances, todo, outcomes)
 
@@ -149,38 +149,38 @@ class Simulation:
 
     def _see(self) -> Observation:
         """Go by what was told, or look."""
-        if self._hearsay is None:
+        if self._cache is None:
             return self._observe()
         if self._told and not self._happens("deaf"):
             if self._happens("missed"):
                 self._missed = True
             elif self._missed:
-                self._hearsay.doubt()
+                self._cache.invalidate()
                 self._missed = False
             else:
                 for event in self._told:
-                    self._hearsay.hear(event)
+                    self._cache.on_event(event)
             self._told = []
-        known = self._hearsay.now() if self.now < self._look_due and not self.desired.destroying else None
+        known = self._cache.now() if self.now < self._look_due and not self.desired.destroying else None
         return self._look() if known is None else known
 
     def _look(self) -> Observation:
         """Look, while what happens meanwhile is told, or was told before, or will be."""
-        if self._hearsay is None:
+        if self._cache is None:
             return self._observe()
-        self._hearsay.begin_look()
+        self._cache.begin_look()
         self._look_due = self.now + self.poll
         observed = self._observe()
         if self._dice() < 0.5:
             for event in self._told:
-                self._hearsay.hear(event)
+                self._cache.on_event(event)
             self._told = []
-        self._hearsay.end_look(observed)
+        self._cache.end_look(observed)
         self.counts["look"] += 1
         return observed
 
-    def _tell(self, kind: str, seen: Seen) -> None:
-        if self._hearsay is not None:
+    def _tell(self, kind: str, seen: ObservedInstance) -> None:
+        if self._cache is not None:
             self._told.append(Event(kind, instance=seen.id, slot=seen.slot or ""))
 
     def _observe(self) -> Observation:
@@ -196,17 +196,17 @@ class Simulation:
             seen = seen[:missing] + seen[missing + 1 :]
         return Observation(tuple(self._judged(one) for one in seen))
 
-    def _judged(self, seen: Seen) -> Seen:
+    def _judged(self, seen: ObservedInstance) -> ObservedInstance:
         if seen.health is Health.HEALTHY and self.faults.flapping and self._happens("flapping"):
             return structs.replace(seen, health=Health.UNHEALTHY)
         return seen
 
     def _act(self, actions: tuple[Action, ...]) -> tuple[Outcome, ...]:
-        if self._hearsay is None or not actions:
+        if self._cache is None or not actions:
             return tuple(self._call(action) for action in actions)
-        self._hearsay.begin_acting(actions)
+        self._cache.begin_acting(actions)
         outcomes = tuple(self._call(action) for action in actions)
-        self._hearsay.end_acting(outcomes, self.desired.sha)
+        self._cache.end_acting(outcomes, self.desired.sha)
         return outcomes
 
     def _call(self, action: Action) -> Outcome:
@@ -235,12 +235,14 @@ class Simulation:
                     return seen.id
         self._serial += 1
         slot = action.slot if self.desired.idempotent else None
-        made = Seen(f"instance-{self._serial:08}", action.logical_id, slot, action.sha or self.desired.sha, Health.HEALTHY)
+        made = ObservedInstance(
+            f"instance-{self._serial:08}", action.logical_id, slot, action.sha or self.desired.sha, Health.HEALTHY
+        )
         self.put(made)
         self.counts["made"] += 1
         if self.faults.crashing and self._happens("crashing"):
             self._tell("lost", self.living.pop(made.id))
-            self._died.append(Death(action.slot, made.id, "died: exited with status 1", self.now, own_doing=True))
+            self._died.append(ReportedExit(action.slot, made.id, "died: exited with status 1", self.now, own_doing=True))
         return made.id
 
     def _note_harm(self, action: Action) -> None:

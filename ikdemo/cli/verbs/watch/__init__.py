@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ....assembly import ending_signals
 from ....spi.errors import IkdemoError, PluginFailure
-from ...commands import Call, Verb
+from ...commands import Invocation, Verb
 from ...connections import peers
 from ...event_merge import cause
 from ..groups import listed
@@ -45,7 +45,7 @@ class Surface(Protocol):
     def prepare(self, stage: Stage) -> Callable[[], None]: ...
 
 
-async def watch(call: Call) -> None:
+async def watch(call: Invocation) -> None:
     async with peers(call.directory) as found:
         groups = await _groups(found, call["name"])
         group = call.arguments[0] if call.arguments else groups[0]

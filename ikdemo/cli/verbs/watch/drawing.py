@@ -15,7 +15,7 @@ from rich.console import Group
 from rich.text import Text
 
 from ....lab.dashboard.drawing import words
-from ....lab.dashboard.model import WINDOW, Lane, Scene, Step
+from ....lab.dashboard.model import WINDOW, CurveStep, Lane, ViewModel
 from ....lab.dashboard.slots import FILLS
 from ....lab.show import theme
 from ....lab.show.theme import Sign
@@ -45,7 +45,7 @@ SHAPES = {
 }
 
 
-class Look(NamedTuple):
+class TerminalStyle(NamedTuple):
     """The size of the terminal in characters, and whether it can show more than ASCII."""
 
     width: int
@@ -56,7 +56,7 @@ class Look(NamedTuple):
 class Shown(NamedTuple):
     """All that a frame shows. ``chosen``: the row of the slot that keys are about."""
 
-    scene: Scene
+    scene: ViewModel
     sign: Sign
     lamps: Sequence[tuple[str, Sign]]
     chosen: int
@@ -65,7 +65,7 @@ class Shown(NamedTuple):
     lines: Sequence[tuple[float, str, str]]
 
 
-def draw(shown: Shown, look: Look) -> Group:
+def draw(shown: Shown, look: TerminalStyle) -> Group:
     """Return the rows of a frame: as many as the terminal has, each as wide as it at most; the last one names the keys."""
     head = [_headline(shown, look), *_wrapped(words(shown.scene, shown.sign).partition(". ")[2], look.width, 2)]
     head.append(_lamps(shown.lamps, look))
@@ -86,7 +86,7 @@ def draw(shown: Shown, look: Look) -> Group:
     return Group(*rows)
 
 
-def _shape(sign: Sign, look: Look) -> str:
+def _shape(sign: Sign, look: TerminalStyle) -> str:
     return SHAPES.get(sign.shape, ("?", "?"))[0 if look.unicode else 1]
 
 
@@ -94,7 +94,7 @@ def _style(sign: Sign) -> str:
     return sign.colour if sign.colour.startswith("#") else ""
 
 
-def _headline(shown: Shown, look: Look) -> Text:
+def _headline(shown: Shown, look: TerminalStyle) -> Text:
     line = Text(f" {_shape(shown.sign, look)} {shown.sign.word} ", style=f"bold {_style(shown.sign)} reverse")
     return Text.assemble((visible(f"{shown.scene.group}  "), "bold"), line)
 
@@ -113,7 +113,7 @@ def _wrapped(said: str, width: int, rows: int, style: str = "") -> list[Text]:
     return [Text(line, style=style) for line in [*lines, *[""] * (rows - len(lines))]]
 
 
-def _lamps(lamps: Sequence[tuple[str, Sign]], look: Look) -> Text:
+def _lamps(lamps: Sequence[tuple[str, Sign]], look: TerminalStyle) -> Text:
     line = Text("Plugins: ")
     for name, sign in lamps:
         line.append(f"{_shape(sign, look)} ", style=_style(sign))
@@ -121,11 +121,11 @@ def _lamps(lamps: Sequence[tuple[str, Sign]], look: Look) -> Text:
     return line
 
 
-def _columns(look: Look) -> int:
+def _columns(look: TerminalStyle) -> int:
     return max(1, look.width - NAME - WORDS)
 
 
-def _curve(scene: Scene, look: Look) -> list[Text]:
+def _curve(scene: ViewModel, look: TerminalStyle) -> list[Text]:
     """Draw the share of filled slots as bars, the lowest within each column: a fall of a millisecond is seen, too."""
     wide = _columns(look)
     shares = lowest(scene.steps, scene.now, wide)
@@ -143,7 +143,7 @@ def _curve(scene: Scene, look: Look) -> list[Text]:
     return [*rows, Text(" " * NAME + axis + "now".rjust(max(0, wide - len(axis))))]
 
 
-def lowest(steps: Sequence[Step], now: float, wide: int) -> list[float | None]:
+def lowest(steps: Sequence[CurveStep], now: float, wide: int) -> list[float | None]:
     """Return the lowest share of filled slots in each of ``wide`` equal parts of the window; None before the group was there.
 
     >>> lowest([Step(0.0, 4, 4, 4, 4), Step(10.0, 4, 1, 1, 4), Step(10.1, 4, 4, 4, 4)], 30.0, 3)
@@ -161,7 +161,7 @@ def lowest(steps: Sequence[Step], now: float, wide: int) -> list[float | None]:
     return shares
 
 
-def _lanes(shown: Shown, look: Look, room: int) -> list[Text]:
+def _lanes(shown: Shown, look: TerminalStyle, room: int) -> list[Text]:
     """Draw as many lanes as there is room for, with the chosen one; if that is not all, count how many there are of each kind."""
     lanes = shown.scene.lanes
     if len(lanes) <= room:
@@ -176,7 +176,7 @@ def _lanes(shown: Shown, look: Look, room: int) -> list[Text]:
     ]
 
 
-def _lane(lane: Lane, chosen: bool, now: float, look: Look) -> Text:
+def _lane(lane: Lane, chosen: bool, now: float, look: TerminalStyle) -> Text:
     name = visible(f"slot {lane.slot}" if lane.slot.isdecimal() else lane.slot.removesuffix("#0"))
     name = name if len(name) < NAME - 2 else f"{name[: NAME - 4]}~"
     line = Text.assemble((f"{'>' if chosen else ' '} {name:<{NAME - 2}}", "bold reverse" if chosen else ""))
@@ -201,7 +201,7 @@ def bar(lane: Lane, now: float, wide: int, unicode: bool) -> list[tuple[str, str
         end = wide - 1 if life.died is None else min(wide - 1, int((life.died - start) / part))
         fill = fills[(first + nth) % len(fills)], FILLS[(first + nth) % len(FILLS)]
         for column in range(begin, end + 1):
-            down = life.trouble(start + (column + 0.5) * part)
+            down = life.failure(start + (column + 0.5) * part)
             if cells[column][0] not in "X|":
                 cells[column] = ("?", theme.PURPLE) if down else fill
         if life.died is not None and end >= 0:

@@ -12,9 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ....lab.dashboard.model import Scene
+from ....lab.dashboard.model import ViewModel
 from ....lab.dashboard.status import AGAIN, APART, sentence_of, sign_of
-from ....lab.dashboard.story import Story
+from ....lab.dashboard.story import GroupHistory
 from ....lab.host.timeline import Timeline
 from ....lab.show.theme import AWAY, SILENT, Sign, sign_of_process
 from ....reconcile.explain import count
@@ -25,7 +25,7 @@ from ....spi.documents import GROUP_TAG, SHA_TAG, Description, GroupProperties
 from ....spi.errors import IkdemoError, OutcomeUnknown, PluginFailure
 from ....spi.events import Event, EventBatch
 from ....spi.plans import Reason
-from ...event_merge import HOLD, Merge, follow
+from ...event_merge import HOLD, EventMerge, follow
 from ..groups import listed
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class Stage:
         self.said, self.chosen = "", 0
         self.changed = asyncio.Event()
         self._directory = directory
-        self._record, self._story, self._mark = Timeline(), Story(group), 0
-        self._merge, self._began = Merge(), time.time()
+        self._record, self._story, self._mark = Timeline(), GroupHistory(group), 0
+        self._merge, self._began = EventMerge(), time.time()
         self._arrived, self._doubted, self._ask = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._wanted: tuple[int, str] | None = None
         self._heard, self._tells = 0, True
@@ -64,11 +64,11 @@ class Stage:
             for work in (self._tell, self._agree, self._ask_why, self._look_at_plugins):
                 tasks.create_task(work())
 
-    def scene(self) -> Scene:
+    def scene(self) -> ViewModel:
         """Return the present moment."""
         return self._story.scene(self._record.now())
 
-    def sign(self, scene: Scene) -> Sign:
+    def sign(self, scene: ViewModel) -> Sign:
         """Say what the group is."""
         return sign_of(scene, self._reasons, self._error)
 

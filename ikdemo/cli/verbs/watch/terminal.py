@@ -18,7 +18,7 @@ from typing import Any
 
 from rich.console import Console, Group
 
-from .drawing import Look, Shown, draw
+from .drawing import Shown, TerminalStyle, draw
 from .stage import Stage
 
 
@@ -66,7 +66,7 @@ class Screen:
         scene = stage.scene()
         shown = Shown(scene, stage.sign(scene), list(stage.lamps.items()), stage.chosen, stage.why(), stage.said, stage.lines())
         width, height = self._console.size
-        frame = draw(shown, Look(width, height, self._unicode))
+        frame = draw(shown, TerminalStyle(width, height, self._unicode))
         return lambda: self._write(frame)
 
     def _write(self, frame: Group) -> None:
