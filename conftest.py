@@ -1,4 +1,5 @@
-"""What holds for every run of pytest, whatever it is given: notebooks that are run by hand are compared as the tests do it.
+"""What holds for every run of pytest, whatever it is given: notebooks that are run by hand are
+compared as the tests do it.
 
 ``pytest --nbval-lax notebooks/`` needs no further word.
 """
@@ -11,12 +12,18 @@ import pytest
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Put aside what differs from run to run (IDs, times, places), unless another file is named for it."""
+    """Put aside what differs from run to run (IDs, times, places), unless another file is named for
+    it.
+    """
     if getattr(config.option, "nbval_sanitize_with", "no nbval") is None:
-        config.option.nbval_sanitize_with = str(Path(__file__).parent / "tests" / "notebooks" / "sanitize.cfg")
+        config.option.nbval_sanitize_with = str(
+            Path(__file__).parent / "tests" / "notebooks" / "sanitize.cfg"
+        )
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:
-    """Let nbval pass over what only our extension of JupyterLab reads: the moment at which a view was shown."""
+    """Let nbval pass over what only our extension of JupyterLab reads: the moment at which a view
+    was shown.
+    """
     if hasattr(collector, "skip_compare"):
         collector.skip_compare = (*collector.skip_compare, "application/vnd.ikdemo.stage+json")

@@ -1,7 +1,8 @@
-"""Installs this package into the environment of the Python that runs it, and says how far it is. Run by make: ``install.py lab``.
+"""Installs this package into the environment of the Python that runs it, and says how far it is.
+Run by make: ``install.py lab``.
 
-What pip would say in three hundred lines is one line that moves here; when it fails, all that it said is shown. Needs nothing but
-pip, because it runs before anything is installed.
+What pip would say in three hundred lines is one line that moves here; when it fails, all that it
+said is shown. Needs nothing but pip, because it runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -25,12 +26,23 @@ def pins(extra: str) -> int:
 
 def main(extra: str) -> int:
     """Install, and return pip's exit status."""
-    pip = (sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off")
+    pip = (
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--progress-bar",
+        "off",
+    )
     command = [*pip, "--constraint", "constraints.txt", "--editable", f".[{extra}]"]
     began, total, said = time.monotonic(), pins(extra), list[str]()
     found = set[str]()
     shown = Shown()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
         assert process.stdout is not None
         for line in process.stdout:
             said.append(line)

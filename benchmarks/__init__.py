@@ -1,1 +1,3 @@
-"""How fast it is on this machine: medians and ratios against a floor, printed, never asserted in a test."""
+"""How fast it is on this machine: medians and ratios against a floor, printed, never asserted in a
+test.
+"""

@@ -1,7 +1,9 @@
-"""Measures how fast it is on this machine and prints one table: ours, the floor, the target, and InfraKit where it is there.
+"""Measures how fast it is on this machine and prints one table: ours, the floor, the target, and
+InfraKit where it is there.
 
-Run as ``python -m benchmarks`` or ``make bench``. With the environment variable ``INFRAKIT_BIN``, a folder with InfraKit's
-programs, the same work is done by them in turns. Files are on tmpfs where there is one.
+Run as ``python -m benchmarks`` or ``make bench``. With the environment variable ``INFRAKIT_BIN``, a
+folder with InfraKit's programs, the same work is done by them in turns. Files are on tmpfs where
+there is one.
 """
 
 from __future__ import annotations
@@ -19,8 +21,18 @@ from .rows import ROWS
 def main() -> None:
     """Measure, print, and keep the figures where asked to."""
     parser = arguments("how fast it is, against what the same work costs by hand")
-    parser.add_argument("--only", nargs="+", metavar="ROW", choices=[row.name for row in ROWS], help="measure these rows only")
-    parser.add_argument("--quick", action="store_true", help="ten instances, two rounds: tries the benchmark, measures nothing")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="ROW",
+        choices=[row.name for row in ROWS],
+        help="measure these rows only",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="ten instances, two rounds: tries the benchmark, measures nothing",
+    )
     parser.add_argument("--markdown", action="store_true", help="print the table in Markdown")
     given = parser.parse_args()
     facts = {"kind": "bench", **about(given.seed), "quick": given.quick}

@@ -1,4 +1,5 @@
-"""Measures what somebody waits for who asks: a description over the wire, a command, three plugins that start.
+"""Measures what somebody waits for who asks: a description over the wire, a command, three plugins
+that start.
 
 Called by ``rows``.
 """
@@ -24,13 +25,17 @@ from .trio import GROUP, Trio
 
 PLUGINS = ("instance-file", "flavor-vanilla", "group")
 START = [[sys.executable, "-m", "ikdemo", "up"]]
-"""How our three plugins are started: by one launcher, which forks them. InfraKit's are started by a command each."""
+"""How our three plugins are started: by one launcher, which forks them. InfraKit's are started by a
+command each.
+"""
 STEP = 0.001
 """Seconds between two looks whether a plugin has come."""
 
 
 def describe(bench: Bench, size: int, rounds: int) -> Measured:
-    """Ask the instance plugin for all instances of a group, from the call to the decoded documents."""
+    """Ask the instance plugin for all instances of a group, from the call to the decoded
+    documents.
+    """
     documents = list[Description]()
 
     async def ask(trio: Trio) -> float:
@@ -43,27 +48,41 @@ def describe(bench: Bench, size: int, rounds: int) -> Measured:
         return taken
 
     with bench.pair(size) as pair:
-        return bench.alternate(pair, lambda trio: trio.run(ask(trio)), lambda: pass_on(documents), rounds, rounds).scaled(1000)
+        return bench.alternate(
+            pair, lambda trio: trio.run(ask(trio)), lambda: pass_on(documents), rounds, rounds
+        ).scaled(1000)
 
 
 def describe_by_command(bench: Bench, size: int, rounds: int) -> Measured:
     """Run ``infrakit group describe``, from before the process is there until it has ended."""
 
     def ask(trio: Trio) -> float:
-        program = str(Path(sys.executable).with_name("infrakit")) if trio is pair.ours else bench.theirs("infrakit")[0]
+        program = (
+            str(Path(sys.executable).with_name("infrakit"))
+            if trio is pair.ours
+            else bench.theirs("infrakit")[0]
+        )
         began = time.perf_counter()
-        done = subprocess.run([program, "group", "describe", GROUP], env=environment(trio.plugins), capture_output=True)
+        done = subprocess.run(
+            [program, "group", "describe", GROUP],
+            env=environment(trio.plugins),
+            capture_output=True,
+        )
         taken = time.perf_counter() - began
         if len(done.stdout.splitlines()) != size + 1:
             raise SystemExit(f"{size} instances were not described: {done.stderr.decode()}")
         return taken
 
     with bench.pair(size) as pair:
-        return bench.alternate(pair, ask, partial(start_interpreters, 1), rounds, rounds).scaled(1000)
+        return bench.alternate(pair, ask, partial(start_interpreters, 1), rounds, rounds).scaled(
+            1000
+        )
 
 
 def start(bench: Bench, _: int, rounds: int) -> Measured:
-    """Start three plugins, until each has answered the handshake; the floor: as many interpreters as we start, with imports."""
+    """Start three plugins, until each has answered the handshake; the floor: as many interpreters
+    as we start, with imports.
+    """
     found = Measured()
     for _ in range(bench.rounds(rounds)):
         found.ours.append(_start(bench, START))

@@ -1,6 +1,8 @@
-"""One run of the benchmark: its directory, dice and programs, and how rounds alternate: ours, the floor, InfraKit's.
+"""One run of the benchmark: its directory, dice and programs, and how rounds alternate: ours, the
+floor, InfraKit's.
 
-Decides how sizes and rounds are cut down by ``--quick``. Made by ``__main__`` and ``scale``; handed to every row.
+Decides how sizes and rounds are cut down by ``--quick``. Made by ``__main__`` and ``scale``; handed
+to every row.
 """
 
 from __future__ import annotations
@@ -21,16 +23,23 @@ from .trio import GROUP, Trio, trio
 
 POLL = 10.0
 """Seconds between two looks of a group plugin, InfraKit's and ours: the default of both."""
-PROGRAMS = ("infrakit", "infrakit-group-default", "infrakit-instance-file", "infrakit-flavor-vanilla")
+PROGRAMS = (
+    "infrakit",
+    "infrakit-group-default",
+    "infrakit-instance-file",
+    "infrakit-flavor-vanilla",
+)
 """What is asked of a folder of InfraKit's programs."""
 QUICK_POLL, QUICK_SIZE, QUICK_ROUNDS = 1.0, 10, 2
 
 
 @dataclass
 class Measured:
-    """What one row found: figures of ours, of the floor and of InfraKit's programs, each taken several times, in the row's unit.
+    """What one row found: figures of ours, of the floor and of InfraKit's programs, each taken
+    several times, in the row's unit.
 
-    ``parts``: what belongs to our figure and is shown below the table, in the same unit unless the name says otherwise.
+    ``parts``: what belongs to our figure and is shown below the table, in the same unit unless the
+    name says otherwise.
     """
 
     ours: list[float] = field(default_factory=list)
@@ -40,8 +49,12 @@ class Measured:
 
     def scaled(self, factor: float) -> Measured:
         """Return the same in another unit."""
-        ours, floor, infrakit = ([factor * one for one in figures] for figures in (self.ours, self.floor, self.infrakit))
-        return Measured(ours, floor, infrakit, {name: factor * value for name, value in self.parts.items()})
+        ours, floor, infrakit = (
+            [factor * one for one in figures] for figures in (self.ours, self.floor, self.infrakit)
+        )
+        return Measured(
+            ours, floor, infrakit, {name: factor * value for name, value in self.parts.items()}
+        )
 
 
 @dataclass
@@ -96,28 +109,42 @@ class Bench:
         return theirs(self.infrakit, *words)
 
     def version(self) -> str | None:
-        """Return what InfraKit's command line calls its version; None where no programs were named."""
+        """Return what InfraKit's command line calls its version; None where no programs were
+        named.
+        """
         if self.infrakit is None:
             return None
-        told = subprocess.run(self.theirs("infrakit", "version"), capture_output=True, text=True, check=True).stdout
-        lines = (line.partition(":")[2].strip() for line in told.splitlines() if line.startswith("Version"))
+        told = subprocess.run(
+            self.theirs("infrakit", "version"), capture_output=True, text=True, check=True
+        ).stdout
+        lines = (
+            line.partition(":")[2].strip()
+            for line in told.splitlines()
+            if line.startswith("Version")
+        )
         return next(lines, "of no known version")
 
     @contextmanager
-    def trio(self, programs: Mapping[str, Sequence[str]] | None = None, poll: float = 0.0) -> Iterator[Trio]:
+    def trio(
+        self, programs: Mapping[str, Sequence[str]] | None = None, poll: float = 0.0
+    ) -> Iterator[Trio]:
         """Run three plugins, ours unless others are given."""
         with trio(self.folder(), programs or self.programs(), self.dice, poll) as made:
             yield made
 
     @contextmanager
     def pair(self, size: int = 0) -> Iterator[Pair]:
-        """Run our three plugins, and InfraKit's beside them, frozen until it is their turn; each keeps a group of ``size``."""
+        """Run our three plugins, and InfraKit's beside them, frozen until it is their turn; each
+        keeps a group of ``size``.
+        """
         with ExitStack() as stack:
             mine = _grown(stack.enter_context(self.trio()), size)
             if self.infrakit is None:
                 yield Pair(mine, None)
                 return
-            others = _grown(stack.enter_context(self.trio(self.programs(self.theirs), self.poll)), size)
+            others = _grown(
+                stack.enter_context(self.trio(self.programs(self.theirs), self.poll)), size
+            )
             others.freeze()
             yield Pair(mine, others)
 
@@ -129,13 +156,19 @@ class Bench:
         rounds: int,
         infrakit_rounds: int,
     ) -> Measured:
-        """Measure in turns: ours and the floor in every round, InfraKit's in as many as are told, spread over the rounds."""
+        """Measure in turns: ours and the floor in every round, InfraKit's in as many as are told,
+        spread over the rounds.
+        """
         found, rounds = Measured(), self.rounds(rounds)
         every = max(1, rounds // self.rounds(infrakit_rounds))
         for turn in range(rounds):
             found.ours.append(work(pair.ours))
             found.floor.append(floor())
-            if pair.infrakit is not None and turn % every == 0 and len(found.infrakit) < infrakit_rounds:
+            if (
+                pair.infrakit is not None
+                and turn % every == 0
+                and len(found.infrakit) < infrakit_rounds
+            ):
                 found.infrakit.append(thawed(pair.infrakit, work))
         return found
 
@@ -157,7 +190,9 @@ def thawed(frozen: Trio, work: Callable[[Trio], float]) -> float:
 
 
 def infrakit_programs() -> Path | None:
-    """Return the folder of InfraKit's programs that the environment names, having seen that all are there."""
+    """Return the folder of InfraKit's programs that the environment names, having seen that all are
+    there.
+    """
     named = os.environ.get("INFRAKIT_BIN")
     if not named:
         return None
@@ -169,7 +204,9 @@ def infrakit_programs() -> Path | None:
 
 @contextmanager
 def bench(seed: int, infrakit: Path | None = None, *, quick: bool) -> Iterator[Bench]:
-    """Give a run in a directory on tmpfs where there is one (a disk's file system would be measured otherwise)."""
+    """Give a run in a directory on tmpfs where there is one (a disk's file system would be measured
+    otherwise).
+    """
     memory = Path("/dev/shm")
     root = Path(tempfile.mkdtemp(prefix="ikb-", dir=memory if os.access(memory, os.W_OK) else None))
     try:

@@ -1,7 +1,8 @@
-"""Draws what a run has kept: the table as a chart, or how cost grows with size. Prints the same in words.
+"""Draws what a run has kept: the table as a chart, or how cost grows with size. Prints the same in
+words.
 
-Nothing is said by colour alone: each mark has a shape and a name. Run as ``python -m benchmarks.chart FILE.json OUT.png``;
-called by ``pages``.
+Nothing is said by colour alone: each mark has a shape and a name. Run as ``python -m
+benchmarks.chart FILE.json OUT.png``; called by ``pages``.
 """
 
 from __future__ import annotations
@@ -39,14 +40,19 @@ def draw(kept: Mapping[str, Any], where: Path) -> str:
     """Draw a run of either kind and return what the picture shows, in words."""
     figures = kept["figures"]
     figure = of_bench(figures) if kept["kind"] == "bench" else of_scale(figures)
-    figure.text(0.01, 0.06 / figure.get_figheight(), heading(kept), fontsize=7, color=GREY, va="bottom")
+    figure.text(
+        0.01, 0.06 / figure.get_figheight(), heading(kept), fontsize=7, color=GREY, va="bottom"
+    )
     figure.savefig(where, dpi=DPI, metadata={"Software": None})
     return words.of_bench(figures) if kept["kind"] == "bench" else words.of_scale(figures)
 
 
 def _figure(height: float) -> Figure:
     """Return an empty figure with room for a line at its foot."""
-    return Figure(figsize=(WIDTH, height), layout=ConstrainedLayoutEngine(rect=(0, 0.35 / height, 1, 1 - 0.35 / height)))
+    return Figure(
+        figsize=(WIDTH, height),
+        layout=ConstrainedLayoutEngine(rect=(0, 0.35 / height, 1, 1 - 0.35 / height)),
+    )
 
 
 def of_bench(figures: Sequence[Mapping[str, Any]]) -> Figure:
@@ -75,14 +81,42 @@ def of_bench(figures: Sequence[Mapping[str, Any]]) -> Figure:
 def _draw_line(axes: Axes, place: int, line: words.Held) -> None:
     axes.axhline(place, color="0.92", linewidth=0.8, zorder=0)
     if line.floor is not None:
-        axes.plot(line.floor / line.target, place, marker="|", markersize=10, markeredgewidth=2, color=GREY)
+        axes.plot(
+            line.floor / line.target,
+            place,
+            marker="|",
+            markersize=10,
+            markeredgewidth=2,
+            color=GREY,
+        )
     if line.infrakit is not None:
-        axes.plot(line.infrakit / line.target, place, "D", markersize=6, markerfacecolor="none", markeredgecolor=ORANGE, mew=2)
+        axes.plot(
+            line.infrakit / line.target,
+            place,
+            "D",
+            markersize=6,
+            markerfacecolor="none",
+            markeredgecolor=ORANGE,
+            mew=2,
+        )
     colour = BLUE if line.met else VERMILION
-    axes.plot(max(line.value / line.target, LEAST), place, marker="o" if line.met else "X", markersize=7, color=colour, zorder=3)
+    axes.plot(
+        max(line.value / line.target, LEAST),
+        place,
+        marker="o" if line.met else "X",
+        markersize=7,
+        color=colour,
+        zorder=3,
+    )
     weight = "normal" if line.met else "bold"
     axes.annotate(
-        line.label, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=9, color=colour, fontweight=weight
+        line.label,
+        (1.01, place),
+        xycoords=("axes fraction", "data"),
+        va="center",
+        fontsize=9,
+        color=colour,
+        fontweight=weight,
     )
 
 
@@ -92,7 +126,15 @@ def _name_marks(axes: Axes, lines: Sequence[words.Held]) -> None:
         axes.plot([], [], "X", color=VERMILION, label="ours, target missed")
     axes.plot([], [], "|", color=GREY, markersize=10, markeredgewidth=2, label="floor")
     if any(line.infrakit is not None for line in lines):
-        axes.plot([], [], "D", markerfacecolor="none", markeredgecolor=ORANGE, mew=2, label="InfraKit v0.1.0")
+        axes.plot(
+            [],
+            [],
+            "D",
+            markerfacecolor="none",
+            markeredgecolor=ORANGE,
+            mew=2,
+            label="InfraKit v0.1.0",
+        )
 
 
 def of_scale(figures: Sequence[Mapping[str, Any]]) -> Figure:
@@ -114,14 +156,41 @@ def _draw_curve(axes: Axes, one: words.Curve, unit: str) -> None:
     looks = ((one.ours, "ours", BLUE, "o-"), (one.floor, "floor", GREY, "s--"))
     for values, name, colour, look in looks:
         axes.plot(one.sizes, values, look, color=colour, markersize=5)
-        axes.annotate(name, (one.sizes[-1], values[-1]), (6, 0), textcoords="offset points", va="center", color=colour)
+        axes.annotate(
+            name,
+            (one.sizes[-1], values[-1]),
+            (6, 0),
+            textcoords="offset points",
+            va="center",
+            color=colour,
+        )
     for size, value in zip(one.sizes, one.ours, strict=True):
-        axes.annotate(number(value), (size, value), (0, 6), textcoords="offset points", ha="center", fontsize=8)
+        axes.annotate(
+            number(value),
+            (size, value),
+            (0, 6),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+        )
     if one.bend is not None:
         axes.axvline(one.bend, color=VERMILION, linestyle=(0, (4, 3)), linewidth=1)
-        said = f"from {one.bend:,} on \nabove {words.FACTOR:g} times the least{'' if one.each is one.ours else ' per instance'} "
-        height, side = (0.96, "top") if one.each is one.ours else (0.04, "bottom")  # the curve is high at its end
-        axes.text(one.bend, height, said, transform=axes.get_xaxis_transform(), ha="right", va=side, fontsize=8, color=VERMILION)
+        said = (
+            f"from {one.bend:,} on \nabove {words.FACTOR:g} times the "
+            f"least{'' if one.each is one.ours else ' per instance'} "
+        )
+        # the curve is high at its end
+        height, side = (0.96, "top") if one.each is one.ours else (0.04, "bottom")
+        axes.text(
+            one.bend,
+            height,
+            said,
+            transform=axes.get_xaxis_transform(),
+            ha="right",
+            va=side,
+            fontsize=8,
+            color=VERMILION,
+        )
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xticks(one.sizes, [f"{size:,}".replace(",000", "k") for size in one.sizes])
@@ -135,7 +204,9 @@ def _draw_curve(axes: Axes, one: words.Curve, unit: str) -> None:
 
 def main() -> None:
     """Draw one file, and print what the picture shows."""
-    parser = argparse.ArgumentParser(description="draw what python -m benchmarks or python -m benchmarks.scale has kept")
+    parser = argparse.ArgumentParser(
+        description="draw what python -m benchmarks or python -m benchmarks.scale has kept"
+    )
     parser.add_argument("kept", type=Path, metavar="FILE.json")
     parser.add_argument("picture", type=Path, metavar="OUT.png")
     given = parser.parse_args()

@@ -1,6 +1,8 @@
-"""Commands of several clients on one group at the same time, and what its record may say afterwards (P9).
+"""Commands of several clients on one group at the same time, and what its record may say afterwards
+(P9).
 
-A record that no order of the acknowledged commands explains is a change that was lost. Called by ``files``.
+A record that no order of the acknowledged commands explains is a change that was lost. Called by
+``files``.
 """
 
 from __future__ import annotations
@@ -57,8 +59,11 @@ class Command(NamedTuple):
         return before
 
 
-def outcomes(before: Wanted, made: Iterable[Command], unknown: Sequence[Command] = ()) -> set[Wanted]:
-    """Return what the record may say after the commands ``made``, in any order, and any of the ``unknown`` ones.
+def outcomes(
+    before: Wanted, made: Iterable[Command], unknown: Sequence[Command] = ()
+) -> set[Wanted]:
+    """Return what the record may say after the commands ``made``, in any order, and any of the
+    ``unknown`` ones.
 
     >>> sorted(outcomes(Wanted(5), [Command("scale", 3), Command("commit", 4, "v2"), Command("pause")]))
     [Wanted(size=3, note='v2', paused=True), Wanted(size=4, note='v2', paused=True)]
@@ -77,19 +82,29 @@ def outcomes(before: Wanted, made: Iterable[Command], unknown: Sequence[Command]
 
 
 class Clients:
-    """Several clients of one group, each with a connection of its own. ``wanted``: what its record says.
+    """Several clients of one group, each with a connection of its own. ``wanted``: what its record
+    says.
 
     ``most``: the largest size that was asked for since ``seen`` was called.
     """
 
-    def __init__(self, group: str, spec: Callable[[Wanted], GroupSpec], counts: Counter[str], promise: Promise) -> None:
+    def __init__(
+        self,
+        group: str,
+        spec: Callable[[Wanted], GroupSpec],
+        counts: Counter[str],
+        promise: Promise,
+    ) -> None:
         self._group, self._spec, self._counts, self._promise = group, spec, counts, promise
         self._all: list[GroupClient] = []
         self.wanted, self.most = Wanted(0), 0
 
     async def connect(self, plugins: Path) -> None:
         """Connect them to the group plugin."""
-        self._all = [cast(GroupClient, await ikdemo.connect("group", directory=plugins)) for _ in range(CLIENTS)]
+        self._all = [
+            cast(GroupClient, await ikdemo.connect("group", directory=plugins))
+            for _ in range(CLIENTS)
+        ]
 
     def close(self) -> None:
         for client in self._all:
@@ -102,18 +117,32 @@ class Clients:
     def drawn(self, dice: random.Random, largest: int) -> list[Command]:
         """Draw a few commands that are to overlap."""
         verbs = [dice.choice(VERBS) for _ in range(dice.randint(2, CLIENTS))]
-        return [Command(verb, dice.randint(largest // 2, largest), dice.choice(("v1", "v2", "v3"))) for verb in verbs]
+        return [
+            Command(verb, dice.randint(largest // 2, largest), dice.choice(("v1", "v2", "v3")))
+            for verb in verbs
+        ]
 
     async def overlap(self, commands: Sequence[Command], dice: random.Random) -> None:
-        """Send commands at almost the same time, and see that some order of those that were acknowledged explains the record."""
-        self.most = max(self.most, *(one.size for one in commands if one.verb in ("commit", "scale")), 0)
-        asked = [self._ask(client, one, dice.uniform(0, APART)) for client, one in zip(self._all, commands, strict=False)]
+        """Send commands at almost the same time, and see that some order of those that were
+        acknowledged explains the record.
+        """
+        self.most = max(
+            self.most, *(one.size for one in commands if one.verb in ("commit", "scale")), 0
+        )
+        asked = [
+            self._ask(client, one, dice.uniform(0, APART))
+            for client, one in zip(self._all, commands, strict=False)
+        ]
         said = list(zip(commands, await asyncio.gather(*asked), strict=False))
         self._counts["commands"] += len(commands)
-        made, unknown = ([one for one, word in said if word == what] for what in ("made", "unknown"))
+        made, unknown = (
+            [one for one, word in said if word == what] for what in ("made", "unknown")
+        )
         self._counts["commands acknowledged"] += len(made)
         found, may = await self.record(), outcomes(self.wanted, made, unknown)
-        self._promise("acknowledged changes lost", found not in may, f"{found} after {self.wanted} and {said}")
+        self._promise(
+            "acknowledged changes lost", found not in may, f"{found} after {self.wanted} and {said}"
+        )
         self.wanted = found
 
     def seen(self) -> None:
@@ -121,18 +150,26 @@ class Clients:
         self.most = self.wanted.size
 
     async def record(self) -> Wanted:
-        """Return what the record says, as soon as the plugin answers; a size of -1 when there is none."""
+        """Return what the record says, as soon as the plugin answers; a size of -1 when there is
+        none.
+        """
         while True:
             try:
                 specs = await self.one.inspect_groups()
-                paused = any(reason.code == "paused" for reason in await self.one.why_group(self._group))
+                paused = any(
+                    reason.code == "paused" for reason in await self.one.why_group(self._group)
+                )
             except IkdemoError as error:
                 if UnknownGroup.is_said_by(error):
                     return Wanted(-1)
                 await asyncio.sleep(0.02)
                 continue
             properties = decode(specs[0].properties, GroupProperties)
-            return Wanted(properties.allocation.size, json.loads(bytes(properties.instance.properties))["Note"], paused)
+            return Wanted(
+                properties.allocation.size,
+                json.loads(bytes(properties.instance.properties))["Note"],
+                paused,
+            )
 
     async def _ask(self, client: GroupClient, command: Command, after: float) -> str:
         await asyncio.sleep(after)

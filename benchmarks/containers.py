@@ -1,7 +1,9 @@
-"""Measures how soon a lost container is replaced: by us, by a bare event loop, by a restart policy, by a Swarm service.
+"""Measures how soon a lost container is replaced: by us, by a bare event loop, by a restart policy,
+by a Swarm service.
 
-From the blow until the engine tells that the last replacement has started, which is listened to in the same way for all. The
-bare loop is the floor, measured in turns with ours. Any engine will do, on which the benchmark leaves nothing; a private one:
+From the blow until the engine tells that the last replacement has started, which is listened to in
+the same way for all. The bare loop is the floor, measured in turns with ours. Any engine will do,
+on which the benchmark leaves nothing; a private one:
 
     PYTHONPATH=tests python -m engine.private python -m benchmarks.containers [--json FILE]
 
@@ -34,12 +36,16 @@ from .plugins import PATIENCE, ours, plugins
 from .report import Timing, arguments, publish
 
 ROUNDS = {1: 20, 10: 8, 50: 3}
-"""How many containers are hurt at once, and how often; in one of ``FAULTS``, and one at a time in all of them."""
+"""How many containers are hurt at once, and how often; in one of ``FAULTS``, and one at a time in
+all of them.
+"""
 PEER_ROUNDS = {1: 6, 10: 3, 50: 2}
 SMALLEST = 5
 """Containers that are kept, at least."""
 OF_AGE = 1.5
-"""Seconds between two blows: what dies in its first second is taken for a command that cannot start, and waits."""
+"""Seconds between two blows: what dies in its first second is taken for a command that cannot
+start, and waits.
+"""
 GIVE_UP = 20.0
 """Seconds after which a lost container is never replaced."""
 PROGRAMS = {
@@ -54,7 +60,9 @@ class Arrivals:
 
     def __init__(self, client: docker.APIClient) -> None:
         self._changed, self._times = threading.Condition(), dict[str, list[float]]()
-        self._events = client.events(filters={"type": "container", "event": "start", "label": LABEL}, decode=True)
+        self._events = client.events(
+            filters={"type": "container", "event": "start", "label": LABEL}, decode=True
+        )
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
@@ -86,26 +94,35 @@ class Bench:
     def __init__(self, client: docker.APIClient, dice: random.Random) -> None:
         self._client, self._dice, self._arrivals = client, dice, Arrivals(client)
         self.faults: dict[str, Callable[[str], Any]] = {
-            "process killed": lambda one: os.kill(client.inspect_container(one)["State"]["Pid"], signal.SIGKILL),
+            "process killed": lambda one: os.kill(
+                client.inspect_container(one)["State"]["Pid"], signal.SIGKILL
+            ),
             "docker kill": client.kill,
             "docker rm -f": lambda one: client.remove_container(one, force=True),
         }
 
     def living(self, who: str) -> list[str]:
         """Return the running containers of a healer."""
-        return sorted(row["Id"] for row in self._client.containers(quiet=True, filters={"label": f"{LABEL}={who}"}))
+        return sorted(
+            row["Id"]
+            for row in self._client.containers(quiet=True, filters={"label": f"{LABEL}={who}"})
+        )
 
     def begin(self, healer: Healer, size: int) -> None:
         """Let a healer start its containers, and wait for them."""
         self._arrivals.forget(healer.who)
         healer.start(size)
         if math.isinf(self._arrivals.wait_for(healer.who, size, PATIENCE)):
-            raise SystemExit(f"{healer.who} did not start {size} containers within {PATIENCE:.0f} s")
+            raise SystemExit(
+                f"{healer.who} did not start {size} containers within {PATIENCE:.0f} s"
+            )
 
     def end(self, healer: Healer) -> None:
         """Let a healer stop, and remove what it left."""
         healer.stop()
-        for row in self._client.containers(all=True, quiet=True, filters={"label": f"{LABEL}={healer.who}"}):
+        for row in self._client.containers(
+            all=True, quiet=True, filters={"label": f"{LABEL}={healer.who}"}
+        ):
             with suppress(docker.errors.APIError):  # somebody is removing it
                 self._client.remove_container(row["Id"], force=True)
 
@@ -118,9 +135,14 @@ class Bench:
         began = time.perf_counter()
         with ThreadPoolExecutor(at_once) as blows:
             list(blows.map(self.faults[fault], victims))
-        return self._arrivals.wait_for(healer.who, at_once, GIVE_UP if at_once == 1 else PATIENCE) - began
+        return (
+            self._arrivals.wait_for(healer.who, at_once, GIVE_UP if at_once == 1 else PATIENCE)
+            - began
+        )
 
-    def in_turns(self, healers: Sequence[Healer], fault: str, at_once: int, rounds: int) -> list[Timing]:
+    def in_turns(
+        self, healers: Sequence[Healer], fault: str, at_once: int, rounds: int
+    ) -> list[Timing]:
         """Measure healers that stand side by side; who never heals is asked no third time."""
         times: dict[str, list[float]] = {healer.who: [] for healer in healers}
         for healer in healers:
@@ -132,7 +154,9 @@ class Bench:
         for healer in healers:
             self.end(healer)
             print(f"{fault}, {at_once} at once: {healer.who} measured", file=sys.stderr)
-        return [Timing(who, fault, at_once, taken, who == BareLoop.who) for who, taken in times.items()]
+        return [
+            Timing(who, fault, at_once, taken, who == BareLoop.who) for who, taken in times.items()
+        ]
 
     def close(self) -> None:
         self._arrivals.close()
@@ -146,7 +170,10 @@ def measure(client: docker.APIClient, root: Path, image: str, dice: random.Rando
     with ExitStack() as stack:
         stack.callback(bench.close)
         if stack.enter_context(swarm_mode(client)):
-            peers += [SwarmService(client, image, COMMAND, None), SwarmService(client, image, COMMAND, 0.0)]
+            peers += [
+                SwarmService(client, image, COMMAND, None),
+                SwarmService(client, image, COMMAND, 0.0),
+            ]
         for at_once in ROUNDS:
             for fault in bench.faults if at_once == 1 else list(bench.faults)[:1]:
                 timings += bench.in_turns(both, fault, at_once, ROUNDS[at_once])
@@ -157,12 +184,21 @@ def measure(client: docker.APIClient, root: Path, image: str, dice: random.Rando
 
 def main() -> None:
     """Measure, print, and keep the figures where asked to."""
-    parser = arguments("time from the loss of a container to its replacement, against a bare event loop and Docker's own means")
+    parser = arguments(
+        "time from the loss of a container to its replacement, against a bare event loop and "
+        "Docker's own means"
+    )
     image = os.environ.get("IKDEMO_IMAGE", "busybox")
-    parser.add_argument("--image", default=image, help=f"an image that the engine has, with a sleep in it (default {image})")
+    parser.add_argument(
+        "--image",
+        default=image,
+        help=f"an image that the engine has, with a sleep in it (default {image})",
+    )
     given = parser.parse_args()
     with ExitStack() as stack:
-        client = docker.APIClient(**docker.utils.kwargs_from_env(), version="auto", timeout=PATIENCE)
+        client = docker.APIClient(
+            **docker.utils.kwargs_from_env(), version="auto", timeout=PATIENCE
+        )
         stack.callback(client.close)
         root = Path(tempfile.mkdtemp(prefix="ikb-"))
         stack.callback(shutil.rmtree, root)

@@ -1,7 +1,9 @@
-"""Measures what a frame of the dashboard costs the kernel: its processor time from the record to the message on the wire.
+"""Measures what a frame of the dashboard costs the kernel: its processor time from the record to
+the message on the wire.
 
-A real kernel runs the frames, one loss and one replacement each, and counts the time of all its threads; the medians of several
-rounds are printed. Run as ``python -m benchmarks.dashboard [--json FILE]``; needs half a minute.
+A real kernel runs the frames, one loss and one replacement each, and counts the time of all its
+threads; the medians of several rounds are printed. Run as ``python -m benchmarks.dashboard [--json
+FILE]``; needs half a minute.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--json", type=Path, help="write the figures to this file as well")
     args = parser.parse_args()
-    measured = in_kernel("from benchmarks.dashboard import rounds; import json; print(json.dumps(rounds()))")
+    measured = in_kernel(
+        "from benchmarks.dashboard import rounds; import json; print(json.dumps(rounds()))"
+    )
     print("slots   ms per frame (lowest to highest round)")
     for size, found in measured.items():
         print(f"{size:>5}   {statistics.median(found):.2f} ({min(found):.2f} to {max(found):.2f})")
@@ -49,7 +53,9 @@ def rounds() -> dict[int, list[float]]:
 
 
 class _Board:
-    """A dashboard that is not followed by its thread: every frame is drawn by hand, after one instance went and another came."""
+    """A dashboard that is not followed by its thread: every frame is drawn by hand, after one
+    instance went and another came.
+    """
 
     def __init__(self, lab: Lab, size: int) -> None:
         self._lab, self._turn = lab, 0
@@ -72,16 +78,24 @@ class _Board:
             self._dashboard.view._frame()
         return 1000 * (time.process_time() - began) / FRAMES
 
-    def _tell(self, kind: str, instance: str = "", slot: str = "", size: int | UnsetType = UNSET) -> None:
-        self._lab._record.add([Event(kind, time.time(), "instance-file", self._group, instance, slot, size=size)])
+    def _tell(
+        self, kind: str, instance: str = "", slot: str = "", size: int | UnsetType = UNSET
+    ) -> None:
+        self._lab._record.add(
+            [Event(kind, time.time(), "instance-file", self._group, instance, slot, size=size)]
+        )
 
 
 def in_kernel(code: str) -> dict[str, list[float]]:
-    """Run ``code`` in a fresh kernel and return the JSON that it prints; raises RuntimeError with whatever it said instead."""
+    """Run ``code`` in a fresh kernel and return the JSON that it prints; raises RuntimeError with
+    whatever it said instead.
+    """
     from jupyter_client.manager import start_new_kernel
 
     root = str(Path(__file__).parents[1])
-    manager, client = start_new_kernel(kernel_name="python3", cwd=root, env=dict(os.environ), stderr=subprocess.DEVNULL)
+    manager, client = start_new_kernel(
+        kernel_name="python3", cwd=root, env=dict(os.environ), stderr=subprocess.DEVNULL
+    )
     try:
         client.execute(code)
         printed = ""
@@ -92,7 +106,9 @@ def in_kernel(code: str) -> dict[str, list[float]]:
                 printed += content["text"]
             elif message["msg_type"] == "error":
                 raise RuntimeError("\n".join(content["traceback"]))
-            elif message["msg_type"] == "status" and content["execution_state"] == "idle" and printed:
+            elif (
+                message["msg_type"] == "status" and content["execution_state"] == "idle" and printed
+            ):
                 found: dict[str, list[float]] = json.loads(printed)
                 return found
     except queue.Empty:

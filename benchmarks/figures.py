@@ -1,6 +1,7 @@
 """From what was measured to what is kept: medians, spreads, ratios, and whether a target was met.
 
-The JSON of a run is made here and nowhere else. Called by ``__main__``; the results are read by ``table`` and ``chart``.
+The JSON of a run is made here and nowhere else. Called by ``__main__``; the results are read by
+``table`` and ``chart``.
 """
 
 from __future__ import annotations
@@ -40,7 +41,11 @@ def summary(values: list[float]) -> dict[str, Any]:
     """Return what is told of one series of figures, and the figures."""
     ordered = sorted(values)
     tenth, nine_tenths = spread(values)
-    p99 = statistics.quantiles(ordered, n=100, method="inclusive")[98] if len(ordered) > 1 else ordered[0]
+    p99 = (
+        statistics.quantiles(ordered, n=100, method="inclusive")[98]
+        if len(ordered) > 1
+        else ordered[0]
+    )
     told = {
         "median": statistics.median(ordered),
         "tenth": tenth,
@@ -48,11 +53,16 @@ def summary(values: list[float]) -> dict[str, Any]:
         "p99": p99,
         "most": ordered[-1],
     }
-    figures: dict[str, Any] = {"runs": len(values), **{name: rounded(value) for name, value in told.items()}}
+    figures: dict[str, Any] = {
+        "runs": len(values),
+        **{name: rounded(value) for name, value in told.items()},
+    }
     return {**figures, "values": [rounded(value) for value in values]}
 
 
-def met(limits: Mapping[str, float], ours: Mapping[str, float], ratio: float | None) -> dict[str, bool]:
+def met(
+    limits: Mapping[str, float], ours: Mapping[str, float], ratio: float | None
+) -> dict[str, bool]:
     """Say of each limit whether it was kept."""
     figures = {**ours, "ratio": float("inf") if ratio is None else ratio}
     return {name: figures[name] <= limit for name, limit in limits.items()}

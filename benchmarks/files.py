@@ -1,7 +1,8 @@
-"""Instances that are files, struck at from outside, by storms and by commands that overlap, beside files of others.
+"""Instances that are files, struck at from outside, by storms and by commands that overlap, beside
+files of others.
 
-At every look: exactly as many as the record says, one in each slot, of its configuration; what is not the group's is as it was.
-At every blow: never more than was asked for. Made by ``soak``.
+At every look: exactly as many as the record says, one in each slot, of its configuration; what is
+not the group's is as it was. At every blow: never more than was asked for. Made by ``soak``.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ PAUSE = 0.1
 BLOWS = 40
 """Blows after which the group is waited for and looked at."""
 CALM = 8
-"""Blows after which the group is resumed: without, they are a storm, and the group would rather wait than be struck."""
+"""Blows after which the group is resumed: without, they are a storm, and the group would rather
+wait than be struck.
+"""
 COMMANDS, KILL = 0.2, 20
 """Share of blows that are commands; blows after which a plugin is killed while there are some."""
 STORMS = 5
@@ -38,15 +41,26 @@ LONGER = 2.0
 """Seconds for which a storm goes on once it is named."""
 DOUBLINGS = 8
 """Times that a slot waits in a storm, at most: more do not pass in the time that one takes."""
-STRANGERS: tuple[dict[str, str], ...] = ({}, {"tier": "web"}, {GROUP_TAG: "other"}, {GROUP_TAG: GROUP + "2", SHA_TAG: "sha"})
+STRANGERS: tuple[dict[str, str], ...] = (
+    {},
+    {"tier": "web"},
+    {GROUP_TAG: "other"},
+    {GROUP_TAG: GROUP + "2", SHA_TAG: "sha"},
+)
 """Tags of what is not the group's."""
 
 
 class Files(Fleet):
-    """A group of files. ``kills``: its plugins are killed, too; ``unfiltered``: its instance plugin shows all that there is."""
+    """A group of files. ``kills``: its plugins are killed, too; ``unfiltered``: its instance plugin
+    shows all that there is.
+    """
 
     def __init__(self, root: Path, *, kills: bool = False, unfiltered: bool = False) -> None:
-        program = [str(Path(__file__).with_name("unfiltered.py"))] if unfiltered else ["-m", "ikdemo", "infrakit-instance-file"]
+        program = (
+            [str(Path(__file__).with_name("unfiltered.py"))]
+            if unfiltered
+            else ["-m", "ikdemo", "infrakit-instance-file"]
+        )
         super().__init__(root, {"instance-file": [*program, "--dir", str(root / "i")]})
         self._kills = kills
         self._clients = Clients(GROUP, spec, self.counts, self.promise)
@@ -59,7 +73,9 @@ class Files(Fleet):
         assert isinstance(instances, InstanceClient)
         for tags in STRANGERS:
             for slot in (None, "0"):
-                path = self.instances / str(await instances.provision(InstanceSpec(Raw(b"{}"), tags), slot))
+                path = self.instances / str(
+                    await instances.provision(InstanceSpec(Raw(b"{}"), tags), slot)
+                )
                 self._strangers[path] = path.read_bytes()
         instances.close()
         await self._clients.connect(self.plugins)
@@ -67,7 +83,9 @@ class Files(Fleet):
         await self.look()
 
     async def round(self, dice: random.Random) -> None:
-        """Delete files, send commands, kill plugins; then look. Now and then there is a storm first."""
+        """Delete files, send commands, kill plugins; then look. Now and then there is a storm
+        first.
+        """
         if not self._kills and self._rounds % STORMS == 0:
             await self.storm()
         self._rounds += 1
@@ -95,7 +113,9 @@ class Files(Fleet):
             self.counts["instances deleted"] += 1
 
     async def storm(self) -> None:
-        """Delete all files as soon as they come: the group names that, makes fewer and fewer, and heals when it is resumed."""
+        """Delete all files as soon as they come: the group names that, makes fewer and fewer, and
+        heals when it is resumed.
+        """
         await self.calm()
         deleted, named, end = 0, False, time.monotonic() + PATIENCE
         while time.monotonic() < end:
@@ -109,7 +129,9 @@ class Files(Fleet):
         self.counts["storms"] += 1
         self.counts["instances deleted"] += deleted
         self.promise("storms not named", not named)
-        self.promise("storms not braked", deleted > self._clients.most * (1 + ALLOWANCE + DOUBLINGS))
+        self.promise(
+            "storms not braked", deleted > self._clients.most * (1 + ALLOWANCE + DOUBLINGS)
+        )
         self.promise("storms not ended by a resume", await self._says("ended from outside"))
         await self.look()
 
@@ -120,7 +142,10 @@ class Files(Fleet):
             return
         wanted = self._clients.wanted
         found = [json.loads(path.read_bytes()) for path in self._own()]
-        slots, notes = sorted(int(one["Slot"]) for one in found), {one["Spec"]["Properties"]["Note"] for one in found}
+        slots, notes = (
+            sorted(int(one["Slot"]) for one in found),
+            {one["Spec"]["Properties"]["Note"] for one in found},
+        )
         self.promise("not exactly Size", len(slots) != wanted.size, f"{slots}, wanted {wanted}")
         self.promise("two in a slot", len(slots) != len(set(slots)), f"{slots}, wanted {wanted}")
         self.promise("not as committed", not notes <= {wanted.note}, f"{notes}, wanted {wanted}")
@@ -147,7 +172,9 @@ class Files(Fleet):
             raise SystemExit(f"{name} did not start: {self.log.read_text()}")
 
     def _own(self) -> list[Path]:
-        found = sorted(path for path in self.instances.glob("instance-*") if path not in self._strangers)
+        found = sorted(
+            path for path in self.instances.glob("instance-*") if path not in self._strangers
+        )
         self.promise("more than Size", len(found) > self._clients.most)
         return found
 

@@ -1,7 +1,8 @@
-"""A fleet to be struck at: real plugin processes and one group, what was done to them, and what they hold.
+"""A fleet to be struck at: real plugin processes and one group, what was done to them, and what
+they hold.
 
-Every broken promise is counted in ``broken``, none is raised. What the instances are, and how they are struck at, is in
-``files`` and ``starved``.
+Every broken promise is counted in ``broken``, none is raised. What the instances are, and how they
+are struck at, is in ``files`` and ``starved``.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ SAID = 10
 
 
 class Fleet:
-    """Some plugin processes and one group. ``programs``: the words after ``python`` that start each of them."""
+    """Some plugin processes and one group. ``programs``: the words after ``python`` that start each
+    of them.
+    """
 
     def __init__(self, root: Path, programs: Mapping[str, Sequence[str]]) -> None:
         self.name = root.name
@@ -72,7 +75,10 @@ class Fleet:
             command = ["sh", "-c", f'ulimit -S -n {descriptors}; exec "$@"', "sh", *command]
         with self.log.open("ab") as log:
             process = subprocess.Popen(  # noqa: ASYNC220
-                command, env={**os.environ, "INFRAKIT_PLUGINS_DIR": str(self.plugins)}, stdin=subprocess.PIPE, stderr=log
+                command,
+                env={**os.environ, "INFRAKIT_PLUGINS_DIR": str(self.plugins)},
+                stdin=subprocess.PIPE,
+                stderr=log,
             )
         self.running[name] = process
         until = time.monotonic() + PATIENCE
@@ -92,7 +98,9 @@ class Fleet:
         process.communicate()
 
     async def calm(self) -> None:
-        """End the storm that the blows are to the group; where its plugin has just been killed, most is forgotten."""
+        """End the storm that the blows are to the group; where its plugin has just been killed,
+        most is forgotten.
+        """
         try:
             await self.group.resume_group(GROUP)
         except IkdemoError:
@@ -118,7 +126,9 @@ class Fleet:
     def sample(self) -> None:
         """Read what every process holds."""
         for name, process in self.running.items():
-            self.samples.setdefault(f"{self.name} {name}", []).append(sample(process.pid, time.monotonic()))
+            self.samples.setdefault(f"{self.name} {name}", []).append(
+                sample(process.pid, time.monotonic())
+            )
 
     async def end(self) -> None:
         """Destroy the group, and stop the plugins."""
@@ -127,4 +137,6 @@ class Fleet:
         self.promise("internal errors in a log", len(errors), errors[:1])
         self.group.close()
         running, self.running = self.running, {}
-        await asyncio.gather(*(asyncio.to_thread(process.communicate) for process in running.values()))
+        await asyncio.gather(
+            *(asyncio.to_thread(process.communicate) for process in running.values())
+        )

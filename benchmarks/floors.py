@@ -1,4 +1,5 @@
-"""What the same work costs when nothing is in the way: files written by hand, documents passed on, interpreters started.
+"""What the same work costs when nothing is in the way: files written by hand, documents passed on,
+interpreters started.
 
 Independent of the code that is measured. Called by the rows and by ``scale``.
 """
@@ -23,7 +24,9 @@ STACK = "import asyncio, msgspec, httptools"
 
 
 def write_files(sample: bytes, count: int, where: Path) -> float:
-    """Write files of the same content, each under a temporary name first, and return the seconds; they are removed again."""
+    """Write files of the same content, each under a temporary name first, and return the seconds;
+    they are removed again.
+    """
     folder = os.open(where, os.O_RDONLY | os.O_DIRECTORY)
     began = time.perf_counter()
     for number in range(count):
@@ -39,7 +42,9 @@ def write_files(sample: bytes, count: int, where: Path) -> float:
 
 
 def pass_on(documents: list[Description]) -> float:
-    """Encode documents, send them through a pair of sockets and decode them again; return the seconds."""
+    """Encode documents, send them through a pair of sockets and decode them again; return the
+    seconds.
+    """
     near, far = socket.socketpair()
     with near, far:
         began = time.perf_counter()
@@ -58,7 +63,9 @@ def pass_on(documents: list[Description]) -> float:
 
 
 def start_interpreters(count: int) -> float:
-    """Start interpreters at once that only import what a plugin is built on, and return the seconds until all have ended."""
+    """Start interpreters at once that only import what a plugin is built on, and return the seconds
+    until all have ended.
+    """
     began = time.perf_counter()
     started = [subprocess.Popen([sys.executable, "-c", STACK]) for _ in range(count)]
     for process in started:

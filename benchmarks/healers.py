@@ -1,7 +1,8 @@
-"""The ways of keeping containers alive that are compared with Docker's own: a bare event loop, and ours.
+"""The ways of keeping containers alive that are compared with Docker's own: a bare event loop, and
+ours.
 
-Each keeps a number of sleeping containers that carry its name in the label ``LABEL``; who is hurt, and how long it takes, is
-decided by ``containers``.
+Each keeps a number of sleeping containers that carry its name in the label ``LABEL``; who is hurt,
+and how long it takes, is decided by ``containers``.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ class Healer(Protocol):
 
 
 class BareLoop:
-    """The floor: whenever the engine tells of a death, a new container is created and started, and nothing else is done."""
+    """The floor: whenever the engine tells of a death, a new container is created and started, and
+    nothing else is done.
+    """
 
     who = "bare event loop"
 
@@ -67,7 +70,9 @@ class BareLoop:
                 self._room.submit(self._replace)
 
     def _replace(self) -> None:
-        self._client.start(self._client.create_container(self._image, COMMAND, labels={LABEL: self.who})["Id"])
+        self._client.start(
+            self._client.create_container(self._image, COMMAND, labels={LABEL: self.who})["Id"]
+        )
 
     def renew(self) -> None:
         pass
@@ -79,7 +84,9 @@ class BareLoop:
 
 
 class OurGroup:
-    """A group of ours, with its plugins as processes; the docker plugin takes its containers along in the end."""
+    """A group of ours, with its plugins as processes; the docker plugin takes its containers along
+    in the end.
+    """
 
     who = "ikdemo"
 
@@ -93,7 +100,9 @@ class OurGroup:
             "Instance": {"Plugin": "instance-docker", "Properties": instance},
             "Flavor": {"Plugin": "flavor-vanilla", "Properties": {}},
         }
-        asyncio.run(self._ask("commit_group", GroupSpec(GROUP, Raw(json.dumps(properties).encode()))))
+        asyncio.run(
+            self._ask("commit_group", GroupSpec(GROUP, Raw(json.dumps(properties).encode())))
+        )
 
     async def _ask(self, method: str, *arguments: object) -> None:
         group = cast(GroupClient, await ikdemo.connect("group", directory=self._root / "p"))

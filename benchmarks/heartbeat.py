@@ -1,8 +1,10 @@
-"""Runs a plugin program and says on SIGUSR1 how long its event loop was away at most since it was last asked.
+"""Runs a plugin program and says on SIGUSR1 how long its event loop was away at most since it was
+last asked.
 
-Away is the time from when the loop has been told what is due until it looks again: whoever asks the plugin something meanwhile
-waits for that long. The answer is one line of JSON on standard output. Started by ``pauses`` as
-``python -m benchmarks.heartbeat infrakit-group-default ...``, or with ``bare`` for a loop that has nothing to do.
+Away is the time from when the loop has been told what is due until it looks again: whoever asks the
+plugin something meanwhile waits for that long. The answer is one line of JSON on standard output.
+Started by ``pauses`` as ``python -m benchmarks.heartbeat infrakit-group-default ...``, or with
+``bare`` for a loop that has nothing to do.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ TICK = 0.005
 
 
 class Turns(selectors.EpollSelector):
-    """Where an event loop looks what is due; ``longest`` and ``work`` are the longest turn and the processor time in it."""
+    """Where an event loop looks what is due; ``longest`` and ``work`` are the longest turn and the
+    processor time in it.
+    """
 
     longest, work = 0.0, 0.0
 

@@ -22,7 +22,9 @@ def busy(pid: int) -> float:
 
 
 def used(pid: int) -> float:
-    """Return the seconds of processor time that a process has used, its ended threads included, to a hundredth."""
+    """Return the seconds of processor time that a process has used, its ended threads included, to
+    a hundredth.
+    """
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICK
 

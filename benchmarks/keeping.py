@@ -1,4 +1,5 @@
-"""Measures what a group does: converge, heal, roll; each against writing the same files by hand, in turns.
+"""Measures what a group does: converge, heal, roll; each against writing the same files by hand, in
+turns.
 
 Called by ``rows``.
 """
@@ -29,19 +30,27 @@ def converge(bench: Bench, size: int, rounds: int, infrakit_rounds: int) -> Meas
         return taken
 
     with bench.pair() as pair:
-        return bench.alternate(pair, work, lambda: write_files(sample, size, place), rounds, infrakit_rounds).scaled(1000)
+        return bench.alternate(
+            pair, work, lambda: write_files(sample, size, place), rounds, infrakit_rounds
+        ).scaled(1000)
 
 
 def heal(bench: Bench, size: int, share: float, rounds: int, infrakit_rounds: int) -> Measured:
-    """Delete a share of a group at rest, but at least one, from the first deletion to the last replacement."""
+    """Delete a share of a group at rest, but at least one, from the first deletion to the last
+    replacement.
+    """
     place, count = bench.place(), max(1, int(share * size))
     with bench.pair(size) as pair:
         floor = partial(write_files, pair.ours.content, count, place)
-        return bench.alternate(pair, lambda trio: trio.heal(count), floor, rounds, infrakit_rounds).scaled(1000)
+        return bench.alternate(
+            pair, lambda trio: trio.heal(count), floor, rounds, infrakit_rounds
+        ).scaled(1000)
 
 
 def roll(bench: Bench, size: int, rounds: int) -> Measured:
-    """Commit another configuration, from the commit to the last replacement; InfraKit's rolls once, one at a time."""
+    """Commit another configuration, from the commit to the last replacement; InfraKit's rolls once,
+    one at a time.
+    """
     place, versions = bench.place(), itertools.count()
 
     def work(trio: Trio) -> float:
@@ -49,16 +58,22 @@ def roll(bench: Bench, size: int, rounds: int) -> Measured:
         return trio.converge({GROUP: size}, f"version {next(versions)}", HOUR)
 
     with bench.pair(size) as pair:
-        return bench.alternate(pair, work, partial(write_files, pair.ours.content, size, place), rounds, 1).scaled(1000)
+        return bench.alternate(
+            pair, work, partial(write_files, pair.ours.content, size, place), rounds, 1
+        ).scaled(1000)
 
 
 def plain(bench: Bench, size: int, rounds: int) -> Measured:
-    """Converge with our group on plugins that offer no extension; the floor is the same with ours that offer all.
+    """Converge with our group on plugins that offer no extension; the floor is the same with ours
+    that offer all.
 
     InfraKit's column is our group on InfraKit's two plugins.
     """
     found = Measured()
-    with bench.trio() as usual, bench.trio(_mixed(bench, partial(through, "benchmarks.plain"))) as without:
+    with (
+        bench.trio() as usual,
+        bench.trio(_mixed(bench, partial(through, "benchmarks.plain"))) as without,
+    ):
         for _ in range(bench.rounds(rounds)):
             found.floor.append(_converge_once(usual, size))
             found.ours.append(_converge_once(without, size))

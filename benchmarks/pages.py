@@ -1,7 +1,8 @@
-"""Writes the latest figures that are kept into ``docs/performance.md``, and draws its pictures: nobody copies a number by hand.
+"""Writes the latest figures that are kept into ``docs/performance.md``, and draws its pictures:
+nobody copies a number by hand.
 
-What it writes stands between two comments; the rest of the page is left as it is. Run as ``python -m benchmarks.pages`` or
-``make bench-pictures``.
+What it writes stands between two comments; the rest of the page is left as it is. Run as ``python
+-m benchmarks.pages`` or ``make bench-pictures``.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ def latest(kind: str) -> dict[str, Any]:
     """Return the youngest run of a kind."""
     found = sorted(RESULTS.glob(f"????-??-??-{kind}.json"))
     if not found:
-        raise SystemExit(f"benchmarks/results holds no run of the kind {kind}; docs/performance.md says how to make one")
+        raise SystemExit(
+            f"benchmarks/results holds no run of the kind {kind}; docs/performance.md says how "
+            "to make one"
+        )
     kept: dict[str, Any] = json.loads(found[-1].read_text())
     return kept
 
@@ -55,7 +59,11 @@ def verdict(kept: Mapping[str, Any]) -> str:
     lines = held(kept["figures"])
     met = sum(line.met for line in lines)
     where = f"{kept['date']}, {kept['machine'].rpartition(', ')[2]}, Python {kept['python']}"
-    peer = f", beside InfraKit {kept['infrakit']}" if kept["infrakit"] else ", without InfraKit's own programs beside ours"
+    peer = (
+        f", beside InfraKit {kept['infrakit']}"
+        if kept["infrakit"]
+        else ", without InfraKit's own programs beside ours"
+    )
     return f"{met} of {len(lines)} targets were met and {len(lines) - met} missed ({where}{peer})."
 
 
@@ -64,9 +72,17 @@ def main() -> None:
     bench, sizes = latest("bench"), latest("scale")
     page = ROOT / "docs" / "performance.md"
     shown = picture(draw(bench, PICTURES / "bench.png"), "pictures/bench.png")
-    fill(page, "bench", f"{verdict(bench)}\n\n{heading(bench)}.\n\n{shown}\n\n{table.markdown(bench['figures'])}")
+    fill(
+        page,
+        "bench",
+        f"{verdict(bench)}\n\n{heading(bench)}.\n\n{shown}\n\n{table.markdown(bench['figures'])}",
+    )
     shown = picture(draw(sizes, PICTURES / "scale.png"), "pictures/scale.png")
-    fill(page, "scale", f"{heading(sizes)}.\n\n{shown}\n\n```text\n{scale.table(sizes['figures'])}\n```")
+    fill(
+        page,
+        "scale",
+        f"{heading(sizes)}.\n\n{shown}\n\n```text\n{scale.table(sizes['figures'])}\n```",
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""Measures for how long the event loops of the plugins are away: while groups converge, while a tenth is healed, and at rest.
+"""Measures for how long the event loops of the plugins are away: while groups converge, while a
+tenth is healed, and at rest.
 
-Each plugin runs under ``heartbeat``; a bare event loop beside them says what the machine itself adds. Called by ``rows``.
+Each plugin runs under ``heartbeat``; a bare event loop beside them says what the machine itself
+adds. Called by ``rows``.
 """
 
 from __future__ import annotations
@@ -25,7 +27,12 @@ def converging(bench: Bench, size: int, groups: int, rounds: int) -> Measured:
     """Return the longest turns while all groups converge."""
     wanted = _sizes(bench, size, groups)
     with _listened(bench) as (trio, asked):
-        return _rounds(bench.rounds(rounds), asked, partial(_converge, trio, wanted), lambda: trio.destroy(list(wanted)))
+        return _rounds(
+            bench.rounds(rounds),
+            asked,
+            partial(_converge, trio, wanted),
+            lambda: trio.destroy(list(wanted)),
+        )
 
 
 def healing(bench: Bench, size: int, groups: int, rounds: int) -> Measured:
@@ -33,7 +40,9 @@ def healing(bench: Bench, size: int, groups: int, rounds: int) -> Measured:
     wanted = _sizes(bench, size, groups)
     with _listened(bench) as (trio, asked):
         _converge(trio, wanted)
-        return _rounds(bench.rounds(rounds), asked, partial(_heal, trio, max(1, sum(wanted.values()) // 10)))
+        return _rounds(
+            bench.rounds(rounds), asked, partial(_heal, trio, max(1, sum(wanted.values()) // 10))
+        )
 
 
 def resting(bench: Bench, size: int, groups: int, rounds: int) -> Measured:
@@ -63,7 +72,9 @@ Processes = Mapping[str, subprocess.Popen[bytes]]
 @contextmanager
 def _listened(bench: Bench) -> Iterator[tuple[Trio, Processes]]:
     """Run three plugins and a bare loop whose heartbeat can be asked for."""
-    bare = subprocess.Popen([sys.executable, "-m", HEARTBEAT, "bare"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    bare = subprocess.Popen(
+        [sys.executable, "-m", HEARTBEAT, "bare"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     try:
         _hear(bare)
         with bench.trio(bench.programs(partial(through, HEARTBEAT))) as trio:
@@ -73,7 +84,12 @@ def _listened(bench: Bench) -> Iterator[tuple[Trio, Processes]]:
         bare.communicate()
 
 
-def _rounds(rounds: int, asked: Processes, work: Callable[[], None], afterwards: Callable[[], None] | None = None) -> Measured:
+def _rounds(
+    rounds: int,
+    asked: Processes,
+    work: Callable[[], None],
+    afterwards: Callable[[], None] | None = None,
+) -> Measured:
     """Do something several times, and collect the longest turn of each round, in milliseconds."""
     found, heard = Measured(), dict[str, list[float]]()
     for _ in range(rounds):

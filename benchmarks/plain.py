@@ -1,7 +1,8 @@
-"""Runs a plugin program whose handshake names its interface and nothing else, as InfraKit's own plugins do.
+"""Runs a plugin program whose handshake names its interface and nothing else, as InfraKit's own
+plugins do.
 
-Neither Batch nor Events nor Slots nor a word about health is offered, so nobody uses them. Started by ``keeping`` as
-``python -m benchmarks.plain infrakit-instance-file --dir ...``.
+Neither Batch nor Events nor Slots nor a word about health is offered, so nobody uses them. Started
+by ``keeping`` as ``python -m benchmarks.plain infrakit-instance-file --dir ...``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Plugin programs for a measurement: started as processes in a directory of their own, all ended afterwards.
+"""Plugin programs for a measurement: started as processes in a directory of their own, all ended
+afterwards.
 
-Whose programs are run, ours or InfraKit's, is said by the commands that ``ours``, ``theirs`` and ``through`` make. Called by
-every benchmark that needs plugins.
+Whose programs are run, ours or InfraKit's, is said by the commands that ``ours``, ``theirs`` and
+``through`` make. Called by every benchmark that needs plugins.
 """
 
 from __future__ import annotations
@@ -21,12 +22,16 @@ PATIENCE = 60.0
 
 
 def ours(*words: str) -> list[str]:
-    """Return the command of one of our programs, which ends with the benchmark, however that ends."""
+    """Return the command of one of our programs, which ends with the benchmark, however that
+    ends.
+    """
     return through("ikdemo", *words)
 
 
 def theirs(folder: Path, *words: str) -> list[str]:
-    """Return the command of a program in a folder; it need not know more than InfraKit v0.1.0 does."""
+    """Return the command of a program in a folder; it need not know more than InfraKit v0.1.0
+    does.
+    """
     return [str(folder / words[0]), *words[1:]]
 
 
@@ -41,14 +46,19 @@ def is_ours(command: Sequence[str]) -> bool:
 
 
 def environment(directory: Path) -> dict[str, str]:
-    """Return the environment of a program whose sockets are in a directory; compiled modules are kept, as they usually are."""
+    """Return the environment of a program whose sockets are in a directory; compiled modules are
+    kept, as they usually are.
+    """
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {**kept, "INFRAKIT_PLUGINS_DIR": str(directory)}
 
 
 @contextmanager
-def plugins(root: Path, programs: Mapping[str, Sequence[str]]) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
-    """Run plugin programs by the names they get, with their sockets in ``root/p``; afterwards none is left.
+def plugins(
+    root: Path, programs: Mapping[str, Sequence[str]]
+) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+    """Run plugin programs by the names they get, with their sockets in ``root/p``; afterwards none
+    is left.
 
     ``{root}`` in an argument stands for the directory.
     """

@@ -1,8 +1,10 @@
-"""Measures how soon a killed web server is replaced by one that answers, against starting the same command by hand.
+"""Measures how soon a killed web server is replaced by one that answers, against starting the same
+command by hand.
 
-A real group of the collabnix web servers with its plugin processes; instances get ``kill -9``, and the time ends when every
-replacement has given its page. In turns with that, as many of the same command are started directly, while the group is gone.
-Run as ``python -m benchmarks.processes [--json FILE]``; needs about four minutes.
+A real group of the collabnix web servers with its plugin processes; instances get ``kill -9``, and
+the time ends when every replacement has given its page. In turns with that, as many of the same
+command are started directly, while the group is gone. Run as ``python -m benchmarks.processes
+[--json FILE]``; needs about four minutes.
 """
 
 from __future__ import annotations
@@ -41,7 +43,9 @@ ROUNDS = {1: 40, 10: 12, 50: 6}
 SMALLEST = 5
 """Size of the group of which one is killed; more are all of their group."""
 OF_AGE = 1.5
-"""Seconds before the blow: what dies in its first second is taken for a command that cannot start, and waits."""
+"""Seconds before the blow: what dies in its first second is taken for a command that cannot start,
+and waits.
+"""
 STEP = 0.001
 NULL = subprocess.DEVNULL
 PROGRAMS = {
@@ -66,7 +70,11 @@ class Register:
 
     def news(self) -> list[Server]:
         """Return the servers that have come since this was asked last."""
-        there = {name for name in os.listdir(self._path) if name.startswith("instance-") and name.endswith(".json")}  # noqa: PTH208
+        there = {
+            name
+            for name in os.listdir(self._path)  # noqa: PTH208
+            if name.startswith("instance-") and name.endswith(".json")
+        }
         fresh = {}
         for name in there - self._read.keys():
             record = decode((self._path / name).read_bytes(), ProcessRecord)
@@ -82,7 +90,9 @@ class Register:
 
 
 def gives_page(server: Server) -> bool:
-    """Ask a server for its page once; one that does not listen yet costs the machine no more than a question."""
+    """Ask a server for its page once; one that does not listen yet costs the machine no more than a
+    question.
+    """
     with socket.socket() as asking:
         if asking.connect_ex(("127.0.0.1", server.port)) != 0:
             return False
@@ -102,8 +112,11 @@ def wait_for_pages(count: int, news: Callable[[], list[Server]]) -> float:
         if came >= count and not silent:
             return time.perf_counter()
         if time.monotonic() > until:
-            raise SystemExit(f"{came - len(silent)} of {count} replacements answered within {PATIENCE:.0f} s")
-        time.sleep(max(STEP, 9 * (time.process_time() - began)))  # asking takes a tenth of one processor at most
+            raise SystemExit(
+                f"{came - len(silent)} of {count} replacements answered within {PATIENCE:.0f} s"
+            )
+        # asking takes a tenth of one processor at most
+        time.sleep(max(STEP, 9 * (time.process_time() - began)))
 
 
 def heal(register: Register, victims: list[Server]) -> float:
@@ -115,16 +128,27 @@ def heal(register: Register, victims: list[Server]) -> float:
 
 
 def start_directly(command: list[str], count: int) -> float:
-    """Start as many of the same command, one after the other, and return the seconds until all have answered; they are ended."""
+    """Start as many of the same command, one after the other, and return the seconds until all have
+    answered; they are ended.
+    """
     ports = set[int]()
     while len(ports) < count:
         ports.add(free_port(ports))
     started, began = [], time.perf_counter()
     try:
         for port in ports:
-            variables = {**os.environ, "PORT": str(port), "INSTANCE_ID": "by-hand", "SLOT": "", "GROUP": ""}
-            # In a session of its own, as our instances are: the scheduler shares a busy machine out by sessions.
-            process = subprocess.Popen(command, env=variables, stdin=NULL, stderr=NULL, start_new_session=True)
+            variables = {
+                **os.environ,
+                "PORT": str(port),
+                "INSTANCE_ID": "by-hand",
+                "SLOT": "",
+                "GROUP": "",
+            }
+            # In a session of its own, as our instances are: the scheduler shares a busy machine out
+            # by sessions.
+            process = subprocess.Popen(
+                command, env=variables, stdin=NULL, stderr=NULL, start_new_session=True
+            )
             started.append(process)
         fresh = [[Server(process.pid, port) for process, port in zip(started, ports, strict=True)]]
         return wait_for_pages(count, lambda: fresh.pop() if fresh else []) - began
@@ -134,12 +158,16 @@ def start_directly(command: list[str], count: int) -> float:
             process.wait()
 
 
-async def measure(group: GroupClient, root: Path, at_once: int, rounds: int, dice: random.Random) -> list[Timing]:
+async def measure(
+    group: GroupClient, root: Path, at_once: int, rounds: int, dice: random.Random
+) -> list[Timing]:
     """Heal a group and start the same by hand, in turns."""
     spec = collabnix_processes(size=max(SMALLEST, at_once))
     properties = spec["Properties"]
     init = "\n".join(properties["Flavor"]["Properties"]["Init"])
-    command = command_of(read_properties(json.dumps(properties["Instance"]["Properties"]).encode(), "$"), init)
+    command = command_of(
+        read_properties(json.dumps(properties["Instance"]["Properties"]).encode(), "$"), init
+    )
     wanted = GroupSpec(spec["ID"], Raw(json.dumps(properties).encode()))
     register, healed, by_hand = Register(root / "i"), list[float](), list[float]()
     for _ in range(rounds):
@@ -161,14 +189,20 @@ async def measure_all(root: Path, seed: int) -> list[Timing]:
     dice = random.Random(seed)
     group = cast(GroupClient, await ikdemo.connect("group", directory=root / "p"))
     try:
-        return [timing for n, rounds in ROUNDS.items() for timing in await measure(group, root, n, rounds, dice)]
+        return [
+            timing
+            for n, rounds in ROUNDS.items()
+            for timing in await measure(group, root, n, rounds, dice)
+        ]
     finally:
         group.close()
 
 
 def main() -> None:
     """Measure, print, and keep the figures where asked to."""
-    given = arguments("time from kill -9 to the replacement's answer, against starting the same command by hand").parse_args()
+    given = arguments(
+        "time from kill -9 to the replacement's answer, against starting the same command by hand"
+    ).parse_args()
     with ExitStack() as stack:
         root = Path(tempfile.mkdtemp(prefix="ikb-"))
         stack.callback(shutil.rmtree, root)

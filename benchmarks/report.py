@@ -1,4 +1,5 @@
-"""What was measured, as a table for people and as JSON: medians, spreads, and ratios to the floor of the same run.
+"""What was measured, as a table for people and as JSON: medians, spreads, and ratios to the floor
+of the same run.
 
 Called by ``processes`` and ``containers``; every benchmark says from here what machine it ran on.
 """
@@ -29,7 +30,8 @@ def spread(values: list[float]) -> tuple[float, float]:
 class Timing(NamedTuple):
     """How long one way of healing took: in seconds, ``math.inf`` where it was given up waiting.
 
-    ``fault``: what was done to ``at_once`` instances. ``is_floor``: the others of the same fault are compared with it.
+    ``fault``: what was done to ``at_once`` instances. ``is_floor``: the others of the same fault
+    are compared with it.
     """
 
     who: str
@@ -72,7 +74,10 @@ def summaries(timings: list[Timing]) -> list[dict[str, Any]]:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Lay the figures out for people."""
-    lines = [f"{'fault':22}{'at once':>8}  {'who':34}{'runs':>5}{'median ms':>11}{'10 to 90 %':>16}{'ratio':>7}"]
+    lines = [
+        f"{'fault':22}{'at once':>8}  "
+        f"{'who':34}{'runs':>5}{'median ms':>11}{'10 to 90 %':>16}{'ratio':>7}"
+    ]
     before = None
     for row in rows:
         what = (row["fault"], row["at_once"])
@@ -82,15 +87,21 @@ def table(rows: list[dict[str, Any]]) -> str:
         ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
         lost = f"  never: {row['never']}" if row["never"] else ""
         spread = f"{low} to {high}"
-        lines.append(f"{left}  {row['who']:34}{row['runs']:>5}{_said(row['median_ms']):>11}{spread:>16}{ratio:>7}{lost}")
+        lines.append(
+            f"{left}  {row['who']:34}{row['runs']:>5}{_said(row['median_ms']):>11}{spread:>16}{ratio:>7}{lost}"
+        )
     return "\n".join(lines)
 
 
 def arguments(description: str) -> argparse.ArgumentParser:
     """Return a parser with what every measurement understands."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
-    parser.add_argument("--seed", type=int, default=SEED, help=f"which instances are killed (default {SEED})")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write the figures to this file"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=SEED, help=f"which instances are killed (default {SEED})"
+    )
     return parser
 
 
@@ -100,7 +111,9 @@ def machine() -> str:
 
 
 def about(seed: int) -> dict[str, Any]:
-    """Return what a run is kept with: its day, the machine and how busy it was, Python, the seed."""
+    """Return what a run is kept with: its day, the machine and how busy it was, Python, the
+    seed.
+    """
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine(),
@@ -113,15 +126,24 @@ def about(seed: int) -> dict[str, Any]:
 def heading(facts: Mapping[str, Any]) -> str:
     """Say in a line or two what ``about`` and a run know of themselves."""
     load = " ".join(f"{load:.2f}" for load in facts["load"])
-    line = f"{facts['date']}, {facts['machine']}, Python {facts['python']}, load {load} at the beginning, seed {facts['seed']}"
-    return f"{line}\nQUICK: ten instances and two rounds at most; the figures say nothing" if facts.get("quick") else line
+    line = (
+        f"{facts['date']}, {facts['machine']}, Python {facts['python']}, load {load} at the "
+        f"beginning, seed {facts['seed']}"
+    )
+    return (
+        f"{line}\nQUICK: ten instances and two rounds at most; the figures say nothing"
+        if facts.get("quick")
+        else line
+    )
 
 
 def publish(timings: list[Timing], seed: int, where: Path | None, more: Mapping[str, str]) -> None:
     """Print the table with the machine it is of, and keep the figures where asked to."""
     facts = {**about(seed), **more}
     rows = summaries(timings)
-    print(f"{heading(facts)}{''.join(f', {name} {value}' for name, value in more.items())}\n\n{table(rows)}")
+    print(
+        f"{heading(facts)}{''.join(f', {name} {value}' for name, value in more.items())}\n\n{table(rows)}"
+    )
     if where is not None:
         where.write_text(json.dumps({**facts, "figures": rows}, indent=2) + "\n")
 

@@ -1,4 +1,5 @@
-"""Measures what plugins cost that have nothing to do: processor time over a minute, and the memory they keep after much work.
+"""Measures what plugins cost that have nothing to do: processor time over a minute, and the memory
+they keep after much work.
 
 The floor is a bare interpreter beside them. Called by ``rows``.
 """
@@ -16,7 +17,9 @@ MINUTE, QUICK_MINUTE = 60.0, 0.5
 
 
 def idle(bench: Bench, size: int, rounds: int) -> Measured:
-    """Return the share of one core that three plugins use over a minute in which nothing happens, in percent."""
+    """Return the share of one core that three plugins use over a minute in which nothing happens,
+    in percent.
+    """
     found = Measured()
     minute = QUICK_MINUTE if bench.quick else MINUTE
     with bench.pair(size) as pair, bare_interpreter() as bare:
@@ -24,9 +27,13 @@ def idle(bench: Bench, size: int, rounds: int) -> Measured:
             shares = _shares({**pair.ours.pids, "bare": bare}, minute)
             found.floor.append(shares.pop("bare"))
             found.ours.append(sum(shares.values()))
-            found.parts = {name: max(share, found.parts.get(name, 0.0)) for name, share in shares.items()}
+            found.parts = {
+                name: max(share, found.parts.get(name, 0.0)) for name, share in shares.items()
+            }
         if pair.infrakit is not None:
-            found.infrakit = [thawed(pair.infrakit, lambda trio: sum(_shares(trio.pids, minute).values()))]
+            found.infrakit = [
+                thawed(pair.infrakit, lambda trio: sum(_shares(trio.pids, minute).values()))
+            ]
     return found
 
 
@@ -37,7 +44,9 @@ def _shares(pids: dict[str, int], seconds: float) -> dict[str, float]:
 
 
 def remembering(bench: Bench, size: int, rounds: int) -> Measured:
-    """Return the memory of the largest plugin after it was converged, half healed, destroyed and converged again, in MB."""
+    """Return the memory of the largest plugin after it was converged, half healed, destroyed and
+    converged again, in MB.
+    """
     found = Measured()
     for turn in range(bench.rounds(rounds)):
         with bench.pair() as pair, bare_interpreter() as bare:
@@ -48,7 +57,12 @@ def remembering(bench: Bench, size: int, rounds: int) -> Measured:
                 found.parts[f"{name} VmRSS"] = max(now, found.parts.get(f"{name} VmRSS", 0.0))
                 found.parts[f"{name} VmHWM"] = max(most, found.parts.get(f"{name} VmHWM", 0.0))
             if pair.infrakit is not None and turn == 0:
-                found.infrakit = [thawed(pair.infrakit, lambda trio: max(now for now, _ in _worked(trio, size).values()))]
+                found.infrakit = [
+                    thawed(
+                        pair.infrakit,
+                        lambda trio: max(now for now, _ in _worked(trio, size).values()),
+                    )
+                ]
     return found
 
 

@@ -1,4 +1,5 @@
-"""The rows of the benchmark: what is measured, at which size and how often, what it is held to, and what its floor is.
+"""The rows of the benchmark: what is measured, at which size and how often, what it is held to, and
+what its floor is.
 
 Targets are here and nowhere else. Called by ``__main__``.
 """
@@ -12,7 +13,10 @@ from typing import NamedTuple
 from . import asking, keeping, pauses, resting
 from .bench import Bench, Measured
 
-FILES = "as many files of the same content, each written under a temporary name and renamed, in one loop"
+FILES = (
+    "as many files of the same content, each written under a temporary name and renamed, in "
+    "one loop"
+)
 DOCUMENTS = "the same documents encoded, sent through a pair of sockets and decoded, in one process"
 IMPORTS = "as many interpreters that only import asyncio, msgspec and httptools"
 NOTHING = "a Python interpreter that has imported nothing and waits"
@@ -20,7 +24,9 @@ LOOP = "a bare event loop beside the plugins, with a turn every 5 ms"
 ALL_OFFERED = "the same group on plugins that offer every extension"
 
 Limits = Mapping[str, float]
-"""At most how much the median, the p99 or the most of our figures may be, or the ratio of the medians to the floor."""
+"""At most how much the median, the p99 or the most of our figures may be, or the ratio of the
+medians to the floor.
+"""
 
 
 class Row(NamedTuple):

@@ -1,6 +1,8 @@
-"""Measures how cost grows with size: to converge, to heal one, to describe, from 10 instances to 50,000, each with its floor.
+"""Measures how cost grows with size: to converge, to heal one, to describe, from 10 instances to
+50,000, each with its floor.
 
-Run as ``python -m benchmarks.scale [--json FILE]``; needs about four minutes. ``chart`` draws what it keeps.
+Run as ``python -m benchmarks.scale [--json FILE]``; needs about four minutes. ``chart`` draws what
+it keeps.
 """
 
 from __future__ import annotations
@@ -34,12 +36,23 @@ def measure(run: Bench, size: int) -> dict[str, Any]:
         "heal": keeping.heal(run, size, 0.0, rounds(size, 30), 1),
         "describe": asking.describe(run, size, rounds(size, 20)),
     }
-    return {"size": size, **{name: {"ours": summary(one.ours), "floor": summary(one.floor)} for name, one in found.items()}}
+    return {
+        "size": size,
+        **{
+            name: {"ours": summary(one.ours), "floor": summary(one.floor)}
+            for name, one in found.items()
+        },
+    }
 
 
 def table(figures: Sequence[Mapping[str, Any]]) -> str:
     """Lay the medians out for people."""
-    lines = [f"{'instances':>9}" + "".join(f"{f'{name}, {unit}':>28}{'floor':>9}{'ratio':>8}" for name, unit in ASPECTS.items())]
+    lines = [
+        f"{'instances':>9}"
+        + "".join(
+            f"{f'{name}, {unit}':>28}{'floor':>9}{'ratio':>8}" for name, unit in ASPECTS.items()
+        )
+    ]
     for row in figures:
         line = f"{row['size']:>9,}"
         for name in ASPECTS:
@@ -52,7 +65,11 @@ def table(figures: Sequence[Mapping[str, Any]]) -> str:
 def main() -> None:
     """Measure, print, and keep the figures where asked to."""
     parser = arguments("how cost grows with size, against what the same work costs by hand")
-    parser.add_argument("--quick", action="store_true", help="two small sizes: tries the benchmark, measures nothing")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="two small sizes: tries the benchmark, measures nothing",
+    )
     given = parser.parse_args()
     facts = {"kind": "scale", **about(given.seed), "quick": given.quick}
     figures = []

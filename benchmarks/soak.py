@@ -1,10 +1,12 @@
-"""Kills for as long as told, virtual and real, and says whether every promise was kept and whether anything grew.
+"""Kills for as long as told, virtual and real, and says whether every promise was kept and whether
+anything grew.
 
-First 10,000 seeded kills in the simulator, half of them while every kind of fault happens. Then fleets of real plugins keep a
-group each, all at the same time. Files are deleted, commanded by several clients at once and struck by storms, beside files of
-others; one fleet has an instance plugin that does not filter, of one the plugins are killed. Processes are kept by plugins that
-run out of file descriptors. Run as ``python -m benchmarks.soak [--minutes N] [--json FILE]`` or ``make soak``; ends with status 1
-when a promise was broken or something grew.
+First 10,000 seeded kills in the simulator, half of them while every kind of fault happens. Then
+fleets of real plugins keep a group each, all at the same time. Files are deleted, commanded by
+several clients at once and struck by storms, beside files of others; one fleet has an instance
+plugin that does not filter, of one the plugins are killed. Processes are kept by plugins that run
+out of file descriptors. Run as ``python -m benchmarks.soak [--minutes N] [--json FILE]`` or ``make
+soak``; ends with status 1 when a promise was broken or something grew.
 """
 
 from __future__ import annotations
@@ -76,27 +78,51 @@ async def strike(fleet: Fleet, seed: int, end: float) -> None:
 
 
 async def real(root: Path, minutes: float, seed: int) -> dict[str, Any]:
-    """Strike at all fleets for so many minutes, and read what those hold of which no plugin is killed."""
-    lasting = [Files(root / "files"), Files(root / "unfiltered", unfiltered=True), Processes(root / "starved")]
-    fleets = [*lasting, Files(root / "files-killed", kills=True), Processes(root / "starved-killed", kills=True)]
+    """Strike at all fleets for so many minutes, and read what those hold of which no plugin is
+    killed.
+    """
+    lasting = [
+        Files(root / "files"),
+        Files(root / "unfiltered", unfiltered=True),
+        Processes(root / "starved"),
+    ]
+    fleets = [
+        *lasting,
+        Files(root / "files-killed", kills=True),
+        Processes(root / "starved-killed", kills=True),
+    ]
     await asyncio.gather(*(fleet.begin() for fleet in fleets))
     end = time.monotonic() + minutes * 60
     struck = asyncio.gather(*(strike(fleet, seed, end) for fleet in fleets))
     while not (await asyncio.wait([struck], timeout=SAMPLE))[0]:
         for fleet in lasting:
             fleet.sample()
-        looks, bad = sum(fleet.counts["looks"] for fleet in fleets), sum(fleet.broken.total() for fleet in fleets)
+        looks, bad = (
+            sum(fleet.counts["looks"] for fleet in fleets),
+            sum(fleet.broken.total() for fleet in fleets),
+        )
         left = max(0.0, end - time.monotonic())
         say(f"{left / 60:5.1f} minutes to go, {looks} looks, {bad} promises broken")
     await struck
     say("")
-    counts, broken, said, samples = Counter[str](), Counter[str](), list[str](), dict[str, list[Sample]]()
+    counts, broken, said, samples = (
+        Counter[str](),
+        Counter[str](),
+        list[str](),
+        dict[str, list[Sample]](),
+    )
     for fleet in fleets:
         counts.update(fleet.counts)
         broken.update(fleet.broken)
         said += fleet.said
         samples.update(fleet.samples)
-    return {"minutes": minutes, "counts": dict(counts), "broken": dict(broken), "said": said, "held": growth(samples)}
+    return {
+        "minutes": minutes,
+        "counts": dict(counts),
+        "broken": dict(broken),
+        "said": said,
+        "held": growth(samples),
+    }
 
 
 def say(line: str) -> None:
@@ -109,42 +135,68 @@ def table(report: dict[str, Any]) -> str:
     """Lay the figures out for people."""
     imagined, done = report["virtual"], report["real"]
     lines = [
-        "virtual: {kills} kills, {faults} faults, {passes} passes in {seconds} s".format_map(imagined),
-        f"real, in {done['minutes']:g} minutes: " + ", ".join(f"{times} {what}" for what, times in done["counts"].items()),
+        "virtual: {kills} kills, {faults} faults, {passes} passes in {seconds} s".format_map(
+            imagined
+        ),
+        f"real, in {done['minutes']:g} minutes: "
+        + ", ".join(f"{times} {what}" for what, times in done["counts"].items()),
         "",
         f"{'promise':36}{'broken':>8}",
     ]
-    lines += [f"{what:36}{times:>8}" for part in (imagined, done) for what, times in part["broken"].items()]
+    lines += [
+        f"{what:36}{times:>8}"
+        for part in (imagined, done)
+        for what, times in part["broken"].items()
+    ]
     lines += done["said"]
-    lines += ["", f"{'plugin':30}{'what':14}{'first quarter':>14}{'last quarter':>14}{'an hour':>9}  verdict"]
+    lines += [
+        "",
+        f"{'plugin':30}{'what':14}{'first quarter':>14}{'last quarter':>14}{'an hour':>9}  verdict",
+    ]
     for row in done["held"]:
         rises = "" if row.get("per_hour") is None else f"{row['per_hour']:+d}"
         figures = f"{row['first']:>14g}{row['last']:>14g}{rises:>9}"
         lines.append(f"{row['plugin']:30}{row['what']:14}{figures}  {row['verdict']}")
-    lines += [f"Memory is flat when a line through the last half of its readings rises by at most {LIMIT:g} KiB in an hour."]
+    lines += [
+        "Memory is flat when a line through the last half of its readings rises by at most "
+        f"{LIMIT:g} KiB in an hour."
+    ]
     return "\n".join(lines)
 
 
 def main() -> int:
     """Soak, print, and keep the figures where asked to."""
     parser = argparse.ArgumentParser(description="kills without end, and whether the promises held")
-    parser.add_argument("--minutes", type=float, default=60.0, help="how long real plugins are struck at (default 60)")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=60.0,
+        help="how long real plugins are struck at (default 60)",
+    )
     parser.add_argument("--seed", type=int, default=1, help="of every die (default 1)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write the figures to this file"
+    )
     told = parser.parse_args()
     memory = Path("/dev/shm")
     with ExitStack() as stack:
-        root = Path(tempfile.mkdtemp(prefix="iks-", dir=memory if os.access(memory, os.W_OK) else None))
+        root = Path(
+            tempfile.mkdtemp(prefix="iks-", dir=memory if os.access(memory, os.W_OK) else None)
+        )
         stack.callback(shutil.rmtree, root)
         report: dict[str, Any] = {
             "date": datetime.now(UTC).date().isoformat(),
             "command": f"python -m benchmarks.soak --minutes {told.minutes:g} --seed {told.seed}",
-            "machine": f"{platform.system()} {platform.release()} {platform.machine()}, {os.cpu_count()} cores",
+            "machine": f"{platform.system()} {platform.release()} {platform.machine()}, "
+            f"{os.cpu_count()} cores",
             "python": platform.python_version(),
             "virtual": virtual(told.seed),
             "real": asyncio.run(real(root, told.minutes, told.seed)),
         }
-    print(f"{report['date']}, {report['machine']}, Python {report['python']}\n{report['command']}\n\n{table(report)}")
+    print(
+        f"{report['date']}, {report['machine']}, Python "
+        f"{report['python']}\n{report['command']}\n\n{table(report)}"
+    )
     if told.json is not None:
         told.json.write_text(json.dumps(report, indent=2) + "\n")
     held_up = not sum(sum(report[part]["broken"].values()) for part in ("virtual", "real"))

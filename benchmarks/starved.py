@@ -1,6 +1,8 @@
-"""Instances that are processes, whose plugin may open few files: it is squeezed until nothing can be opened, and let go again.
+"""Instances that are processes, whose plugin may open few files: it is squeezed until nothing can
+be opened, and let go again.
 
-At every blow every process lives that was not killed here; at every look there are as many as are wanted. Made by ``soak``.
+At every blow every process lives that was not killed here; at every look there are as many as are
+wanted. Made by ``soak``.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ SQUEEZE = 1.0
 ROOM = 12
 """Descriptors that it may still open then, at most."""
 BARELY = (18, 38)
-"""Descriptors with which a plugin is started: from too few to begin to enough for most of what it looks at."""
+"""Descriptors with which a plugin is started: from too few to begin to enough for most of what it
+looks at.
+"""
 CALLERS = 20
 """Connections that are opened to it and kept while it is squeezed."""
 
@@ -41,10 +45,20 @@ Life = tuple[int, int]
 
 
 class Processes(Fleet):
-    """A group of processes. ``kills``: its instance plugin is killed, and started again with few descriptors, too."""
+    """A group of processes. ``kills``: its instance plugin is killed, and started again with few
+    descriptors, too.
+    """
 
     def __init__(self, root: Path, *, kills: bool = False) -> None:
-        program = ["-m", "ikdemo", "ikdemo-instance-process", "--dir", str(root / "i"), "--grace", "1s"]
+        program = [
+            "-m",
+            "ikdemo",
+            "ikdemo-instance-process",
+            "--dir",
+            str(root / "i"),
+            "--grace",
+            "1s",
+        ]
         super().__init__(root, {PLUGIN: program})
         self._kills = kills
         self._known: set[Life] = set()
@@ -88,7 +102,9 @@ class Processes(Fleet):
         return stack
 
     async def _restart(self, dice: random.Random) -> None:
-        """Kill the plugin and start it with hardly any descriptors: it refuses, or it knows every process."""
+        """Kill the plugin and start it with hardly any descriptors: it refuses, or it knows every
+        process.
+        """
         self.kill(PLUGIN)
         self.counts["plugins killed"] += 1
         self._slay(dice)
@@ -104,7 +120,9 @@ class Processes(Fleet):
 
     def _slay(self, dice: random.Random) -> None:
         """Kill one or two of the processes, or none."""
-        for pid, start in dice.sample(sorted(self._known), min(len(self._known), dice.randint(0, 2))):
+        for pid, start in dice.sample(
+            sorted(self._known), min(len(self._known), dice.randint(0, 2))
+        ):
             procfs.kill(pid, start, signal.SIGKILL)
             self._known.discard((pid, start))
             self.counts["processes killed"] += 1
@@ -118,7 +136,9 @@ class Processes(Fleet):
             self.counts["looks"] += 1
 
     async def converged(self) -> bool:
-        """Say whether the group calls itself so and as many live: of a death, its plugin hears a moment later."""
+        """Say whether the group calls itself so and as many live: of a death, its plugin hears a
+        moment later.
+        """
         return await super().converged() and len(self._living()) == SIZE
 
     async def end(self) -> None:
@@ -135,7 +155,11 @@ class Processes(Fleet):
     def _living(self) -> set[Life]:
         """Return every living process that was started for an instance of this fleet."""
         mine = os.fsencode(self.instances)
-        found = ((pid, procfs.stat(pid)) for pid, kept in procfs.with_variable(MARK) if kept[os.fsencode(MARK)] == mine)
+        found = (
+            (pid, procfs.stat(pid))
+            for pid, kept in procfs.with_variable(MARK)
+            if kept[os.fsencode(MARK)] == mine
+        )
         living = {(pid, now.start) for pid, now in found if now is not None and now.lives}
         self.promise("more than Size", len(living) > SIZE)
         return living

@@ -43,7 +43,9 @@ def cells(row: Mapping[str, Any], letter: str) -> list[str]:
 def target(row: Mapping[str, Any]) -> str:
     """Say what a row is held to."""
     limits = row["limits"].items()
-    return ", ".join(f"{name} {limit:g}{'x' if name == 'ratio' else ' ' + row['unit']}" for name, limit in limits)
+    return ", ".join(
+        f"{name} {limit:g}{'x' if name == 'ratio' else ' ' + row['unit']}" for name, limit in limits
+    )
 
 
 def verdict(row: Mapping[str, Any]) -> str:
@@ -59,7 +61,10 @@ def text(figures: Sequence[Mapping[str, Any]]) -> str:
     lines = [HEADS, *(cells(row, letter) for row, letter in _lettered(figures))]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEADS))]
     laid = [
-        "  ".join(f"{cell:{'<' if column in LEFT else '>'}{widths[column]}}" for column, cell in enumerate(line)).rstrip()
+        "  ".join(
+            f"{cell:{'<' if column in LEFT else '>'}{widths[column]}}"
+            for column, cell in enumerate(line)
+        ).rstrip()
         for line in lines
     ]
     return "\n".join([*laid, "", *notes(figures)])
@@ -82,7 +87,9 @@ def notes(figures: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def parts(row: Mapping[str, Any]) -> str:
     """Say what belongs to a figure: the most that was seen of each."""
-    return "; ".join(f"{name} {number(value)} {row['unit']}" for name, value in row["parts"].items())
+    return "; ".join(
+        f"{name} {number(value)} {row['unit']}" for name, value in row["parts"].items()
+    )
 
 
 def _lettered(figures: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], str]]:

@@ -1,7 +1,9 @@
-"""Three plugin processes and what is done to them: commit, converge, delete instances, wait for rest, destroy.
+"""Three plugin processes and what is done to them: commit, converge, delete instances, wait for
+rest, destroy.
 
-The only place that knows how InfraKit's programs differ for a measurement: they heal when their poll comes, and they are frozen
-while it is not their turn. Made by ``bench``; used by every row that needs a group.
+The only place that knows how InfraKit's programs differ for a measurement: they heal when their
+poll comes, and they are frozen while it is not their turn. Made by ``bench``; used by every row
+that needs a group.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ from .plugins import PATIENCE, is_ours, plugins
 
 GROUP = "collabnix"
 LOOK, STILL, LOOKS = 0.005, 0.0002, 3
-"""A plugin is at rest when it worked for less than ``STILL`` of ``LOOK`` seconds, ``LOOKS`` times in a row."""
+"""A plugin is at rest when it worked for less than ``STILL`` of ``LOOK`` seconds, ``LOOKS`` times
+in a row.
+"""
 
 T = TypeVar("T")
 
@@ -40,7 +44,8 @@ T = TypeVar("T")
 class Trio:
     """An instance plugin of files, the flavor vanilla and a group plugin, each a process.
 
-    ``poll``: the seconds after which they heal, where only the poll heals; 0 where events do. ``content``: that of one file.
+    ``poll``: the seconds after which they heal, where only the poll heals; 0 where events do.
+    ``content``: that of one file.
     """
 
     def __init__(
@@ -60,7 +65,9 @@ class Trio:
         self._loop = asyncio.Runner()
         self._arrivals = arrivals
         self.group = cast(GroupClient, self.run(ikdemo.connect("group", directory=self.plugins)))
-        self.files = cast(InstanceClient, self.run(ikdemo.connect("instance-file", directory=self.plugins)))
+        self.files = cast(
+            InstanceClient, self.run(ikdemo.connect("instance-file", directory=self.plugins))
+        )
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Carry out what is asked of a client."""
@@ -82,8 +89,12 @@ class Trio:
         """Seconds in which anything has to happen."""
         return PATIENCE + 2 * self._poll
 
-    def converge(self, sizes: Mapping[str, int], note: str = "", patience: float | None = None) -> float:
-        """Commit groups by their sizes, and return the seconds until as many files have come as they have instances."""
+    def converge(
+        self, sizes: Mapping[str, int], note: str = "", patience: float | None = None
+    ) -> float:
+        """Commit groups by their sizes, and return the seconds until as many files have come as
+        they have instances.
+        """
         return self.run(self._converge(sizes, note, patience or self.slowest))
 
     async def _converge(self, sizes: Mapping[str, int], note: str, patience: float) -> float:
@@ -101,9 +112,11 @@ class Trio:
         return ended - began
 
     def heal(self, count: int) -> float:
-        """Delete so many instances at once, and return the seconds from then until as many new files have come.
+        """Delete so many instances at once, and return the seconds from then until as many new
+        files have come.
 
-        What was deleted the times before is no storm: ours are resumed first, as their brake is not what is measured.
+        What was deleted the times before is no storm: ours are resumed first, as their brake is not
+        what is measured.
         """
         if is_ours(cast(Sequence[str], self.processes["group"].args)):
             for group in self._groups:
@@ -159,7 +172,9 @@ class Trio:
 
 
 def spec(group: str, size: int, note: str) -> GroupSpec:
-    """Return the collabnix group; another ``note`` makes another configuration, which rolls by ten."""
+    """Return the collabnix group; another ``note`` makes another configuration, which rolls by
+    ten.
+    """
     document = collabnix(size=size, group=group)["Properties"]
     if note:
         document["Instance"]["Properties"]["Note"] = note
@@ -168,8 +183,12 @@ def spec(group: str, size: int, note: str) -> GroupSpec:
 
 
 @contextmanager
-def trio(root: Path, programs: Mapping[str, Sequence[str]], dice: random.Random, poll: float) -> Iterator[Trio]:
-    """Run three plugins in a new directory, to which ``{root}`` in their commands leads; all is gone afterwards."""
+def trio(
+    root: Path, programs: Mapping[str, Sequence[str]], dice: random.Random, poll: float
+) -> Iterator[Trio]:
+    """Run three plugins in a new directory, to which ``{root}`` in their commands leads; all is
+    gone afterwards.
+    """
     for folder in (root, root / "p", root / "i"):
         folder.mkdir(mode=0o700)
     try:

@@ -1,4 +1,5 @@
-"""An instance plugin as somebody writes it who has not read about tags: it shows all that there is, whatever it is asked for.
+"""An instance plugin as somebody writes it who has not read about tags: it shows all that there is,
+whatever it is asked for.
 
 Run by ``files`` as a program: ``unfiltered.py --dir FOLDER --name NAME``.
 """
@@ -22,7 +23,9 @@ class Unfiltered(FileInstances):
     interface: Interface = "Instance"
     offers = frozenset({"ConstantLife", "Slots"})
 
-    async def describe_instances(self, tags: Mapping[str, str], slots: bool = False) -> list[Description]:
+    async def describe_instances(
+        self, tags: Mapping[str, str], slots: bool = False
+    ) -> list[Description]:
         return await super().describe_instances({}, slots)
 
 
@@ -32,4 +35,10 @@ if __name__ == "__main__":
     parser.add_argument("--name")
     parser.add_argument("--exit-with-stdin", action="store_true")
     told = parser.parse_args()
-    sys.exit(run(lambda lookup: Unfiltered(told.dir), name=told.name, exit_with_stdin=told.exit_with_stdin))
+    sys.exit(
+        run(
+            lambda lookup: Unfiltered(told.dir),
+            name=told.name,
+            exit_with_stdin=told.exit_with_stdin,
+        )
+    )

@@ -1,7 +1,9 @@
-"""Writes what depends on the repository's address: run ``python binder/links.py`` after changing it or adding a notebook.
+"""Writes what depends on the repository's address: run ``python binder/links.py`` after changing it
+or adding a notebook.
 
-Writes ``docs/binder.md`` wholly, and in ``README.md`` what stands between the comments ``badge`` and ``clone``. While the address
-is not known there is no badge and no link, for they would lead nowhere. A test says when this program was not run.
+Writes ``docs/binder.md`` wholly, and in ``README.md`` what stands between the comments ``badge``
+and ``clone``. While the address is not known there is no badge and no link, for they would lead
+nowhere. A test says when this program was not run.
 """
 
 from __future__ import annotations
@@ -59,7 +61,11 @@ def page(repository: str) -> str:
 
 def badge(repository: str) -> str:
     """Return the line of the badge; nothing while it would lead nowhere."""
-    return f"[![Open in Binder](https://mybinder.org/badge_logo.svg)]({link(repository, DESK)})\n" if repository else ""
+    return (
+        f"[![Open in Binder](https://mybinder.org/badge_logo.svg)]({link(repository, DESK)})\n"
+        if repository
+        else ""
+    )
 
 
 def clone(repository: str) -> str:
@@ -74,7 +80,9 @@ def readme(text: str, repository: str) -> str:
     for mark, written in (("badge", badge(repository)), ("clone", clone(repository))):
         between = re.compile(rf"(<!-- {mark}: .*? -->\n).*?(<!-- end of {mark} -->)", re.DOTALL)
         inside = f"\n{written}\n" if written else ""
-        text, times = between.subn(lambda found, inside=inside: f"{found[1]}{inside}{found[2]}", text)
+        text, times = between.subn(
+            lambda found, inside=inside: f"{found[1]}{inside}{found[2]}", text
+        )
         if times != 1:
             raise SystemExit(f"README.md has {times} places for {mark}")
     return text

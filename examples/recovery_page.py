@@ -1,8 +1,9 @@
-"""Writes a page with a recovery figure that everybody can read: ``python examples/recovery_page.py [FOLDER]``.
+"""Writes a page with a recovery figure that everybody can read: ``python examples/recovery_page.py
+[FOLDER]``.
 
-A real group of five loses two instances and heals. FOLDER is made if it is not there; without one it is the present folder. The
-figure becomes ``recovery.svg``; ``page.md`` links to it, with its words as the alt text, and ``page.html`` holds it inside, with
-its words as a caption.
+A real group of five loses two instances and heals. FOLDER is made if it is not there; without one
+it is the present folder. The figure becomes ``recovery.svg``; ``page.md`` links to it, with its
+words as the alt text, and ``page.html`` holds it inside, with its words as a caption.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ def write(recovery: Recovery, folder: Path) -> None:
     svg, words, title = recovery.svg(), recovery.words, recovery.title
     (folder / "recovery.svg").write_text(svg, encoding="utf-8")
     (folder / "page.md").write_text(f"# {title}\n\n![{words}](recovery.svg)\n", encoding="utf-8")
-    (folder / "page.html").write_text(PAGE.format(title=escape(title), svg=svg, words=escape(words)), encoding="utf-8")
+    (folder / "page.html").write_text(
+        PAGE.format(title=escape(title), svg=svg, words=escape(words)), encoding="utf-8"
+    )
 
 
 def main(folder: Path) -> None:

@@ -1,8 +1,9 @@
 """A small reconciler that speaks InfraKit's wire protocol, and a lab to break it in.
 
-``Group`` runs a self-healing group inside your program, ``serve`` and ``connect`` put plugins on sockets and talk to them,
-``plan`` is the pure planner, ``config_sha`` InfraKit's hash of a configuration, ``Lab`` what the notebooks use. Names are
-loaded when first used, so that importing the package costs nothing.
+``Group`` runs a self-healing group inside your program, ``serve`` and ``connect`` put plugins on
+sockets and talk to them, ``plan`` is the pure planner, ``config_sha`` InfraKit's hash of a
+configuration, ``Lab`` what the notebooks use. Names are loaded when first used, so that importing
+the package costs nothing.
 """
 
 from __future__ import annotations

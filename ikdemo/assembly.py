@@ -1,7 +1,7 @@
 """Puts the parts together: serve a plugin on a socket, connect to one, run one as a program.
 
-The only place that knows both a plugin and how it travels. Called by the command line's programs and by programs that serve
-plugins of their own.
+The only place that knows both a plugin and how it travels. Called by the command line's programs
+and by programs that serve plugins of their own.
 """
 
 from __future__ import annotations
@@ -29,13 +29,17 @@ log = logging.getLogger(__name__)
 
 
 class Serving:
-    """A plugin being served; ``path`` is its socket. Stop it once, or use it with ``async with``."""
+    """A plugin being served; ``path`` is its socket. Stop it once, or use it with ``async
+    with``.
+    """
 
     def __init__(self, plugin: Plugin, server: Server, path: Path) -> None:
         self._plugin, self._server, self.path = plugin, server, path
 
     async def stop(self) -> None:
-        """Stop listening, remove the socket, let requests at hand finish (for ``stopping.REQUESTS`` seconds), end the plugin."""
+        """Stop listening, remove the socket, let requests at hand finish (for ``stopping.REQUESTS``
+        seconds), end the plugin.
+        """
         await self._server.stop()
         if isinstance(self._plugin, Lifecycle):
             await self._plugin.stop()
@@ -43,15 +47,21 @@ class Serving:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         await self.stop()
 
 
 async def serve(plugin: Plugin, *, name: str, directory: Path | None = None) -> Serving:
-    """Serve a plugin under ``name`` in the plugin directory (by default the one every InfraKit program uses).
+    """Serve a plugin under ``name`` in the plugin directory (by default the one every InfraKit
+    program uses).
 
-    On return it answers. Raises SpecError for a name that cannot be a file's, InUse when a live plugin has the name or owns
-    what this one needs.
+    On return it answers. Raises SpecError for a name that cannot be a file's, InUse when a live
+    plugin has the name or owns what this one needs.
     """
     directory = ensure_dir(directory or plugin_dir())
     path = directory / check_name(name)
@@ -68,16 +78,26 @@ async def serve(plugin: Plugin, *, name: str, directory: Path | None = None) -> 
     return Serving(plugin, server, path)
 
 
-async def connect(name: str, *, directory: Path | None = None) -> GroupClient | InstanceClient | FlavorClient:
-    """Return a client of the plugin called ``name``, of whatever interface it says it is; close it when done.
+async def connect(
+    name: str, *, directory: Path | None = None
+) -> GroupClient | InstanceClient | FlavorClient:
+    """Return a client of the plugin called ``name``, of whatever interface it says it is; close it
+    when done.
 
     Raises PluginNotFound, PluginUnavailable, or ProtocolError when it speaks none of the three.
     """
     return await Peers(directory or plugin_dir()).any(name)
 
 
-def run(make: Callable[[Lookup], Plugin], *, name: str, directory: Path | None = None, exit_with_stdin: bool = False) -> int:
-    """Serve a plugin in the foreground until a signal ends it, or (if asked) until standard input does; return the exit status.
+def run(
+    make: Callable[[Lookup], Plugin],
+    *,
+    name: str,
+    directory: Path | None = None,
+    exit_with_stdin: bool = False,
+) -> int:
+    """Serve a plugin in the foreground until a signal ends it, or (if asked) until standard input
+    does; return the exit status.
 
     Errors at the start are raised as they are, before anything is served.
     """
@@ -85,12 +105,16 @@ def run(make: Callable[[Lookup], Plugin], *, name: str, directory: Path | None =
 
 
 def ending_signals() -> set[signal.Signals]:
-    """Return the signals that are an orderly end: Ctrl-C, SIGTERM, and, without ``nohup``, a closed terminal."""
+    """Return the signals that are an orderly end: Ctrl-C, SIGTERM, and, without ``nohup``, a closed
+    terminal.
+    """
     ending = {signal.SIGTERM, signal.SIGINT}
     return ending if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else ending | {signal.SIGHUP}
 
 
-async def _run(make: Callable[[Lookup], Plugin], name: str, directory: Path, exit_with_stdin: bool) -> int:
+async def _run(
+    make: Callable[[Lookup], Plugin], name: str, directory: Path, exit_with_stdin: bool
+) -> int:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in ending_signals():
@@ -99,7 +123,9 @@ async def _run(make: Callable[[Lookup], Plugin], name: str, directory: Path, exi
         try:
             loop.add_reader(sys.stdin.fileno(), _watch_stdin, ended)
         except PermissionError:  # a file, or /dev/null: it has no end that could be waited for
-            raise SpecError("--exit-with-stdin needs a pipe or a terminal as standard input") from None
+            raise SpecError(
+                "--exit-with-stdin needs a pipe or a terminal as standard input"
+            ) from None
     peers = Peers(directory)
     try:
         async with await serve(make(peers), name=name, directory=directory) as serving:

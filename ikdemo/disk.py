@@ -1,7 +1,7 @@
 """Directories that have one owner, and files that are there wholly or not at all.
 
-The only place that locks a directory, makes up temporary names and opens files by hand. Called by whatever keeps files:
-instance plugins and the group's store.
+The only place that locks a directory, makes up temporary names and opens files by hand. Called by
+whatever keeps files: instance plugins and the group's store.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ def check_name(name: str) -> str:
     'instance-1'
     """
     if not _NAME.fullmatch(name):
-        expected = "1 to 128 letters, digits, dots, dashes and underscores, the first one a letter or digit"
+        expected = (
+            "1 to 128 letters, digits, dots, dashes and underscores, the first one a "
+            "letter or digit"
+        )
         raise SpecError(f"{name!a} cannot be a file's name: expected {expected}", expected=expected)
     return name
 
@@ -46,19 +49,23 @@ def shown(path: Path | str) -> str:
 
 
 def refusal(verb: str, path: Path | str, error: OSError) -> PluginFailure:
-    """Put what the system refused into InfraKit's words, such as ``open DIR: no such file or directory``."""
+    """Put what the system refused into InfraKit's words, such as ``open DIR: no such file or
+    directory``.
+    """
     return PluginFailure(f"{verb} {shown(path)}: {(error.strerror or str(error)).lower()}")
 
 
 class Lease:
     """Ownership of a directory by this process, from construction to ``release`` or death.
 
-    The lock is on the directory itself, so no file can be deleted from under it, and the kernel gives it back the moment
-    its owner dies. ``fd`` is the directory, for opening what is in it.
+    The lock is on the directory itself, so no file can be deleted from under it, and the kernel
+    gives it back the moment its owner dies. ``fd`` is the directory, for opening what is in it.
     """
 
     def __init__(self, directory: Path) -> None:
-        """Take an existing directory; raises InUse when another process has it, PluginFailure when it cannot be opened."""
+        """Take an existing directory; raises InUse when another process has it, PluginFailure when
+        it cannot be opened.
+        """
         self._directory, self._path = directory, os.fspath(directory)
         try:
             self.fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -83,19 +90,24 @@ class Lease:
             return False
 
     def check_place(self) -> None:
-        """Raise PluginFailure unless the path leads to the directory that was taken, by device and inode."""
+        """Raise PluginFailure unless the path leads to the directory that was taken, by device and
+        inode.
+        """
         try:
             found = os.stat(self._path)  # noqa: PTH116  this comes before every answer, and a Path takes twice as long
         except OSError as error:
             raise refusal("open", self._directory, error) from None
         if found.st_ino != self._taken.st_ino or found.st_dev != self._taken.st_dev:
             raise PluginFailure(
-                f"{shown(self._directory)} is another directory than the one that was taken: that one was moved away, unmounted, "
+                f"{shown(self._directory)} is another directory than the one that was taken: "
+                "that one was moved away, unmounted, "
                 "or has a file system mounted over it"
             )
 
     def is_removed(self) -> bool:
-        """Say whether the directory that was taken was deleted: it held nothing any longer then, and cannot come back."""
+        """Say whether the directory that was taken was deleted: it held nothing any longer then,
+        and cannot come back.
+        """
         try:
             return os.fstat(self.fd).st_nlink == 0
         except OSError:
@@ -130,11 +142,15 @@ def opened(directory: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def write_atomic(directory: int | Path, name: str, data: bytes, *, mode: int = 0o644, durable: bool = False) -> os.stat_result:
-    """Write a file so that readers see the old one or the whole new one; return what ``stat`` says of it.
+def write_atomic(
+    directory: int | Path, name: str, data: bytes, *, mode: int = 0o644, durable: bool = False
+) -> os.stat_result:
+    """Write a file so that readers see the old one or the whole new one; return what ``stat`` says
+    of it.
 
-    ``directory`` is a path or an open directory. With ``durable`` it survives a power cut once this returns. Killed half-way
-    leaves the old file, and a temporary one for ``clear_leftovers``. Raises PluginFailure when the system refuses.
+    ``directory`` is a path or an open directory. With ``durable`` it survives a power cut once this
+    returns. Killed half-way leaves the old file, and a temporary one for ``clear_leftovers``.
+    Raises PluginFailure when the system refuses.
     """
     if isinstance(directory, Path):
         try:
@@ -157,7 +173,9 @@ def write_atomic(directory: int | Path, name: str, data: bytes, *, mode: int = 0
             os.fsync(directory)
     except OSError as error:
         _unlink_quietly(directory, temporary)
-        raise refusal("open" if not temporary else "write", path_of(directory) / name, error) from None
+        raise refusal(
+            "open" if not temporary else "write", path_of(directory) / name, error
+        ) from None
     return written
 
 
@@ -177,7 +195,10 @@ def _create(directory: int, mode: int) -> tuple[str, int]:
         name = f".ikdemo-{os.getpid()}-{next(_serial)}.tmp"
         try:
             return name, os.open(
-                name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=directory
+                name,
+                os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
+                mode,
+                dir_fd=directory,
             )
         except FileExistsError:
             continue
@@ -202,9 +223,11 @@ def path_of(directory: int) -> Path:
 
 
 def keep_last(directory: Path, name: str, copy: str) -> None:
-    """Keep the file as it is now under the name ``copy`` as well, before it is replaced; a missing one is no error.
+    """Keep the file as it is now under the name ``copy`` as well, before it is replaced; a missing
+    one is no error.
 
-    The copy is the file itself until a new one takes its name, so this costs nothing and is whole at every moment.
+    The copy is the file itself until a new one takes its name, so this costs nothing and is whole
+    at every moment.
     """
     temporary = directory / f".ikdemo-{os.getpid()}-{next(_serial)}.tmp"
     try:
@@ -224,23 +247,37 @@ def sync_directory(directory: Path) -> None:
 
 
 def clear_leftovers(directory: int | Path) -> None:
-    """Remove what killed writers left half-written; only the directory's owner may call this. Raises PluginFailure."""
+    """Remove what killed writers left half-written; only the directory's owner may call this.
+    Raises PluginFailure.
+    """
     try:
         with os.scandir(directory) as entries:
-            found = [entry.path for entry in entries if _TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)]
+            found = [
+                entry.path
+                for entry in entries
+                if _TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
+            ]
         for leftover in found:
             os.unlink(leftover, dir_fd=directory if isinstance(directory, int) else None)
     except OSError as error:
-        raise refusal("clear", directory if isinstance(directory, Path) else path_of(directory), error) from None
+        raise refusal(
+            "clear", directory if isinstance(directory, Path) else path_of(directory), error
+        ) from None
 
 
 def read_regular(directory: int, name: str, limit: int) -> tuple[bytes, os.stat_result]:
-    """Read a regular file of at most ``limit`` bytes, following no link; return it and what ``stat`` said of it before.
+    """Read a regular file of at most ``limit`` bytes, following no link; return it and what
+    ``stat`` said of it before.
 
-    Raises CorruptState, saying what it is instead, and OSError when that cannot be told, or the file may not be read.
+    Raises CorruptState, saying what it is instead, and OSError when that cannot be told, or the
+    file may not be read.
     """
     try:
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=directory)
+        fd = os.open(
+            name,
+            os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC,
+            dir_fd=directory,
+        )
     except OSError as error:
         if error.errno in _NO_FILE:
             raise CorruptState(_NO_FILE[error.errno]) from None
@@ -248,7 +285,9 @@ def read_regular(directory: int, name: str, limit: int) -> tuple[bytes, os.stat_
     try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
-            raise CorruptState(f"is {_KINDS.get(stat.S_IFMT(found.st_mode), 'a device')}, not a file")
+            raise CorruptState(
+                f"is {_KINDS.get(stat.S_IFMT(found.st_mode), 'a device')}, not a file"
+            )
         data = os.read(fd, limit + 1) if found.st_size <= limit else b""
         if max(len(data), found.st_size) > limit:
             raise CorruptState(f"is larger than {limit} bytes")

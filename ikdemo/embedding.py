@@ -31,10 +31,15 @@ class _Here:
         self.rings = {name: EventRing(name) for name in plugins}
 
     async def instance(self, name: str) -> Found[InstancePlugin]:
-        return Found(cast(InstancePlugin, self._find(name, "Instance")), self._plugins[name].offers | {"Events"})
+        return Found(
+            cast(InstancePlugin, self._find(name, "Instance")),
+            self._plugins[name].offers | {"Events"},
+        )
 
     async def flavor(self, name: str) -> Found[FlavorPlugin]:
-        return Found(cast(FlavorPlugin, self._find(name, "Flavor")), self._plugins[name].offers | {"Events"})
+        return Found(
+            cast(FlavorPlugin, self._find(name, "Flavor")), self._plugins[name].offers | {"Events"}
+        )
 
     def events(self, name: str) -> AsyncIterator[EventBatch]:
         if name not in self.rings:
@@ -52,11 +57,18 @@ class _Here:
 class Group:
     """One group, kept in this process: the same reconciler without sockets.
 
-    ``spec`` is a group spec as a dict or JSON text; ``plugins`` names the plugin objects that it mentions. Use it with
-    ``async with``: on entry the spec is committed, on exit the loop ends and the instances stay (``destroy`` ends them).
+    ``spec`` is a group spec as a dict or JSON text; ``plugins`` names the plugin objects that it
+    mentions. Use it with ``async with``: on entry the spec is committed, on exit the loop ends and
+    the instances stay (``destroy`` ends them).
     """
 
-    def __init__(self, spec: dict[str, Any] | str, plugins: Mapping[str, Plugin], *, poll_interval: float = 10.0) -> None:
+    def __init__(
+        self,
+        spec: dict[str, Any] | str,
+        plugins: Mapping[str, Plugin],
+        *,
+        poll_interval: float = 10.0,
+    ) -> None:
         self._spec = _spec(spec)
         self._plugins = plugins
         self._here = _Here(plugins)
@@ -65,7 +77,8 @@ class Group:
         self._running = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as running:  # what was begun, and nothing else, is ended if the rest cannot begin
+        # what was begun, and nothing else, is ended if the rest cannot begin
+        async with AsyncExitStack() as running:
             for name, plugin in self._plugins.items():
                 if isinstance(plugin, Lifecycle):
                     await plugin.start(self._here.rings[name].append)
@@ -76,14 +89,23 @@ class Group:
             self._running = running.pop_all()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         await self._running.aclose()
 
     async def commit(self, spec: dict[str, Any] | str) -> str:
         """Commit another spec of the same group; return the Details sentence."""
         decoded = _spec(spec)
         if decoded.id != self._spec.id:
-            raise SpecError(f"$.ID: expected {self._spec.id!r}, this group's ID", path="$.ID", expected=self._spec.id)
+            raise SpecError(
+                f"$.ID: expected {self._spec.id!r}, this group's ID",
+                path="$.ID",
+                expected=self._spec.id,
+            )
         return await self._groups.commit_group(decoded)
 
     async def scale(self, size: int) -> str:
@@ -99,13 +121,17 @@ class Group:
         return await self._groups.why_group(self._spec.id)
 
     async def wait(self, timeout: float) -> None:
-        """Wait until the group is as wanted; raises NotConverged with the reasons after ``timeout`` seconds."""
+        """Wait until the group is as wanted; raises NotConverged with the reasons after ``timeout``
+        seconds.
+        """
         try:
             async with asyncio.timeout(timeout):
                 await self._until_converged()
         except TimeoutError:
             why = sentences(await self.why())
-            raise NotConverged(f"group {self._spec.id} is not as wanted after {timeout:g} s", why) from None
+            raise NotConverged(
+                f"group {self._spec.id} is not as wanted after {timeout:g} s", why
+            ) from None
 
     async def destroy(self) -> None:
         """Destroy every instance and forget the group."""

@@ -1,8 +1,9 @@
-"""Bounds how many lines a plugin logs of what it does: while facts are few each has a line, and a flood of them is counted.
+"""Bounds how many lines a plugin logs of what it does: while facts are few each has a line, and a
+flood of them is counted.
 
-``BURST`` lines of a kind may come within a second. How many were left out is said at its end, or before the next line of another
-kind, so that the order is that of the facts. Levels, form and stream are the program's. Used by group and instance plugins, in
-the thread of their event loop.
+``BURST`` lines of a kind may come within a second. How many were left out is said at its end, or
+before the next line of another kind, so that the order is that of the facts. Levels, form and
+stream are the program's. Used by group and instance plugins, in the thread of their event loop.
 """
 
 from __future__ import annotations
@@ -15,16 +16,21 @@ PERIOD = 1.0
 
 
 class LineLimit:
-    """Says of each line whether there is room for it. A kind is named in words, such as "instances provisioned"."""
+    """Says of each line whether there is room for it. A kind is named in words, such as "instances
+    provisioned".
+    """
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
         self._room: dict[str, int] = {}
         self._left_out: dict[str, int] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None  # the one that will end the present second
+        # the one that will end the present second
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def has_room(self, kind: str, level: int = logging.INFO) -> bool:
-        """Say whether a line of this kind is to be logged now; false for one that is only counted, or not wanted."""
+        """Say whether a line of this kind is to be logged now; false for one that is only counted,
+        or not wanted.
+        """
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # without a loop there is nothing that comes in floods

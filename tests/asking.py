@@ -1,4 +1,6 @@
-"""Plain JSON-RPC over a plugin's socket, for tests that must not lean on our own client, and what its process holds."""
+"""Plain JSON-RPC over a plugin's socket, for tests that must not lean on our own client, and what
+its process holds.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ class _Connection(http.client.HTTPConnection):
 
 
 def ask(path: Path, method: str, params: dict[str, Any], timeout: float = 20.0) -> Any:
-    """Call one method on a connection of its own; raises Refused, and OSError or HTTPException when no answer comes."""
+    """Call one method on a connection of its own; raises Refused, and OSError or HTTPException when
+    no answer comes.
+    """
     connection = _Connection(path, timeout)
     try:
         body = json.dumps({"jsonrpc": "2.0", "method": method, "params": params, "id": 1})
@@ -49,12 +53,22 @@ class Held(NamedTuple):
 
 
 def held(pid: int) -> Held:
-    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return Held(int(status["VmRSS"].split()[0]), len(list(Path(f"/proc/{pid}/fd").iterdir())), int(status["Threads"]))
+    status = dict(
+        line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+    )
+    return Held(
+        int(status["VmRSS"].split()[0]),
+        len(list(Path(f"/proc/{pid}/fd").iterdir())),
+        int(status["Threads"]),
+    )
 
 
-def until(condition: Callable[[], Any], patience: float = 20.0, say: Callable[[], object] = lambda: "") -> Any:
-    """Wait until a condition is true and return what it gave; what no event tells is asked again every few milliseconds."""
+def until(
+    condition: Callable[[], Any], patience: float = 20.0, say: Callable[[], object] = lambda: ""
+) -> Any:
+    """Wait until a condition is true and return what it gave; what no event tells is asked again
+    every few milliseconds.
+    """
     end = time.monotonic() + patience
     while not (found := condition()):
         assert time.monotonic() < end, say()

@@ -1,4 +1,5 @@
-"""What every test may rely on: a directory short enough for sockets, no silent skip in CI, no process left behind.
+"""What every test may rely on: a directory short enough for sockets, no silent skip in CI, no
+process left behind.
 
 Hooks are registered as one plugin, so that they hold for the doctests inside the package too.
 """
@@ -18,12 +19,15 @@ import pytest
 from desk import Desk
 from limits import Limits
 
-MARK = "IKDEMO_TEST_SESSION"  # in the environment of every process that a test starts, however it is detached
+# in the environment of every process that a test starts, however it is detached
+MARK = "IKDEMO_TEST_SESSION"
 
 
 @pytest.fixture
 def short_dir() -> Iterator[Path]:
-    """Give a private temporary directory whose path leaves room for a socket's name (107 bytes in all)."""
+    """Give a private temporary directory whose path leaves room for a socket's name (107 bytes in
+    all).
+    """
     path = Path(tempfile.mkdtemp(prefix="ik-", dir=os.environ.get("XDG_RUNTIME_DIR") or "/tmp"))
     yield path
     shutil.rmtree(path, ignore_errors=True)
@@ -31,14 +35,17 @@ def short_dir() -> Iterator[Path]:
 
 @pytest.fixture
 def desk(short_dir: Path) -> Iterator[Desk]:
-    """Give a plugin directory, a folder to work in, and the means to run programs there; everything started ends."""
+    """Give a plugin directory, a folder to work in, and the means to run programs there; everything
+    started ends.
+    """
     made = Desk(short_dir)
     yield made
     made.close()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun in the background: what we start would never hear Ctrl-C
+    # begun in the background: what we start would never hear Ctrl-C
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.environ.get("CI") or os.environ.get("IKDEMO_CI"):
         config.pluginmanager.register(NoSkips())
@@ -50,7 +57,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class NoSkips:
-    """Turn every skip into a failure: in CI, whatever a test needs is there or the test is wrong."""
+    """Turn every skip into a failure: in CI, whatever a test needs is there or the test is
+    wrong.
+    """
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -59,7 +68,9 @@ class NoSkips:
         return report
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_make_collect_report(self) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    def pytest_make_collect_report(
+        self,
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
         report = yield
         refuse_skip(report)
         return report
@@ -73,7 +84,9 @@ def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
 
 
 class NoOrphans:
-    """Fail the run when a process that a test started outlives it by more than two seconds; kill what is left."""
+    """Fail the run when a process that a test started outlives it by more than two seconds; kill
+    what is left.
+    """
 
     def __init__(self, session_mark: str) -> None:
         self._needle = f"{MARK}={session_mark}".encode()
@@ -97,8 +110,15 @@ class NoOrphans:
         found = {}
         for entry in Path("/proc").glob("[0-9]*"):
             try:
-                if int(entry.name) != os.getpid() and self._needle in (entry / "environ").read_bytes().split(b"\0"):
-                    found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                if int(entry.name) != os.getpid() and self._needle in (
+                    entry / "environ"
+                ).read_bytes().split(b"\0"):
+                    found[int(entry.name)] = (
+                        (entry / "cmdline")
+                        .read_bytes()
+                        .replace(b"\0", b" ")
+                        .decode(errors="replace")
+                    )
             except OSError:
                 continue  # not ours, or gone meanwhile
         return found

@@ -1,4 +1,6 @@
-"""Real programs for tests: plugin processes in a directory of their own, and commands run against them as a person would."""
+"""Real programs for tests: plugin processes in a directory of their own, and commands run against
+them as a person would.
+"""
 
 from __future__ import annotations
 
@@ -16,41 +18,66 @@ class Desk:
     """One plugin directory, the plugins started in it, and a folder to run commands in."""
 
     def __init__(self, root: Path) -> None:
-        self.root, self.plugins, self.cwd, self.instances = root, root / "plugins", root / "cwd", root / "instances"
+        self.root, self.plugins, self.cwd, self.instances = (
+            root,
+            root / "plugins",
+            root / "cwd",
+            root / "instances",
+        )
         self.cwd.mkdir()
         self.environment = {**os.environ, "INFRAKIT_PLUGINS_DIR": str(self.plugins), "TZ": "UTC"}
-        self.environment["IKDEMO_DESK"] = str(root / "copy")  # not the one of whoever runs the tests
+        # not the one of whoever runs the tests
+        self.environment["IKDEMO_DESK"] = str(root / "copy")
         self.processes: dict[str, subprocess.Popen[str]] = {}
 
     def command(self, line: str) -> list[str]:
-        """Turn ``infrakit ...`` or ``ikdemo ...`` into a command that runs here, whether or not it is installed."""
+        """Turn ``infrakit ...`` or ``ikdemo ...`` into a command that runs here, whether or not it
+        is installed.
+        """
         program, *words = line.split()
         return [*self.program(program), *words]
 
     def program(self, name: str) -> list[str]:
         """Say how a program is started; a desk with other executables replaces this."""
         if name == "infrakit":
-            return [sys.executable, "-c", "import sys; from ikdemo.cli.main import infrakit; sys.exit(infrakit())"]
+            return [
+                sys.executable,
+                "-c",
+                "import sys; from ikdemo.cli.main import infrakit; sys.exit(infrakit())",
+            ]
         return [sys.executable, "-m", "ikdemo", *([] if name == "ikdemo" else [name])]
 
     def run(self, line: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command line to its end."""
         command = self.command(line)
         return subprocess.run(
-            command, env=self.environment, cwd=self.cwd, input=stdin, capture_output=True, text=True, timeout=30
+            command,
+            env=self.environment,
+            cwd=self.cwd,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=30,
         )
 
     def popen(self, line: str) -> subprocess.Popen[str]:
         """Start a command line and leave it running."""
         return subprocess.Popen(
-            self.command(line), env=self.environment, cwd=self.cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            self.command(line),
+            env=self.environment,
+            cwd=self.cwd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
     def start(self, program: str, name: str, *flags: str) -> subprocess.Popen[str]:
         """Start a plugin program and wait until it answers the door."""
         command = [*self.program(program), "--name", name, *flags]
         with (self.root / f"{name}.log").open("w") as log:
-            process = self.processes[name] = subprocess.Popen(command, env=self.environment, cwd=self.cwd, stderr=log, text=True)
+            process = self.processes[name] = subprocess.Popen(
+                command, env=self.environment, cwd=self.cwd, stderr=log, text=True
+            )
         deadline = time.monotonic() + 15
         while process.poll() is None and time.monotonic() < deadline:
             with socket.socket(socket.AF_UNIX) as probe:
@@ -60,7 +87,9 @@ class Desk:
         raise AssertionError(self.log(name))
 
     def start_three(self) -> None:
-        """Start what a group needs: instances in a folder, a flavor, and the group plugin with a poll that never comes."""
+        """Start what a group needs: instances in a folder, a flavor, and the group plugin with a
+        poll that never comes.
+        """
         self.start("infrakit-instance-file", "instance-file", "--dir", str(self.instances))
         self.start("infrakit-flavor-vanilla", "flavor-vanilla")
         self.start("infrakit-group-default", "group", "--poll-interval", "1h")
@@ -90,7 +119,10 @@ class Desk:
         """Write a group's spec into the folder that commands run in."""
         instance = {"Plugin": "instance-file", "Properties": properties or {"Note": "v1"}}
         flavor = {"Plugin": "flavor-vanilla", "Properties": {}}
-        spec = {"ID": group, "Properties": {"Allocation": {"Size": size}, "Instance": instance, "Flavor": flavor}}
+        spec = {
+            "ID": group,
+            "Properties": {"Allocation": {"Size": size}, "Instance": instance, "Flavor": flavor},
+        }
         (self.cwd / file).write_text(json.dumps(spec))
 
     def close(self) -> None:

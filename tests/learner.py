@@ -1,4 +1,6 @@
-"""Somebody who runs the cells of a notebook as they like, in a real kernel as the desk starts it."""
+"""Somebody who runs the cells of a notebook as they like, in a real kernel as the desk starts
+it.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,18 @@ STARTUP = ROOT / "ikdemo" / "desk" / "startup.py"
 def seeing(home: Path) -> list[int]:
     """Return every process that was started to see the plugins of a lab in ``home``."""
     own = os.fsencode(f"{home}/")
-    return [pid for pid, told in procfs.with_variable(ENVIRONMENT) if told[os.fsencode(ENVIRONMENT)].startswith(own)]
+    return [
+        pid
+        for pid, told in procfs.with_variable(ENVIRONMENT)
+        if told[os.fsencode(ENVIRONMENT)].startswith(own)
+    ]
 
 
 def takes_long(source: str) -> bool:
     """Say whether a cell of this source measures for many seconds."""
-    return any(call in source for call in ("lab.measure(", "web.outages(", "Experiment(", "availability("))
+    return any(
+        call in source for call in ("lab.measure(", "web.outages(", "Experiment(", "availability(")
+    )
 
 
 class Learner:
@@ -36,12 +44,20 @@ class Learner:
 
     def __init__(self, path: Path, folder: Path) -> None:
         self.notebook = nbformat.read(path, as_version=4)
-        self.code: list[str] = [cell.source for cell in self.notebook.cells if cell.cell_type == "code"]
-        self._environment = {**os.environ, "PYTHONSTARTUP": str(STARTUP), "JPY_SESSION_NAME": str(path)}
+        self.code: list[str] = [
+            cell.source for cell in self.notebook.cells if cell.cell_type == "code"
+        ]
+        self._environment = {
+            **os.environ,
+            "PYTHONSTARTUP": str(STARTUP),
+            "JPY_SESSION_NAME": str(path),
+        }
         self._desk = folder / "desk"
 
     def run_and_be_killed(self, home: Path, until: str) -> None:
-        """Run the cells from the top up to the first that says ``until``, then lose the kernel by SIGKILL."""
+        """Run the cells from the top up to the first that says ``until``, then lose the kernel by
+        SIGKILL.
+        """
         client = NotebookClient(self.notebook, timeout=90, store_widget_state=False)
         with client.setup_kernel(cwd=str(self._desk), env=self._environment):
             for index, cell in enumerate(self.notebook.cells):
@@ -55,8 +71,12 @@ class Learner:
                 client.execute_cell(cell, index)
 
     def run(self, sources: list[str]) -> list[NotebookNode]:
-        """Run these cells in this order, whatever they say, and return them with what they showed."""
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+        """Run these cells in this order, whatever they say, and return them with what they
+        showed.
+        """
+        notebook = nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(source) for source in sources]
+        )
         client = NotebookClient(notebook, timeout=90, allow_errors=True, store_widget_state=False)
         client.execute(cwd=str(self._desk), env=self._environment)
         return list(notebook.cells)

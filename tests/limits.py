@@ -1,7 +1,9 @@
-"""The time limit of a test, rung in a way that always names the test: whatever swallows it, wherever it rings, the run goes on.
+"""The time limit of a test, rung in a way that always names the test: whatever swallows it,
+wherever it rings, the run goes on.
 
-``pytest-timeout`` rings once, and where the test happens to be. Between its phases that ends the whole run; in a callback of an
-event loop, or in ``__del__``, it is swallowed and the test hangs for ever. Registered by ``conftest``.
+``pytest-timeout`` rings once, and where the test happens to be. Between its phases that ends the
+whole run; in a callback of an event loop, or in ``__del__``, it is swallowed and the test hangs for
+ever. Registered by ``conftest``.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ AGAIN = 5.0
 
 
 class Limits:
-    """Rings inside of setup, call or teardown only; a phase that follows one that was ended has the whole time again."""
+    """Rings inside of setup, call or teardown only; a phase that follows one that was ended has the
+    whole time again.
+    """
 
     def __init__(self) -> None:
         self._seconds, self._inside, self._rang = 0.0, False, False

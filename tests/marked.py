@@ -12,4 +12,8 @@ from ikdemo.instance.process.spawn import MARK
 def marked(register: Path) -> list[int]:
     """Return every living process that was started for an instance of this register."""
     wanted = os.fsencode(register.resolve())
-    return [pid for pid, variables in procfs.with_variable(MARK) if variables[os.fsencode(MARK)] == wanted]
+    return [
+        pid
+        for pid, variables in procfs.with_variable(MARK)
+        if variables[os.fsencode(MARK)] == wanted
+    ]

@@ -1,9 +1,11 @@
-"""The commands of a page, typed as a reader would: one shell for what ends, a terminal of its own for each program that stays.
+"""The commands of a page, typed as a reader would: one shell for what ends, a terminal of its own
+for each program that stays.
 
-In a ``console`` block a line that begins with ``$`` is typed, the lines below it are what comes back, and ``^C`` is Ctrl-C in
-every terminal in which a program stays. A ``log`` block is what a terminal has said meanwhile; beside ``log`` stands a part of
-the command that was typed there. The blocks of a page are one story. What differs from run to run (IDs, times, ports, the place
-of the sockets) is put aside before texts are compared.
+In a ``console`` block a line that begins with ``$`` is typed, the lines below it are what comes
+back, and ``^C`` is Ctrl-C in every terminal in which a program stays. A ``log`` block is what a
+terminal has said meanwhile; beside ``log`` stands a part of the command that was typed there. The
+blocks of a page are one story. What differs from run to run (IDs, times, ports, the place of the
+sockets) is put aside before texts are compared.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ from ikdemo.instance.process import procfs
 from ikdemo.rpc.discovery import ENVIRONMENT
 
 ROOT = Path(__file__).parents[1]
-STAYS = re.compile(r"infrakit-(group|instance|flavor)-|ikdemo (up|lab|events)\b|python greeter\.py|make lab\b")
+STAYS = re.compile(
+    r"infrakit-(group|instance|flavor)-|ikdemo (up|lab|events)\b|python greeter\.py|make lab\b"
+)
 """A command that goes on until Ctrl-C."""
 CTRL_C = "^C"
 PLUGINS = "/home/you/.infrakit/plugins"
@@ -37,7 +41,9 @@ PATIENCE = 60.0
 
 @dataclass
 class Typed:
-    """One command of a page, what the page says comes back, and below which heading; or what a terminal has said."""
+    """One command of a page, what the page says comes back, and below which heading; or what a
+    terminal has said.
+    """
 
     command: str
     expected: str
@@ -48,7 +54,9 @@ class Typed:
 
 def blocks(page: str, language: str) -> list[str]:
     """Return the code blocks of a language, in the order of the page."""
-    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL
+    )
 
 
 def typed(page: str) -> list[Typed]:
@@ -81,8 +89,10 @@ def settled(text: str, plugins: Path) -> str:
     text = re.sub(r"\bversion \d\S*", "version V", text)
     text = re.sub(r"\b\d+(\.\d+)?(ms|µs|s)\b", "D", text)
     text = re.sub(r"\bslot \d+", "slot S", text)
-    text = re.sub(r"Adding \d+ instances? to| \(and \d+ more\)", "", text)  # two that go at once may be seen one by one
-    text = re.sub(r"^ *D .*, waiting for .*\n", "", text, flags=re.MULTILINE)  # what a long wait says meanwhile
+    # two that go at once may be seen one by one
+    text = re.sub(r"Adding \d+ instances? to| \(and \d+ more\)", "", text)
+    # what a long wait says meanwhile
+    text = re.sub(r"^ *D .*, waiting for .*\n", "", text, flags=re.MULTILINE)
     return "\n".join(" ".join(line.split()) for line in text.strip().splitlines())
 
 
@@ -109,7 +119,9 @@ class Terminal:
 
 
 class Story:
-    """A shell and terminals that begin in one folder, with our programs on the PATH and a plugin directory of their own."""
+    """A shell and terminals that begin in one folder, with our programs on the PATH and a plugin
+    directory of their own.
+    """
 
     def __init__(self, folder: Path, **variables: str) -> None:
         """``variables`` are set in the environment of all terminals."""
@@ -127,7 +139,9 @@ class Story:
         )
 
     def type(self, line: Typed) -> str:
-        """Type one command; return what comes back, settled. A terminal is read until it has said what is expected."""
+        """Type one command; return what comes back, settled. A terminal is read until it has said
+        what is expected.
+        """
         if line.terminal:
             return self._has_said(line)
         if line.command == CTRL_C:
@@ -138,7 +152,9 @@ class Story:
         return settled(self.enter(line.command), self.plugins)
 
     def interrupt(self, status: int = 0) -> None:
-        """Press Ctrl-C in every terminal in which a program stays, the last one first; each has to end with this status."""
+        """Press Ctrl-C in every terminal in which a program stays, the last one first; each has to
+        end with this status.
+        """
         for terminal in reversed(self._terminals):
             with suppress(ProcessLookupError):  # it has ended by itself
                 os.killpg(terminal.program.pid, signal.SIGINT)  # as a terminal does it
@@ -171,7 +187,11 @@ class Story:
     def _knowing(self) -> list[int]:
         """Return the processes that were started to see this story's plugin directory."""
         own = os.fsencode(str(self.plugins))
-        found = [pid for pid, told in procfs.with_variable(ENVIRONMENT) if told[os.fsencode(ENVIRONMENT)] == own]
+        found = [
+            pid
+            for pid, told in procfs.with_variable(ENVIRONMENT)
+            if told[os.fsencode(ENVIRONMENT)] == own
+        ]
         return [pid for pid in found if pid != self._shell.pid]
 
     def enter(self, command: str) -> str:
@@ -189,7 +209,9 @@ class Story:
         with selectors.DefaultSelector() as selector:
             selector.register(self._shell.stdout, selectors.EVENT_READ)
             while not printed.endswith(mark):
-                assert selector.select(deadline - time.monotonic()), f"{command} does not end: {printed.decode()}"
+                assert selector.select(deadline - time.monotonic()), (
+                    f"{command} does not end: {printed.decode()}"
+                )
                 part = os.read(self._shell.stdout.fileno(), 65536)
                 assert part, f"{command} ended the shell: {printed.decode()}"
                 printed += part
@@ -212,13 +234,17 @@ class Story:
         return self._terminals[-1]
 
     def _stay(self, line: Typed) -> str:
-        """Open a terminal for a program, and wait until it has said what the page prints, in whatever order; more may follow."""
+        """Open a terminal for a program, and wait until it has said what the page prints, in
+        whatever order; more may follow.
+        """
         wanted = self._lines(line.expected)
         self.open(line.command).await_words(lambda text: wanted <= self._lines(text))
         return settled(line.expected, self.plugins)
 
     def _has_said(self, line: Typed) -> str:
-        """Wait until a terminal has said every line of the page, each once or more, and return them."""
+        """Wait until a terminal has said every line of the page, each once or more, and return
+        them.
+        """
         (terminal,) = (one for one in self._terminals if line.terminal in one.command)
         wanted = self._lines(line.expected)
         terminal.await_words(lambda text: wanted.keys() <= self._lines(text).keys())
@@ -231,7 +257,12 @@ class Story:
 def command_of(pid: int) -> str:
     """Return the command line of a process, for people."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")[:100]
+        return (
+            Path(f"/proc/{pid}/cmdline")
+            .read_bytes()
+            .replace(b"\0", b" ")
+            .decode(errors="replace")[:100]
+        )
     except OSError:
         return "(gone)"
 

@@ -1,4 +1,6 @@
-"""A plugin of one interface and no extension, as InfraKit's own are, served by the standard library: none of our code answers."""
+"""A plugin of one interface and no extension, as InfraKit's own are, served by the standard
+library: none of our code answers.
+"""
 
 from __future__ import annotations
 

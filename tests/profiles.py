@@ -1,4 +1,6 @@
-"""How long generated tests search: 2,000 examples of each promise, or 100,000, for hours, when IKDEMO_SOAK is set."""
+"""How long generated tests search: 2,000 examples of each promise, or 100,000, for hours, when
+IKDEMO_SOAK is set.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ PATIENCE = 6 * 3600 if SOAK else 60
 """Seconds for one test."""
 
 settings.register_profile("ci", max_examples=2_000, deadline=None)
-settings.register_profile("soak", max_examples=100_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "soak", max_examples=100_000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 searched = settings.get_profile("soak" if SOAK else "ci")
 """For promises over single plans: ``@searched`` above ``@given``."""

@@ -17,16 +17,25 @@ from asking import until
 
 
 class Terminal:
-    """A program in a terminal of its own, ``width`` times ``height`` characters, until ``close``."""
+    """A program in a terminal of its own, ``width`` times ``height`` characters, until
+    ``close``.
+    """
 
     def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], folder: Path, *, width: int = 80, height: int = 24
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        *,
+        width: int = 80,
+        height: int = 24,
     ) -> None:
         self.written = b""
         self._screen = pyte.Screen(width, height)
         self._stream = pyte.ByteStream(self._screen)
         self._end, program = pty.openpty()
-        self._program = program  # held open: what the settings are afterwards can be asked, and nothing written is lost
+        # held open: what the settings are afterwards can be asked, and nothing written is lost
+        self._program = program
         self.resize(width, height)
         self.settings = termios.tcgetattr(program)
         self.pid = os.fork()
@@ -58,7 +67,10 @@ class Terminal:
 
     def sees(self, *words: str) -> str:
         """Wait until the screen shows all of these at once, and return it."""
-        until(lambda: all(word in self.text() for word in words), say=lambda: (words, self.text(), self.written[-2000:]))
+        until(
+            lambda: all(word in self.text() for word in words),
+            say=lambda: (words, self.text(), self.written[-2000:]),
+        )
         return self.text()
 
     def ends(self) -> int:

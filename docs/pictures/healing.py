@@ -1,8 +1,10 @@
-"""Draws the README's moving picture from the record of a real run: ``python -m docs.pictures.healing [--record]``.
+"""Draws the README's moving picture from the record of a real run: ``python -m
+docs.pictures.healing [--record]``.
 
-``--record`` runs a group of five that loses two instances, and keeps what its plugins told in ``healing.json``. From that alone
-``healing.svg`` is drawn, far slower than it was, and the README's words about it are written, so that they cannot differ. The
-picture plays three times and rests; whoever asked the system for less motion sees it at rest at once.
+``--record`` runs a group of five that loses two instances, and keeps what its plugins told in
+``healing.json``. From that alone ``healing.svg`` is drawn, far slower than it was, and the README's
+words about it are written, so that they cannot differ. The picture plays three times and rests;
+whoever asked the system for less motion sees it at rest at once.
 """
 
 from __future__ import annotations
@@ -45,7 +47,9 @@ text { fill: var(--ink) } .paper { fill: var(--paper) } .grid { stroke: var(--gr
 
 
 class Bar(NamedTuple):
-    """One instance in its lane, in milliseconds after the first fault; ``died`` is None for one that lives."""
+    """One instance in its lane, in milliseconds after the first fault; ``died`` is None for one
+    that lives.
+    """
 
     slot: int
     instance: str
@@ -63,7 +67,9 @@ class Film:
         self.lowest: int = record["fewest"]
         self.bars = [Bar(**life) for life in record["lives"]]
         self.length: float = BEFORE + self.whole + AFTER
-        self.slower: int = next((times for times in SLOWER if self.length * times / 1000 >= PLAY), SLOWER[-1])
+        self.slower: int = next(
+            (times for times in SLOWER if self.length * times / 1000 >= PLAY), SLOWER[-1]
+        )
 
     def x(self, ms: float) -> float:
         return round(LEFT + PLOT * (max(-BEFORE, ms) + BEFORE) / self.length, 1)
@@ -77,19 +83,29 @@ class Film:
         return self.length * self.slower / 1000 + REST
 
     def filled(self, ms: float) -> int:
-        return len({bar.slot for bar in self.bars if bar.born <= ms and (bar.died is None or ms < bar.died)})
+        return len(
+            {
+                bar.slot
+                for bar in self.bars
+                if bar.born <= ms and (bar.died is None or ms < bar.died)
+            }
+        )
 
     def changes(self) -> list[float]:
         """The moments in the picture at which a slot was emptied or filled."""
-        moments = {moment for bar in self.bars for moment in (bar.born, bar.died) if moment is not None}
+        moments = {
+            moment for bar in self.bars for moment in (bar.born, bar.died) if moment is not None
+        }
         return sorted(moment for moment in moments if -BEFORE < moment <= self.whole + AFTER)
 
     @property
     def words(self) -> str:
         """The picture, told in words."""
         return (
-            f"A group of {SIZE} instances, in slow motion. At 0 ms {VICTIMS} of its files are deleted, and {self.lowest} of "
-            f"{SIZE} slots are filled. After {self.noticed:.1f} ms the group plugin has noticed. After {self.whole:.1f} ms all "
+            f"A group of {SIZE} instances, in slow motion. At 0 ms {VICTIMS} of its files are "
+            f"deleted, and {self.lowest} of "
+            f"{SIZE} slots are filled. After {self.noticed:.1f} ms the group plugin has noticed. "
+            f"After {self.whole:.1f} ms all "
             f"{SIZE} are filled again, {VICTIMS} of them by new instances in the same slots."
         )
 
@@ -97,14 +113,26 @@ class Film:
     def caption(self) -> str:
         """What has to be said of a recording."""
         slowly = f"{self.slower:,} times slower than it was"
-        return f"A recording of a real run on {self.date}, {slowly}. It plays {TIMES} times, then rests."
+        return (
+            f"A recording of a real run on {self.date}, {slowly}. It plays {TIMES} times, "
+            "then rests."
+        )
 
 
 def draw(record: dict[str, Any]) -> str:
     """Return the moving picture as SVG text; the same record gives the same text."""
     film = Film(record)
     height = TOP + ROOM + 26 + LANE * SIZE + 34
-    body = "\n".join([*_head(film), *_curve(film), *_lanes(film), *_stamps(film), *_curtain(height), *_axis(film, height)])
+    body = "\n".join(
+        [
+            *_head(film),
+            *_curve(film),
+            *_lanes(film),
+            *_stamps(film),
+            *_curtain(height),
+            *_axis(film, height),
+        ]
+    )
     style = STYLE % {
         "right": LEFT + PLOT,
         "plot": PLOT,
@@ -112,7 +140,10 @@ def draw(record: dict[str, Any]) -> str:
         "times": TIMES,
         "frames": "\n".join(_frames(film)),
     }
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">'
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {WIDTH} {height}" '
+        f'width="{WIDTH}" height="{height}">'
+    )
     title = f"<title>{GROUP} heals, in slow motion</title><desc>{film.words} {film.caption}</desc>"
     paper = f'<rect class="paper" width="{WIDTH}" height="{height}" rx="8"/>'
     return f"{head}{title}<style>{style}</style>\n{paper}\n{body}\n</svg>\n"
@@ -123,7 +154,10 @@ def _told(film: Film) -> list[tuple[float, str]]:
     return [
         (-BEFORE, f"{SIZE} instances are wanted, {SIZE} are there."),
         (0.0, f"rm: {VICTIMS} files are deleted. No program is told."),
-        (film.noticed, f"After {film.noticed:.1f} ms the loop has noticed, and makes {VICTIMS} new ones."),
+        (
+            film.noticed,
+            f"After {film.noticed:.1f} ms the loop has noticed, and makes {VICTIMS} new ones.",
+        ),
         (film.whole, f"After {film.whole:.1f} ms there are {SIZE} again. No person gave an order."),
     ]
 
@@ -177,7 +211,10 @@ def _bar(film: Film, bar: Bar, y: float) -> Iterator[str]:
 def _gap(film: Film, slot: int, y: float) -> Iterator[str]:
     """Mark the time in which a slot is empty."""
     for died in [bar.died for bar in film.bars if bar.slot == slot and bar.died is not None]:
-        born = min((bar.born for bar in film.bars if bar.slot == slot and bar.born > died), default=film.whole + AFTER)
+        born = min(
+            (bar.born for bar in film.bars if bar.slot == slot and bar.born > died),
+            default=film.whole + AFTER,
+        )
         start, width = film.x(died), film.x(born) - film.x(died)
         yield f'<rect class="empty" x="{start}" y="{y + 3}" width="{width:.1f}" height="{LANE - 8}"/>'
         if width > 90:
@@ -185,7 +222,9 @@ def _gap(film: Film, slot: int, y: float) -> Iterator[str]:
 
 
 def _stamps(film: Film) -> Iterator[str]:
-    """Name the three moments above the curve, each in a line of its own: two may be close together."""
+    """Name the three moments above the curve, each in a line of its own: two may be close
+    together.
+    """
     stamps = ((0.0, "1 deleted"), (film.noticed, "2 noticed"), (film.whole, "3 whole again"))
     for row, (moment, name) in enumerate(stamps):
         x = film.x(moment)
@@ -210,8 +249,10 @@ def _frames(film: Film) -> Iterator[str]:
     end = film.share(film.whole + AFTER)
     yield f"@keyframes curtain {{ 0% {{ transform: scaleX(1) }} {end}%, 100% {{ transform: scaleX(0) }} }}"
     yield (
-        f"@keyframes head {{ 0% {{ transform: none; stroke-opacity: 1 }} {end - 0.01:.2f}% {{ transform: translateX({PLOT}px); "
-        f"stroke-opacity: 1 }} {end}%, 100% {{ transform: translateX({PLOT}px); stroke-opacity: 0 }} }}"
+        f"@keyframes head {{ 0% {{ transform: none; stroke-opacity: 1 }} {end - 0.01:.2f}% {{ "
+        f"transform: translateX({PLOT}px); "
+        f"stroke-opacity: 1 }} {end}%, 100% {{ transform: translateX({PLOT}px); "
+        "stroke-opacity: 0 }} }}"
     )
     yield ".curtain { animation-name: curtain } .head { animation-name: head }"
     told = [film.share(moment) for moment, _ in _told(film)]
@@ -222,7 +263,9 @@ def _frames(film: Film) -> Iterator[str]:
 
 
 def run() -> dict[str, Any]:
-    """Let a real group lose some instances and heal, and return what its plugins told, in milliseconds after the first fault."""
+    """Let a real group lose some instances and heal, and return what its plugins told, in
+    milliseconds after the first fault.
+    """
     from ikdemo import Lab
     from ikdemo.lab import collabnix
 
@@ -238,7 +281,10 @@ def run() -> dict[str, Any]:
     def after(time: float | None) -> float | None:
         return None if time is None else round(1000 * (time - fall.began), 3)
 
-    lives = [{"slot": int(a.slot), "instance": a.instance, "born": after(a.born), "died": after(a.died)} for a in recovery.lives]
+    lives = [
+        {"slot": int(a.slot), "instance": a.instance, "born": after(a.born), "died": after(a.died)}
+        for a in recovery.lives
+    ]
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "noticed": after(fall.detected),
@@ -256,7 +302,11 @@ def main(words: list[str]) -> None:
     SVG.write_text(draw(record), encoding="utf-8")
     film = Film(record)
     caption = textwrap.fill(f"*{film.caption}*", 140)
-    fill(ROOT / "README.md", "healing", f"{picture(film.words, 'docs/pictures/healing.svg')}\n\n{caption}")
+    fill(
+        ROOT / "README.md",
+        "healing",
+        f"{picture(film.words, 'docs/pictures/healing.svg')}\n\n{caption}",
+    )
 
 
 if __name__ == "__main__":

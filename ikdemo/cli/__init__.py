@@ -1,1 +1,3 @@
-"""The command line: InfraKit's programs, verbs, columns and exit codes, and ikdemo's own. Nothing else imports it."""
+"""The command line: InfraKit's programs, verbs, columns and exit codes, and ikdemo's own. Nothing
+else imports it.
+"""

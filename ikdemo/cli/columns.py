@@ -1,4 +1,5 @@
-"""Lay out what the command line prints: InfraKit's columns exactly, and ours, with every text made visible.
+"""Lay out what the command line prints: InfraKit's columns exactly, and ours, with every text made
+visible.
 
 Called by the verbs; nothing here prints.
 """
@@ -22,7 +23,13 @@ def instance_rows(instances: Iterable[Description] | None, quiet: bool) -> str:
     """
     rows = [] if quiet else [("ID", "LOGICAL", "TAGS")]
     for one in instances or ():
-        rows.append((visible(one.id), "  -   " if one.logical_id is None else visible(one.logical_id), tag_list(one.tags)))
+        rows.append(
+            (
+                visible(one.id),
+                "  -   " if one.logical_id is None else visible(one.logical_id),
+                tag_list(one.tags),
+            )
+        )
     return "\n".join(f"{name:<30}\t{logical:<30}\t{tags}" for name, logical, tags in rows)
 
 
@@ -34,7 +41,10 @@ def tag_list(tags: Mapping[str, str] | None) -> str:
 def plugin_rows(plugins: Iterable[tuple[str, object]], quiet: bool) -> str:
     """Lay out plugins and their sockets as InfraKit does."""
     rows = [] if quiet else [("NAME", "LISTEN")]
-    return "\n".join(f"{name:<20}\t{path}" for name, path in [*rows, *((visible(n), visible(str(p))) for n, p in plugins)])
+    return "\n".join(
+        f"{name:<20}\t{path}"
+        for name, path in [*rows, *((visible(n), visible(str(p))) for n, p in plugins)]
+    )
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -46,20 +56,30 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """
     lines = [[visible(" ".join(str(cell).split())) for cell in row] for row in (header, *rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
 
 
 def reason_rows(reasons: Iterable[Reason], now: float) -> str:
     """Lay out why a group is not as wanted; ``now`` is in seconds since the epoch."""
     return table(
         ("REASON", "SLOT", "INSTANCE", "FOR", "WHY", "AWAITS"),
-        [(r.code, r.slot, r.instance, _age(r.since, now), reason_text(r), r.awaits) for r in reasons],
+        [
+            (r.code, r.slot, r.instance, _age(r.since, now), reason_text(r), r.awaits)
+            for r in reasons
+        ],
     )
 
 
 def reason_text(reason: Reason) -> str:
     """Say one reason in words, with the error behind it."""
-    return f"{reason.text} ({reason.error})" if reason.error and reason.error not in reason.text else reason.text
+    return (
+        f"{reason.text} ({reason.error})"
+        if reason.error and reason.error not in reason.text
+        else reason.text
+    )
 
 
 def _age(since: float, now: float) -> str:
@@ -73,7 +93,12 @@ def step_rows(step: Step) -> str:
     rows = []
     for action in step.plan.actions:
         outcome = done.get((action.verb, action.slot, action.instance))
-        row = (action.verb, action.slot, action.instance or (outcome.instance if outcome else ""), action.code)
+        row = (
+            action.verb,
+            action.slot,
+            action.instance or (outcome.instance if outcome else ""),
+            action.code,
+        )
         rows.append((*row, _said(outcome)) if done else row)
     return table(header, rows)
 
@@ -85,20 +110,32 @@ def _key(outcome: Outcome) -> tuple[str, str, str]:
 def _said(outcome: Outcome | None) -> str:
     if outcome is None:
         return "not tried"
-    return f"failed: {outcome.error}" if outcome.error else "answer lost" if outcome.unknown else "done"
+    return (
+        f"failed: {outcome.error}"
+        if outcome.error
+        else "answer lost"
+        if outcome.unknown
+        else "done"
+    )
 
 
 def event_row(event: Event, began: float | None = None) -> str:
-    """Say one event in a line: the time (of day, or seconds since ``began``), who says it, what, of what, and its words.
+    """Say one event in a line: the time (of day, or seconds since ``began``), who says it, what, of
+    what, and its words.
 
     >>> event = Event("lost", 12.5, "file", "web", "i-1", "3")
     >>> event_row(event, began=12.0)
     '  0.500s  file                   lost         web slot 3 i-1'
     """
     if began is None:
-        clock = time.strftime("%H:%M:%S", time.localtime(event.time)) + f".{int(event.time * 1000) % 1000:03d}"
+        clock = (
+            time.strftime("%H:%M:%S", time.localtime(event.time))
+            + f".{int(event.time * 1000) % 1000:03d}"
+        )
     else:
         clock = f"{event.time - began:7.3f}s"
     what = [event.group, f"slot {event.slot}" if event.slot else "", event.instance, event.code]
-    words = " ".join(part for part in what if part) + (f": {event.text}" if event.text and any(what) else event.text)
+    words = " ".join(part for part in what if part) + (
+        f": {event.text}" if event.text and any(what) else event.text
+    )
     return f"{clock}  {visible(event.plugin):<21}  {visible(event.kind):<11}  {visible(' '.join(words.split()))}".rstrip()

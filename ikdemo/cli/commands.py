@@ -1,7 +1,8 @@
 """Find the verb that a command line asks for, and run it.
 
-Order of complaint is InfraKit's: unknown verb, flags, plugin not there, number of arguments, then the verb's own. Verbs stand in
-modules of their own, loaded when asked for, because the start of the program is what a person waits for. Called by ``main``.
+Order of complaint is InfraKit's: unknown verb, flags, plugin not there, number of arguments, then
+the verb's own. Verbs stand in modules of their own, loaded when asked for, because the start of the
+program is what a person waits for. Called by ``main``.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ Result = int | None | Coroutine[Any, Any, int | None]
 
 @dataclass(frozen=True)
 class Verb:
-    """One verb. ``arguments`` are named as the help page names them; with none named, any number is taken and ignored.
+    """One verb. ``arguments`` are named as the help page names them; with none named, any number is
+    taken and ignored.
 
     Names that end in ``...`` stand for any number, one in brackets for one or none.
     """
@@ -69,7 +71,8 @@ class Verb:
 
 @dataclass(frozen=True)
 class Command:
-    """The first word of a command line: a family of verbs about one kind of plugin (which then has ``--name``), or one verb.
+    """The first word of a command line: a family of verbs about one kind of plugin (which then has
+    ``--name``), or one verb.
 
     ``modules`` of the folder ``verbs`` hold the verbs, each in a tuple ``VERBS``.
     """
@@ -81,13 +84,17 @@ class Command:
 
     def verbs(self) -> dict[str, Verb]:
         """Load the verbs."""
-        loaded = [importlib.import_module(f"{__package__}.verbs.{module}") for module in self.modules]
+        loaded = [
+            importlib.import_module(f"{__package__}.verbs.{module}") for module in self.modules
+        ]
         return {verb.name: verb for module in loaded for verb in module.VERBS}
 
 
 @dataclass(frozen=True)
 class Program:
-    """A command line program. ``forgiving``: a wrong second word shows help and succeeds, as InfraKit's does."""
+    """A command line program. ``forgiving``: a wrong second word shows help and succeeds, as
+    InfraKit's does.
+    """
 
     name: str
     summary: str
@@ -105,7 +112,9 @@ class Program:
             return 0
         command = next((c for c in self.commands if c.name == words[0]), None)
         if command is None:
-            raise IkdemoError(unknown(words[0], self.name, [*(c.name for c in self.commands), "help"]))
+            raise IkdemoError(
+                unknown(words[0], self.name, [*(c.name for c in self.commands), "help"])
+            )
         return self._run_command(command, argv)
 
     def _run_command(self, command: Command, argv: Sequence[str]) -> int:
@@ -114,7 +123,10 @@ class Program:
         if command.name in verbs:
             verb, depth = verbs[command.name], 1
         else:
-            words = words_of(argv, {flag.name: flag for v in verbs.values() for flag in (*v.flags, *shared)}.values())
+            words = words_of(
+                argv,
+                {flag.name: flag for v in verbs.values() for flag in (*v.flags, *shared)}.values(),
+            )
             if len(words) < 2 or words[1] not in verbs:
                 return self._no_verb(command, verbs, words[1:], argv)
             verb, depth = verbs[words[1]], 2
@@ -125,7 +137,9 @@ class Program:
             return 0
         return self._call(command, verb, Parsed(parsed.values, parsed.words[depth:]))
 
-    def _no_verb(self, command: Command, verbs: dict[str, Verb], rest: list[str], argv: Sequence[str]) -> int:
+    def _no_verb(
+        self, command: Command, verbs: dict[str, Verb], rest: list[str], argv: Sequence[str]
+    ) -> int:
         if not rest:
             parse(argv, (*command.flags, LOG, HELP))
         else:
@@ -159,7 +173,9 @@ class Program:
         command = next((c for c in self.commands if words and c.name == words[0]), None)
         if command is None:
             if words:
-                print(f"There is no help about {' '.join(words)!r}.\n\n{page(self)}", file=sys.stderr)
+                print(
+                    f"There is no help about {' '.join(words)!r}.\n\n{page(self)}", file=sys.stderr
+                )
             else:
                 print(page(self))
             return 0
@@ -169,14 +185,25 @@ class Program:
         return 0
 
 
-LOG = Flag("log", "what is logged: 0 panic, 1 fatal, 2 error, 3 warn, 4 info, 5 debug", whole_number, 4, placeholder="level")
+LOG = Flag(
+    "log",
+    "what is logged: 0 panic, 1 fatal, 2 error, 3 warn, 4 info, 5 debug",
+    whole_number,
+    4,
+    placeholder="level",
+)
 HELP = Flag("help", "this page", switch, False, "h")
 
 
 def page(program: Program) -> str:
     """Return the help page of a program."""
-    rows = [(c.name, c.summary) for c in program.commands] + [("help", "The page about any of these: help group commit")]
-    return f"{program.summary}\n\nUsage: {program.name} COMMAND\n\n{_table('Commands', rows)}\n\n{flag_table((LOG, HELP))}"
+    rows = [(c.name, c.summary) for c in program.commands] + [
+        ("help", "The page about any of these: help group commit")
+    ]
+    return (
+        f"{program.summary}\n\nUsage: {program.name} "
+        f"COMMAND\n\n{_table('Commands', rows)}\n\n{flag_table((LOG, HELP))}"
+    )
 
 
 def command_page(program: Program, command: Command, verbs: Mapping[str, Verb]) -> str:
@@ -188,7 +215,13 @@ def command_page(program: Program, command: Command, verbs: Mapping[str, Verb]) 
 
 def verb_page(program: Program, command: Command, verb: Verb) -> str:
     """Return the help page of one verb, which is also what a wrong number of arguments is told."""
-    words = [program.name, command.name, verb.name if verb.name != command.name else "", verb.arguments, "[flags]"]
+    words = [
+        program.name,
+        command.name,
+        verb.name if verb.name != command.name else "",
+        verb.arguments,
+        "[flags]",
+    ]
     usage = "Usage: " + " ".join(word for word in words if word)
     return f"{verb.summary}.\n\n{usage}\n\n{flag_table((*verb.flags, *command.flags, LOG, HELP))}"
 
@@ -215,7 +248,11 @@ def unknown(word: str, place: str, known: Sequence[str]) -> str:
     >>> unknown("versoin", "infrakit", ["version", "plugin"])
     'unknown command "versoin" for "infrakit"\n\nDid you mean this?\n\tversion\n'
     """
-    close = sorted(name for name in known if name.startswith(word.lower()) or _distance(word.lower(), name) <= 2)
+    close = sorted(
+        name
+        for name in known
+        if name.startswith(word.lower()) or _distance(word.lower(), name) <= 2
+    )
     hint = "\n\nDid you mean this?\n" + "".join(f"\t{name}\n" for name in close) if close else ""
     return f'unknown command "{word}" for "{place}"{hint}'
 

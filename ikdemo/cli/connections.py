@@ -1,4 +1,5 @@
-"""Reach the plugin that a verb names: the look at the directory, and the connection for as long as the verb runs.
+"""Reach the plugin that a verb names: the look at the directory, and the connection for as long as
+the verb runs.
 
 Every verb that talks to a plugin comes through here.
 """
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 
 def ready(directory: Path) -> None:
-    """Make sure of the plugin directory; raises IkdemoError, in InfraKit's words where it has some, when it cannot be one."""
+    """Make sure of the plugin directory; raises IkdemoError, in InfraKit's words where it has some,
+    when it cannot be one.
+    """
     failed = "Failed to initialize plugin discovery"
     try:
         if not directory.is_dir() and directory.exists():
@@ -29,7 +32,9 @@ def ready(directory: Path) -> None:
         pass
     except OSError as error:
         why = (error.strerror or str(error)).lower()
-        raise IkdemoError(f"{failed}: Failed to access plugin dir {directory}: stat {directory}: {why}") from None
+        raise IkdemoError(
+            f"{failed}: Failed to access plugin dir {directory}: stat {directory}: {why}"
+        ) from None
     try:
         discovery.ensure_dir(directory)
     except IkdemoError as error:
@@ -57,5 +62,7 @@ async def peers(directory: Path) -> AsyncIterator[Peers]:
 def reconciling(found: Found[GroupPlugin], name: str) -> GroupPlugin:
     """Return the group plugin if it has the Reconcile extension; InfraKit's own has not."""
     if "Reconcile" not in found.offers:
-        raise PluginFailure(f"the group plugin {name} cannot do this: it does not offer the Reconcile extension")
+        raise PluginFailure(
+            f"the group plugin {name} cannot do this: it does not offer the Reconcile extension"
+        )
     return found.plugin

@@ -1,4 +1,6 @@
-"""Read the documents that a command line names, and say in which file a mistake is. Called by the verbs that take a FILE."""
+"""Read the documents that a command line names, and say in which file a mistake is. Called by the
+verbs that take a FILE.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ LARGEST = 8 << 20
 def read_document(file: str, kind: type[T]) -> T:
     """Read one JSON value of ``kind`` from a file, a ``file://`` URL, or standard input for ``-``.
 
-    Raises OSError when it cannot be read, SpecError with the file's name when it is not what it should be.
+    Raises OSError when it cannot be read, SpecError with the file's name when it is not what it
+    should be.
     """
     path = path_of(file)
     with sys.stdin.buffer if file == STANDARD_INPUT else Path(path).open("rb") as stream:
@@ -39,7 +42,9 @@ def read_document(file: str, kind: type[T]) -> T:
 
 
 def read_properties(file: str) -> Raw:
-    """Read a file that is a plugin's Properties: any one JSON value, sent as it is but for white space."""
+    """Read a file that is a plugin's Properties: any one JSON value, sent as it is but for white
+    space.
+    """
     return packed(read_document(file, Raw))
 
 

@@ -1,7 +1,9 @@
-"""Puts what several plugins tell into one order, that of time, so that a cause is read before its effect.
+"""Puts what several plugins tell into one order, that of time, so that a cause is read before its
+effect.
 
-Each event is held back for a moment, in which an earlier one of another plugin may still arrive. One that arrives later than that
-is not lost: it comes at once, and is said to be late. Pure: what time it is, is an argument. Called by ``stream`` and ``watch``.
+Each event is held back for a moment, in which an earlier one of another plugin may still arrive.
+One that arrives later than that is not lost: it comes at once, and is said to be late. Pure: what
+time it is, is an argument. Called by ``stream`` and ``watch``.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
     from ..spi.events import EventBatch
 
 HOLD = 0.2
-"""Seconds for which an event is held back: much longer than one takes to arrive, too short to be noticed."""
+"""Seconds for which an event is held back: much longer than one takes to arrive, too short to be
+noticed.
+"""
 MOST = 20_000
 """Events that are held back at most; beyond, the oldest do not wait."""
 
@@ -55,7 +59,9 @@ class EventMerge:
         self._order = 0
 
     def add(self, plugin: str, events: Iterable[Event], now: float) -> None:
-        """Take in what one plugin has told, in its order; ``now`` is in seconds of a clock that nobody sets."""
+        """Take in what one plugin has told, in its order; ``now`` is in seconds of a clock that
+        nobody sets.
+        """
         for event in events:
             at = self._latest[plugin] = max(event.time, self._latest.get(plugin, event.time))
             self._order += 1
@@ -63,8 +69,12 @@ class EventMerge:
             self._arrivals.append((now, at))
 
     def due(self, now: float) -> Iterator[Told]:
-        """Yield, in the order of time, what was held back long enough, and what is earlier than that."""
-        while self._arrivals and (self._arrivals[0][0] + self._hold <= now or len(self._arrivals) > MOST):
+        """Yield, in the order of time, what was held back long enough, and what is earlier than
+        that.
+        """
+        while self._arrivals and (
+            self._arrivals[0][0] + self._hold <= now or len(self._arrivals) > MOST
+        ):
             self._released = max(self._released, self._arrivals.popleft()[1])
         while self._held and self._held[0].at <= self._released:
             yield self._tell()
@@ -92,7 +102,9 @@ log = logging.getLogger(__name__)
 
 
 async def follow(found: Peers, directory: Path, take: Callable[[str, EventBatch], None]) -> None:
-    """Hand every batch of every plugin to ``take``, for ever; the first one of each connection has ``gap``."""
+    """Hand every batch of every plugin to ``take``, for ever; the first one of each connection has
+    ``gap``.
+    """
     following: set[str] = set()
     if not discovery.listing(directory):
         log.info("No plugin runs in %s yet; waiting for the first", directory)

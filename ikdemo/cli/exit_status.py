@@ -17,8 +17,11 @@ from .logs import set_up
 
 
 def guarded(run: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
-    """Run a program and turn whatever it ends with into an exit status and at most one line on stderr."""
-    gc.set_threshold(20_000)  # what imports make stays: to look through it again and again is 5 to 10 of 100 ms
+    """Run a program and turn whatever it ends with into an exit status and at most one line on
+    stderr.
+    """
+    # what imports make stays: to look through it again and again is 5 to 10 of 100 ms
+    gc.set_threshold(20_000)
     set_up()
     log = logging.getLogger(__name__)
     try:
@@ -42,12 +45,15 @@ def guarded(run: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
         except OSError:  # it was the output itself that could not be written
             _drop_output()
     finally:
-        gc.freeze()  # likewise for the interpreter's end, which would look through all of it once more
+        # likewise for the interpreter's end, which would look through all of it once more
+        gc.freeze()
     return 1
 
 
 def _drop_output() -> None:
-    """Forget what could not be written, or the interpreter would try again at its end and complain."""
+    """Forget what could not be written, or the interpreter would try again at its end and
+    complain.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -1,7 +1,8 @@
-"""Makes the plugins of the programs from what their flags said: one function for each, which imports only what it needs.
+"""Makes the plugins of the programs from what their flags said: one function for each, which
+imports only what it needs.
 
-Each gets the values of the flags, the folder of the sockets and the lookup of other plugins. What cannot be made of them is
-refused before, by the functions that check. Called by ``programs``.
+Each gets the values of the flags, the folder of the sockets and the lookup of other plugins. What
+cannot be made of them is refused before, by the functions that check. Called by ``programs``.
 """
 
 from __future__ import annotations
@@ -64,7 +65,11 @@ def _instances(values: Mapping[str, Any], directory: Path) -> Path:
 
 def _life(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return how instances live and end that are running things."""
-    return {"grace": values["grace"], "most": values["most"], "takes_along": values["exit-with-stdin"]}
+    return {
+        "grace": values["grace"],
+        "most": values["most"],
+        "takes_along": values["exit-with-stdin"],
+    }
 
 
 def vanilla(values: Mapping[str, Any], directory: Path, lookup: Lookup) -> Plugin:

@@ -1,8 +1,9 @@
 """Read flags and words the way InfraKit's programs do, and say no in the same sentences.
 
-Flags may stand anywhere among the words; ``--name x``, ``--name=x``, ``-n x``, ``-nx`` and grouped short switches are one and
-the same; ``--`` ends them. argparse is not bent to this: flags of a verb and of what it hangs below mix freely, and a value may
-begin with a dash. Called by ``commands`` for the verbs and by ``programs`` for the plugin programs.
+Flags may stand anywhere among the words; ``--name x``, ``--name=x``, ``-n x``, ``-nx`` and grouped
+short switches are one and the same; ``--`` ends them. argparse is not bent to this: flags of a verb
+and of what it hangs below mix freely, and a value may begin with a dash. Called by ``commands`` for
+the verbs and by ``programs`` for the plugin programs.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ def duration(text: str) -> float:
 
 @dataclass(frozen=True)
 class Flag:
-    """One flag: ``read`` makes a value of its text, ``placeholder`` stands for that text in help pages."""
+    """One flag: ``read`` makes a value of its text, ``placeholder`` stands for that text in help
+    pages.
+    """
 
     name: str
     summary: str
@@ -116,7 +119,11 @@ def words_of(argv: Sequence[str], flags: Iterable[Flag]) -> list[str]:
 
 
 def _takes_next(word: str, known: dict[str, Flag]) -> bool:
-    flag = known.get(word[2:]) if word.startswith("--") else next((f for f in known.values() if f.short == word[1:]), None)
+    flag = (
+        known.get(word[2:])
+        if word.startswith("--")
+        else next((f for f in known.values() if f.short == word[1:]), None)
+    )
     return flag is not None and flag.read is not switch
 
 
@@ -146,7 +153,9 @@ def _long(word: str, known: dict[str, Flag], rest: Iterator[str]) -> tuple[str, 
     return word, flag, text
 
 
-def _shorts(word: str, known: dict[str, Flag], rest: Iterator[str]) -> Iterator[tuple[str, Flag, str]]:
+def _shorts(
+    word: str, known: dict[str, Flag], rest: Iterator[str]
+) -> Iterator[tuple[str, Flag, str]]:
     """Take ``-q``, ``-qv``, ``-n x``, ``-nx`` and ``-n=x`` apart."""
     letters = word[1:]
     while letters:
@@ -159,7 +168,10 @@ def _shorts(word: str, known: dict[str, Flag], rest: Iterator[str]) -> Iterator[
         elif flag.read is switch:
             text = "true"
         else:
-            text, letters = letters or _next(rest, f"flag needs an argument: '{letter}' in {word}"), ""
+            text, letters = (
+                letters or _next(rest, f"flag needs an argument: '{letter}' in {word}"),
+                "",
+            )
         yield word, flag, text
 
 

@@ -1,10 +1,12 @@
-"""Takes orders for plugins from a lab, over the socket that is standard input, and forks a process for each.
+"""Takes orders for plugins from a lab, over the socket that is standard input, and forks a process
+for each.
 
-An order is one message with three descriptors: the socket over which it is answered, the log of the plugin, and a file with what
-is ordered, for an environment may be longer than a message: a JSON object with ``Words`` (a plugin program and its flags),
-``Directory`` (where it runs) and ``Environment``. The answer is ``{"Pid": ...}`` with a pidfd of the process, then
-``{"Status": ...}`` when it has ended and is reaped; or ``{"Refused": "why"}``.
-When the lab closes its end, or dies, this ends, and all that it has forked. Called by ``up``.
+An order is one message with three descriptors: the socket over which it is answered, the log of the
+plugin, and a file with what is ordered, for an environment may be longer than a message: a JSON
+object with ``Words`` (a plugin program and its flags), ``Directory`` (where it runs) and
+``Environment``. The answer is ``{"Pid": ...}`` with a pidfd of the process, then ``{"Status":
+...}`` when it has ended and is reaped; or ``{"Refused": "why"}``. When the lab closes its end, or
+dies, this ends, and all that it has forked. Called by ``up``.
 """
 
 from __future__ import annotations
@@ -28,15 +30,21 @@ from . import programs
 from .exit_status import guarded
 
 LONGEST = 2**24
-"""Bytes of an order: Linux gives a program an environment of some 2 MiB at most, and JSON may need several for one of them."""
+"""Bytes of an order: Linux gives a program an environment of some 2 MiB at most, and JSON may need
+several for one of them.
+"""
 
 log = logging.getLogger(__name__)
 
 
 def take_orders(usual: Iterable[str]) -> int:
-    """Take orders until there is nobody to give one, and return the exit status; ``usual`` plugins are made ready before."""
+    """Take orders until there is nobody to give one, and return the exit status; ``usual`` plugins
+    are made ready before.
+    """
     if not stat.S_ISSOCK(os.fstat(0).st_mode):
-        raise IkdemoError("--on-demand needs a socket as standard input; without it, name the plugins to start")
+        raise IkdemoError(
+            "--on-demand needs a socket as standard input; without it, name the plugins to start"
+        )
     for name in usual:
         programs.find(name).load()
     leash = Leash()
@@ -68,7 +76,8 @@ def _take(orders: socket.socket, leash: Leash, waiting: selectors.BaseSelector) 
     answer = socket.socket(fileno=answering)
     try:
         pid, held = _start(_read(written), leash, output)
-    except (OSError, IkdemoError, KeyError, TypeError, ValueError) as error:  # an order of no use ends no others' plugins
+    except (OSError, IkdemoError, KeyError, TypeError, ValueError) as error:
+        # an order of no use ends no others' plugins
         _say(answer, {"Refused": str(error)})
         answer.close()
         return True
@@ -91,12 +100,15 @@ def _read(written: int) -> dict[str, Any]:
 
 
 def _start(order: dict[str, Any], leash: Leash, output: int) -> tuple[int, int]:
-    """Fork what is ordered; return its pid, and a pidfd that is nobody else's, for this process reaps it only in ``_ended``."""
+    """Fork what is ordered; return its pid, and a pidfd that is nobody else's, for this process
+    reaps it only in ``_ended``.
+    """
     words: list[str] = order["Words"]
 
     def serve() -> int:
         os.environ.clear()
-        os.environ.update(order["Environment"])  # that of the lab may have changed since it began this process
+        # that of the lab may have changed since it began this process
+        os.environ.update(order["Environment"])
         os.chdir(order["Directory"])
         return guarded(programs.run, words)
 
@@ -104,11 +116,18 @@ def _start(order: dict[str, Any], leash: Leash, output: int) -> tuple[int, int]:
     pid = fork(serve, name=words[words.index("--name") + 1], leash=leash, output=output)
     try:
         return pid, os.pidfd_open(pid)
-    except (OSError, AttributeError) as error:  # an old Linux, a container that forbids it, a Python built for an old Linux
+    except (OSError, AttributeError) as error:
+        # an old Linux, a container that forbids it, a Python built for an old Linux
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-        why = error.strerror.lower() if isinstance(error, OSError) and error.strerror else "this Python was built without it"
-        raise IkdemoError(f"pidfd_open does not work here ({why}); ikdemo doctor says what to do") from None
+        why = (
+            error.strerror.lower()
+            if isinstance(error, OSError) and error.strerror
+            else "this Python was built without it"
+        )
+        raise IkdemoError(
+            f"pidfd_open does not work here ({why}); ikdemo doctor says what to do"
+        ) from None
 
 
 def _ended(held: int, pid: int, answer: socket.socket) -> None:
@@ -132,7 +151,9 @@ NAME = 15
 
 
 class Leash:
-    """A pipe that nobody writes to: the standard input of all that is forked, which ends with the process that forks."""
+    """A pipe that nobody writes to: the standard input of all that is forked, which ends with the
+    process that forks.
+    """
 
     def __init__(self) -> None:
         while (given := os.open(os.devnull, os.O_RDWR)) <= 2:
@@ -142,14 +163,18 @@ class Leash:
 
 
 def fork(serve: Callable[[], int], *, name: str, leash: Leash, output: int | None = None) -> int:
-    """Fork a process called ``name`` that runs ``serve`` and exits with the status it returns; return its pid.
+    """Fork a process called ``name`` that runs ``serve`` and exits with the status it returns;
+    return its pid.
 
-    ``output`` is the descriptor of its output, by default that of this process. Every other descriptor is closed in it.
-    Raises OSError when no process can be made now.
+    ``output`` is the descriptor of its output, by default that of this process. Every other
+    descriptor is closed in it. Raises OSError when no process can be made now.
     """
-    gc.freeze()  # a collection in the fork would otherwise write to, and so copy, every page that is shared
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, as somebody may have left it, it would lose every exit status
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # one sent at once finds the defaults in place
+    # a collection in the fork would otherwise write to, and so copy, every page that is shared
+    gc.freeze()
+    # ignored, as somebody may have left it, it would lose every exit status
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    # one sent at once finds the defaults in place
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     pid = os.fork()
     if pid:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -168,7 +193,8 @@ def fork(serve: Callable[[], int], *, name: str, leash: Leash, output: int | Non
 def _part(name: str, leash: Leash, output: int | None) -> None:
     """Leave behind, in the process that was forked, what belongs to the one that forked."""
     os.setsid()  # Ctrl-C, and an interrupted cell, go to a whole process group
-    with contextlib.suppress(OSError):  # a container's /proc may be read-only, and a name is not worth a plugin
+    # a container's /proc may be read-only, and a name is not worth a plugin
+    with contextlib.suppress(OSError):
         Path("/proc/self/comm").write_bytes(os.fsencode(name)[:NAME])
     os.dup2(leash.end, 0)
     if output is not None:

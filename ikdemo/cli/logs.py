@@ -1,8 +1,9 @@
-"""Write log lines on stderr in the form of InfraKit's programs, so that whoever reads theirs can read ours.
+"""Write log lines on stderr in the form of InfraKit's programs, so that whoever reads theirs can
+read ours.
 
-Off a terminal ``time="..." level=info msg="..."`` and a blank; on one ``INFO[0000] ...`` in colour. Set up once, by whichever
-program starts; everything else says ``logging.getLogger(__name__)`` and no more. Levels: 0 panic, 1 fatal, 2 error, 3 warn,
-4 info, 5 debug.
+Off a terminal ``time="..." level=info msg="..."`` and a blank; on one ``INFO[0000] ...`` in colour.
+Set up once, by whichever program starts; everything else says ``logging.getLogger(__name__)`` and
+no more. Levels: 0 panic, 1 fatal, 2 error, 3 warn, 4 info, 5 debug.
 """
 
 from __future__ import annotations
@@ -16,11 +17,34 @@ from typing import TextIO
 
 from ..spi.text import visible
 
-_LEVELS = (logging.CRITICAL + 10, logging.CRITICAL, logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
-_WORDS = {"CRITICAL": "fatal", "ERROR": "error", "WARNING": "warning", "INFO": "info", "DEBUG": "debug"}
+_LEVELS = (
+    logging.CRITICAL + 10,
+    logging.CRITICAL,
+    logging.ERROR,
+    logging.WARNING,
+    logging.INFO,
+    logging.DEBUG,
+)
+_WORDS = {
+    "CRITICAL": "fatal",
+    "ERROR": "error",
+    "WARNING": "warning",
+    "INFO": "info",
+    "DEBUG": "debug",
+}
 _COLOURS = {"fatal": 31, "error": 31, "warning": 33, "info": 34, "debug": 37}
 _PLAIN = re.compile(r"[A-Za-z0-9.-]*\Z")
-_SHORT = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", '"': '\\"', "\\": "\\\\"}
+_SHORT = {
+    "\a": "\\a",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    "\v": "\\v",
+    '"': '\\"',
+    "\\": "\\\\",
+}
 
 
 def quote(text: str) -> str:
@@ -29,11 +53,21 @@ def quote(text: str) -> str:
     >>> print(quote('no "x"\n'), quote("caf\u00e9 \x01 \x7f \u2028"))
     "no \"x\"\n" "café \x01 \x7f \u2028"
     """
-    return '"' + "".join(_SHORT.get(c) or (c if c.isprintable() else _escape(ord(c))) for c in text) + '"'
+    return (
+        '"'
+        + "".join(_SHORT.get(c) or (c if c.isprintable() else _escape(ord(c))) for c in text)
+        + '"'
+    )
 
 
 def _escape(code: int) -> str:
-    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return (
+        f"\\x{code:02x}"
+        if code < 0x80
+        else f"\\u{code:04x}"
+        if code < 0x10000
+        else f"\\U{code:08x}"
+    )
 
 
 class GoForm(logging.Formatter):
@@ -52,9 +86,16 @@ class GoForm(logging.Formatter):
         if self.terminal:
             seconds = int(time.monotonic() - self.began)
             message = visible(message, keep="\n\t")
-            return f"\x1b[{_COLOURS[level]}m{level[:4].upper()}\x1b[0m[{seconds:04d}] {message:<44} "
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(record.created)) + _zone(record.created)
-        return f'time="{stamp}" level={level} msg={message if _PLAIN.match(message) else quote(message)} '
+            return (
+                f"\x1b[{_COLOURS[level]}m{level[:4].upper()}\x1b[0m[{seconds:04d}] {message:<44} "
+            )
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(record.created)) + _zone(
+            record.created
+        )
+        return (
+            f'time="{stamp}" level={level} '
+            f"msg={message if _PLAIN.match(message) else quote(message)} "
+        )
 
 
 def _zone(at: float) -> str:
@@ -63,10 +104,11 @@ def _zone(at: float) -> str:
 
 
 class LossyHandler(logging.StreamHandler[TextIO]):
-    """Writes lines, but ``info`` and ``debug`` only to somebody who reads them: no program waits for that.
+    """Writes lines, but ``info`` and ``debug`` only to somebody who reads them: no program waits
+    for that.
 
-    A terminal that was stopped with Ctrl-S does not, nor does who leaves a pipe full. How many lines are lacking is said before
-    the next one.
+    A terminal that was stopped with Ctrl-S does not, nor does who leaves a pipe full. How many
+    lines are lacking is said before the next one.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -82,7 +124,11 @@ class LossyHandler(logging.StreamHandler[TextIO]):
         if self._left_out:
             missing, self._left_out = self._left_out, 0
             text = f"{missing} lines were left out here: nobody read them"
-            super().emit(logging.makeLogRecord({"levelno": logging.WARNING, "levelname": "WARNING", "msg": text}))
+            super().emit(
+                logging.makeLogRecord(
+                    {"levelno": logging.WARNING, "levelname": "WARNING", "msg": text}
+                )
+            )
         super().emit(record)
 
 
@@ -102,5 +148,6 @@ def set_up(level: int = 4, stream: TextIO | None = None) -> None:
 def _handler(stream: TextIO) -> logging.Handler:
     try:
         return LossyHandler(stream)
-    except (OSError, ValueError):  # not a file of the system, so that nothing can be said of its reader
+    except (OSError, ValueError):
+        # not a file of the system, so that nothing can be said of its reader
         return logging.StreamHandler(stream)

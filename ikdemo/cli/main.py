@@ -1,7 +1,8 @@
-"""The two command line programs: ``infrakit`` with InfraKit's verbs, ``ikdemo`` with the same and the test-drive's own.
+"""The two command line programs: ``infrakit`` with InfraKit's verbs, ``ikdemo`` with the same and
+the test-drive's own.
 
-Decides which verbs each program has. Called by the console scripts and by ``python -m ikdemo``, which also
-runs the plugin programs under their own names.
+Decides which verbs each program has. Called by the console scripts and by ``python -m ikdemo``,
+which also runs the plugin programs under their own names.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ IKDEMO = Program(
     "ikdemo",
     "ikdemo is a test-drive of self-healing infrastructure. Begin with: ikdemo demo",
     (
-        Command("demo", "See a group heal: plugins, five instances, two deleted, a plot", ("demo",)),
+        Command(
+            "demo", "See a group heal: plugins, five instances, two deleted, a plot", ("demo",)
+        ),
         Command("up", "Start plugins together, each a process of its own", ("up",)),
         Command("lab", "Open the notebooks in JupyterLab", ("lab",)),
         Command("labs", "List the labs that notebooks have open", ("labs",)),
@@ -48,7 +51,12 @@ IKDEMO = Program(
             (_NAME,),
         ),
         *_INFRAKIT[2:],
-        Command("watch", "Watch a group heal, and break it with a key, in this terminal", ("watch",), (_GROUP_NAME,)),
+        Command(
+            "watch",
+            "Watch a group heal, and break it with a key, in this terminal",
+            ("watch",),
+            (_GROUP_NAME,),
+        ),
         Command("events", "Print what the plugins say, as it happens", ("events",)),
         Command("schema", "Print the JSON schema of a group's spec", ("schema",)),
         Command("version", "Print the version", ("version",)),
@@ -62,7 +70,9 @@ def infrakit() -> int:
 
 
 def ikdemo() -> int:
-    """Run ``ikdemo``, or a plugin program named as its first argument, with the arguments of this process."""
+    """Run ``ikdemo``, or a plugin program named as its first argument, with the arguments of this
+    process.
+    """
     argv = sys.argv[1:]
     if argv and argv[0].startswith(("infrakit-", "ikdemo-")):
         from . import programs

@@ -1,7 +1,7 @@
 """Which plugin programs there are: their names, flags and defaults.
 
-The plugins are made in ``factories``, how they are served is in ``program``. Called by the console scripts, by
-``ikdemo infrakit-...`` or ``ikdemo ikdemo-...``, by ``up`` and by ``orders``.
+The plugins are made in ``factories``, how they are served is in ``program``. Called by the console
+scripts, by ``ikdemo infrakit-...`` or ``ikdemo ikdemo-...``, by ``up`` and by ``orders``.
 """
 
 from __future__ import annotations
@@ -23,15 +23,21 @@ from .flags import Flag, duration, parse, switch, whole_number
 if TYPE_CHECKING:
     from ..spi.contracts import Lookup, Plugin
 
-EXIT_WITH_STDIN = Flag("exit-with-stdin", "stop when standard input ends, as it does when the parent dies", switch, False)
+EXIT_WITH_STDIN = Flag(
+    "exit-with-stdin",
+    "stop when standard input ends, as it does when the parent dies",
+    switch,
+    False,
+)
 
 
 @dataclass(frozen=True)
 class PluginProgram:
-    """A program that serves one plugin. ``make`` gets the flags, the folder of the sockets and the lookup of other plugins.
+    """A program that serves one plugin. ``make`` gets the flags, the folder of the sockets and the
+    lookup of other plugins.
 
-    ``socket`` is the plugin's usual name, and the short one of the program; ``module`` has the plugin; ``check`` raises
-    IkdemoError for flags that do not go together.
+    ``socket`` is the plugin's usual name, and the short one of the program; ``module`` has the
+    plugin; ``check`` raises IkdemoError for flags that do not go together.
     """
 
     name: str
@@ -43,10 +49,15 @@ class PluginProgram:
     check: Callable[[Mapping[str, Any]], None] = factories.check_nothing
 
     def run(self, argv: Sequence[str]) -> int:
-        """Serve until SIGTERM or Ctrl-C and return the exit status; raises IkdemoError when the flags are wrong."""
+        """Serve until SIGTERM or Ctrl-C and return the exit status; raises IkdemoError when the
+        flags are wrong.
+        """
         parsed = parse(argv, self._flags())
         if parsed.values["help"] or parsed.words == ["help"]:
-            print(f"{self.summary}.\n\nUsage: {self.name} [version] [flags]\n\n{flag_table(self._flags())}")
+            print(
+                f"{self.summary}.\n\nUsage: {self.name} [version] "
+                f"[flags]\n\n{flag_table(self._flags())}"
+            )
             return 0
         if parsed.words == ["version"]:
             print(f"Version: {__version__}\nRevision: Unspecified")
@@ -55,7 +66,9 @@ class PluginProgram:
         return self.serve(values, exit_with_stdin=values["exit-with-stdin"])
 
     def read(self, argv: Sequence[str]) -> Mapping[str, Any]:
-        """Return the values of the flags; raises IkdemoError for every slip that shows before anything is served."""
+        """Return the values of the flags; raises IkdemoError for every slip that shows before
+        anything is served.
+        """
         from ..disk import check_name
         from ..rpc.discovery import check_length, plugin_dir
 
@@ -67,12 +80,16 @@ class PluginProgram:
         return parsed.values
 
     def load(self) -> None:
-        """Import what ``serve`` needs, so that processes that are forked afterwards find it there."""
+        """Import what ``serve`` needs, so that processes that are forked afterwards find it
+        there.
+        """
         for module in ("assembly", self.module):
             importlib.import_module(f"ikdemo.{module}")
 
     def serve(self, values: Mapping[str, Any], *, exit_with_stdin: bool) -> int:
-        """Serve what ``read`` has read, and return the exit status; raises IkdemoError when it cannot be served."""
+        """Serve what ``read`` has read, and return the exit status; raises IkdemoError when it
+        cannot be served.
+        """
         from ..assembly import run
         from ..rpc.discovery import plugin_dir
         from .logs import set_up
@@ -88,7 +105,10 @@ class PluginProgram:
             )
         except OSError as error:
             where = f": {error.filename}" if error.filename else ""
-            raise IkdemoError(f"{values['name']} cannot be served: {(error.strerror or str(error)).lower()}{where}") from None
+            raise IkdemoError(
+                f"{values['name']} cannot be served: "
+                f"{(error.strerror or str(error)).lower()}{where}"
+            ) from None
 
     def _flags(self) -> tuple[Flag, ...]:
         name = Flag("name", "name of the plugin, which is that of its socket", default=self.socket)
@@ -101,16 +121,50 @@ def _store(text: str) -> str:
     return text
 
 
-_POLL = Flag("poll-interval", "how often to look although nothing was reported", duration, 10.0, placeholder="duration")
-_STATE = Flag("state-dir", "folder of the committed specs (default: NAME.state beside the socket)", placeholder="folder")
-_STORE = Flag("store", "keep committed specs in a file each, or none across restarts", _store, "file", placeholder="file|none")
-_DIR = Flag("dir", "folder of the instance files (default: NAME.instances beside the socket)", placeholder="folder")
-_REGISTER = Flag("dir", "folder of the register and the output (default: NAME.instances beside the socket)", placeholder="folder")
-_OWNED = Flag(
-    "dir", "folder that says whose the containers are (default: NAME.instances beside the socket)", placeholder="folder"
+_POLL = Flag(
+    "poll-interval",
+    "how often to look although nothing was reported",
+    duration,
+    10.0,
+    placeholder="duration",
 )
-_GRACE = Flag("grace", "time between asking an instance to end and killing it", duration, 5.0, placeholder="duration")
-_MOST = Flag("most", "how many instances may live at a time", whole_number, 100, placeholder="number")
+_STATE = Flag(
+    "state-dir",
+    "folder of the committed specs (default: NAME.state beside the socket)",
+    placeholder="folder",
+)
+_STORE = Flag(
+    "store",
+    "keep committed specs in a file each, or none across restarts",
+    _store,
+    "file",
+    placeholder="file|none",
+)
+_DIR = Flag(
+    "dir",
+    "folder of the instance files (default: NAME.instances beside the socket)",
+    placeholder="folder",
+)
+_REGISTER = Flag(
+    "dir",
+    "folder of the register and the output (default: NAME.instances beside the socket)",
+    placeholder="folder",
+)
+_OWNED = Flag(
+    "dir",
+    "folder that says whose the containers are (default: NAME.instances beside the socket)",
+    placeholder="folder",
+)
+_GRACE = Flag(
+    "grace",
+    "time between asking an instance to end and killing it",
+    duration,
+    5.0,
+    placeholder="duration",
+)
+_MOST = Flag(
+    "most", "how many instances may live at a time", whole_number, 100, placeholder="number"
+)
 _PROGRAMS = (
     PluginProgram(
         "infrakit-group-default",
@@ -131,7 +185,8 @@ _PROGRAMS = (
     ),
     PluginProgram(
         "ikdemo-instance-process",
-        "Instances that are processes of this machine; with --exit-with-stdin it ends them when it ends",
+        "Instances that are processes of this machine; with --exit-with-stdin it ends them "
+        "when it ends",
         "instance-process",
         "instance.process.plugin",
         factories.process,
@@ -140,7 +195,8 @@ _PROGRAMS = (
     ),
     PluginProgram(
         "ikdemo-instance-docker",
-        "Instances that are containers of a Docker engine; with --exit-with-stdin it ends them when it ends",
+        "Instances that are containers of a Docker engine; with --exit-with-stdin it ends them "
+        "when it ends",
         "instance-docker",
         "instance.docker.plugin",
         factories.docker,
@@ -179,10 +235,15 @@ _PROGRAMS = (
 
 
 def find(name: str) -> PluginProgram:
-    """Return the program of this name, or of this short one, such as ``group``; raises IkdemoError when there is none."""
+    """Return the program of this name, or of this short one, such as ``group``; raises IkdemoError
+    when there is none.
+    """
     found = next((p for p in _PROGRAMS if name in (p.name, p.socket)), None)
     if found is None:
-        raise IkdemoError(f"There is no plugin {name!r} to start; there are: {', '.join(p.socket for p in _PROGRAMS)}")
+        raise IkdemoError(
+            f"There is no plugin {name!r} to start; there are: "
+            f"{', '.join(p.socket for p in _PROGRAMS)}"
+        )
     return found
 
 

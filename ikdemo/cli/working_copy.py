@@ -1,8 +1,10 @@
-"""The learner's working copy of the notebooks: where it is, what is delivered into it, and what is left as it is.
+"""The learner's working copy of the notebooks: where it is, what is delivered into it, and what is
+left as it is.
 
-A notebook is delivered without outputs, with the metadata that JupyterLab would give it (so it is not dirty when it opens), and
-with a fingerprint of its cells. While its cells are those that were delivered, a newer one takes its place; once a learner has
-typed in it, it stays. Called by ``ikdemo lab``; JupyterLab's File menu resets a single notebook from ``recorded``.
+A notebook is delivered without outputs, with the metadata that JupyterLab would give it (so it is
+not dirty when it opens), and with a fingerprint of its cells. While its cells are those that were
+delivered, a newer one takes its place; once a learner has typed in it, it stays. Called by ``ikdemo
+lab``; JupyterLab's File menu resets a single notebook from ``recorded``.
 """
 
 from __future__ import annotations
@@ -31,18 +33,22 @@ Notebook = dict[str, Any]
 
 
 def folder() -> Path:
-    """Return where the working copy is; raises IkdemoError when no folder is named and there is no home directory."""
+    """Return where the working copy is; raises IkdemoError when no folder is named and there is no
+    home directory.
+    """
     try:
         return Path(os.path.abspath(Path(os.environ.get(VARIABLE) or "~/ikdemo-desk").expanduser()))  # noqa: PTH100  links stay
     except RuntimeError:
-        raise IkdemoError(f"There is no home to keep the notebooks in. Name a folder: {VARIABLE}=/some/folder") from None
+        raise IkdemoError(
+            f"There is no home to keep the notebooks in. Name a folder: {VARIABLE}=/some/folder"
+        ) from None
 
 
 def deliver(shipped: Path, desk: Path) -> list[str]:
     """Bring the working copy up to date with the notebooks and examples in ``shipped``.
 
-    Return a sentence for what stays as it is although this version ships another. Killed half-way, each file is whole or as it
-    was. Raises IkdemoError when the folder cannot be written.
+    Return a sentence for what stays as it is although this version ships another. Killed half-way,
+    each file is whole or as it was. Raises IkdemoError when the folder cannot be written.
     """
     try:
         for name in (NOTEBOOKS, RECORDED, BACKUPS, EXAMPLES):
@@ -51,12 +57,22 @@ def deliver(shipped: Path, desk: Path) -> list[str]:
                 disk.check_writable(descriptor)
         if not (desk / PROGRESS).exists():
             disk.write_atomic(desk, PROGRESS, b"")
-        kept = [path.stem for path in sorted((shipped / NOTEBOOKS).glob("*.ipynb")) if not _deliver_notebook(path, desk)]
-        other = [path.name for path in sorted((shipped / EXAMPLES).glob("*.*")) if not _deliver_example(path, desk)]
+        kept = [
+            path.stem
+            for path in sorted((shipped / NOTEBOOKS).glob("*.ipynb"))
+            if not _deliver_notebook(path, desk)
+        ]
+        other = [
+            path.name
+            for path in sorted((shipped / EXAMPLES).glob("*.*"))
+            if not _deliver_example(path, desk)
+        ]
     except (OSError, IkdemoError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         advice = f"Make room or name another folder: {VARIABLE}=/some/folder"
-        raise IkdemoError(f"The notebooks cannot be kept in {disk.shown(desk)} ({why}). {advice}") from None
+        raise IkdemoError(
+            f"The notebooks cannot be kept in {disk.shown(desk)} ({why}). {advice}"
+        ) from None
     return [sentence for sentence in (_of_notebooks(kept), _of_examples(other)) if sentence]
 
 
@@ -68,11 +84,18 @@ def _of_notebooks(kept: list[str]) -> str:
 
 
 def _of_examples(other: list[str]) -> str:
-    return f"Not as this version ships it: {', '.join(other)}. Delete it, and the next start brings it anew" if other else ""
+    return (
+        f"Not as this version ships it: {', '.join(other)}. Delete it, and the next start "
+        "brings it anew"
+        if other
+        else ""
+    )
 
 
 def _deliver_notebook(path: Path, desk: Path) -> bool:
-    """Deliver one notebook, and beside it what was recorded; say whether the working copy is of this version now."""
+    """Deliver one notebook, and beside it what was recorded; say whether the working copy is of
+    this version now.
+    """
     data = path.read_bytes()
     shipped: Notebook = json.loads(data)
     told = {"cells": fingerprint(shipped), "file": hashlib.sha256(data).hexdigest()[:16]}
@@ -90,7 +113,9 @@ def _deliver_notebook(path: Path, desk: Path) -> bool:
 
 
 def _deliver_example(path: Path, desk: Path) -> bool:
-    """Deliver a file that is not there; say whether the one that is there now is that of this version."""
+    """Deliver a file that is not there; say whether the one that is there now is that of this
+    version.
+    """
     data, target = path.read_bytes(), desk / EXAMPLES / path.name
     if not target.exists():
         disk.write_atomic(target.parent, target.name, data)
@@ -98,7 +123,8 @@ def _deliver_example(path: Path, desk: Path) -> bool:
 
 
 def fingerprint(notebook: Notebook) -> str:
-    """Return what tells the cells of one notebook from those of another: their kinds and sources, not their outputs.
+    """Return what tells the cells of one notebook from those of another: their kinds and sources,
+    not their outputs.
 
     Recorded or not makes no difference.
 
@@ -113,7 +139,9 @@ def fingerprint(notebook: Notebook) -> str:
 
 
 def _told(notebook: Notebook) -> dict[str, str]:
-    """Return what was told of a notebook when it was delivered; nothing of one that did not come from here."""
+    """Return what was told of a notebook when it was delivered; nothing of one that did not come
+    from here.
+    """
     told = notebook.get("metadata", {}).get("ikdemo", {})
     return told if isinstance(told, dict) else {}
 
@@ -123,7 +151,9 @@ def _is_typed_in(notebook: Notebook) -> bool:
 
 
 def _read(path: Path) -> Notebook | None:
-    """Return a notebook, None when there is none; what cannot be read as one has no cells, and was not delivered."""
+    """Return a notebook, None when there is none; what cannot be read as one has no cells, and was
+    not delivered.
+    """
     try:
         found = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -141,8 +171,11 @@ def _write(path: Path, notebook: Notebook, told: dict[str, str]) -> None:
 
 
 def _metadata() -> Notebook:
-    """Return what JupyterLab writes into a notebook once its kernel runs: with it, opening the notebook changes nothing."""
-    from ipykernel.ipkernel import IPythonKernel  # these two take most of a second, and only a delivery needs them
+    """Return what JupyterLab writes into a notebook once its kernel runs: with it, opening the
+    notebook changes nothing.
+    """
+    # these two take most of a second, and only a delivery needs them
+    from ipykernel.ipkernel import IPythonKernel
     from jupyter_client.kernelspec import KernelSpecManager
 
     kernel = KernelSpecManager().get_kernel_spec("python3")
@@ -153,20 +186,35 @@ def _metadata() -> Notebook:
 def _cleared(notebook: Notebook) -> Notebook:
     """Return a notebook without outputs: what another machine measured is not the learner's."""
     empty: Notebook = {"outputs": [], "execution_count": None}
-    return {**notebook, "cells": [cell | empty if cell["cell_type"] == "code" else cell for cell in notebook["cells"]]}
+    return {
+        **notebook,
+        "cells": [
+            cell | empty if cell["cell_type"] == "code" else cell for cell in notebook["cells"]
+        ],
+    }
 
 
 def _recorded(notebook: Notebook, name: str) -> Notebook:
-    """Return a notebook with its outputs, and a first cell that says whose they are; its links lead to the learner's own."""
-    said = f"**Recorded.** What you see here was measured on another machine. Your own copy is [{name}](../{NOTEBOOKS}/{name})."
+    """Return a notebook with its outputs, and a first cell that says whose they are; its links lead
+    to the learner's own.
+    """
+    said = (
+        "**Recorded.** What you see here was measured on another machine. Your own copy is "
+        f"[{name}](../{NOTEBOOKS}/{name})."
+    )
     banner = {"cell_type": "markdown", "id": BANNER, "metadata": {}, "source": said}
-    linked = [cell | {"source": LINK.sub(rf"](../{NOTEBOOKS}/\1", "".join(cell["source"]))} for cell in notebook["cells"]]
+    linked = [
+        cell | {"source": LINK.sub(rf"](../{NOTEBOOKS}/\1", "".join(cell["source"]))}
+        for cell in notebook["cells"]
+    ]
     return {**notebook, "cells": [banner, *linked]}
 
 
 def _back_up(path: Path, desk: Path) -> None:
     """Move a file into the backups, under a name that is free there."""
     number = 0
-    while (to := desk / BACKUPS / (f"{path.stem}-{number}{path.suffix}" if number else path.name)).exists():
+    while (
+        to := desk / BACKUPS / (f"{path.stem}-{number}{path.suffix}" if number else path.name)
+    ).exists():
         number += 1
     path.rename(to)

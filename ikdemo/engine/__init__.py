@@ -1,4 +1,6 @@
-"""A Docker engine, wherever it is: how it is reached and what it is asked. The only importer of Docker's SDK."""
+"""A Docker engine, wherever it is: how it is reached and what it is asked. The only importer of
+Docker's SDK.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""What an engine is asked, in a coroutine each. The SDK blocks, so a call has a thread, and there are only so many.
+"""What an engine is asked, in a coroutine each. The SDK blocks, so a call has a thread, and there
+are only so many.
 
-Whose containers they are is not known here. Called by the instance plugin for containers, the lab, and the command line's doctor.
+Whose containers they are is not known here. Called by the instance plugin for containers, the lab,
+and the command line's doctor.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from .client import EngineClient
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
-"""A container as the engine lists it, or an event as it tells it: JSON, in the words of Docker's API."""
+"""A container as the engine lists it, or an event as it tells it: JSON, in the words of Docker's
+API.
+"""
 
 TIMEOUT = 20.0
 """Seconds until a call without an answer is given up; it may have happened all the same."""
@@ -35,10 +39,14 @@ class EngineEvents(NamedTuple):
 
 
 class Engine:
-    """One engine, for one event loop. ``timeout``: seconds for a call. Every question can raise what ``EngineClient.ask`` raises."""
+    """One engine, for one event loop. ``timeout``: seconds for a call. Every question can raise
+    what ``EngineClient.ask`` raises.
+    """
 
     def __init__(self, timeout: float = TIMEOUT) -> None:
-        """Find out where the engine is, without asking it; raises IkdemoError when that cannot be told."""
+        """Find out where the engine is, without asking it; raises IkdemoError when that cannot be
+        told.
+        """
         self._client = EngineClient(timeout, AT_ONCE)
         self._timeout = timeout
         self._room = asyncio.Semaphore(AT_ONCE)
@@ -49,29 +57,41 @@ class Engine:
     def address(self) -> str:
         """The address at which ports of the engine's machine are reached from here."""
         scheme, _, _ = self.host.partition("://")
-        return (urlsplit(self.host).hostname if scheme in ("tcp", "http", "https", "ssh") else None) or "127.0.0.1"
+        return (
+            urlsplit(self.host).hostname if scheme in ("tcp", "http", "https", "ssh") else None
+        ) or "127.0.0.1"
 
     async def info(self) -> Row:
         """Return what the engine says of itself."""
         return await self._ask(lambda api: _document(api.info()))
 
     async def containers(self, labels: Sequence[str] = (), container: str = "") -> list[Row]:
-        """List containers in whatever state: with all of these labels, each ``key=value``, or the one of this ID.
+        """List containers in whatever state: with all of these labels, each ``key=value``, or the
+        one of this ID.
 
         A list that makes no sense, or contradicts itself, is no list: raises OutcomeUnknown.
         """
         filters = {"label": list(labels), **({"id": container} if container else {})}
         try:
             return await self._ask(lambda api: _rows(api.containers(all=True, filters=filters)))
-        except SpecError as error:  # an engine that does not understand the question; no spec can help
+        except SpecError as error:
+            # an engine that does not understand the question; no spec can help
             raise PluginFailure(str(error)) from None
 
     async def state(self, container: str) -> str | None:
-        """Return what a container does, such as ``running``; None for one that the engine says is not there."""
-        return await self._ask(lambda api: _unless_gone(lambda: str(api.inspect_container(container)["State"]["Status"])))
+        """Return what a container does, such as ``running``; None for one that the engine says is
+        not there.
+        """
+        return await self._ask(
+            lambda api: _unless_gone(
+                lambda: str(api.inspect_container(container)["State"]["Status"])
+            )
+        )
 
     async def create(self, name: str, config: Mapping[str, Any]) -> str | None:
-        """Create a container as Docker's API describes one and return its ID, or None when the engine lacks the image."""
+        """Create a container as Docker's API describes one and return its ID, or None when the
+        engine lacks the image.
+        """
         from docker.errors import ImageNotFound
 
         def work(api: Any) -> str | None:
@@ -87,19 +107,34 @@ class Engine:
         await self._ask(lambda api: api.start(container))
 
     async def kill(self, container: str, signal: str = "SIGKILL") -> None:
-        """Send a signal to a container, paused or not; one that does not run any longer is no error."""
+        """Send a signal to a container, paused or not; one that does not run any longer is no
+        error.
+        """
         await self._ask(lambda api: _unless_gone(lambda: api.kill(container, signal)))
 
     async def remove(self, container: str) -> None:
-        """Kill and remove a container and the volumes that only it has; one that is gone or going is no error."""
-        await self._ask(lambda api: _unless_gone(lambda: api.remove_container(container, force=True, v=True)))
+        """Kill and remove a container and the volumes that only it has; one that is gone or going
+        is no error.
+        """
+        await self._ask(
+            lambda api: _unless_gone(lambda: api.remove_container(container, force=True, v=True))
+        )
 
     async def logs(self, container: str, lines: int = 0) -> bytes:
-        """Return the last lines that a container printed, all that is kept for 0; nothing if it is gone."""
-        return await self._ask(lambda api: _unless_gone(lambda: api.logs(container, tail=lines or "all"))) or b""
+        """Return the last lines that a container printed, all that is kept for 0; nothing if it is
+        gone.
+        """
+        return (
+            await self._ask(
+                lambda api: _unless_gone(lambda: api.logs(container, tail=lines or "all"))
+            )
+            or b""
+        )
 
     async def pull(self, image: str, progress: Callable[[int], None]) -> None:
-        """Pull an image, telling from a thread how many per cent have come of what is known to come."""
+        """Pull an image, telling from a thread how many per cent have come of what is known to
+        come.
+        """
 
         def work(api: Any) -> None:
             layers: dict[str, tuple[int, int]] = {}
@@ -109,15 +144,22 @@ class Engine:
                 come = said.get("progressDetail") or {}
                 if said.get("status") == "Downloading" and come.get("total"):
                     layers[said["id"]] = (come["current"], come["total"])
-                    progress(100 * sum(now for now, _ in layers.values()) // sum(whole for _, whole in layers.values()))
+                    progress(
+                        100
+                        * sum(now for now, _ in layers.values())
+                        // sum(whole for _, whole in layers.values())
+                    )
 
         await in_thread(lambda: self._client.ask(work))
 
-    async def follow(self, labels: Sequence[str], since: int, hear: Callable[[Row], None]) -> EngineEvents:
-        """Have ``hear`` called in this loop for what happens to containers with these labels, from now on, or after ``since``.
+    async def follow(
+        self, labels: Sequence[str], since: int, hear: Callable[[Row], None]
+    ) -> EngineEvents:
+        """Have ``hear`` called in this loop for what happens to containers with these labels, from
+        now on, or after ``since``.
 
-        ``since`` is a time as the engine tells it, in nanoseconds. It remembers some 250 events, and none from before its own
-        start, so whoever follows lists the containers too.
+        ``since`` is a time as the engine tells it, in nanoseconds. It remembers some 250 events,
+        and none from before its own start, so whoever follows lists the containers too.
         """
         loop = asyncio.get_running_loop()
         over: asyncio.Future[None] = loop.create_future()
@@ -133,14 +175,18 @@ class Engine:
                 loop.call_soon_threadsafe(_settle, over, None, None)
 
         def opened() -> Any:
-            return self._client.ask(lambda api: api.events(since=after, filters=filters, decode=True))
+            return self._client.ask(
+                lambda api: api.events(since=after, filters=filters, decode=True)
+            )
 
         try:
             async with asyncio.timeout(self._timeout):  # the SDK has none for this
                 stream = await in_thread(opened, unwanted=_release)
         except TimeoutError:
             raise OutcomeUnknown(f"the Docker engine at {self.host} tells no events") from None
-        threading.Thread(target=read, args=(stream,), daemon=True, name="events of the engine").start()
+        threading.Thread(
+            target=read, args=(stream,), daemon=True, name="events of the engine"
+        ).start()
         return EngineEvents(over, lambda: _close(stream))
 
     async def _ask(self, question: Callable[[Any], T]) -> T:
@@ -149,9 +195,13 @@ class Engine:
 
 
 async def in_thread(
-    work: Callable[[], T], *, ended: Callable[[], None] = lambda: None, unwanted: Callable[[T], None] = lambda result: None
+    work: Callable[[], T],
+    *,
+    ended: Callable[[], None] = lambda: None,
+    unwanted: Callable[[T], None] = lambda result: None,
 ) -> T:
-    """Do blocking work in a thread that keeps nobody from ending; ``ended`` is called in the loop when it is done.
+    """Do blocking work in a thread that keeps nobody from ending; ``ended`` is called in the loop
+    when it is done.
 
     ``unwanted`` is called with a result that nobody waits for any longer.
     """
@@ -206,10 +256,17 @@ def _rows(listed: Any) -> list[Row]:
         raise ValueError("a list of containers was expected")
     rows: dict[str, Row] = {}
     for row in listed:
-        if not (isinstance(row, dict) and isinstance(row.get("Id"), str) and isinstance(row.get("State"), str)):
+        if not (
+            isinstance(row, dict)
+            and isinstance(row.get("Id"), str)
+            and isinstance(row.get("State"), str)
+        ):
             raise ValueError("a container without an Id or a State is listed")
         if rows.setdefault(row["Id"], row)["State"] != row["State"]:
-            raise ValueError(f"container {row['Id'][:12]} is listed as {rows[row['Id']]['State']} and as {row['State']}")
+            raise ValueError(
+                f"container {row['Id'][:12]} is listed as {rows[row['Id']]['State']} and as "
+                f"{row['State']}"
+            )
     return list(rows.values())
 
 
@@ -232,7 +289,9 @@ def _close(stream: Any) -> None:
 
 
 def _release(stream: Any) -> None:
-    """Close a stream that nobody reads: the SDK's own way of closing one leaves the connection to the garbage collector."""
+    """Close a stream that nobody reads: the SDK's own way of closing one leaves the connection to
+    the garbage collector.
+    """
     _close(stream)
     with suppress(Exception):
         stream._response.close()

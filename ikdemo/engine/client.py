@@ -1,7 +1,8 @@
 """Where the engine is, Docker's client for it, and what that client's many errors mean in our few.
 
-It is found as Docker's own command finds it: by DOCKER_HOST (with DOCKER_TLS_VERIFY and DOCKER_CERT_PATH), else by the context
-in use, else at the default socket. Called by ``calls``, in threads.
+It is found as Docker's own command finds it: by DOCKER_HOST (with DOCKER_TLS_VERIFY and
+DOCKER_CERT_PATH), else by the context in use, else at the default socket. Called by ``calls``, in
+threads.
 """
 
 from __future__ import annotations
@@ -19,29 +20,51 @@ from ..spi.errors import IkdemoError, OutcomeUnknown, PluginFailure, PluginUnava
 
 T = TypeVar("T")
 INSTALL = f"{sys.executable} -m pip install 'ikdemo[docker]'"
-_NOT_SENT = (FileNotFoundError, ConnectionRefusedError, PermissionError, NotADirectoryError, socket.gaierror, ssl.SSLError)
+_NOT_SENT = (
+    FileNotFoundError,
+    ConnectionRefusedError,
+    PermissionError,
+    NotADirectoryError,
+    socket.gaierror,
+    ssl.SSLError,
+)
 _SHORTER = (
-    (re.compile(r".*Bind for (\S+) failed: port is already allocated.*", re.DOTALL), r"port \1 is already allocated"),
+    (
+        re.compile(r".*Bind for (\S+) failed: port is already allocated.*", re.DOTALL),
+        r"port \1 is already allocated",
+    ),
     (re.compile(r'.*exec: "([^"]*)": (.*?)(?:: unknown)?', re.DOTALL), r"cannot run \1: \2"),
 )
 
 
 class EngineClient:
-    """Docker's client for one engine, made at the first question; ``host`` is where the engine is."""
+    """Docker's client for one engine, made at the first question; ``host`` is where the engine
+    is.
+    """
 
     def __init__(self, timeout: float, most: int) -> None:
-        """Find out where the engine is, without asking it; raises IkdemoError when that cannot be told."""
+        """Find out where the engine is, without asking it; raises IkdemoError when that cannot be
+        told.
+        """
         try:
             self._reach = _reach()
         except ImportError:
-            raise IkdemoError(f"containers need Docker's SDK, which is not installed: {INSTALL}") from None
+            raise IkdemoError(
+                f"containers need Docker's SDK, which is not installed: {INSTALL}"
+            ) from None
         self.host = str(self._reach["base_url"])
-        self._options = {"timeout": timeout, "max_pool_size": most, "use_ssh_client": self.host.startswith("ssh://")}
+        self._options = {
+            "timeout": timeout,
+            "max_pool_size": most,
+            "use_ssh_client": self.host.startswith("ssh://"),
+        }
         self._lock = threading.Lock()
         self._api: Any = None
 
     def forget(self) -> None:
-        """Let go of all connections, and greet the engine anew at the next question: it may be of another version by then."""
+        """Let go of all connections, and greet the engine anew at the next question: it may be of
+        another version by then.
+        """
         with self._lock:
             api, self._api = self._api, None
         if api is not None:
@@ -50,8 +73,9 @@ class EngineClient:
     def ask(self, question: Callable[[Any], T]) -> T:
         """Ask a question of the SDK's low-level client, blocking.
 
-        Raises PluginUnavailable when nobody answers, OutcomeUnknown when no answer came, or none that makes sense, SpecError for
-        what only another spec can help, PluginFailure for every other refusal.
+        Raises PluginUnavailable when nobody answers, OutcomeUnknown when no answer came, or none
+        that makes sense, SpecError for what only another spec can help, PluginFailure for every
+        other refusal.
         """
         from docker.errors import APIError, DockerException
         from requests.exceptions import RequestException
@@ -64,15 +88,20 @@ class EngineClient:
         except (DockerException, RequestException, HTTPError, OSError) as error:
             raise self._silence(error) from None
         except (LookupError, TypeError, ValueError, AttributeError) as error:
-            said = f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-            raise OutcomeUnknown(f"the Docker engine at {self.host} gives an answer that makes no sense: {said}") from None
+            said = (
+                f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+            )
+            raise OutcomeUnknown(
+                f"the Docker engine at {self.host} gives an answer that makes no sense: {said}"
+            ) from None
 
     def _greeted(self) -> Any:
         from docker import APIClient
 
         if (api := self._api) is not None:
             return api
-        made = APIClient(**self._reach, **self._options)  # this asks, so nobody else is kept waiting meanwhile
+        # this asks, so nobody else is kept waiting meanwhile
+        made = APIClient(**self._reach, **self._options)
         with self._lock:
             if self._api is None:
                 self._api = made
@@ -86,8 +115,16 @@ class EngineClient:
 
         chain = _chain(error)
         root = chain[-1]
-        reason = (root.strerror if isinstance(root, OSError) and root.strerror else str(root) or type(root).__name__).lower()
-        never = any(isinstance(one, (*_NOT_SENT, ConnectTimeout)) or type(one).__name__ == "NewConnectionError" for one in chain)
+        reason = (
+            root.strerror
+            if isinstance(root, OSError) and root.strerror
+            else str(root) or type(root).__name__
+        ).lower()
+        never = any(
+            isinstance(one, (*_NOT_SENT, ConnectTimeout))
+            or type(one).__name__ == "NewConnectionError"
+            for one in chain
+        )
         if never or not any(isinstance(one, OSError) for one in chain):
             return PluginUnavailable(f"the Docker engine does not answer at {self.host}: {reason}")
         late = any(isinstance(one, Timeout) for one in chain)
@@ -96,7 +133,9 @@ class EngineClient:
 
 
 def _reach() -> dict[str, Any]:
-    """Return what the SDK's client is to be made with; raises IkdemoError, and ImportError without the SDK."""
+    """Return what the SDK's client is to be made with; raises IkdemoError, and ImportError without
+    the SDK.
+    """
     from docker.context import ContextAPI
     from docker.errors import DockerException
     from docker.utils import kwargs_from_env
@@ -105,14 +144,21 @@ def _reach() -> dict[str, Any]:
         try:
             return dict(kwargs_from_env())
         except DockerException as error:
-            raise IkdemoError(f"DOCKER_HOST is set, but how to be trusted there is not: {error}") from None
+            raise IkdemoError(
+                f"DOCKER_HOST is set, but how to be trusted there is not: {error}"
+            ) from None
     name = os.environ.get("DOCKER_CONTEXT") or None
     try:
         context = ContextAPI.get_context(name)
     except Exception as error:  # noqa: BLE001  the SDK raises whatever a damaged file makes it stumble over
-        raise IkdemoError(f"the Docker context {name or 'in use'} cannot be read: {error}") from None
+        raise IkdemoError(
+            f"the Docker context {name or 'in use'} cannot be read: {error}"
+        ) from None
     if context is None or not context.Host:
-        raise IkdemoError(f"there is no Docker context {name or 'as the one in use'}; docker context ls shows those there are")
+        raise IkdemoError(
+            f"there is no Docker context {name or 'as the one in use'}; docker context ls shows "
+            "those there are"
+        )
     return {"base_url": context.Host, **({"tls": context.TLSConfig} if context.TLSConfig else {})}
 
 
@@ -121,7 +167,11 @@ def _chain(error: BaseException) -> list[BaseException]:
     chain = [error]
     while len(chain) < 20:
         last = chain[-1]
-        wrapped = [one for one in (*last.args, getattr(last, "reason", None)) if isinstance(one, BaseException)]
+        wrapped = [
+            one
+            for one in (*last.args, getattr(last, "reason", None))
+            if isinstance(one, BaseException)
+        ]
         inner = last.__cause__ or next(iter(wrapped), None) or last.__context__
         if inner is None or inner in chain:
             break

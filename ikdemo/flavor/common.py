@@ -17,7 +17,9 @@ P = TypeVar("P", bound=Document)
 
 
 def read(properties: Raw, kind: type[P]) -> P:
-    """Decode properties as a flavor's own type; raises SpecError, with the place of what is wrong."""
+    """Decode properties as a flavor's own type; raises SpecError, with the place of what is
+    wrong.
+    """
     require(properties)
     return decode(properties, kind, path="$.Properties")
 

@@ -1,6 +1,8 @@
-"""One health check of one instance: a page asked for, a connection made, or a command run; yes or no, and why not.
+"""One health check of one instance: a page asked for, a connection made, or a command run; yes or
+no, and why not.
 
-Remembers nothing and never raises for what an instance does. Called by ``watched``; what it reads, by ``probe``.
+Remembers nothing and never raises for what an instance does. Called by ``watched``; what it reads,
+by ``probe``.
 """
 
 from __future__ import annotations
@@ -20,13 +22,17 @@ from ..spi.durations import parse_duration
 from ..spi.errors import PluginFailure, SpecError
 
 PORT_TAG, ADDRESS_TAG = "port", "Address"
-"""Tags that say where an instance answers: a TCP port of this machine, or a host (with a port of its own, or not)."""
+"""Tags that say where an instance answers: a TCP port of this machine, or a host (with a port of
+its own, or not).
+"""
 LONGEST = 3600.0
 _BODY = 64 * 1024
 
 
 class HealthCheck(Document, frozen=True):
-    """What is looked at; exactly one. ``http``: the path of a page. ``tcp``: a connection. ``command``: its exit status."""
+    """What is looked at; exactly one. ``http``: the path of a page. ``tcp``: a connection.
+    ``command``: its exit status.
+    """
 
     http: str | None = None
     tcp: bool | None = None
@@ -34,7 +40,9 @@ class HealthCheck(Document, frozen=True):
 
 
 class Pulse(Document, frozen=True):
-    """A check and its rhythm; durations as Go writes them. ``threshold``: failures in a row that make an instance unhealthy."""
+    """A check and its rhythm; durations as Go writes them. ``threshold``: failures in a row that
+    make an instance unhealthy.
+    """
 
     check: HealthCheck = HealthCheck()
     interval: str = "1s"
@@ -54,15 +62,31 @@ def look_over(pulse: Pulse) -> None:
     check = pulse.check
     if sum((check.http is not None, check.tcp is True, check.command is not None)) != 1:
         raise SpecError(
-            "$.Properties.Check: expected one of HTTP, TCP and Command", path="$.Properties.Check", expected="one check"
+            "$.Properties.Check: expected one of HTTP, TCP and Command",
+            path="$.Properties.Check",
+            expected="one check",
         )
-    if check.http is not None and not (check.http.startswith("/") and check.http.isascii() and check.http.isprintable()):
-        raise SpecError('$.Properties.Check.HTTP: expected a path such as "/"', path="$.Properties.Check.HTTP", expected="a path")
+    if check.http is not None and not (
+        check.http.startswith("/") and check.http.isascii() and check.http.isprintable()
+    ):
+        raise SpecError(
+            '$.Properties.Check.HTTP: expected a path such as "/"',
+            path="$.Properties.Check.HTTP",
+            expected="a path",
+        )
     if check.http is not None and " " in check.http:
-        raise SpecError("$.Properties.Check.HTTP: a path has no blanks", path="$.Properties.Check.HTTP", expected="a path")
-    if check.command is not None and not (check.command and check.command[0] and "\0" not in "".join(check.command)):
+        raise SpecError(
+            "$.Properties.Check.HTTP: a path has no blanks",
+            path="$.Properties.Check.HTTP",
+            expected="a path",
+        )
+    if check.command is not None and not (
+        check.command and check.command[0] and "\0" not in "".join(check.command)
+    ):
         where = "$.Properties.Check.Command"
-        raise SpecError(f"{where}: expected a program and its arguments", path=where, expected="a program")
+        raise SpecError(
+            f"{where}: expected a program and its arguments", path=where, expected="a program"
+        )
     for name, text in (("Interval", pulse.interval), ("Timeout", pulse.timeout)):
         seconds_of(text, f"$.Properties.{name}")
 
@@ -78,7 +102,11 @@ def seconds_of(text: str, path: str) -> float:
     except ValueError as error:
         raise SpecError(f"{path}: {error}", path=path, expected="a duration") from None
     if not 0.01 <= seconds <= LONGEST:
-        raise SpecError(f"{path}: expected a duration between 10ms and 1h, got {text!a}", path=path, expected="10ms to 1h")
+        raise SpecError(
+            f"{path}: expected a duration between 10ms and 1h, got {text!a}",
+            path=path,
+            expected="10ms to 1h",
+        )
     return seconds
 
 
@@ -95,19 +123,27 @@ def endpoint_of(instance: Description) -> Endpoint:
     if host.startswith("[") or host.count(":") == 1:
         host, _, own = host.removeprefix("[").replace("]", "").rpartition(":")
         port = own or port
-    if not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 2**16 and host):
-        raise PluginFailure(f"{instance.id} has no tag {PORT_TAG!r} that says where it can be checked")
+    if not (
+        port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 2**16 and host
+    ):
+        raise PluginFailure(
+            f"{instance.id} has no tag {PORT_TAG!r} that says where it can be checked"
+        )
     return Endpoint(host, int(port))
 
 
-async def passes(check: HealthCheck, place: Endpoint | None, variables: Mapping[str, str], timeout: float) -> str:
+async def passes(
+    check: HealthCheck, place: Endpoint | None, variables: Mapping[str, str], timeout: float
+) -> str:
     """Check once, within ``timeout`` seconds; return nothing when all is well, else what is not."""
     try:
         async with asyncio.timeout(timeout):
             if check.command is not None:
                 return await _command(check.command, variables)
             assert place is not None, "only a command goes without"
-            return await _connects(place) if check.http is None else await _answers(place, check.http)
+            return (
+                await _connects(place) if check.http is None else await _answers(place, check.http)
+            )
     except TimeoutError:
         return f"no answer within {timeout:g} s"
     except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
@@ -126,12 +162,16 @@ async def _answers(place: Endpoint, path: str) -> str:
     reader, writer = await asyncio.open_connection(*place, limit=_BODY)
     try:
         host = f"[{place.host}]" if ":" in place.host else place.host
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}:{place.port}\r\nConnection: close\r\n\r\n".encode())
+        writer.write(
+            f"GET {path} HTTP/1.1\r\nHost: {host}:{place.port}\r\nConnection: "
+            "close\r\n\r\n".encode()
+        )
         line = (await reader.readuntil(b"\n")).split()
         if len(line) < 2 or not line[0].startswith(b"HTTP/") or not line[1].isdigit():
             return "what answers does not speak HTTP"
         with suppress(OSError, TimeoutError):
-            async with asyncio.timeout(0.1):  # not wait_for, in which a cancellation can be lost before Python 3.12
+            # not wait_for, in which a cancellation can be lost before Python 3.12
+            async with asyncio.timeout(0.1):
                 await reader.read(_BODY)  # a server that is read from has nothing to complain about
         status = int(line[1])
         return "" if 200 <= status < 400 else f"HTTP status {status}"
@@ -143,7 +183,12 @@ async def _command(command: list[str], variables: Mapping[str, str]) -> str:
     """Run a command; status 0 is well. Its whole group is killed when time is up."""
     nothing = asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(
-        *command, stdin=nothing, stdout=nothing, stderr=nothing, env={**os.environ, **variables}, start_new_session=True
+        *command,
+        stdin=nothing,
+        stdout=nothing,
+        stderr=nothing,
+        env={**os.environ, **variables},
+        start_new_session=True,
     )
     try:
         status = await process.wait()
@@ -166,7 +211,8 @@ class CheckSettings(NamedTuple):
 
 
 class Verdict:
-    """Health from single checks: healthy after a good one, unhealthy after ``threshold`` bad ones in a row.
+    """Health from single checks: healthy after a good one, unhealthy after ``threshold`` bad ones
+    in a row.
 
     What was never healthy is only starting, and unknown, for ``start_up`` seconds from ``now`` on.
 
@@ -185,13 +231,17 @@ class Verdict:
         self._failures = 0 if good else self._failures + 1
         if good:
             self.health = Health.HEALTHY
-        elif self._failures >= self._threshold and (self.health is not Health.UNKNOWN or now >= self._starts_until):
+        elif self._failures >= self._threshold and (
+            self.health is not Health.UNKNOWN or now >= self._starts_until
+        ):
             self.health = Health.UNHEALTHY
         return self.health
 
 
 class MonitoredInstance:
-    """One instance, from construction to ``stop``; ``changed`` is called with each new health and why."""
+    """One instance, from construction to ``stop``; ``changed`` is called with each new health and
+    why.
+    """
 
     def __init__(
         self,
@@ -221,8 +271,11 @@ class MonitoredInstance:
         while True:
             orders, before = self.orders, self.health
             async with self._gate:
-                wrong = await passes(orders.check, orders.place, dict(orders.variables), orders.timeout)
+                wrong = await passes(
+                    orders.check, orders.place, dict(orders.variables), orders.timeout
+                )
             if self._judgement.after(not wrong, time.monotonic()) is not before:
                 self._changed(self.instance, self.health, wrong)
-            due = max(due + orders.interval, time.monotonic())  # from begin to begin: a slow answer delays nothing
+            # from begin to begin: a slow answer delays nothing
+            due = max(due + orders.interval, time.monotonic())
             await asyncio.sleep(due - time.monotonic())

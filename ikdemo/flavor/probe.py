@@ -1,9 +1,11 @@
-"""The flavor ``probe``: what vanilla does, and an opinion on each instance's health, which it looks after by itself.
+"""The flavor ``probe``: what vanilla does, and an opinion on each instance's health, which it looks
+after by itself.
 
-An instance is known from the first question about its health on, and forgotten when nobody has asked for some minutes: sooner
-when it does not answer, at once when room is needed.
-A change of health is told as an event, so that nobody has to ask for it. How a check is made is in ``check``, when an
-instance is called unhealthy in ``watched``. Made by the command line and by whoever embeds a group.
+An instance is known from the first question about its health on, and forgotten when nobody has
+asked for some minutes: sooner when it does not answer, at once when room is needed. A change of
+health is told as an event, so that nobody has to ask for it. How a check is made is in ``check``,
+when an instance is called unhealthy in ``watched``. Made by the command line and by whoever embeds
+a group.
 """
 
 from __future__ import annotations
@@ -21,7 +23,15 @@ from ..spi.documents import GROUP_TAG, Allocation, Description, Health, Instance
 from ..spi.errors import PluginFailure
 from ..spi.events import Emit, Event
 from .common import read
-from .health_check import CheckSettings, Endpoint, MonitoredInstance, Pulse, endpoint_of, look_over, seconds_of
+from .health_check import (
+    CheckSettings,
+    Endpoint,
+    MonitoredInstance,
+    Pulse,
+    endpoint_of,
+    look_over,
+    seconds_of,
+)
 from .vanilla import Vanilla, VanillaProperties
 
 AT_ONCE = 64
@@ -31,9 +41,13 @@ MOST = 2000
 START_UP = 30.0
 """Seconds that an instance may take to answer for the first time."""
 FORGET_AFTER = 600.0
-"""Seconds after the last question until an instance is forgotten; its group is reminded after half of them."""
+"""Seconds after the last question until an instance is forgotten; its group is reminded after half
+of them.
+"""
 GONE_SHARE = 0.25
-"""Share of these seconds for an instance that does not answer: most of them are gone, and nobody will ask about them again."""
+"""Share of these seconds for an instance that does not answer: most of them are gone, and nobody
+will ask about them again.
+"""
 
 
 class Probe:
@@ -71,12 +85,15 @@ class Probe:
         look_over(read(properties, Pulse))
         refuse_unknown(properties, VanillaProperties, Pulse, path="$.Properties")
 
-    async def prepare(self, properties: Raw, spec: InstanceSpec, allocation: Allocation) -> InstanceSpec:
+    async def prepare(
+        self, properties: Raw, spec: InstanceSpec, allocation: Allocation
+    ) -> InstanceSpec:
         """Return the spec with Init lines appended and tags added, as vanilla does."""
         return await self._vanilla.prepare(properties, spec, allocation)
 
     async def healthy(self, properties: Raw, instance: Description) -> Health:
-        """Return what the checks so far say of an instance, unknown for one that was not watched until now.
+        """Return what the checks so far say of an instance, unknown for one that was not watched
+        until now.
 
         Raises PluginFailure when its tags do not say where to check it, or too many are watched.
         """
@@ -98,21 +115,32 @@ class Probe:
         self._drop(instance.id)
         if len(self._watched) >= MOST:
             self._make_room()
-        shared = {sys.intern(key): sys.intern(text) for key, text in (instance.tags or {}).items()}  # kept long, in many events
+        # kept long, in many events
+        shared = {sys.intern(key): sys.intern(text) for key, text in (instance.tags or {}).items()}
         instance = replace(instance, tags=shared)
-        watched = self._watched[instance.id] = MonitoredInstance(instance, orders, self._gate, self._start_up, self._changed)
+        watched = self._watched[instance.id] = MonitoredInstance(
+            instance, orders, self._gate, self._start_up, self._changed
+        )
         return watched
 
     def _make_room(self) -> None:
-        """Forget the instance that does not answer and that nobody has asked about for longest; raises PluginFailure."""
+        """Forget the instance that does not answer and that nobody has asked about for longest;
+        raises PluginFailure.
+        """
         now = time.monotonic()
-        candidates = [w for w in self._watched.values() if w.health is not Health.HEALTHY and self._silence(w, now) > 0.5]
+        candidates = [
+            w
+            for w in self._watched.values()
+            if w.health is not Health.HEALTHY and self._silence(w, now) > 0.5
+        ]
         if not candidates:
             raise PluginFailure(f"no more than {MOST} instances can be watched")
         self._drop(min(candidates, key=lambda watched: watched.asked).instance.id)
 
     def _silence(self, watched: MonitoredInstance, now: float) -> float:
-        """Return how long nobody has asked about an instance: 0 is not at all, 1 so long that it is to be forgotten."""
+        """Return how long nobody has asked about an instance: 0 is not at all, 1 so long that it is
+        to be forgotten.
+        """
         patience = self._forget_after * (1.0 if watched.health is Health.HEALTHY else GONE_SHARE)
         return (now - watched.asked) / patience
 
@@ -131,7 +159,11 @@ class Probe:
                 if self._silence(watched, now) > 1.0:
                     self._drop(name)
                 elif name not in reminded:
-                    self._tell(watched.instance, "unasked", f"{name}: nobody asks for its health any longer")
+                    self._tell(
+                        watched.instance,
+                        "unasked",
+                        f"{name}: nobody asks for its health any longer",
+                    )
             reminded = set(silent)
 
     def _changed(self, instance: Description, health: Health, wrong: str) -> None:
@@ -139,7 +171,16 @@ class Probe:
 
     def _tell(self, instance: Description, code: str, text: str) -> None:
         group = (instance.tags or {}).get(GROUP_TAG, "")
-        self._emit(Event("health", group=group, instance=instance.id, code=code, text=text, tags=instance.tags))
+        self._emit(
+            Event(
+                "health",
+                group=group,
+                instance=instance.id,
+                code=code,
+                text=text,
+                tags=instance.tags,
+            )
+        )
 
 
 def _orders(properties: Raw, instance: Description) -> CheckSettings:
@@ -152,6 +193,12 @@ def _orders(properties: Raw, instance: Description) -> CheckSettings:
     except PluginFailure:
         if pulse.check.command is None:
             raise
-    variables = (("INSTANCE_ID", instance.id), *((("ADDRESS", place.host), ("PORT", str(place.port))) if place else ()))
-    interval, timeout = seconds_of(pulse.interval, "$.Properties.Interval"), seconds_of(pulse.timeout, "$.Properties.Timeout")
+    variables = (
+        ("INSTANCE_ID", instance.id),
+        *((("ADDRESS", place.host), ("PORT", str(place.port))) if place else ()),
+    )
+    interval, timeout = (
+        seconds_of(pulse.interval, "$.Properties.Interval"),
+        seconds_of(pulse.timeout, "$.Properties.Timeout"),
+    )
     return CheckSettings(pulse.check, place, variables, interval, timeout, pulse.threshold)

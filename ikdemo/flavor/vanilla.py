@@ -1,4 +1,5 @@
-"""The flavor ``vanilla``: adds lines of Init and tags to what an instance is made from; its instances are always healthy.
+"""The flavor ``vanilla``: adds lines of Init and tags to what an instance is made from; its
+instances are always healthy.
 
 Made by the command line and by whoever embeds a group. Keeps nothing and touches nothing.
 """
@@ -14,14 +15,18 @@ from .common import read, require
 
 
 class VanillaProperties(Document, frozen=True):
-    """``init``: lines put after those that the spec has already. ``tags``: put over those of the spec."""
+    """``init``: lines put after those that the spec has already. ``tags``: put over those of the
+    spec.
+    """
 
     init: list[str] | None = None
     tags: dict[str, str] | None = None
 
 
 class Vanilla:
-    """A flavor for instances that need nothing but their Init; neither their health nor what it prepares ever changes."""
+    """A flavor for instances that need nothing but their Init; neither their health nor what it
+    prepares ever changes.
+    """
 
     interface: Interface = "Flavor"
     offers = frozenset({"ConstantHealth", "ConstantPrepare"})
@@ -30,8 +35,12 @@ class Vanilla:
         """Accept properties of the right types; raises SpecError."""
         read(properties, VanillaProperties)
 
-    async def prepare(self, properties: Raw, spec: InstanceSpec, allocation: Allocation) -> InstanceSpec:
-        """Return the spec with Init lines appended and tags added; the flavor's tag wins over the spec's."""
+    async def prepare(
+        self, properties: Raw, spec: InstanceSpec, allocation: Allocation
+    ) -> InstanceSpec:
+        """Return the spec with Init lines appended and tags added; the flavor's tag wins over the
+        spec's.
+        """
         added = read(properties, VanillaProperties)
         init = "\n".join(([spec.init] if spec.init else []) + (added.init or []))
         tags = {**(spec.tags or {}), **added.tags} if added.tags else spec.tags

@@ -1,7 +1,8 @@
 """The flavor ``zookeeper``: makes each pet of a group a member of one ZooKeeper ensemble.
 
-An ensemble needs members that know each other's addresses, so the group must be one of LogicalIDs, and these are the addresses.
-What a member runs at its start is decided only here. Keeps nothing and touches nothing; made by the command line.
+An ensemble needs members that know each other's addresses, so the group must be one of LogicalIDs,
+and these are the addresses. What a member runs at its start is decided only here. Keeps nothing and
+touches nothing; made by the command line.
 """
 
 from __future__ import annotations
@@ -55,14 +56,18 @@ docker run --detach --name zookeeper --restart unless-stopped \\
 
 
 class ZookeeperProperties(Document, frozen=True):
-    """``type``: what the node is in the ensemble. ``use_docker``: run it as a container, not as a service of the machine."""
+    """``type``: what the node is in the ensemble. ``use_docker``: run it as a container, not as a
+    service of the machine.
+    """
 
     type: str = ""
     use_docker: bool = False
 
 
 class Zookeeper:
-    """A flavor for the members of a ZooKeeper ensemble; health never changes, so it need not be asked for."""
+    """A flavor for the members of a ZooKeeper ensemble; health never changes, so it need not be
+    asked for.
+    """
 
     interface: Interface = "Flavor"
     offers = frozenset({"ConstantHealth", "ConstantPrepare"})
@@ -72,11 +77,17 @@ class Zookeeper:
         if read(properties, ZookeeperProperties).type != MEMBER:
             raise SpecError("Unrecognized node Type", path="$.Properties.Type", expected=MEMBER)
         if not allocation.logical_ids:
-            raise SpecError("IP addresses are required as LogicalIDs for a ZooKeeper ensemble", path="$.Allocation.LogicalIDs")
+            raise SpecError(
+                "IP addresses are required as LogicalIDs for a ZooKeeper ensemble",
+                path="$.Allocation.LogicalIDs",
+            )
         _check(allocation.logical_ids)
 
-    async def prepare(self, properties: Raw, spec: InstanceSpec, allocation: Allocation) -> InstanceSpec:
-        """Return the spec with Init replaced by a script that starts this member; its number is its place in LogicalIDs.
+    async def prepare(
+        self, properties: Raw, spec: InstanceSpec, allocation: Allocation
+    ) -> InstanceSpec:
+        """Return the spec with Init replaced by a script that starts this member; its number is its
+        place in LogicalIDs.
 
         Raises SpecError when the spec has no LogicalID, or one that is not in the allocation.
         """
@@ -84,12 +95,25 @@ class Zookeeper:
         if wanted.type != MEMBER:
             raise SpecError("Unsupported role type", path="$.Properties.Type", expected=MEMBER)
         if spec.logical_id is None:
-            raise SpecError("Manager nodes require an assigned logical ID", path="$.Spec.LogicalID", expected="an address")
+            raise SpecError(
+                "Manager nodes require an assigned logical ID",
+                path="$.Spec.LogicalID",
+                expected="an address",
+            )
         if spec.logical_id not in members:
-            sentence = f"LogicalID '{spec.logical_id}' is not among the LogicalIDs of the allocation"
-            raise SpecError(sentence, path="$.Spec.LogicalID", expected="one of the allocation's LogicalIDs")
+            sentence = (
+                f"LogicalID '{spec.logical_id}' is not among the LogicalIDs of the allocation"
+            )
+            raise SpecError(
+                sentence, path="$.Spec.LogicalID", expected="one of the allocation's LogicalIDs"
+            )
         _check(members)
-        return replace(spec, init=start_script(members.index(spec.logical_id) + 1, members, docker=wanted.use_docker))
+        return replace(
+            spec,
+            init=start_script(
+                members.index(spec.logical_id) + 1, members, docker=wanted.use_docker
+            ),
+        )
 
     async def healthy(self, properties: Raw, instance: Description) -> Health:
         """Say that the instance is healthy."""
@@ -104,7 +128,8 @@ class Zookeeper:
 def start_script(number: int, members: list[str], *, docker: bool) -> str:
     """Return a shell script that configures and starts one member; ``number`` counts from 1.
 
-    In a container the member's own address is not one of the container's, so there it listens on all of them.
+    In a container the member's own address is not one of the container's, so there it listens on
+    all of them.
 
     >>> [row for row in start_script(2, ["10.0.0.1", "fd00::2"], docker=False).splitlines() if row.startswith("server.")]
     ['server.1=10.0.0.1:2888:3888', 'server.2=[fd00::2]:2888:3888']
@@ -117,20 +142,28 @@ def start_script(number: int, members: list[str], *, docker: bool) -> str:
         count=len(members),
         before="" if docker else _INSTALL,
         data="/data" if docker else "$data",
-        servers="\n".join(f"server.{at}={address}:2888:3888" for at, address in enumerate(addresses, 1)),
+        servers="\n".join(
+            f"server.{at}={address}:2888:3888" for at, address in enumerate(addresses, 1)
+        ),
         start=_CONTAINER if docker else _SERVICE,
     )
 
 
 def _check(members: list[str]) -> None:
-    """Refuse what cannot stand in the configuration: too many members, one twice, one that is no address; raises SpecError."""
+    """Refuse what cannot stand in the configuration: too many members, one twice, one that is no
+    address; raises SpecError.
+    """
     path = "$.Allocation.LogicalIDs"
     if len(members) > MOST:
-        raise SpecError(f"A ZooKeeper ensemble has at most {MOST} members, not {len(members)}", path=path)
+        raise SpecError(
+            f"A ZooKeeper ensemble has at most {MOST} members, not {len(members)}", path=path
+        )
     for at, member in enumerate(members):
         if not _ADDRESS.fullmatch(member):
             raise SpecError(
-                f"LogicalID '{member}' is not an address", path=f"{path}[{at}]", expected="an IP address or host name"
+                f"LogicalID '{member}' is not an address",
+                path=f"{path}[{at}]",
+                expected="an IP address or host name",
             )
         if member in members[:at]:
             raise SpecError(f"LogicalID '{member}' is given to two members", path=f"{path}[{at}]")

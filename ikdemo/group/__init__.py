@@ -1,1 +1,3 @@
-"""The group plugin: one supervisor per group that observes, plans, acts and settles; a durable store of specs."""
+"""The group plugin: one supervisor per group that observes, plans, acts and settles; a durable
+store of specs.
+"""

@@ -1,7 +1,9 @@
-"""What time it is: one clock for spans, which no setting of the date moves, and one for stamps, which people read.
+"""What time it is: one clock for spans, which no setting of the date moves, and one for stamps,
+which people read.
 
-Every wait, proof and age of a group is measured by ``Clock.now``; only what leaves the group as a moment is turned into seconds
-since the epoch. Made by ``GroupCommands`` (or by whoever simulates time) and handed to all that wait.
+Every wait, proof and age of a group is measured by ``Clock.now``; only what leaves the group as a
+moment is turned into seconds since the epoch. Made by ``GroupCommands`` (or by whoever simulates
+time) and handed to all that wait.
 """
 
 from __future__ import annotations
@@ -17,18 +19,24 @@ from ..spi.plans import Plan, Reason
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 STEADY = 1.0
-"""Seconds by which the two clocks may drift apart before stamps follow; so the same moment keeps its stamp."""
+"""Seconds by which the two clocks may drift apart before stamps follow; so the same moment keeps
+its stamp.
+"""
 
 
 class Clock:
-    """The machine's clocks. ``boot``: names this boot of the machine; a moment of another boot means nothing in this one."""
+    """The machine's clocks. ``boot``: names this boot of the machine; a moment of another boot
+    means nothing in this one.
+    """
 
     def __init__(self) -> None:
         self.boot = _boot()
         self._apart = self.wall() - self.now()
 
     def now(self) -> float:
-        """Return seconds since the boot, time spent suspended included; goes on over restarts of the process, never back."""
+        """Return seconds since the boot, time spent suspended included; goes on over restarts of
+        the process, never back.
+        """
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def wall(self) -> float:

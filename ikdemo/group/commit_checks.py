@@ -1,7 +1,8 @@
-"""Is this spec acceptable? Everything that is checked before a group is committed, in InfraKit's order and words.
+"""Is this spec acceptable? Everything that is checked before a group is committed, in InfraKit's
+order and words.
 
-Sentences of InfraKit's own are kept; where its text is that of Go's decoder, ours names the JSON path. Changes nothing.
-Called by ``GroupCommands.commit_group``.
+Sentences of InfraKit's own are kept; where its text is that of Go's decoder, ours names the JSON
+path. Changes nothing. Called by ``GroupCommands.commit_group``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,15 @@ from ..reconcile.explain import count, explain
 from ..spi.config_sha import sha_of
 from ..spi.contracts import Lookup
 from ..spi.decode import decode, unknown_members
-from ..spi.documents import NULL, Allocation, Document, GroupProperties, GroupSpec, PluginSpec, Updating
+from ..spi.documents import (
+    NULL,
+    Allocation,
+    Document,
+    GroupProperties,
+    GroupSpec,
+    PluginSpec,
+    Updating,
+)
 from ..spi.durations import parse_duration
 from ..spi.errors import PluginFailure, PluginNotFound, RemoteFailure, SpecError
 from ..spi.text import compact, visible
@@ -28,7 +37,9 @@ LARGEST = 100_000
 
 
 def read(spec: GroupSpec) -> GroupProperties:
-    """Decode a group's properties and check what can be checked without asking anybody; raises SpecError."""
+    """Decode a group's properties and check what can be checked without asking anybody; raises
+    SpecError.
+    """
     if not spec.id:
         raise SpecError("Group ID must not be blank", path="$.ID", expected="a name")
     try:
@@ -36,7 +47,9 @@ def read(spec: GroupSpec) -> GroupProperties:
             raise SpecError("$.Properties: missing", path="$.Properties", expected="an object")
         properties = decode(spec.properties, GroupProperties, path="$.Properties")
     except SpecError as error:
-        raise SpecError(f"Invalid properties: {error}", path=error.path, expected=error.expected) from None
+        raise SpecError(
+            f"Invalid properties: {error}", path=error.path, expected=error.expected
+        ) from None
     allocation = properties.allocation
     if allocation.logical_ids and allocation.size:
         raise SpecError("Only one Allocation method may be used", path="$.Properties.Allocation")
@@ -56,7 +69,9 @@ class _WithUpdating(Document, frozen=True):
 
 
 def passed_over(spec: GroupSpec) -> str:
-    """Name the members of ``Updating`` that nobody knows, to follow the Details; empty when there is none."""
+    """Name the members of ``Updating`` that nobody knows, to follow the Details; empty when there
+    is none.
+    """
     updating = decode(spec.properties, _WithUpdating).updating
     unknown = [] if updating == NULL else unknown_members(updating, Updating)
     if not unknown:
@@ -67,25 +82,39 @@ def passed_over(spec: GroupSpec) -> str:
 
 
 async def ask_plugins(properties: GroupProperties, lookup: Lookup) -> None:
-    """Have both plugins of a group validate their parts, the flavor first; raises what they say, paths from the spec's root."""
+    """Have both plugins of a group validate their parts, the flavor first; raises what they say,
+    paths from the spec's root.
+    """
     try:
         flavor = await lookup.flavor(properties.flavor.plugin)
     except PluginNotFound as error:
-        raise SpecError(f"Failed to find Flavor plugin '{error.name}':{error}", path="$.Properties.Flavor.Plugin") from None
-    await _rooted("Flavor", flavor.plugin.validate(properties.flavor.properties, properties.allocation))
+        raise SpecError(
+            f"Failed to find Flavor plugin '{error.name}':{error}",
+            path="$.Properties.Flavor.Plugin",
+        ) from None
+    await _rooted(
+        "Flavor", flavor.plugin.validate(properties.flavor.properties, properties.allocation)
+    )
     try:
         instance = await lookup.instance(properties.instance.plugin)
     except PluginNotFound as error:
-        raise SpecError(f"Failed to find Instance plugin '{error.name}':{error}", path="$.Properties.Instance.Plugin") from None
+        raise SpecError(
+            f"Failed to find Instance plugin '{error.name}':{error}",
+            path="$.Properties.Instance.Plugin",
+        ) from None
     await _rooted("Instance", instance.plugin.validate(properties.instance.properties))
 
 
 def check_size(allocation: Allocation) -> None:
-    """Refuse a group so large that looking at it would keep every other group waiting; raises SpecError."""
+    """Refuse a group so large that looking at it would keep every other group waiting; raises
+    SpecError.
+    """
     asked = count(allocation)
     if asked > LARGEST:
         path = "$.Properties.Allocation." + ("LogicalIDs" if allocation.logical_ids else "Size")
-        raise SpecError(f"{path}: a group may have {LARGEST} instances, this one asks for {asked}", path=path)
+        raise SpecError(
+            f"{path}: a group may have {LARGEST} instances, this one asks for {asked}", path=path
+        )
 
 
 def _check_updating(properties: GroupProperties) -> None:
@@ -98,15 +127,25 @@ def _check_updating(properties: GroupProperties) -> None:
     except ValueError:
         sane = False
     if not sane:
-        raise SpecError(f"{path}.Duration: expected a duration such as 10s", path=f"{path}.Duration", expected="a duration")
+        raise SpecError(
+            f"{path}.Duration: expected a duration such as 10s",
+            path=f"{path}.Duration",
+            expected="a duration",
+        )
     if properties.updating.surge > LARGEST:
         raise SpecError(f"{path}.Surge: a group may have {LARGEST} instances", path=f"{path}.Surge")
     if properties.updating.surge and properties.allocation.logical_ids:
-        raise SpecError(f"{path}.Surge: expected 0, as LogicalIDs leave no room for more", path=f"{path}.Surge", expected="0")
+        raise SpecError(
+            f"{path}.Surge: expected 0, as LogicalIDs leave no room for more",
+            path=f"{path}.Surge",
+            expected="0",
+        )
 
 
 async def _rooted(section: str, validation: Awaitable[None]) -> None:
-    """Let a plugin validate; a JSON path in its sentence, which begins at its own properties, is made to begin at the spec."""
+    """Let a plugin validate; a JSON path in its sentence, which begins at its own properties, is
+    made to begin at the spec.
+    """
     try:
         await validation
     except (SpecError, RemoteFailure) as error:
@@ -121,27 +160,39 @@ def _compacted(section: PluginSpec) -> PluginSpec:
 
 
 class CommitSnapshot(NamedTuple):
-    """What was there: the config_sha of every instance of a group, as the instance plugin ``plugin`` described them."""
+    """What was there: the config_sha of every instance of a group, as the instance plugin
+    ``plugin`` described them.
+    """
 
     plugin: str
     shas: tuple[str | None, ...]
 
 
 class StaleSnapshot(Exception):
-    """The group began, ended, or changed its instance plugin since the look was taken: another one is needed."""
+    """The group began, ended, or changed its instance plugin since the look was taken: another one
+    is needed.
+    """
 
 
 def snapshot_of(record: Record, view: View) -> CommitSnapshot:
-    """Return what a view of a group's instances showed; raises PluginFailure when they could not be described."""
+    """Return what a view of a group's instances showed; raises PluginFailure when they could not be
+    described.
+    """
     if view.observed.error:
         raise PluginFailure(view.observed.error)
-    return CommitSnapshot(record.properties.instance.plugin, tuple(seen.sha for seen in view.observed.instances))
+    return CommitSnapshot(
+        record.properties.instance.plugin, tuple(seen.sha for seen in view.observed.instances)
+    )
 
 
-def details_of(before: Record | None, seen: CommitSnapshot | None, after: GroupProperties, *, at_rest: bool) -> str:
-    """Return the Details of replacing a record's properties; ``at_rest``: its loop found everything as wanted.
+def details_of(
+    before: Record | None, seen: CommitSnapshot | None, after: GroupProperties, *, at_rest: bool
+) -> str:
+    """Return the Details of replacing a record's properties; ``at_rest``: its loop found everything
+    as wanted.
 
-    Raises StaleLook when ``seen`` is not a look at the present group, SpecError for a change that cannot be made.
+    Raises StaleLook when ``seen`` is not a look at the present group, SpecError for a change that
+    cannot be made.
     """
     if before is None:
         if seen is not None:
@@ -158,7 +209,9 @@ def _moves(group: str, held: str, wanted: str) -> SpecError:
     """Refuse to leave instances with a plugin that would not be asked about them any longer."""
     path = "$.Properties.Instance.Plugin"
     text = (
-        f"{path}: group '{group}' has instances of plugin {held}, which nobody would look after if it used {wanted}; "
-        "scale it to 0 and wait until it has converged, then commit this spec, or commit it under another ID"
+        f"{path}: group '{group}' has instances of plugin {held}, which nobody would look after "
+        f"if it used {wanted}; "
+        "scale it to 0 and wait until it has converged, then commit this spec, or commit it "
+        "under another ID"
     )
     return SpecError(text, path=path, expected=held)

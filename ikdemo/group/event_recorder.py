@@ -1,6 +1,7 @@
 """What a group tells the world: one event per fact, and each fact once.
 
-The memory of what was said last (converged or not, halted by what) is here. Called by the supervisor.
+The memory of what was said last (converged or not, halted by what) is here. Called by the
+supervisor.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ STOPPED = ("halted", "too-many-sick", "spec-refused")
 
 
 class EventRecorder:
-    """Tells a group's events. ``converged``: what the loop said last of the world (None: nothing yet)."""
+    """Tells a group's events. ``converged``: what the loop said last of the world (None: nothing
+    yet).
+    """
 
     def __init__(self, group: str, emit: Emit, converged: bool | None) -> None:
         self._group, self._emit = group, emit
@@ -33,11 +36,26 @@ class EventRecorder:
     def planned(self, plan: Plan, size: int, destroying: bool) -> None:
         """Tell what a new plan shows: converged, drifted from it, halted."""
         if plan.converged and self.converged is not True and not destroying:
-            announce(self._emit, Event("converged", group=self._group, size=size, text=f"{size} instances as wanted"))
+            announce(
+                self._emit,
+                Event(
+                    "converged", group=self._group, size=size, text=f"{size} instances as wanted"
+                ),
+            )
         elif plan.reasons and self.converged is True:
             first, rest = plan.reasons[0], len(plan.reasons) - 1
             text = sentences([first])[0] + (f" (and {rest} more)" if rest else "")
-            announce(self._emit, Event("drifted", group=self._group, size=size, slot=first.slot, code=first.code, text=text))
+            announce(
+                self._emit,
+                Event(
+                    "drifted",
+                    group=self._group,
+                    size=size,
+                    slot=first.slot,
+                    code=first.code,
+                    text=text,
+                ),
+            )
         self.converged = plan.converged
         halted = {reason.text: reason.code for reason in plan.reasons if reason.code in STOPPED}
         for text in sorted(halted.keys() - self._halted):
@@ -56,10 +74,23 @@ class EventRecorder:
         action = outcome.action
         where = f" in slot {action.slot}" if action.slot else ""
         if outcome.error:
-            text = f"could not {action.verb} {action.instance or 'an instance'}{where}: {outcome.error}"
+            text = (
+                f"could not {action.verb} {action.instance or 'an instance'}{where}: "
+                f"{outcome.error}"
+            )
         else:
-            text = f"{'provisioned' if action.verb == 'provision' else 'destroyed'} {outcome.instance}{where}"
-        event = Event("acted", group=self._group, instance=outcome.instance, slot=action.slot, code=action.code, text=text)
+            text = (
+                f"{'provisioned' if action.verb == 'provision' else 'destroyed'} "
+                f"{outcome.instance}{where}"
+            )
+        event = Event(
+            "acted",
+            group=self._group,
+            instance=outcome.instance,
+            slot=action.slot,
+            code=action.code,
+            text=text,
+        )
         announce(self._emit, event, failed=bool(outcome.error))
 
 
@@ -91,7 +122,8 @@ GRAVE = ("halted", "failed")
 
 
 def announce(emit: Emit, event: Event, *, failed: bool = False) -> None:
-    """Emit an event of a group, and log it, unless too many came before it; ``failed``: it tells of an action that failed.
+    """Emit an event of a group, and log it, unless too many came before it; ``failed``: it tells of
+    an action that failed.
 
     >>> announce(lambda event: print(event.kind), Event("paused", group="web"))
     paused
@@ -110,7 +142,9 @@ def log_watched(group: str) -> None:
 
 
 def log_plan(group: str, actions: Sequence[Action], size: int) -> None:
-    """Log that actions are about to be carried out, so that a group of ``size`` has what it should."""
+    """Log that actions are about to be carried out, so that a group of ``size`` has what it
+    should.
+    """
     if limit.has_room(COUNTED["planned"]):
         log.info("%s", plan_words(group, actions, size))
 

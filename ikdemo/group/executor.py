@@ -1,7 +1,8 @@
-"""Carry out a plan: prepare and provision, drain and destroy, in parallel and bounded, one outcome per action begun.
+"""Carry out a plan: prepare and provision, drain and destroy, in parallel and bounded, one outcome
+per action begun.
 
-Every call of a round is answered (or past its deadline) before this returns, so the next observation is not older than what
-was done. Called by the supervisor only.
+Every call of a round is answered (or past its deadline) before this returns, so the next
+observation is not older than what was done. Called by the supervisor only.
 """
 
 from __future__ import annotations
@@ -16,11 +17,20 @@ from msgspec import UNSET
 from ..reconcile.model import Desired
 from ..spi.contracts import FlavorPlugin, Found, InstancePlugin, Lookup
 from ..spi.documents import GROUP_TAG, SHA_TAG, Description, GroupProperties, InstanceSpec
-from ..spi.errors import IkdemoError, OutcomeUnknown, PluginFailure, PluginUnavailable, RemoteFailure, SpecError
+from ..spi.errors import (
+    IkdemoError,
+    OutcomeUnknown,
+    PluginFailure,
+    PluginUnavailable,
+    RemoteFailure,
+    SpecError,
+)
 from ..spi.plans import Action, Outcome
 
 PARALLEL_ACTIONS = 128
-"""Actions of one group in flight at a time: two full arrays, one worked on while the next is on its way."""
+"""Actions of one group in flight at a time: two full arrays, one worked on while the next is on its
+way.
+"""
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +46,9 @@ class Executor:
         described: Iterable[Description],
         tell: Callable[[Outcome], None],
     ) -> None:
-        """``good``: the properties whose hash is that of ``desired.good``, for what is made again as it was."""
+        """``good``: the properties whose hash is that of ``desired.good``, for what is made again
+        as it was.
+        """
         self._desired, self._properties, self._tell = desired, properties, tell
         self._good = good or properties
         self._described = {d.id: d for d in described}
@@ -44,7 +56,9 @@ class Executor:
         self._instance: Found[InstancePlugin]
         self._flavors: dict[str, Found[FlavorPlugin] | IkdemoError] = {}
 
-    async def act(self, actions: Sequence[Action], lookup: Lookup, still_wanted: Callable[[], bool]) -> tuple[Outcome, ...]:
+    async def act(
+        self, actions: Sequence[Action], lookup: Lookup, still_wanted: Callable[[], bool]
+    ) -> tuple[Outcome, ...]:
         """Carry out ``actions``; those not begun when ``still_wanted`` turns false are left out.
 
         A flavor that cannot be found makes provisioning fail, not destruction.
@@ -52,7 +66,8 @@ class Executor:
         try:
             self._instance = await lookup.instance(self._properties.instance.plugin)
         except IkdemoError as error:
-            return tuple(_failed(action, error) for action in actions)  # nothing was begun, nothing to tell
+            # nothing was begun, nothing to tell
+            return tuple(_failed(action, error) for action in actions)
         for name in {self._properties.flavor.plugin, self._good.flavor.plugin}:
             try:
                 self._flavors[name] = await lookup.flavor(name)
@@ -78,7 +93,9 @@ class Executor:
     async def _outcome(self, action: Action) -> Outcome | None:
         """Carry out one action; None when it was prepared, and something else is wanted by then."""
         try:
-            return await (self._provision(action) if action.verb == "provision" else self._destroy(action))
+            return await (
+                self._provision(action) if action.verb == "provision" else self._destroy(action)
+            )
         except IkdemoError as error:
             return _failed(action, error)
 
@@ -90,13 +107,18 @@ class Executor:
         try:
             instance = await self._instance.plugin.provision(prepared, slot) or ""
         except IkdemoError as error:
-            failed = _failed(action, error)  # not for good at the first word: a machine changes, as when a program is replaced
+            # not for good at the first word: a machine changes, as when a program is replaced
+            failed = _failed(action, error)
             return msgspec.structs.replace(failed, terminal=False, unproductive=failed.terminal)
         return Outcome(action, instance, "" if instance else "the instance plugin gave no ID")
 
     async def _prepared_for(self, action: Action) -> InstanceSpec:
-        """Have the flavor prepare a spec, or wait for the answer to the same question if that is always the same."""
-        properties, sha = (self._good, action.sha) if action.sha else (self._properties, self._desired.sha)
+        """Have the flavor prepare a spec, or wait for the answer to the same question if that is
+        always the same.
+        """
+        properties, sha = (
+            (self._good, action.sha) if action.sha else (self._properties, self._desired.sha)
+        )
         flavor = self._flavors[properties.flavor.plugin]
         if isinstance(flavor, IkdemoError):
             raise flavor
@@ -104,17 +126,25 @@ class Executor:
             return await self._prepare(flavor.plugin, properties, sha, action.logical_id)
         asked = sha, action.logical_id
         if asked not in self._asked:
-            self._asked[asked] = asyncio.create_task(self._prepare(flavor.plugin, properties, sha, action.logical_id))
+            self._asked[asked] = asyncio.create_task(
+                self._prepare(flavor.plugin, properties, sha, action.logical_id)
+            )
         return await self._asked[asked]
 
-    async def _prepare(self, flavor: FlavorPlugin, properties: GroupProperties, sha: str, logical_id: str | None) -> InstanceSpec:
+    async def _prepare(
+        self, flavor: FlavorPlugin, properties: GroupProperties, sha: str, logical_id: str | None
+    ) -> InstanceSpec:
         ours = {GROUP_TAG: self._desired.group, SHA_TAG: sha}
         spec = InstanceSpec(properties.instance.properties, ours, "", logical_id)
         try:
-            prepared = await flavor.prepare(properties.flavor.properties, spec, self._properties.allocation)
-        except OutcomeUnknown as error:  # that of Prepare: no instance was asked for, so none need be waited for
+            prepared = await flavor.prepare(
+                properties.flavor.properties, spec, self._properties.allocation
+            )
+        except OutcomeUnknown as error:
+            # that of Prepare: no instance was asked for, so none need be waited for
             raise PluginFailure(str(error)) from None
-        # A flavor's tags must not take an instance out of its group, or it would be made again and again.
+        # A flavor's tags must not take an instance out of its group, or it would be made again and
+        # again.
         return msgspec.structs.replace(prepared, tags={**(prepared.tags or {}), **ours})
 
     async def _destroy(self, action: Action) -> Outcome | None:
@@ -125,7 +155,9 @@ class Executor:
         return Outcome(action, action.instance)
 
     async def _drain(self, action: Action) -> None:
-        """Drain as well as can be done: like InfraKit's, an instance is destroyed even if its flavor objects."""
+        """Drain as well as can be done: like InfraKit's, an instance is destroyed even if its
+        flavor objects.
+        """
         flavor = self._flavors[self._properties.flavor.plugin]
         if isinstance(flavor, IkdemoError):
             return

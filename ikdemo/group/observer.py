@@ -1,7 +1,9 @@
-"""What a group's loop knows of its world: when it looks, when it asks for health, and when it goes by what it was told.
+"""What a group's loop knows of its world: when it looks, when it asks for health, and when it goes
+by what it was told.
 
-It looks at the start, at every poll (or has the plugin confirm what is known), when it is told to, and whenever what was told is
-not enough (``reconcile.observed_cache``). Made by ``supervisor``, one per group.
+It looks at the start, at every poll (or has the plugin confirm what is known), when it is told to,
+and whenever what was told is not enough (``reconcile.observed_cache``). Made by ``supervisor``, one
+per group.
 """
 
 from __future__ import annotations
@@ -25,9 +27,18 @@ from .clock import Clock
 
 
 class Observer:
-    """The eyes and ears of one group; ``poll`` is in seconds, ``known`` what another process knew of its instances."""
+    """The eyes and ears of one group; ``poll`` is in seconds, ``known`` what another process knew
+    of its instances.
+    """
 
-    def __init__(self, group: str, lookup: Lookup, poll: float, clock: Clock, known: Mapping[str, ObservedInstance]) -> None:
+    def __init__(
+        self,
+        group: str,
+        lookup: Lookup,
+        poll: float,
+        clock: Clock,
+        known: Mapping[str, ObservedInstance],
+    ) -> None:
         self._group, self._lookup, self._poll, self._clock = group, lookup, poll, clock
         self.members = Members(group, known)
         self._cache = ObservedCache()
@@ -37,14 +48,18 @@ class Observer:
         self._digested: tuple[Observation | None, str] = None, ""
 
     def on_event(self, event: Event) -> bool:
-        """Take in what a plugin told that may concern the group; return whether a pass should be made for it."""
+        """Take in what a plugin told that may concern the group; return whether a pass should be
+        made for it.
+        """
         if event.kind == "health":
             self.ask_soon()
             return True
         return self._cache.on_event(event)
 
     def invalidate(self) -> None:
-        """Look next time, and ask for health, too: events may have been missed, or something else is wanted."""
+        """Look next time, and ask for health, too: events may have been missed, or something else
+        is wanted.
+        """
         self._cache.invalidate()
         self.ask_soon()
 
@@ -57,27 +72,47 @@ class Observer:
         return max(0.0, self._look_due - self._clock.now())
 
     def health_is_due(self) -> bool:
-        """Say whether to ask for health in this pass: at every poll, and at once after something new was made or wanted."""
+        """Say whether to ask for health in this pass: at every poll, and at once after something
+        new was made or wanted.
+        """
         now = self._clock.now()
         due = now >= self._health_due
         if due:
             self._health_due = now + self._poll
         return due
 
-    async def peek(self, properties: GroupProperties, expected: Mapping[str, Expected], *, ask_health: bool) -> View:
+    async def peek(
+        self, properties: GroupProperties, expected: Mapping[str, Expected], *, ask_health: bool
+    ) -> View:
         """Look without remembering anything."""
-        asked = observe(self._group, properties, self._lookup, ask_health=ask_health, members=self.members, expected=expected)
+        asked = observe(
+            self._group,
+            properties,
+            self._lookup,
+            ask_health=ask_health,
+            members=self.members,
+            expected=expected,
+        )
         return await asked
 
     async def observe_or_recall(
-        self, properties: GroupProperties, expected: Mapping[str, Expected], *, ask_health: bool, look: bool
+        self,
+        properties: GroupProperties,
+        expected: Mapping[str, Expected],
+        *,
+        ask_health: bool,
+        look: bool,
     ) -> View:
-        """Return what is there, by a look if one is asked for or nothing else will do, and otherwise by what was told."""
+        """Return what is there, by a look if one is asked for or nothing else will do, and
+        otherwise by what was told.
+        """
         known = None if look else self._cache.now()
         if known is not None and not self.look_in():
             known = await self._confirmed(known, properties)
         if known is not None:
-            recalled = await recall(known, properties, self._lookup, ask_health=ask_health, can_fail=self._can_fail)
+            recalled = await recall(
+                known, properties, self._lookup, ask_health=ask_health, can_fail=self._can_fail
+            )
             if recalled is not None:
                 return self._with_health(recalled, asked=ask_health)
         self._cache.begin_look()
@@ -100,8 +135,11 @@ class Observer:
             return view._replace(observed=structs.replace(view.observed, unasked=self._unasked))
         return view
 
-    async def _confirmed(self, known: Observation, properties: GroupProperties) -> Observation | None:
-        """At a poll, return what is known by now if the plugin has just said that it holds the same; None if it has to be looked.
+    async def _confirmed(
+        self, known: Observation, properties: GroupProperties
+    ) -> Observation | None:
+        """At a poll, return what is known by now if the plugin has just said that it holds the
+        same; None if it has to be looked.
 
         So a poll over thousands of instances of which none has changed costs one line.
         """
@@ -137,11 +175,13 @@ PARALLEL_CHECKS = 32
 
 
 class View(NamedTuple):
-    """One look at a group: the observation, the descriptions it was made from, and what the plugins' extensions promise.
+    """One look at a group: the observation, the descriptions it was made from, and what the
+    plugins' extensions promise.
 
-    ``idempotent``: slots keep provisioning so. ``tells``: what happens to an instance is told, too. ``unhealthy_after``: as many
-    unhealthy answers in a row make an instance sick. ``can_fail``: instances can end or fall ill by themselves. ``judged``:
-    the flavor has to be asked for their health. ``looked``: false for what was only recalled.
+    ``idempotent``: slots keep provisioning so. ``tells``: what happens to an instance is told, too.
+    ``unhealthy_after``: as many unhealthy answers in a row make an instance sick. ``can_fail``:
+    instances can end or fall ill by themselves. ``judged``: the flavor has to be asked for their
+    health. ``looked``: false for what was only recalled.
     """
 
     observed: Observation
@@ -165,8 +205,9 @@ async def observe(
 ) -> View:
     """Describe the group by its tag and, if it is time, ask for the health of every member.
 
-    What is known of ``members`` is not changed. A flavor whose health is constant is not asked. The observation has an ``error``
-    when the instances could not be described; a flavor that cannot be reached leaves health unknown.
+    What is known of ``members`` is not changed. A flavor whose health is constant is not asked. The
+    observation has an ``error`` when the instances could not be described; a flavor that cannot be
+    reached leaves health unknown.
     """
     try:
         instance = await lookup.instance(properties.instance.plugin)
@@ -192,27 +233,45 @@ async def observe(
     constant = flavor is not None and "ConstantHealth" in flavor.offers
     lasts = "ConstantLife" in instance.offers and constant
     return View(
-        observed, described, slots, tells, _unhealthy_after(flavor), not lasts, judged=flavor is not None and not constant
+        observed,
+        described,
+        slots,
+        tells,
+        _unhealthy_after(flavor),
+        not lasts,
+        judged=flavor is not None and not constant,
     )
 
 
 async def recall(
-    known: Observation, properties: GroupProperties, lookup: Lookup, *, ask_health: bool, can_fail: bool
+    known: Observation,
+    properties: GroupProperties,
+    lookup: Lookup,
+    *,
+    ask_health: bool,
+    can_fail: bool,
 ) -> View | None:
-    """Make a view of what is known already; None when the flavor has to be asked, for which there are no descriptions."""
+    """Make a view of what is known already; None when the flavor has to be asked, for which there
+    are no descriptions.
+    """
     flavor, unasked = await _find(properties, lookup)
     if known.instances and known.unasked != unasked:
         known = structs.replace(known, unasked=unasked)
     if ask_health and flavor is not None:
         if "ConstantHealth" not in flavor.offers:
             return None
-        seen = [ObservedInstance(s.id, s.logical_id, s.slot, s.sha, Health.HEALTHY) for s in known.instances]
+        seen = [
+            ObservedInstance(s.id, s.logical_id, s.slot, s.sha, Health.HEALTHY)
+            for s in known.instances
+        ]
         known = structs.replace(known, instances=tuple(seen))
     judged = flavor is not None and "ConstantHealth" not in flavor.offers
     return View(known, [], True, True, _unhealthy_after(flavor), can_fail, judged, looked=False)
 
 
-async def _find(properties: GroupProperties, lookup: Lookup) -> tuple[Found[FlavorPlugin] | None, str]:
+async def _find(
+    properties: GroupProperties, lookup: Lookup
+) -> tuple[Found[FlavorPlugin] | None, str]:
     """Find the flavor, or say why it cannot be asked."""
     try:
         return await lookup.flavor(properties.flavor.plugin), ""
@@ -221,15 +280,21 @@ async def _find(properties: GroupProperties, lookup: Lookup) -> tuple[Found[Flav
 
 
 def _unhealthy_after(flavor: Found[FlavorPlugin] | None) -> int:
-    """Return how many unhealthy answers in a row count, also of those that were given before, when nobody asks now.
+    """Return how many unhealthy answers in a row count, also of those that were given before, when
+    nobody asks now.
 
-    A flavor that tells changes of health has looked more than once before it tells one, so its word is enough.
+    A flavor that tells changes of health has looked more than once before it tells one, so its word
+    is enough.
     """
     return 1 if flavor is not None and "HealthEvents" in flavor.offers else UNHEALTHY_AFTER
 
 
-async def _judge(flavor: FlavorPlugin, properties: GroupProperties, described: Sequence[Description]) -> tuple[list[Health], str]:
-    """Ask for the health of each instance, in order; no answer is no evidence, and the first reason for one is returned."""
+async def _judge(
+    flavor: FlavorPlugin, properties: GroupProperties, described: Sequence[Description]
+) -> tuple[list[Health], str]:
+    """Ask for the health of each instance, in order; no answer is no evidence, and the first reason
+    for one is returned.
+    """
     gate = asyncio.Semaphore(PARALLEL_CHECKS)
     failures: list[str] = []
 

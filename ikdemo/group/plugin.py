@@ -1,7 +1,9 @@
-"""The group plugin: InfraKit's five methods and the Reconcile extension, over one supervisor per group.
+"""The group plugin: InfraKit's five methods and the Reconcile extension, over one supervisor per
+group.
 
-Here a command becomes a change of a group's record; how a record is changed is in ``registry``, what is acceptable in ``commit``,
-and how a group is healed is not decided here. Served by ``assembly``; handed a lookup, it does not know where its plugins live.
+Here a command becomes a change of a group's record; how a record is changed is in ``registry``,
+what is acceptable in ``commit``, and how a group is healed is not decided here. Served by
+``assembly``; handed a lookup, it does not know where its plugins live.
 """
 
 from __future__ import annotations
@@ -20,7 +22,16 @@ from ..spi.errors import PluginFailure, PluginUnavailable, SpecError, UnknownGro
 from ..spi.events import Emit, Event
 from ..spi.plans import Freed, Reason, Step
 from .clock import Clock
-from .commit_checks import CommitSnapshot, StaleSnapshot, ask_plugins, check_size, details_of, passed_over, read, snapshot_of
+from .commit_checks import (
+    CommitSnapshot,
+    StaleSnapshot,
+    ask_plugins,
+    check_size,
+    details_of,
+    passed_over,
+    read,
+    snapshot_of,
+)
 from .event_recorder import announce
 from .observer import observe
 from .registry import Registry, present, watched
@@ -28,9 +39,13 @@ from .store import Record, Store
 from .supervisor import Supervisor
 
 DESTROY_WAIT = 60.0
-"""Seconds for which DestroyGroup waits for the last instance to go; afterwards the work goes on without the caller."""
+"""Seconds for which DestroyGroup waits for the last instance to go; afterwards the work goes on
+without the caller.
+"""
 LOOKS = 5
-"""Looks that a commit takes at most, should the group begin or end, or change its plugin, each time."""
+"""Looks that a commit takes at most, should the group begin or end, or change its plugin, each
+time.
+"""
 
 
 class Groups:
@@ -40,7 +55,12 @@ class Groups:
     offers = frozenset({"Reconcile"})
 
     def __init__(
-        self, lookup: Lookup, *, state_dir: Path | None, poll_interval: float = 10.0, clock: Clock | None = None
+        self,
+        lookup: Lookup,
+        *,
+        state_dir: Path | None,
+        poll_interval: float = 10.0,
+        clock: Clock | None = None,
     ) -> None:
         clock = clock or Clock()
         self._lookup = lookup
@@ -63,51 +83,79 @@ class Groups:
         properties = read(spec)
         held = self._supervisors.get(spec.id)
         if held is not None and not held.record.freed:
-            watched(held.record, spec.id)  # that it is being destroyed comes before what its plugins say, which may be why
+            # that it is being destroyed comes before what its plugins say, which may be why
+            watched(held.record, spec.id)
         await ask_plugins(properties, self._lookup)
         return await self._commit(spec.id, lambda before: properties, pretend) + passed_over(spec)
 
     async def scale_group(self, group: str, size: int) -> str:
         """Commit another size of a Size group, 0 included; return the Details."""
         if size < 0:
-            raise SpecError("$.Size: expected a whole number >= 0", path="$.Size", expected="a whole number >= 0")
+            raise SpecError(
+                "$.Size: expected a whole number >= 0",
+                path="$.Size",
+                expected="a whole number >= 0",
+            )
         check_size(Allocation(size))
 
         def scaled(before: Record | None) -> GroupProperties:
             properties = watched(before, group).properties
             if properties.allocation.logical_ids:
-                raise SpecError(f"Group '{group}' has LogicalIDs; only a group with a Size can be scaled")
+                raise SpecError(
+                    f"Group '{group}' has LogicalIDs; only a group with a Size can be scaled"
+                )
             return msgspec.structs.replace(properties, allocation=Allocation(size))
 
         return await self._commit(group, scaled, pretend=False)
 
     async def free_group(self, group: str) -> None:
         """Forget the group (durable), then let its loop end; the instances stay."""
-        await self._registry.free(group, lambda before: msgspec.structs.replace(watched(before, group), freed=True))
+        await self._registry.free(
+            group, lambda before: msgspec.structs.replace(watched(before, group), freed=True)
+        )
 
     async def force_free(self, group: str, force: bool = False) -> Freed:
-        """Forget the group as ``free_group`` does, with ``force`` even while it is being destroyed, and say what is left."""
+        """Forget the group as ``free_group`` does, with ``force`` even while it is being destroyed,
+        and say what is left.
+        """
         marked: list[Record] = []
 
         def mark(before: Record | None) -> Record:
-            marked.append(msgspec.structs.replace((present if force else watched)(before, group), freed=True))
+            marked.append(
+                msgspec.structs.replace((present if force else watched)(before, group), freed=True)
+            )
             return marked[-1]
 
         await self._registry.free(group, mark)
         left_by, known = marked[-1], Members(group, marked[-1].members)
-        asked = observe(group, left_by.properties, self._lookup, ask_health=False, members=known, expected=left_by.expected)
+        asked = observe(
+            group,
+            left_by.properties,
+            self._lookup,
+            ask_health=False,
+            members=known,
+            expected=left_by.expected,
+        )
         view = await asked
         if view.observed.error:
-            return Freed(None, f"Group '{group}' is let go; what it leaves cannot be told: {view.observed.error}")
+            return Freed(
+                None,
+                f"Group '{group}' is let go; what it leaves cannot be told: {view.observed.error}",
+            )
         left = tuple(sorted(seen.id for seen in view.observed.instances))
-        what = f"these {len(left)} instances go on, and nobody heals them" if left else "it leaves no instance"
+        what = (
+            f"these {len(left)} instances go on, and nobody heals them"
+            if left
+            else "it leaves no instance"
+        )
         return Freed(left, f"Group '{group}' is let go; {what}")
 
     async def destroy_group(self, group: str) -> None:
-        """Mark for destruction (durable), then wait until nothing is left, for at most a minute or until a pass fails.
+        """Mark for destruction (durable), then wait until nothing is left, for at most a minute or
+        until a pass fails.
 
-        Raises PluginUnavailable when the instances cannot be destroyed now; the mark stays and the work goes on. Raises
-        PluginFailure when the group is let go meanwhile.
+        Raises PluginUnavailable when the instances cannot be destroyed now; the mark stays and the
+        work goes on. Raises PluginFailure when the group is let go meanwhile.
         """
 
         marked: list[Supervisor] = []
@@ -133,14 +181,21 @@ class Groups:
             _, todo = await supervisor.look(ask_health=False)
             left = [reason for reason in todo.reasons if reason is not DESTROYING]
             if not todo.converged or supervisor.removal_error:
-                why = supervisor.removal_error or (left[0].error or left[0].text if left else "instances are left")
+                why = supervisor.removal_error or (
+                    left[0].error or left[0].text if left else "instances are left"
+                )
                 way_out = f"to let it go at once: ikdemo group free --force {group}"
-                raise PluginUnavailable(f"Group '{group}' is marked for destruction and being worked on: {why}; {way_out}")
+                raise PluginUnavailable(
+                    f"Group '{group}' is marked for destruction and being worked on: {why}; "
+                    f"{way_out}"
+                )
             supervisor.try_again()  # a pass was in doubt, and is over
         raise PluginUnavailable(f"Group '{group}' is marked for destruction and being worked on")
 
     async def describe_group(self, group: str) -> GroupDescription:
-        """Describe the instances, live; converged means that this look and the loop's latest pass found them as wanted."""
+        """Describe the instances, live; converged means that this look and the loop's latest pass
+        found them as wanted.
+        """
         supervisor = self._known(group)
         view, todo = await supervisor.look(ask_health=False)
         if view.observed.error:
@@ -149,11 +204,15 @@ class Groups:
         return GroupDescription(described, todo.converged and supervisor.at_rest)
 
     async def inspect_groups(self) -> list[GroupSpec]:
-        """Return the committed specs in the order of their IDs; as in InfraKit, not of groups that are being destroyed."""
+        """Return the committed specs in the order of their IDs; as in InfraKit, not of groups that
+        are being destroyed.
+        """
         return self._specs(destroying=False)
 
     async def list_groups(self) -> list[GroupSpec]:
-        """Return the specs in the order of their IDs, those of groups that are being destroyed included."""
+        """Return the specs in the order of their IDs, those of groups that are being destroyed
+        included.
+        """
         return self._specs(destroying=True)
 
     async def plan_group(self, group: str) -> Step:
@@ -171,12 +230,19 @@ class Groups:
         def paused(before: Record | None) -> Record:
             return msgspec.structs.replace(watched(before, group), paused=True)
 
-        await self._registry.change(group, paused, lambda *_: announce(self._emit, Event("paused", group=group)), by="a pause")
+        await self._registry.change(
+            group,
+            paused,
+            lambda *_: announce(self._emit, Event("paused", group=group)),
+            by="a pause",
+        )
 
     async def resume_group(self, group: str) -> None:
-        """Let the loop act again, and try at once what it waits with or has stopped trying (durable).
+        """Let the loop act again, and try at once what it waits with or has stopped trying
+        (durable).
 
-        Sick instances are replaced, once, also where they are too many to be replaced without a person's word.
+        Sick instances are replaced, once, also where they are too many to be replaced without a
+        person's word.
         """
 
         def resumed(before: Record | None) -> Record:
@@ -194,8 +260,12 @@ class Groups:
         watched(supervisor.record, group)
         return await supervisor.step()
 
-    async def _commit(self, group: str, wanted: Callable[[Record | None], GroupProperties], pretend: bool) -> str:
-        """Commit what ``wanted`` makes of the present record. The look that Details need is taken before, without a lock."""
+    async def _commit(
+        self, group: str, wanted: Callable[[Record | None], GroupProperties], pretend: bool
+    ) -> str:
+        """Commit what ``wanted`` makes of the present record. The look that Details need is taken
+        before, without a lock.
+        """
         for _ in range(LOOKS):
             await self._registry.settled(group)
             seen = await self._look(group)
@@ -205,7 +275,9 @@ class Groups:
                 return await self._replace(group, seen, wanted)
             except StaleSnapshot:
                 continue
-        raise PluginFailure(f"Group '{group}' is being changed by others at the same time; try again")
+        raise PluginFailure(
+            f"Group '{group}' is being changed by others at the same time; try again"
+        )
 
     async def _look(self, group: str) -> CommitSnapshot | None:
         supervisor = self._supervisors.get(group)
@@ -214,7 +286,12 @@ class Groups:
         record = watched(supervisor.record, group)
         return snapshot_of(record, await supervisor.observe(record, ask_health=False))
 
-    async def _replace(self, group: str, seen: CommitSnapshot | None, wanted: Callable[[Record | None], GroupProperties]) -> str:
+    async def _replace(
+        self,
+        group: str,
+        seen: CommitSnapshot | None,
+        wanted: Callable[[Record | None], GroupProperties],
+    ) -> str:
         said = ""
 
         def replaced(before: Record | None) -> Record:
@@ -224,15 +301,29 @@ class Groups:
 
         def tell(supervisor: Supervisor, changed: bool) -> None:
             desired = supervisor.desired
-            announce(self._emit, Event("committed", group=group, size=len(desired.slots), text=said, tags={SHA_TAG: desired.sha}))
+            announce(
+                self._emit,
+                Event(
+                    "committed",
+                    group=group,
+                    size=len(desired.slots),
+                    text=said,
+                    tags={SHA_TAG: desired.sha},
+                ),
+            )
 
         await self._registry.change(group, replaced, tell, by="a commit")
         return said
 
     def _replaced(
-        self, group: str, seen: CommitSnapshot | None, wanted: Callable[[Record | None], GroupProperties]
+        self,
+        group: str,
+        seen: CommitSnapshot | None,
+        wanted: Callable[[Record | None], GroupProperties],
     ) -> tuple[Record, str]:
-        """Return the record after a commit, and its Details; raises StaleLook when a look is to be taken anew."""
+        """Return the record after a commit, and its Details; raises StaleLook when a look is to be
+        taken anew.
+        """
         supervisor = self._supervisors.get(group)
         if supervisor is None:
             properties = wanted(None)
@@ -245,12 +336,22 @@ class Groups:
         said = details_of(before, seen, properties, at_rest=supervisor.at_rest)
         backoffs = before.backoffs if properties == before.properties else {}
         good = before.properties if supervisor.at_rest else before.good
-        after = msgspec.structs.replace(before, properties=properties, rolls=True, backoffs=backoffs, good=good)
+        after = msgspec.structs.replace(
+            before, properties=properties, rolls=True, backoffs=backoffs, good=good
+        )
         return after, said
 
     def _specs(self, *, destroying: bool) -> list[GroupSpec]:
-        records = [supervisor.record for _, supervisor in sorted(self._supervisors.items()) if not supervisor.record.freed]
-        return [GroupSpec(r.id, msgspec.Raw(encode(r.properties))) for r in records if destroying or not r.destroying]
+        records = [
+            supervisor.record
+            for _, supervisor in sorted(self._supervisors.items())
+            if not supervisor.record.freed
+        ]
+        return [
+            GroupSpec(r.id, msgspec.Raw(encode(r.properties)))
+            for r in records
+            if destroying or not r.destroying
+        ]
 
     def _known(self, group: str) -> Supervisor:
         supervisor = self._supervisors.get(group)

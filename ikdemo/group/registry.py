@@ -1,8 +1,9 @@
 """Which groups there are: the one place that changes a group's record, begins its loop and ends it.
 
-A change is a function of the present record. It is applied under the group's lock and is durable before anybody is told, so
-commands on one group take effect one after the other, however they overlap (P9). A group has one loop at most: one that is let
-go keeps its place until its loop has ended. Locks are never held across a call to a plugin. Used by ``GroupCommands``.
+A change is a function of the present record. It is applied under the group's lock and is durable
+before anybody is told, so commands on one group take effect one after the other, however they
+overlap (P9). A group has one loop at most: one that is let go keeps its place until its loop has
+ended. Locks are never held across a call to a plugin. Used by ``GroupCommands``.
 """
 
 from __future__ import annotations
@@ -24,14 +25,20 @@ from .subscriptions import Subscriptions
 from .supervisor import STOP_WAIT, Supervisor
 
 STORE_WAIT = 60.0
-"""Seconds after which whoever changes a group is told that the store has not answered; the change itself goes on."""
+"""Seconds after which whoever changes a group is told that the store has not answered; the change
+itself goes on.
+"""
 STOPPED = "the group plugin stopped"
 """What overtakes a command that waits for a loop when its process ends in order."""
 LEAVE_WAIT = 20.0
-"""Seconds for which a loop that was told to end is waited for: what it has begun may take that long to be answered."""
+"""Seconds for which a loop that was told to end is waited for: what it has begun may take that long
+to be answered.
+"""
 
 Update = Callable[[Record | None], Record]
-"""A change: from the present record (None: there is no such group) to the next; raises what refuses it."""
+"""A change: from the present record (None: there is no such group) to the next; raises what refuses
+it.
+"""
 Tell = Callable[[Supervisor, bool], None]
 """Is given the group's loop, and whether anything changed, before the next change is made."""
 
@@ -65,39 +72,54 @@ class Registry:
         """End the loops, not the groups: what was begun is finished, the records stay."""
         self._closed = True
         await self._subscriptions.close()
-        ends = [asyncio.create_task(supervisor.end(STOPPED)) for supervisor in self.supervisors.values()]
+        ends = [
+            asyncio.create_task(supervisor.end(STOPPED)) for supervisor in self.supervisors.values()
+        ]
         if waiting := [*ends, *self._leaving.values(), *self._at_work]:
             await asyncio.wait(waiting, timeout=STOP_WAIT + 2.0)
         self._store.close()
 
-    async def change(self, group: str, update: Update, tell: Tell = lambda supervisor, changed: None, *, by: str) -> None:
-        """Make ``update`` of the present record durable and what is wanted; ``by`` names the command to those it overtakes.
+    async def change(
+        self, group: str, update: Update, tell: Tell = lambda supervisor, changed: None, *, by: str
+    ) -> None:
+        """Make ``update`` of the present record durable and what is wanted; ``by`` names the
+        command to those it overtakes.
 
-        The change is made wholly even if the caller goes away. Raises what ``update`` and the store raise, nothing being changed
-        then; OutcomeUnknown when the store does not answer.
+        The change is made wholly even if the caller goes away. Raises what ``update`` and the store
+        raise, nothing being changed then; OutcomeUnknown when the store does not answer.
         """
         await self._run(f"{by} of group {group}", self._change(group, update, tell, by))
 
     async def remember(self, supervisor: Supervisor, update: Callable[[Record], Record]) -> None:
-        """Make what a loop remembers durable, beside whatever else was changed meanwhile; raises as ``change`` does."""
-        await self._run(f"memory of group {supervisor.record.id}", self._remember(supervisor, update))
+        """Make what a loop remembers durable, beside whatever else was changed meanwhile; raises as
+        ``change`` does.
+        """
+        await self._run(
+            f"memory of group {supervisor.record.id}", self._remember(supervisor, update)
+        )
 
     async def free(self, group: str, update: Update) -> None:
         """Let a group go: its mark is durable first, then its loop ends, then its record goes.
 
-        Raises PluginUnavailable when something that its loop had begun is not answered yet; the group is let go all the same.
+        Raises PluginUnavailable when something that its loop had begun is not answered yet; the
+        group is let go all the same.
         """
         await self.change(group, update, by="a free")
         await self.settled(group)
 
     async def settled(self, group: str) -> None:
-        """Wait until a group that was let go has no loop any longer; raises PluginUnavailable when that takes too long."""
+        """Wait until a group that was let go has no loop any longer; raises PluginUnavailable when
+        that takes too long.
+        """
         leaving = self._leaving.get(group)
         if leaving is None:
             return
         _, pending = await asyncio.wait([leaving], timeout=LEAVE_WAIT)
         if pending:
-            text = f"Group '{group}' was let go, but a plugin has not answered the last call of its loop yet; try again later"
+            text = (
+                f"Group '{group}' was let go, but a plugin has not answered the last call of "
+                "its loop yet; try again later"
+            )
             raise PluginUnavailable(text)
 
     async def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
@@ -107,9 +129,12 @@ class Registry:
         task = asyncio.create_task(work, name=name)
         self._at_work.add(task)
         task.add_done_callback(self._done)
-        _, pending = await asyncio.wait([task], timeout=STORE_WAIT)  # and if the caller goes away, the task goes on
+        # and if the caller goes away, the task goes on
+        _, pending = await asyncio.wait([task], timeout=STORE_WAIT)
         if pending:
-            raise OutcomeUnknown(f"{name}: the store has not answered within {STORE_WAIT:g} s; it may have happened")
+            raise OutcomeUnknown(
+                f"{name}: the store has not answered within {STORE_WAIT:g} s; it may have happened"
+            )
         task.result()
 
     def _done(self, task: asyncio.Task[None]) -> None:
@@ -133,7 +158,9 @@ class Registry:
                     supervisor.set_desired(after, by=by)
                     self._subscriptions.follow(supervisor)
                 if after.freed:  # begun here, so that it goes on whatever becomes of the caller
-                    self._leaving[group] = asyncio.create_task(self._leave(group), name=f"end of group {group}")
+                    self._leaving[group] = asyncio.create_task(
+                        self._leave(group), name=f"end of group {group}"
+                    )
             assert supervisor is not None
             tell(supervisor, after is not before)
 
@@ -148,9 +175,19 @@ class Registry:
                 supervisor.record = after
 
     def _begin(self, record: Record, *, resumed: bool) -> Supervisor:
-        supervisor = Supervisor(record, self._lookup, self._emit, self._poll, self.remember, resumed=resumed, clock=self._clock)
+        supervisor = Supervisor(
+            record,
+            self._lookup,
+            self._emit,
+            self._poll,
+            self.remember,
+            resumed=resumed,
+            clock=self._clock,
+        )
         self.supervisors[record.id] = supervisor
-        if self._closed:  # what becomes durable while the plugin stops is for the next process: this loop ends as it begins
+        # what becomes durable while the plugin stops is for the next process: this loop ends as it
+        # begins
+        if self._closed:
             self._at_work.add(ending := asyncio.create_task(supervisor.end(STOPPED)))
             ending.add_done_callback(self._done)
         else:
@@ -159,7 +196,9 @@ class Registry:
         return supervisor
 
     async def _gone(self, supervisor: Supervisor) -> None:
-        """The last instance of a group marked for destruction is gone: now its record may go. Raises as the store does."""
+        """The last instance of a group marked for destruction is gone: now its record may go.
+        Raises as the store does.
+        """
         group = supervisor.record.id
         async with self._lock(group):
             if not supervisor.record.freed:
@@ -182,11 +221,15 @@ class Registry:
         await asyncio.to_thread(self._store.save, record)
 
     async def _remove_freed(self, group: str) -> None:
-        """Remove the record of a group that was let go; where that cannot be, its mark keeps it from coming back."""
+        """Remove the record of a group that was let go; where that cannot be, its mark keeps it
+        from coming back.
+        """
         try:
             await self._remove(group)
         except IkdemoError as error:
-            log.warning("The record of group %s, which was let go, cannot be removed yet: %s", group, error)
+            log.warning(
+                "The record of group %s, which was let go, cannot be removed yet: %s", group, error
+            )
 
     async def _remove(self, group: str) -> None:
         await asyncio.to_thread(self._store.remove, group)
@@ -197,10 +240,15 @@ class Registry:
 
 
 def watched(record: Record | None, group: str) -> Record:
-    """Return the record of a group that can be changed; raises UnknownGroup, or PluginFailure when it is being destroyed."""
+    """Return the record of a group that can be changed; raises UnknownGroup, or PluginFailure when
+    it is being destroyed.
+    """
     record = present(record, group)
     if record.destroying:
-        raise PluginFailure(f"Group '{group}' is being destroyed; to let it go at once: ikdemo group free --force {group}")
+        raise PluginFailure(
+            f"Group '{group}' is being destroyed; to let it go at once: ikdemo group free "
+            f"--force {group}"
+        )
     return record
 
 

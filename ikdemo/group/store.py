@@ -1,6 +1,8 @@
-"""What a group plugin must not forget: one file per group with its spec and its marks, durable before anybody is told.
+"""What a group plugin must not forget: one file per group with its spec and its marks, durable
+before anybody is told.
 
-Files are written atomically and read once, at the start. One process owns the directory. Only ``Registry`` uses this.
+Files are written atomically and read once, at the start. One process owns the directory. Only
+``Registry`` uses this.
 """
 
 from __future__ import annotations
@@ -24,13 +26,16 @@ FORMAT = 1
 
 
 class Record(Struct, frozen=True, rename={"backoffs": "troubled"}):
-    """A committed group. ``rolls``: outdated instances are replaced (not after a first commit, which adopts). ``updating``: the
-    configuration whose rolling update is under way, its last batch not proven yet.
+    """A committed group. ``rolls``: outdated instances are replaced (not after a first commit,
+    which adopts). ``updating``: the configuration whose rolling update is under way, its last batch
+    not proven yet.
 
-    ``destroying``, ``freed`` and ``paused`` are marks that outlive the process, and so do ``backoffs`` slots with their back-off.
-    ``expected``: what was asked of an instance plugin without slots and has not been seen yet, and ``members``: what is known of
-    the instances of such a plugin, by their ID. ``boot``: the boot of the machine in whose seconds all that waits; written by
-    ``Store``. ``good`` is what was committed when the group was converged last, before ``properties``; None when it never was.
+    ``destroying``, ``freed`` and ``paused`` are marks that outlive the process, and so do
+    ``backoffs`` slots with their back-off. ``expected``: what was asked of an instance plugin
+    without slots and has not been seen yet, and ``members``: what is known of the instances of such
+    a plugin, by their ID. ``boot``: the boot of the machine in whose seconds all that waits;
+    written by ``Store``. ``good`` is what was committed when the group was converged last, before
+    ``properties``; None when it never was.
     """
 
     id: str
@@ -49,7 +54,9 @@ class Record(Struct, frozen=True, rename={"backoffs": "troubled"}):
 
 
 class Store:
-    """The records of one group plugin, in memory and, with a directory, on disk; ``boot`` names this boot of the machine."""
+    """The records of one group plugin, in memory and, with a directory, on disk; ``boot`` names
+    this boot of the machine.
+    """
 
     def __init__(self, directory: Path | None, boot: str = "") -> None:
         self._directory, self._boot = directory, boot
@@ -58,7 +65,8 @@ class Store:
     def open(self) -> list[Record]:
         """Take the directory (created if missing) and return what it holds.
 
-        Raises InUse when another process has it, CorruptState for a file that cannot be read; nothing is changed then.
+        Raises InUse when another process has it, CorruptState for a file that cannot be read;
+        nothing is changed then.
         """
         if self._directory is None:
             return []
@@ -72,19 +80,25 @@ class Store:
             raise
 
     def save(self, record: Record) -> None:
-        """Write a record; on return it survives a power cut, and a kill half-way leaves the one before.
+        """Write a record; on return it survives a power cut, and a kill half-way leaves the one
+        before.
 
-        The one before is kept beside it, for a person to go back to. Raises PluginFailure when the system refuses, LeaseLost
-        when the directory is not the one that was taken; the record before is what counts then.
+        The one before is kept beside it, for a person to go back to. Raises PluginFailure when the
+        system refuses, LeaseLost when the directory is not the one that was taken; the record
+        before is what counts then.
         """
         if self._directory is not None:
             self._check_owned()
             disk.keep_last(self._directory, _file_name(record.id), _file_name(record.id) + ".last")
             written = encode(structs.replace(record, boot=self._boot))
-            disk.write_atomic(self._directory, _file_name(record.id), written, durable=True, mode=0o600)
+            disk.write_atomic(
+                self._directory, _file_name(record.id), written, durable=True, mode=0o600
+            )
 
     def remove(self, group: str) -> None:
-        """Forget a group, durably; forgetting an unknown one is no error. Raises as ``save`` does."""
+        """Forget a group, durably; forgetting an unknown one is no error. Raises as ``save``
+        does.
+        """
         if self._directory is None:
             return
         self._check_owned()
@@ -105,12 +119,18 @@ class Store:
     def _check_owned(self) -> None:
         """Store nothing where somebody else may be the owner, or where it would be lost."""
         if self._lease is None or not self._lease.holds():
-            raise LeaseLost(f"{self._directory} is gone or is another folder than it was; nothing can be stored until it is back")
+            raise LeaseLost(
+                f"{self._directory} is gone or is another folder than it was; nothing can be "
+                "stored until it is back"
+            )
 
     def _read(self, path: Path) -> Record:
         last = path.with_name(path.name + ".last")
         back = f", or put {last} in its place" if last.exists() else ""
-        advice = f"the stored group {path} cannot be used; look at it, or move it away to go on without that group{back}"
+        advice = (
+            f"the stored group {path} cannot be used; look at it, or move it away to go on "
+            f"without that group{back}"
+        )
         try:
             record = decode(path.read_bytes(), Record)
         except SpecError as error:
@@ -118,12 +138,16 @@ class Store:
         if record.format > FORMAT:
             raise CorruptState(f"{advice} (it was written by a newer version)")
         if path.name != _file_name(record.id):
-            raise CorruptState(f"{advice} (it holds the group {record.id!r}, which belongs to another file)")
+            raise CorruptState(
+                f"{advice} (it holds the group {record.id!r}, which belongs to another file)"
+            )
         return record if record.boot == self._boot else _waited_out(record)
 
 
 def _waited_out(record: Record) -> Record:
-    """Return a record of another boot: its attempts count, its waits are over, as their seconds mean nothing in this one."""
+    """Return a record of another boot: its attempts count, its waits are over, as their seconds
+    mean nothing in this one.
+    """
     backoffs = {key: structs.replace(t, not_before=0.0) for key, t in record.backoffs.items()}
     return structs.replace(record, backoffs=backoffs, expected={})
 

@@ -1,8 +1,9 @@
-"""Who hears what: one watch per plugin, not per group; each event wakes only the supervisors it can concern.
+"""Who hears what: one watch per plugin, not per group; each event wakes only the supervisors it can
+concern.
 
-A watch that ends unexpectedly is begun again. So that nothing counts twice, events that were heard already are left out, and so
-are those from before anybody listened: the first look shows what came of them.
-Called by ``Registry`` whenever a group begins, changes or ends.
+A watch that ends unexpectedly is begun again. So that nothing counts twice, events that were heard
+already are left out, and so are those from before anybody listened: the first look shows what came
+of them. Called by ``Registry`` whenever a group begins, changes or ends.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ class Subscriptions:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def follow(self, supervisor: Supervisor) -> None:
-        """Let a supervisor hear the plugins that its group uses now, and no longer those it used before."""
+        """Let a supervisor hear the plugins that its group uses now, and no longer those it used
+        before.
+        """
         properties = supervisor.record.properties
         self._seat(supervisor, {properties.instance.plugin, properties.flavor.plugin})
 
@@ -44,7 +47,9 @@ class Subscriptions:
         for name in names:
             self._audience.setdefault(name, set()).add(supervisor)
             if name not in self._tasks:
-                self._tasks[name] = asyncio.create_task(self._listen(name), name=f"events of {name}")
+                self._tasks[name] = asyncio.create_task(
+                    self._listen(name), name=f"events of {name}"
+                )
         for name in self._audience.keys() - names:
             self._audience[name].discard(supervisor)
             if not self._audience[name]:  # nobody listens any longer
@@ -75,7 +80,9 @@ class Subscriptions:
             except IkdemoError as error:
                 log.info("The events of plugin %s cannot be followed now: %s", name, error)
             except Exception:
-                log.exception("Following the events of plugin %s ended unexpectedly and is begun again", name)
+                log.exception(
+                    "Following the events of plugin %s ended unexpectedly and is begun again", name
+                )
             await asyncio.sleep(AGAIN_AFTER)
 
     def _tell(self, name: str, batch: EventBatch, events: list[Event]) -> None:
@@ -87,7 +94,8 @@ class Subscriptions:
 
 
 def news(batch: EventBatch, heard: Cursor) -> list[Event]:
-    """Return the events of a batch that come after ``heard``, in a stream that was begun to be read anew, too.
+    """Return the events of a batch that come after ``heard``, in a stream that was begun to be read
+    anew, too.
 
     >>> batch = EventBatch("s", 12, [Event("lost", instance="i-1"), Event("lost", instance="i-2")], gap=True)
     >>> [event.instance for event in news(batch, Cursor("s", 11))], len(news(batch, Cursor("other", 99)))

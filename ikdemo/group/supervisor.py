@@ -1,10 +1,12 @@
-"""The one loop of a group: observe, plan, act, settle, emit; then sleep until an event, a wake-up time or the poll.
+"""The one loop of a group: observe, plan, act, settle, emit; then sleep until an event, a wake-up
+time or the poll.
 
-One task per group makes every pass, so a group's actions never overlap; if it ends unexpectedly it is begun again. What is
-wanted may change at any time (``set_desired``): a pass under way finishes what it began and begins nothing more. Whoever waits for a
-pass (``step``) or for the end (``gone``) gets an answer, also when something else comes first. Whether a pass looks or goes by
-what it was told is decided in ``sight``; but nothing is destroyed without a look. Made by ``Registry``, which alone changes
-``record``.
+One task per group makes every pass, so a group's actions never overlap; if it ends unexpectedly it
+is begun again. What is wanted may change at any time (``set_desired``): a pass under way finishes
+what it began and begins nothing more. Whoever waits for a pass (``step``) or for the end (``gone``)
+gets an answer, also when something else comes first. Whether a pass looks or goes by what it was
+told is decided in ``sight``; but nothing is destroyed without a look. Made by ``Registry``, which
+alone changes ``record``.
 """
 
 from __future__ import annotations
@@ -41,14 +43,22 @@ STOP_WAIT = 8.0
 AGAIN_AFTER = 1.0
 """Seconds after which a loop that ended unexpectedly is begun again."""
 RETRY_EVERY = 1.0
-"""Seconds between two passes, at least, that try again what was refused, because instances of other groups have ended."""
-PAUSED = Reason("paused", "the group is paused: nothing is done until it is resumed or stepped", awaits="resume or step")
+"""Seconds between two passes, at least, that try again what was refused, because instances of other
+groups have ended.
+"""
+PAUSED = Reason(
+    "paused",
+    "the group is paused: nothing is done until it is resumed or stepped",
+    awaits="resume or step",
+)
 
 
 class Supervisor:
-    """Keeps one group as its record wants it, from ``start`` until ``end`` or, when destroying, until none is left.
+    """Keeps one group as its record wants it, from ``start`` until ``end`` or, when destroying,
+    until none is left.
 
-    ``removal_error``: what kept the store from forgetting a group of which nothing is left; empty otherwise.
+    ``removal_error``: what kept the store from forgetting a group of which nothing is left; empty
+    otherwise.
     """
 
     def __init__(
@@ -82,11 +92,20 @@ class Supervisor:
 
     def _set(self, record: Record) -> None:
         self.record = record
-        desired = desired_state(record.id, record.properties, sha_of(record.properties), rolls=record.rolls)
-        good = record.good if record.good and record.good.instance.plugin == record.properties.instance.plugin else None
+        desired = desired_state(
+            record.id, record.properties, sha_of(record.properties), rolls=record.rolls
+        )
+        good = (
+            record.good
+            if record.good and record.good.instance.plugin == record.properties.instance.plugin
+            else None
+        )
         self._good = good
         self.desired = msgspec.structs.replace(
-            desired, destroying=record.destroying, poll=self._poll, good=sha_of(good) if good else ""
+            desired,
+            destroying=record.destroying,
+            poll=self._poll,
+            good=sha_of(good) if good else "",
         )
 
     @property
@@ -95,11 +114,16 @@ class Supervisor:
         return self._recorder.converged is True
 
     def start(self, when_gone: Callable[[], Awaitable[None]]) -> None:
-        """Begin; ``when_gone`` is awaited once, at the end, if the group was to be destroyed and nothing of it is left."""
-        self._task = asyncio.create_task(self._run(when_gone), name=f"supervisor of {self.record.id}")
+        """Begin; ``when_gone`` is awaited once, at the end, if the group was to be destroyed and
+        nothing of it is left.
+        """
+        self._task = asyncio.create_task(
+            self._run(when_gone), name=f"supervisor of {self.record.id}"
+        )
 
     async def end(self, by: str) -> None:
-        """Finish what was begun, begin nothing more, and return when the loop is over; ``by`` tells those who wait why.
+        """Finish what was begun, begin nothing more, and return when the loop is over; ``by`` tells
+        those who wait why.
 
         A call to a plugin that is not answered within ``STOP_WAIT`` is given up.
         """
@@ -112,7 +136,8 @@ class Supervisor:
         self._refuse(self._steps)
 
     def set_desired(self, record: Record, *, by: str) -> None:
-        """Take another record as what is wanted, from now on; its trouble is what is remembered (none with another spec).
+        """Take another record as what is wanted, from now on; its trouble is what is remembered
+        (none with another spec).
 
         ``by`` names the command, for a step that it cuts short.
         """
@@ -128,7 +153,9 @@ class Supervisor:
         self._wake.set()
 
     def force_replacement(self) -> None:
-        """Replace the sick in the next pass that sees them, however many they are: a person said so."""
+        """Replace the sick in the next pass that sees them, however many they are: a person said
+        so.
+        """
         self._memory = force_replacement(self._memory)
 
     def on_event(self, event: Event) -> None:
@@ -140,9 +167,17 @@ class Supervisor:
             return
         if event.group and event.kind == "lost" and event.code in ("died", "early"):
             own_doing = event.code == "died"
-            self._died.append(ReportedExit(event.slot, event.instance, f"died: {event.text}", self._clock.now(), own_doing))
+            self._died.append(
+                ReportedExit(
+                    event.slot, event.instance, f"died: {event.text}", self._clock.now(), own_doing
+                )
+            )
         if event.kind == "health":
-            (self._reported_unhealthy.add if event.code == "unhealthy" else self._reported_unhealthy.discard)(event.instance)
+            (
+                self._reported_unhealthy.add
+                if event.code == "unhealthy"
+                else self._reported_unhealthy.discard
+            )(event.instance)
         if self._observer.on_event(event):
             self._wake.set()
 
@@ -152,8 +187,12 @@ class Supervisor:
         self._wake.set()
 
     async def observe(self, record: Record, *, ask_health: bool) -> View:
-        """Observe what a record describes, with what is known of its members, and remember nothing."""
-        return await self._observer.peek(record.properties, self._memory.expected, ask_health=ask_health)
+        """Observe what a record describes, with what is known of its members, and remember
+        nothing.
+        """
+        return await self._observer.peek(
+            record.properties, self._memory.expected, ask_health=ask_health
+        )
 
     async def look(self, *, ask_health: bool = True) -> tuple[View, Plan]:
         """Observe and plan without acting and without remembering: what would be done now."""
@@ -187,25 +226,34 @@ class Supervisor:
     async def gone(self, timeout: float) -> bool:
         """Wait until the loop has ended because nothing is left.
 
-        False after ``timeout`` seconds, or when a pass was in doubt since the group was marked for destruction.
-        Raises PluginFailure when the loop ended for another reason, which it names.
+        False after ``timeout`` seconds, or when a pass was in doubt since the group was marked for
+        destruction. Raises PluginFailure when the loop ended for another reason, which it names.
         """
         if self._task is None:
             return True
         invalidate = asyncio.create_task(self._doubt.wait())
-        await asyncio.wait([self._task, invalidate], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            [self._task, invalidate], timeout=timeout, return_when=asyncio.FIRST_COMPLETED
+        )
         invalidate.cancel()
         if self._task.done() and self._ended_by:
-            raise PluginFailure(f"Group '{self.record.id}' was being destroyed and was overtaken by {self._ended_by}")
+            raise PluginFailure(
+                f"Group '{self.record.id}' was being destroyed and was overtaken by "
+                f"{self._ended_by}"
+            )
         return self._task.done()
 
     async def _run(self, when_gone: Callable[[], Awaitable[None]]) -> None:
-        """Keep the loop going until it ends as it should: what ends it otherwise is a bug, and healing must survive that."""
+        """Keep the loop going until it ends as it should: what ends it otherwise is a bug, and
+        healing must survive that.
+        """
         while True:
             try:
                 return await self._loop(when_gone)
             except Exception:
-                log.exception("The loop of group %s ended unexpectedly and is begun again", self.record.id)
+                log.exception(
+                    "The loop of group %s ended unexpectedly and is begun again", self.record.id
+                )
             self._observer.invalidate()
             await asyncio.sleep(AGAIN_AFTER)
 
@@ -218,7 +266,9 @@ class Supervisor:
             except BaseException:
                 self._refuse(waiting)
                 raise
-            if step is None:  # something else is wanted meanwhile: look again with that in mind, for those who wait, too
+            # something else is wanted meanwhile: look again with that in mind, for those who wait,
+            # too
+            if step is None:
                 self._steps = waiting + self._steps
                 continue
             for future in waiting:
@@ -226,8 +276,10 @@ class Supervisor:
                     future.set_result(step)
             if record.destroying and step.plan.converged and await self._end(when_gone):
                 return
-            if step.outcomes:  # after acting, look again at once: was it enough, and when is the next attempt?
-                await asyncio.sleep(0)  # but not before others had their turn: two passes over thousands take long
+            # after acting, look again at once: was it enough, and when is the next attempt?
+            if step.outcomes:
+                # but not before others had their turn: two passes over thousands take long
+                await asyncio.sleep(0)
                 continue
             waits = [self._observer.look_in()]
             if step.plan.wake_after is not None:
@@ -241,11 +293,15 @@ class Supervisor:
         for future in waiting:
             if not future.done():
                 by = self._ended_by or "a failure of the loop"
-                future.set_exception(PluginFailure(f"The step of group '{self.record.id}' was overtaken by {by}"))
+                future.set_exception(
+                    PluginFailure(f"The step of group '{self.record.id}' was overtaken by {by}")
+                )
         waiting.clear()
 
     async def _pass_safely(self, *, asked: bool) -> Step | None:
-        """Make a pass; a bug in it is told as its result and must not end the healing of the group."""
+        """Make a pass; a bug in it is told as its result and must not end the healing of the
+        group.
+        """
         try:
             return await self._pass(asked=asked)
         except Exception as error:
@@ -258,7 +314,11 @@ class Supervisor:
         try:
             await when_gone()
         except IkdemoError as error:
-            log.warning("Nothing is left of group %s, but it cannot be forgotten yet: %s", self.record.id, error)
+            log.warning(
+                "Nothing is left of group %s, but it cannot be forgotten yet: %s",
+                self.record.id,
+                error,
+            )
             self.removal_error = str(error)
             self._doubt.set()
             return False
@@ -268,11 +328,19 @@ class Supervisor:
         """Make durable what a restart must know; say whether that could be done."""
 
         def remembered(record: Record) -> Record:
-            memory, known, self._persisted_version = self._memory, record.members, self._observer.members.version
+            memory, known, self._persisted_version = (
+                self._memory,
+                record.members,
+                self._observer.members.version,
+            )
             if not view.observed.error:
                 known = {} if view.idempotent else dict(self._observer.members.known)
             return msgspec.structs.replace(
-                record, backoffs=memory.backoffs, expected=memory.expected, members=known, updating=self._updating(view)
+                record,
+                backoffs=memory.backoffs,
+                expected=memory.expected,
+                members=known,
+                updating=self._updating(view),
             )
 
         try:
@@ -283,7 +351,9 @@ class Supervisor:
         return True
 
     async def _pass(self, *, asked: bool) -> Step | None:
-        """Make one pass, with a look if somebody ``asked`` for it; None when something else was wanted before it could act."""
+        """Make one pass, with a look if somebody ``asked`` for it; None when something else was
+        wanted before it could act.
+        """
         desired, paused = self.desired, self.record.paused
         view, todo = await self._decide(look=asked or desired.destroying)
         if desired is not self.desired or self._ended_by:
@@ -293,15 +363,24 @@ class Supervisor:
         outcomes = await self._act(todo, view) if (asked or not paused) and todo.actions else ()
         overtaken = self._overtaken_by if desired is not self.desired else ""
         judging, before, now = self._judging(view), self._memory, self._clock.now()
-        self._memory = settle(judging, view.observed, before, todo, outcomes, now, seen_at, overtaken=bool(overtaken))
+        self._memory = settle(
+            judging, view.observed, before, todo, outcomes, now, seen_at, overtaken=bool(overtaken)
+        )
         if self._has_news(view):
             await self._remember(view)
         if view.observed.error:
             self._doubt.set()
-        return Step(view.observed.instances, self._clock.stamped(todo) if asked else todo, outcomes, overtaken)
+        return Step(
+            view.observed.instances,
+            self._clock.stamped(todo) if asked else todo,
+            outcomes,
+            overtaken,
+        )
 
     async def _decide(self, *, look: bool) -> tuple[View, Plan]:
-        """Observe, take in what was told of instances, and plan; look if a plan by hearsay would destroy something."""
+        """Observe, take in what was told of instances, and plan; look if a plan by hearsay would
+        destroy something.
+        """
         # one that is expected may be shown in this very pass, and an update may wait for its health
         ask_health = self._observer.health_is_due() or bool(self._memory.expected)
         reported_unhealthy, self._reported_unhealthy = self._reported_unhealthy, set()
@@ -311,7 +390,9 @@ class Supervisor:
             )
             died, self._died = self._died, []
             self._memory = apply_reported_health(
-                self._judging(view), record_exits(self.desired, self._memory, died, self._clock.now()), reported_unhealthy
+                self._judging(view),
+                record_exits(self.desired, self._memory, died, self._clock.now()),
+                reported_unhealthy,
             )
             self._retry()
             todo = self._plan(view)
@@ -322,7 +403,9 @@ class Supervisor:
             look = True
 
     def _retry(self) -> None:
-        """Try again what was refused, if a place has become free since, but not more often than ``RETRY_EVERY``."""
+        """Try again what was refused, if a place has become free since, but not more often than
+        ``RETRY_EVERY``.
+        """
         now = self._clock.now()
         if self._place_freed and now >= self._retried_at + RETRY_EVERY:
             self._place_freed, self._retried_at = False, now
@@ -331,7 +414,8 @@ class Supervisor:
     def _has_news(self, view: View) -> bool:
         """Say whether a restart would miss anything of what is remembered now.
 
-        Of a plugin with slots nothing more is kept than waits: what was made there, it knows itself.
+        Of a plugin with slots nothing more is kept than waits: what was made there, it knows
+        itself.
         """
         memory, record = self._memory, self.record
         if record.updating != self._updating(view):
@@ -342,7 +426,9 @@ class Supervisor:
         return not known or memory.backoffs != record.backoffs or memory.expected != record.expected
 
     def _updating(self, view: View) -> str:
-        """Return the configuration whose update a restart would have to prove; none where nothing has to be waited for."""
+        """Return the configuration whose update a restart would have to prove; none where nothing
+        has to be waited for.
+        """
         update = self._memory.update
         return update.sha if update and self._judging(view).pace.waits else ""
 
@@ -351,20 +437,29 @@ class Supervisor:
         self._memory = expect(self._judging(view), self._memory, todo.actions, self._clock.now())
         actions = todo.actions
         if not view.idempotent and self._has_news(view) and not await self._remember(view):
-            actions = tuple(a for a in actions if a.verb == "destroy")  # what is asked for has to be known after a restart
+            # what is asked for has to be known after a restart
+            actions = tuple(a for a in actions if a.verb == "destroy")
             if not actions:
                 return ()
         self._recorder.acting(actions, 0 if desired.destroying else len(desired.slots))
         self._observer.begin_acting(actions)
-        executor = Executor(desired, self.record.properties, self._good, view.described, self._recorder.acted)
-        outcomes = await executor.act(actions, self._lookup, lambda: desired is self.desired and not self._ended_by)
+        executor = Executor(
+            desired, self.record.properties, self._good, view.described, self._recorder.acted
+        )
+        outcomes = await executor.act(
+            actions, self._lookup, lambda: desired is self.desired and not self._ended_by
+        )
         self._observer.end_acting(outcomes, desired.sha)
         return outcomes
 
     def _judging(self, view: View) -> Desired:
         pace = msgspec.structs.replace(self.desired.pace, can_fail=view.can_fail)
         return msgspec.structs.replace(
-            self.desired, idempotent=view.idempotent, unhealthy_after=view.unhealthy_after, pace=pace, judged=view.judged
+            self.desired,
+            idempotent=view.idempotent,
+            unhealthy_after=view.unhealthy_after,
+            pace=pace,
+            judged=view.judged,
         )
 
     def _plan(self, view: View) -> Plan:
@@ -380,5 +475,6 @@ class Supervisor:
 
 def _failed(error: Exception) -> Plan:
     """Say that a pass failed by a bug, as a plan that does nothing."""
-    first = error.exceptions[0] if isinstance(error, ExceptionGroup) else error  # of actions that ended each other
+    # of actions that ended each other
+    first = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
     return Plan(reasons=(Reason("blocked", f"internal error: {first}", awaits="the next pass"),))

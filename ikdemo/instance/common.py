@@ -1,4 +1,5 @@
-"""Tells what became of an instance: as an event, to whoever listens, and as a line of the log, to whoever watches the terminal.
+"""Tells what became of an instance: as an event, to whoever listens, and as a line of the log, to
+whoever watches the terminal.
 
 Called by every instance plugin, once for each fact.
 """
@@ -25,9 +26,13 @@ log = logging.getLogger(__name__)
 limit = LineLimit(log)
 
 PID_TAG = "pid"
-"""Tag that holds the process of an instance that is one, for whoever wants to kill it; one that its spec has stays."""
+"""Tag that holds the process of an instance that is one, for whoever wants to kill it; one that its
+spec has stays.
+"""
 BEGINNING = 1.0
-"""Seconds of life after which a signal from outside is surely somebody's doing, and not a way of failing to start."""
+"""Seconds of life after which a signal from outside is surely somebody's doing, and not a way of
+failing to start.
+"""
 FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 SHOWN = 100
 """Characters of a text of a spec that a sentence repeats."""
@@ -35,7 +40,12 @@ PORTS = range(20000, 30000)
 """Ports given to instances; below those that the kernel lends to outgoing connections."""
 _MEMORY = re.compile(r"([1-9]\d{0,11})([KMG]?)")
 _FACTORS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
-VERBS = {"provisioned": "Provisioned", "destroyed": "Destroyed", "lost": "Lost", "changed": "Changed"}
+VERBS = {
+    "provisioned": "Provisioned",
+    "destroyed": "Destroyed",
+    "lost": "Lost",
+    "changed": "Changed",
+}
 
 
 def announce(emit: Emit, event: Event) -> None:
@@ -64,10 +74,12 @@ def sentence(event: Event) -> str:
 
 
 class ExitReason(NamedTuple):
-    """How a leader ended. ``code``: "died" by itself, or "killed" by somebody, which says nothing against its command.
+    """How a leader ended. ``code``: "died" by itself, or "killed" by somebody, which says nothing
+    against its command.
 
-    "early" where it may be either, as it was ended in its first second. "unknown" where somebody else reaped it, or nobody was
-    there; it lived on through a restart of the plugin, so its command can live.
+    "early" where it may be either, as it was ended in its first second. "unknown" where somebody
+    else reaped it, or nobody was there; it lived on through a restart of the plugin, so its command
+    can live.
     """
 
     code: str
@@ -75,7 +87,8 @@ class ExitReason(NamedTuple):
 
 
 def carries(mine: Mapping[str, str] | None, wanted: Mapping[str, str]) -> bool:
-    """Say whether an instance carries all wanted tags; as in InfraKit, an empty wanted value matches a missing tag too.
+    """Say whether an instance carries all wanted tags; as in InfraKit, an empty wanted value
+    matches a missing tag too.
 
     >>> carries({"tier": "web"}, {"tier": "web", "colour": ""}), carries(None, {"tier": "web"})
     (True, False)
@@ -94,13 +107,17 @@ def memory_of(text: str, path: str = "$.Memory") -> int:
     found = _MEMORY.fullmatch(text)
     if found is None:
         raise SpecError(
-            f"{path}: expected an amount such as 64M or 1G, got {excerpt(text)!a}", path=path, expected="an amount such as 64M"
+            f"{path}: expected an amount such as 64M or 1G, got {excerpt(text)!a}",
+            path=path,
+            expected="an amount such as 64M",
         )
     return int(found[1]) * _FACTORS[found[2]]
 
 
 def free_port(taken: Collection[int]) -> int:
-    """Return a TCP port of this machine on which nobody listens and that is nobody's yet; raises PluginFailure."""
+    """Return a TCP port of this machine on which nobody listens and that is nobody's yet; raises
+    PluginFailure.
+    """
     begin = secrets.randbelow(len(PORTS))
     for port in itertools.chain(PORTS[begin:], PORTS[:begin]):
         if port not in taken and _is_free(port):
@@ -120,5 +137,7 @@ def _is_free(port: int) -> bool:
 
 
 def excerpt(text: str) -> str:
-    """Return a text of a spec as a sentence may hold it: of a bounded length, and nothing in it that is not seen as itself."""
+    """Return a text of a spec as a sentence may hold it: of a bounded length, and nothing in it
+    that is not seen as itself.
+    """
     return visible(text if len(text) <= SHOWN else text[:SHOWN] + "...")

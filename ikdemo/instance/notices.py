@@ -1,7 +1,7 @@
 """What the kernel noticed in a directory since it was last asked.
 
-The only place that knows inotify. Called by ``directory`` and ``cutting``, which look at the files themselves: a notice says
-where to look.
+The only place that knows inotify. Called by ``directory`` and ``cutting``, which look at the files
+themselves: a notice says where to look.
 """
 
 from __future__ import annotations
@@ -17,22 +17,29 @@ _ARRIVED = int(flags.MOVED_TO)
 _DELETED = int(flags.DELETE)
 _LEFT = int(flags.MOVED_FROM)
 _STALE = int(flags.MODIFY | flags.CLOSE_WRITE | flags.MOVED_FROM | flags.DELETE)
-_MASK = _STALE | int(flags.CREATE | flags.MOVED_TO | flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR)
+_MASK = _STALE | int(
+    flags.CREATE | flags.MOVED_TO | flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR
+)
 MODIFIED = int(flags.MODIFY | flags.ONLYDIR)
 """What to watch for where only the growth of files counts."""
 _OVERFLOW = int(flags.Q_OVERFLOW)
 _EVENT = struct.Struct("iIII")
-"""The head of an event, as inotify(7) has it: watch, mask, cookie, bytes of the name that follows."""
+"""The head of an event, as inotify(7) has it: watch, mask, cookie, bytes of the name that
+follows.
+"""
 _READ, _READS = 2**16, 256
-"""Bytes of one read, and how many there are at most: together as much as any queue of the kernel's holds."""
+"""Bytes of one read, and how many there are at most: together as much as any queue of the kernel's
+holds.
+"""
 _LONGEST = _EVENT.size + 256
 """Bytes of an event with the longest name there is."""
 _DOT = ord(".")
 
 
 class Notice(NamedTuple):
-    """What happened to one name. ``stale``: what was read of it before is worth nothing; ``closed``: somebody wrote to it and
-    is done; ``arrived``: it came by a rename, so it was written elsewhere; ``deleted``: it was deleted, and never renamed."""
+    """What happened to one name. ``stale``: what was read of it before is worth nothing;
+    ``closed``: somebody wrote to it and is done; ``arrived``: it came by a rename, so it was
+    written elsewhere; ``deleted``: it was deleted, and never renamed."""
 
     stale: bool = False
     closed: bool = False
@@ -47,10 +54,14 @@ class Notice(NamedTuple):
 
 
 class Notices:
-    """A watch on one open directory, from construction to ``close``; readable (``fileno``) when there is something to take."""
+    """A watch on one open directory, from construction to ``close``; readable (``fileno``) when
+    there is something to take.
+    """
 
     def __init__(self, directory: int, mask: int = _MASK) -> None:
-        """Watch an open directory for what a mask of inotify says; raises OSError when the system gives no watch, or has none."""
+        """Watch an open directory for what a mask of inotify says; raises OSError when the system
+        gives no watch, or has none.
+        """
         self._inotify = INotify(nonblocking=True)
         try:
             self._inotify.add_watch(f"/proc/self/fd/{directory}", mask)
@@ -63,9 +74,11 @@ class Notices:
         return int(self._inotify.fileno())
 
     def take(self) -> dict[str, Notice] | None:
-        """Return what was noticed, by file name, and forget it; None when there was more than the kernel kept.
+        """Return what was noticed, by file name, and forget it; None when there was more than the
+        kernel kept.
 
-        Hidden names are left out: nothing of what has one is an instance, and each file is written under one first.
+        Hidden names are left out: nothing of what has one is an instance, and each file is written
+        under one first.
         """
         noticed: dict[str, int] = {}
         for _ in range(_READS):

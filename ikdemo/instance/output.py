@@ -1,7 +1,9 @@
-"""What instances print: kept in a file each, cut to its end when it grows, and a little of it after an instance has died.
+"""What instances print: kept in a file each, cut to its end when it grows, and a little of it after
+an instance has died.
 
-The instances write their files themselves, so they print on while the plugin is away. Called by ``living``, ``cutting`` and
-``process``; what of it concerns the dead, and lines, by ``burials`` and ``docker`` too.
+The instances write their files themselves, so they print on while the plugin is away. Called by
+``living``, ``cutting`` and ``process``; what of it concerns the dead, and lines, by ``burials`` and
+``docker`` too.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ class Outputs:
         self._dead: dict[str, bytes] = {}
 
     def bury(self, instance: str, log: Path) -> str:
-        """Remember the end of a dead instance's output, which is in a file; return its last line."""
+        """Remember the end of a dead instance's output, which is in a file; return its last
+        line.
+        """
         return self.keep(instance, tail(log, KEPT // 4))
 
     def keep(self, instance: str, text: bytes) -> str:
@@ -42,7 +46,9 @@ class Outputs:
 
 
 def tail(log: Path, size: int = KEPT) -> bytes:
-    """Return the last bytes of a file, from the beginning of a line where that is possible; nothing if it cannot be read."""
+    """Return the last bytes of a file, from the beginning of a line where that is possible; nothing
+    if it cannot be read.
+    """
     text, length = _being_cut.get(log), 0
     try:
         if text is None:
@@ -58,14 +64,17 @@ def tail(log: Path, size: int = KEPT) -> bytes:
 
 
 def cut(log: Path) -> None:
-    """Keep only the end of a file that grew beyond ``KEPT``; what is printed meanwhile may be lost. May be done in a thread."""
+    """Keep only the end of a file that grew beyond ``KEPT``; what is printed meanwhile may be lost.
+    May be done in a thread.
+    """
     try:
         if log.stat().st_size <= KEPT:
             return
         text = _being_cut[log] = tail(log, KEPT // 2)  # for who reads the file while it is empty
         with log.open("r+b", buffering=0) as file:
             file.truncate(0)
-        with log.open("ab", buffering=0) as file:  # its writer appends as well, so neither overwrites the other
+        # its writer appends as well, so neither overwrites the other
+        with log.open("ab", buffering=0) as file:
             file.write(text)
     except OSError:
         pass  # gone, or no room: tried again at the next look

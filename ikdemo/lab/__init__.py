@@ -1,7 +1,8 @@
-"""What a notebook imports: start and stop plugin processes, break things, and look at what happened.
+"""What a notebook imports: start and stop plugin processes, break things, and look at what
+happened.
 
-``from ikdemo.lab import Lab, collabnix`` is all that a notebook needs. Names are loaded when first used: a command that wants one
-small part of a lab need not wait for all of it.
+``from ikdemo.lab import Lab, collabnix`` is all that a notebook needs. Names are loaded when first
+used: a command that wants one small part of a lab need not wait for all of it.
 """
 
 from __future__ import annotations
@@ -60,4 +61,5 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = import_module(f".{_HOMES[name]}", __name__)
-    return home if name == "exercises" else getattr(home, name)  # the one module that notebooks import whole
+    # the one module that notebooks import whole
+    return home if name == "exercises" else getattr(home, name)

@@ -13,15 +13,22 @@ from .model import BEYOND, Desired, number_of
 
 
 class Assignment(NamedTuple):
-    """``occupants``: slot name to its instance. ``surplus``: to go, in the order in which they go. ``unmanaged``: left alone."""
+    """``occupants``: slot name to its instance. ``surplus``: to go, in the order in which they go.
+    ``unmanaged``: left alone.
+    """
 
     occupants: dict[str, ObservedInstance]
     surplus: list[ObservedInstance]
     unmanaged: list[ObservedInstance]
 
     def living(self) -> list[tuple[str, ObservedInstance]]:
-        """Return each occupant with the name of the slot in which it lives: its own number, or else where it was put."""
-        return [(slot if number_of(seen.slot) is None else seen.slot or slot, seen) for slot, seen in self.occupants.items()]
+        """Return each occupant with the name of the slot in which it lives: its own number, or else
+        where it was put.
+        """
+        return [
+            (slot if number_of(seen.slot) is None else seen.slot or slot, seen)
+            for slot, seen in self.occupants.items()
+        ]
 
 
 class _Merit(NamedTuple):
@@ -34,21 +41,27 @@ class _Merit(NamedTuple):
     id: str
 
 
-def assign(desired: Desired, instances: Iterable[ObservedInstance], unhealthy: Collection[str] = ()) -> Assignment:
-    """Put every instance into its own slot, put those without one into free slots, and list what is left over.
+def assign(
+    desired: Desired, instances: Iterable[ObservedInstance], unhealthy: Collection[str] = ()
+) -> Assignment:
+    """Put every instance into its own slot, put those without one into free slots, and list what is
+    left over.
 
-    With more instances than slots the best stay, as ``_Merit`` has it: the current, then those that are well, then the lower
-    slot. With fewer, all stay: one whose number is out of range, as after a scale-down, sits in a free slot, which is not filled
-    while it lives. So scaling from 6 to 3 when only 3, 4 and 5 live leaves those three. Two instances that claim one slot: the
-    better one stays. Instances without a slot (made by other programs) come last, in descending ID order, so that the lowest ID
-    is the first to go, as in InfraKit; of a plugin that has no slots this goes for all. Of pets, an instance without a logical
-    ID is nobody's: it is neither adopted nor destroyed.
+    With more instances than slots the best stay, as ``_Merit`` has it: the current, then those that
+    are well, then the lower slot. With fewer, all stay: one whose number is out of range, as after
+    a scale-down, sits in a free slot, which is not filled while it lives. So scaling from 6 to 3
+    when only 3, 4 and 5 live leaves those three. Two instances that claim one slot: the better one
+    stays. Instances without a slot (made by other programs) come last, in descending ID order, so
+    that the lowest ID is the first to go, as in InfraKit; of a plugin that has no slots this goes
+    for all. Of pets, an instance without a logical ID is nobody's: it is neither adopted nor
+    destroyed.
 
-    Views that lie: an instance in its own slot is not made twice even where it is not seen, as its slot is asked for by name.
-    One that sits in another slot (out of range, or without any) may be: a view in which it is missing fills the slot that it
-    held, and one too many lives until the next look, at which what is out of range goes first. What a plugin tells as ended is
-    really gone, and leads to none too many. A view that is too old may show instances in range that are gone by now, and cost
-    living ones out of range; never living ones in range.
+    Views that lie: an instance in its own slot is not made twice even where it is not seen, as its
+    slot is asked for by name. One that sits in another slot (out of range, or without any) may be:
+    a view in which it is missing fills the slot that it held, and one too many lives until the next
+    look, at which what is out of range goes first. What a plugin tells as ended is really gone, and
+    leads to none too many. A view that is too old may show instances in range that are gone by now,
+    and cost living ones out of range; never living ones in range.
 
     >>> from ikdemo.reconcile.model import Slot
     >>> group = Desired("g", "new", (Slot("0"), Slot("1")))
@@ -67,7 +80,9 @@ def assign(desired: Desired, instances: Iterable[ObservedInstance], unhealthy: C
             return _Merit(seen.sha == desired.sha, seen.id not in unhealthy, True, 0, seen.id)
         number = number_of(seen.slot)
         lowness = -BEYOND if number is None else -number
-        return _Merit(seen.sha == desired.sha, seen.id not in unhealthy, seen.slot in wanted, lowness, seen.id)
+        return _Merit(
+            seen.sha == desired.sha, seen.id not in unhealthy, seen.slot in wanted, lowness, seen.id
+        )
 
     occupants: dict[str, ObservedInstance] = {}
     unassigned: list[ObservedInstance] = []

@@ -1,4 +1,5 @@
-"""How long to wait before trying again: doubling, capped, with a jitter that is a hash and not a dice.
+"""How long to wait before trying again: doubling, capped, with a jitter that is a hash and not a
+dice.
 
 And when to begin waiting, and when to stop trying. Called by ``settle`` and ``builder``.
 """
@@ -12,9 +13,11 @@ BASE = 0.5
 CAP = 120.0
 """Seconds between attempts at most."""
 GIVE_UP_AFTER = 9
-"""Attempts in a row that come to nothing by the spec's own doing, after which only another spec, or a person, helps.
+"""Attempts in a row that come to nothing by the spec's own doing, after which only another spec, or
+a person, helps.
 
-Of instances that end at once there are so many in 32 to 63 seconds: longer than most restarts of something that they need.
+Of instances that end at once there are so many in 32 to 63 seconds: longer than most restarts of
+something that they need.
 """
 ALLOWANCE = 3
 """Instances of one slot that may end from outside, whoever ends them, and are replaced at once."""
@@ -25,7 +28,8 @@ WINDOW = 10
 
 
 def charge(until: float, now: float) -> float:
-    """Take one from an allowance that is whole again at ``until``; return when it is now. It never owes more than all of it.
+    """Take one from an allowance that is whole again at ``until``; return when it is now. It never
+    owes more than all of it.
 
     >>> charge(0.0, now=100.0), charge(125.0, now=100.0)
     (110.0, 130.0)
@@ -43,9 +47,11 @@ def is_spent(until: float, now: float) -> bool:
 
 
 def backoff(group: str, slot: str, attempt: int) -> float:
-    """Return the seconds to wait after failed attempt number ``attempt`` (from 1), between half and all of the doubling.
+    """Return the seconds to wait after failed attempt number ``attempt`` (from 1), between half and
+    all of the doubling.
 
-    The same group, slot and attempt always give the same wait, so a plan can be predicted and replayed.
+    The same group, slot and attempt always give the same wait, so a plan can be predicted and
+    replayed.
 
     >>> 0.25 <= backoff("collabnix", "0", 1) <= 0.5
     True
@@ -53,5 +59,7 @@ def backoff(group: str, slot: str, attempt: int) -> float:
     True
     """
     whole = min(CAP, BASE * 2.0 ** min(attempt - 1, 16))
-    digest = hashlib.blake2b(f"{group}\0{slot}\0{attempt}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    digest = hashlib.blake2b(
+        f"{group}\0{slot}\0{attempt}".encode("utf-8", "surrogatepass"), digest_size=8
+    ).digest()
     return whole * (0.5 + 0.5 * int.from_bytes(digest, "big") / 2**64)

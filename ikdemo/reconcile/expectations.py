@@ -1,7 +1,9 @@
-"""What was asked of a plugin without slots and has not been seen yet: none is made while one is expected.
+"""What was asked of a plugin without slots and has not been seen yet: none is made while one is
+expected.
 
-Such a plugin makes one instance for each time it is asked, so the question itself has to be remembered, and before it is asked.
-One rule for ``plan``, which waits, for ``settle``, which remembers, and for the supervisor, which makes it last.
+Such a plugin makes one instance for each time it is asked, so the question itself has to be
+remembered, and before it is asked. One rule for ``plan``, which waits, for ``settle``, which
+remembers, and for the supervisor, which makes it last.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from .model import EXPECTED_FOR, Desired, Destroyed, Expected, Memory, Observati
 
 
 def expect(desired: Desired, memory: Memory, actions: Iterable[Action], now: float) -> Memory:
-    """Return the memory before ``actions`` are begun: what they ask for is expected, however they end.
+    """Return the memory before ``actions`` are begun: what they ask for is expected, however they
+    end.
 
     >>> asked = expect(Desired("g", "sha", (), idempotent=False), Memory(), [Action("provision", "missing", "0")], now=1.0)
     >>> asked.expected["0"].until, asked.expected["0"].sha
@@ -29,7 +32,9 @@ def expect(desired: Desired, memory: Memory, actions: Iterable[Action], now: flo
 
 
 def still_expected(memory: Memory, observed: Observation, now: float) -> dict[str, Expected]:
-    """Return what is expected after an observation by slot: not what has come, nor what was awaited for too long."""
+    """Return what is expected after an observation by slot: not what has come, nor what was awaited
+    for too long.
+    """
     if not memory.expected:
         return {}
     seen = {one.id for one in observed.instances}
@@ -41,9 +46,15 @@ def still_expected(memory: Memory, observed: Observation, now: float) -> dict[st
 
 
 def answered(
-    desired: Desired, expected: Mapping[str, Expected], actions: Iterable[Action], outcomes: Iterable[Outcome], now: float
+    desired: Desired,
+    expected: Mapping[str, Expected],
+    actions: Iterable[Action],
+    outcomes: Iterable[Outcome],
+    now: float,
 ) -> dict[str, Expected]:
-    """Return what is expected after ``actions``: nothing of what was refused, or was not begun at all."""
+    """Return what is expected after ``actions``: nothing of what was refused, or was not begun at
+    all.
+    """
     after = dict(expected)
     for action in actions:
         if action.verb == "provision":
@@ -59,7 +70,9 @@ def _expected(desired: Desired, action: Action, instance: str, now: float) -> Ex
 
 
 FIRST_WAIT = 1.0
-"""Seconds after which an instance that is still described is destroyed for the second time; doubled from then on."""
+"""Seconds after which an instance that is still described is destroyed for the second time; doubled
+from then on.
+"""
 
 
 def without_ended(observed: Observation, memory: Memory) -> Observation:
@@ -72,18 +85,28 @@ def without_ended(observed: Observation, memory: Memory) -> Observation:
     """
     if not memory.ended:
         return observed
-    return structs.replace(observed, instances=tuple(s for s in observed.instances if s.id not in memory.ended))
+    return structs.replace(
+        observed, instances=tuple(s for s in observed.instances if s.id not in memory.ended)
+    )
 
 
 def is_repeated(memory: Memory, outcome: Outcome) -> bool:
-    """Say whether an answer is about what was destroyed before: a refusal counts then, and is no trouble of its own."""
-    return outcome.action.verb == "destroy" and outcome.action.instance in memory.ended and not outcome.unreachable
+    """Say whether an answer is about what was destroyed before: a refusal counts then, and is no
+    trouble of its own.
+    """
+    return (
+        outcome.action.verb == "destroy"
+        and outcome.action.instance in memory.ended
+        and not outcome.unreachable
+    )
 
 
 def ended(
     desired: Desired, observed: Observation, memory: Memory, outcomes: Iterable[Outcome], now: float
 ) -> dict[str, Destroyed]:
-    """Return what was destroyed, after a pass; what is not described any longer is forgotten, unless it may come back."""
+    """Return what was destroyed, after a pass; what is not described any longer is forgotten,
+    unless it may come back.
+    """
     present = {seen.id for seen in observed.instances} if memory.ended else set()
     after = {
         instance: one

@@ -1,7 +1,9 @@
-"""InfraKit's Details sentences: what a commit says it will do, as a pure function of the old spec, the world and the new spec.
+"""InfraKit's Details sentences: what a commit says it will do, as a pure function of the old spec,
+the world and the new spec.
 
-The texts are InfraKit's, kept to the letter (two blanks in one of them included); they compare committed settings and say
-nothing of what the planner will do, which is ``plan``. Called by the group plugin's commit only.
+The texts are InfraKit's, kept to the letter (two blanks in one of them included); they compare
+committed settings and say nothing of what the planner will do, which is ``plan``. Called by the
+group plugin's commit only.
 """
 
 from __future__ import annotations
@@ -13,11 +15,14 @@ from ..spi.documents import Allocation, GroupProperties
 from ..spi.errors import SpecError
 
 
-def explain(before: GroupProperties | None, observed: Iterable[str | None], after: GroupProperties) -> str:
+def explain(
+    before: GroupProperties | None, observed: Iterable[str | None], after: GroupProperties
+) -> str:
     """Return the Details of committing ``after`` where ``before`` is committed (None: nothing is).
 
-    ``observed`` holds the config_sha tag of every instance of the group, None where there is none. Raises SpecError for a
-    change that is not supported: other logical IDs, or from a size to logical IDs and back.
+    ``observed`` holds the config_sha tag of every instance of the group, None where there is none.
+    Raises SpecError for a change that is not supported: other logical IDs, or from a size to
+    logical IDs and back.
     """
     if before is None:
         return f"Managing {count(after.allocation)} instances"
@@ -29,17 +34,29 @@ def explain(before: GroupProperties | None, observed: Iterable[str | None], afte
         if sha_of(before) == sha and current == len(shas):
             return "Noop"  # v0.1.0 announces an update of pets whether there is one or not
         return f"Performing a rolling update on {count(after.allocation)} instances"
-    return _scale(before.allocation.size, after.allocation.size, current, len(shas) - current, sha_of(before) == sha)
+    return _scale(
+        before.allocation.size,
+        after.allocation.size,
+        current,
+        len(shas) - current,
+        sha_of(before) == sha,
+    )
 
 
 def check_change(before: Allocation, after: Allocation) -> None:
     """Refuse an allocation that the committed one cannot become; raises SpecError."""
     if bool(before.logical_ids) != bool(after.logical_ids):
         held, wanted = ("LogicalIDs", "Size") if before.logical_ids else ("Size", "LogicalIDs")
-        text = f"A group with {held} cannot become one with {wanted}; free or destroy it first, then commit"
+        text = (
+            f"A group with {held} cannot become one with {wanted}; free or destroy it first, "
+            "then commit"
+        )
         raise SpecError(text, path="$.Properties.Allocation", expected=held)
     if before.logical_ids and before.logical_ids != after.logical_ids:
-        raise SpecError("Logical ID changes to a quorum is not currently supported", path="$.Properties.Allocation.LogicalIDs")
+        raise SpecError(
+            "Logical ID changes to a quorum is not currently supported",
+            path="$.Properties.Allocation.LogicalIDs",
+        )
 
 
 def count(allocation: Allocation) -> int:

@@ -14,8 +14,11 @@ from ..spi.plans import Outcome, Plan
 from .model import Desired, Memory, Observation
 
 
-def unjudged(desired: Desired, observed: Observation, memory: Memory, outcomes: Iterable[Outcome] = ()) -> frozenset[str]:
-    """Return the instances, those just made included, of which their flavor has never said whether they are healthy.
+def unjudged(
+    desired: Desired, observed: Observation, memory: Memory, outcomes: Iterable[Outcome] = ()
+) -> frozenset[str]:
+    """Return the instances, those just made included, of which their flavor has never said whether
+    they are healthy.
 
     >>> from ikdemo.spi.plans import Seen
     >>> group, look = Desired("g", "sha", (), judged=True), Observation((Seen("a"),), new=frozenset({"a"}))
@@ -27,15 +30,20 @@ def unjudged(desired: Desired, observed: Observation, memory: Memory, outcomes: 
     made = {o.instance for o in outcomes if o.action.verb == "provision" and not o.error}
     waiting = set(memory.unjudged | observed.new)
     if waiting:
-        waiting = {seen.id for seen in observed.instances if seen.id in waiting and seen.health is Health.UNKNOWN}
+        waiting = {
+            seen.id
+            for seen in observed.instances
+            if seen.id in waiting and seen.health is Health.UNKNOWN
+        }
     return frozenset(waiting | made)
 
 
 def apply_reported_health(desired: Desired, memory: Memory, told: Iterable[str]) -> Memory:
-    """Return the memory after a flavor has told that instances are unhealthy: one answer that says the same is enough now.
+    """Return the memory after a flavor has told that instances are unhealthy: one answer that says
+    the same is enough now.
 
-    A flavor that tells has looked more than once before it does; what has passed since then, the answer will show. That one
-    counts whenever it comes.
+    A flavor that tells has looked more than once before it does; what has passed since then, the
+    answer will show. That one counts whenever it comes.
 
     >>> heed(Desired("g", "sha", (), sick_after=3), Memory(sick={"a": 1}), ["a", "b"]).sick
     {'a': 2, 'b': 2}
@@ -49,12 +57,15 @@ def apply_reported_health(desired: Desired, memory: Memory, told: Iterable[str])
 
 
 def force_replacement(memory: Memory) -> Memory:
-    """Return the memory after a person has said, by a resume, that the sick are to be replaced, however many they are: once."""
+    """Return the memory after a person has said, by a resume, that the sick are to be replaced,
+    however many they are: once.
+    """
     return structs.replace(memory, forced=True)
 
 
 def still_forced(memory: Memory, plan: Plan) -> bool:
-    """Say whether a person's word still waits for a pass that replaces the sick; without any sick there is none to wait for.
+    """Say whether a person's word still waits for a pass that replaces the sick; without any sick
+    there is none to wait for.
 
     >>> from ikdemo.spi.plans import Reason
     >>> sick = Plan(reasons=(Reason("too-many-sick", "2 of 2 instances are unhealthy", slot="0"),))
@@ -62,15 +73,21 @@ def still_forced(memory: Memory, plan: Plan) -> bool:
     (True, False, False)
     """
     acts = any(action.code == "unhealthy" for action in plan.actions)
-    waits = any(reason.code in ("unhealthy", "too-many-sick", "plugin-unreachable") for reason in plan.reasons)
+    waits = any(
+        reason.code in ("unhealthy", "too-many-sick", "plugin-unreachable")
+        for reason in plan.reasons
+    )
     return memory.forced and waits and not acts
 
 
-def unhealthy_in_a_row(desired: Desired, observed: Observation, memory: Memory, now: float) -> dict[str, int]:
-    """Return instance ID to unhealthy answers in a row, this observation's (of ``now``) included; the healthy are left out.
+def unhealthy_in_a_row(
+    desired: Desired, observed: Observation, memory: Memory, now: float
+) -> dict[str, int]:
+    """Return instance ID to unhealthy answers in a row, this observation's (of ``now``) included;
+    the healthy are left out.
 
-    An unknown answer is no evidence: it neither adds to the count nor ends it. One that comes sooner than a poll after the one
-    counted before adds nothing, either.
+    An unknown answer is no evidence: it neither adds to the count nor ends it. One that comes
+    sooner than a poll after the one counted before adds nothing, either.
 
     >>> from ikdemo.spi.plans import Seen
     >>> seen = (Seen("a", health=Health.UNHEALTHY), Seen("b", health=Health.HEALTHY), Seen("c"))
@@ -81,7 +98,11 @@ def unhealthy_in_a_row(desired: Desired, observed: Observation, memory: Memory, 
     {'a': 1, 'c': 3}
     """
     healthy, unhealthy = Health.HEALTHY, Health.UNHEALTHY
-    suspects = observed.instances if memory.unhealthy else [seen for seen in observed.instances if seen.health is unhealthy]
+    suspects = (
+        observed.instances
+        if memory.unhealthy
+        else [seen for seen in observed.instances if seen.health is unhealthy]
+    )
     counts = {}
     for seen in suspects:
         before = memory.unhealthy.get(seen.id, 0)
@@ -93,6 +114,11 @@ def unhealthy_in_a_row(desired: Desired, observed: Observation, memory: Memory, 
 
 
 def asked_at(memory: Memory, unhealthy: Mapping[str, int], now: float) -> dict[str, float]:
-    """Return when the last unhealthy answer of each was counted, after those of ``now`` have made ``unhealthy`` of it."""
-    counted = {one: now if times > memory.unhealthy.get(one, 0) else memory.asked.get(one) for one, times in unhealthy.items()}
+    """Return when the last unhealthy answer of each was counted, after those of ``now`` have made
+    ``unhealthy`` of it.
+    """
+    counted = {
+        one: now if times > memory.unhealthy.get(one, 0) else memory.asked.get(one)
+        for one, times in unhealthy.items()
+    }
     return {one: when for one, when in counted.items() if when is not None}

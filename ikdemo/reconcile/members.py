@@ -1,8 +1,10 @@
-"""Which of the instances that a plugin describes are a group's own, and what each of them is: the one reader of descriptions.
+"""Which of the instances that a plugin describes are a group's own, and what each of them is: the
+one reader of descriptions.
 
-Membership is the group tag alone. What was made here, or was seen as a member once, is known by its ID from then on: its slot,
-its logical ID and its configuration stay what they are, whatever a later description says. A description that leaves room for
-two readings is doubt. Pure bookkeeping, without a clock. Held by ``sight``, one per group.
+Membership is the group tag alone. What was made here, or was seen as a member once, is known by its
+ID from then on: its slot, its logical ID and its configuration stay what they are, whatever a later
+description says. A description that leaves room for two readings is doubt. Pure bookkeeping,
+without a clock. Held by ``sight``, one per group.
 """
 
 from __future__ import annotations
@@ -19,11 +21,15 @@ from .model import Expected, Observation, Remark
 SHOWN = 60
 """Characters of a tag or a slot that a sentence shows."""
 MOST_GONE = 1000
-"""Instances that are remembered, beyond those that are there, in case a description left them out."""
+"""Instances that are remembered, beyond those that are there, in case a description left them
+out.
+"""
 
 
 class Reading(NamedTuple):
-    """How one plugin's descriptions are to be read: what it is called, and which extensions it offers."""
+    """How one plugin's descriptions are to be read: what it is called, and which extensions it
+    offers.
+    """
 
     plugin: str
     slots: bool = False
@@ -31,7 +37,9 @@ class Reading(NamedTuple):
 
 
 class Members:
-    """What is known of a group's instances by their ID; ``known`` as another process kept it. ``version`` grows with it."""
+    """What is known of a group's instances by their ID; ``known`` as another process kept it.
+    ``version`` grows with it.
+    """
 
     def __init__(self, group: str, known: Mapping[str, ObservedInstance] | None = None) -> None:
         self._group = group
@@ -47,14 +55,20 @@ class Members:
     def read(
         self, described: Iterable[Description], reading: Reading, expected: Mapping[str, Expected]
     ) -> tuple[Observation, Sequence[Description]]:
-        """Return what was observed, every health unknown, and the descriptions of the members, in the same order.
+        """Return what was observed, every health unknown, and the descriptions of the members, in
+        the same order.
 
-        An instance that is not known takes the place of the oldest of ``expected`` that it fits. Nothing is remembered yet.
+        An instance that is not known takes the place of the oldest of ``expected`` that it fits.
+        Nothing is remembered yet.
         """
         kept, remarks, doubt = self._select(described, reading)
         if doubt:
             return Observation(error=doubt), []
-        seen, new, awaited = list[ObservedInstance](), list[str](), _Awaited({} if reading.slots else expected)
+        seen, new, awaited = (
+            list[ObservedInstance](),
+            list[str](),
+            _Awaited({} if reading.slots else expected),
+        )
         for one in kept:
             known = self._known.get(one.id)
             if known is None:
@@ -65,7 +79,9 @@ class Members:
                 if text:
                     remarks.append(Remark(one.id, text))
             seen.append(known)
-        return Observation(tuple(seen), "", tuple(remarks), frozenset(new), frozenset(awaited.fulfilled)), kept
+        return Observation(
+            tuple(seen), "", tuple(remarks), frozenset(new), frozenset(awaited.fulfilled)
+        ), kept
 
     def learn(self, observed: Observation) -> None:
         """Know from now on what was observed."""
@@ -73,8 +89,14 @@ class Members:
             return
         for seen in observed.instances:
             known = self._known.get(seen.id)
-            if known is None or (known.logical_id, known.slot, known.sha) != (seen.logical_id, seen.slot, seen.sha):
-                self._known[seen.id] = ObservedInstance(seen.id, seen.logical_id, seen.slot, seen.sha)
+            if known is None or (known.logical_id, known.slot, known.sha) != (
+                seen.logical_id,
+                seen.slot,
+                seen.sha,
+            ):
+                self._known[seen.id] = ObservedInstance(
+                    seen.id, seen.logical_id, seen.slot, seen.sha
+                )
                 self.version += 1
         if len(self._known) > 2 * len(observed.instances) + MOST_GONE:
             present = {seen.id for seen in observed.instances}
@@ -92,14 +114,21 @@ class Members:
             if action.verb == "destroy":
                 self._ended.add(action.instance)
             else:
-                made = ObservedInstance(outcome.instance, action.logical_id, action.slot or None, action.sha or sha)
-                if outcome.instance in self._ended or outcome.instance not in self._known:  # an ID that is used again
+                made = ObservedInstance(
+                    outcome.instance, action.logical_id, action.slot or None, action.sha or sha
+                )
+                # an ID that is used again
+                if outcome.instance in self._ended or outcome.instance not in self._known:
                     self._known[outcome.instance] = made
                     self.version += 1
                     self._ended.discard(outcome.instance)
 
-    def _select(self, described: Iterable[Description], reading: Reading) -> tuple[list[Description], list[Remark], str]:
-        """Return the members, each once, remarks on the others, and what is doubtful, if anything is."""
+    def _select(
+        self, described: Iterable[Description], reading: Reading
+    ) -> tuple[list[Description], list[Remark], str]:
+        """Return the members, each once, remarks on the others, and what is doubtful, if anything
+        is.
+        """
         listed: dict[str, Description] = {}
         kept: list[Description] = []
         nameless = 0
@@ -110,25 +139,37 @@ class Members:
                 continue
             if one.id in listed:
                 if _differs(listed[one.id], one, reading):
-                    return [], [], f"plugin {reading.plugin} lists instance {one.id} twice, and not alike"
+                    return (
+                        [],
+                        [],
+                        f"plugin {reading.plugin} lists instance {one.id} twice, and not alike",
+                    )
                 continue
             listed[one.id] = one
             if tag == self._group or (tag is None and reading.filters):
                 kept.append(one)
             elif one.id in self._known and one.id not in self._ended:
                 if tag is None:
-                    text = f"plugin {reading.plugin} describes instance {one.id}, a member of the group, without the group's tag"
+                    text = (
+                        f"plugin {reading.plugin} describes instance {one.id}, a member of "
+                        "the group, without the group's tag"
+                    )
                     return [], [], text
                 if tag.casefold() == self._group.casefold():
                     kept.append(one)
-        text = f"plugin {reading.plugin} describes {nameless} instances of the group without an ID; they are left alone"
+        text = (
+            f"plugin {reading.plugin} describes {nameless} instances of the group without an "
+            "ID; they are left alone"
+        )
         return kept, [Remark("", text)] if nameless else [], ""
 
 
 def _said(one: Description, reading: Reading) -> ObservedInstance:
     """Return what a description says; an empty text says nothing."""
     slot = (one.slot or None) if reading.slots else None
-    return ObservedInstance(one.id, one.logical_id or None, slot, (one.tags or {}).get(SHA_TAG) or None)
+    return ObservedInstance(
+        one.id, one.logical_id or None, slot, (one.tags or {}).get(SHA_TAG) or None
+    )
 
 
 def _says(one: Description, known: ObservedInstance, reading: Reading) -> bool:
@@ -142,17 +183,27 @@ def _differs(one: Description, other: Description, reading: Reading) -> bool:
     return _said(one, reading) != _said(other, reading) or (one.tags or {}) != (other.tags or {})
 
 
-def _reconciled(known: ObservedInstance, said: ObservedInstance, reading: Reading) -> tuple[ObservedInstance, str]:
-    """Return what an instance is, by what is known and, where nothing was known, what is said; and what is said otherwise.
+def _reconciled(
+    known: ObservedInstance, said: ObservedInstance, reading: Reading
+) -> tuple[ObservedInstance, str]:
+    """Return what an instance is, by what is known and, where nothing was known, what is said; and
+    what is said otherwise.
 
     What a description does not say contradicts nothing.
     """
     names = ("slot", "logical ID", "config_sha")
     was, says = (known.slot, known.logical_id, known.sha), (said.slot, said.logical_id, said.sha)
     pairs = zip(names, was, says, strict=True)
-    other = [f"{name} {_short(new)} instead of {_short(old)}" for name, old, new in pairs if old and new and old != new]
+    other = [
+        f"{name} {_short(new)} instead of {_short(old)}"
+        for name, old, new in pairs
+        if old and new and old != new
+    ]
     slot, logical_id, sha = (old or new for old, new in zip(was, says, strict=True))
-    text = f"plugin {reading.plugin} describes instance {known.id} with {' and '.join(other)}, which changes nothing"
+    text = (
+        f"plugin {reading.plugin} describes instance {known.id} with {' and '.join(other)}, "
+        "which changes nothing"
+    )
     return ObservedInstance(known.id, logical_id, slot, sha), text if other else ""
 
 
@@ -161,19 +212,25 @@ def _short(text: str) -> str:
 
 
 class _Awaited:
-    """What was asked for and may be among the descriptions, the oldest first, found by what a description says of itself."""
+    """What was asked for and may be among the descriptions, the oldest first, found by what a
+    description says of itself.
+    """
 
     def __init__(self, expected: Mapping[str, Expected]) -> None:
         self.fulfilled: set[str] = set()
         self._expected = expected
         self._queues: dict[tuple[str | None, str | None], deque[str]] = {}
-        for slot in sorted(expected, key=lambda slot: (expected[slot].instance != "", expected[slot].until)):
+        for slot in sorted(
+            expected, key=lambda slot: (expected[slot].instance != "", expected[slot].until)
+        ):
             one = expected[slot]
-            for key in product((None, one.sha.casefold()), {None, one.logical_id}):  # a description need not say either
+            # a description need not say either
+            for key in product((None, one.sha.casefold()), {None, one.logical_id}):
                 self._queues.setdefault(key, deque()).append(slot)
 
     def take(self, said: ObservedInstance) -> ObservedInstance:
-        """Return what a new instance is: the oldest that it fits of those that were asked for, if any, which has come then.
+        """Return what a new instance is: the oldest that it fits of those that were asked for, if
+        any, which has come then.
 
         Tags that are spelt in another letter case are the same tags.
         """
@@ -182,5 +239,7 @@ class _Awaited:
             slot = queue.popleft()
             if slot not in self.fulfilled:
                 self.fulfilled.add(slot)
-                return ObservedInstance(said.id, self._expected[slot].logical_id, slot, self._expected[slot].sha)
+                return ObservedInstance(
+                    said.id, self._expected[slot].logical_id, slot, self._expected[slot].sha
+                )
         return said

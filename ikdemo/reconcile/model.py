@@ -1,7 +1,8 @@
-"""What the planner is told: the desired slots, the observation, and what it remembers between passes.
+"""What the planner is told: the desired slots, the observation, and what it remembers between
+passes.
 
-A group is a fixed set of slots; an instance is wanted because it occupies one. Everything here is immutable: ``settle``
-returns a new memory. Made by the supervisor, by tests and by the simulator.
+A group is a fixed set of slots; an instance is wanted because it occupies one. Everything here is
+immutable: ``settle`` returns a new memory. Made by the supervisor, by tests and by the simulator.
 """
 
 from __future__ import annotations
@@ -17,28 +18,40 @@ from ..spi.durations import parse_duration
 from ..spi.plans import ObservedInstance
 
 EXPECTED_FOR = 30.0
-"""Seconds for which an instance asked of a plugin without slots is awaited before it is asked for again."""
+"""Seconds for which an instance asked of a plugin without slots is awaited before it is asked for
+again.
+"""
 UNHEALTHY_AFTER = 3
-"""Consecutive unhealthy answers after which an instance is replaced, unless its flavor has counted already."""
+"""Consecutive unhealthy answers after which an instance is replaced, unless its flavor has counted
+already.
+"""
 ABOUT = 0.9
-"""Share of a poll that counts as one: a loop is woken a little early, and an answer takes a moment."""
+"""Share of a poll that counts as one: a loop is woken a little early, and an answer takes a
+moment.
+"""
 DIGITS = 9
-"""Most digits of a number that names a slot: more than any group has. Longer ones, which anybody may write, are no slot."""
+"""Most digits of a number that names a slot: more than any group has. Longer ones, which anybody
+may write, are no slot.
+"""
 BEYOND = 10**DIGITS
 """A number above that of every slot."""
 
 
 class Slot(NamedTuple):
-    """One place in a group. ``name`` is unique in the group and is what travels; pets also have a logical ID."""
+    """One place in a group. ``name`` is unique in the group and is what travels; pets also have a
+    logical ID.
+    """
 
     name: str
     logical_id: str | None = None
 
 
 def slots_of(allocation: Allocation) -> tuple[Slot, ...]:
-    """Return the slots of an allocation: 0..Size-1, or (logical ID, occurrence) written ``ID#occurrence``.
+    """Return the slots of an allocation: 0..Size-1, or (logical ID, occurrence) written
+    ``ID#occurrence``.
 
-    A logical ID that is too long for the name of a slot is cut short there, with the beginning of its SHA-256 behind it.
+    A logical ID that is too long for the name of a slot is cut short there, with the beginning of
+    its SHA-256 behind it.
 
     >>> [slot.name for slot in slots_of(Allocation(size=3))]
     ['0', '1', '2']
@@ -57,7 +70,9 @@ def slots_of(allocation: Allocation) -> tuple[Slot, ...]:
 
 
 def _short(logical_id: str) -> str:
-    """Return a logical ID as part of a slot's name: as it is, if it leaves room for the digits of its occurrence."""
+    """Return a logical ID as part of a slot's name: as it is, if it leaves room for the digits of
+    its occurrence.
+    """
     if len(logical_id) + 1 + DIGITS <= LONGEST:
         return logical_id
     digest = hashlib.sha256(logical_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
@@ -65,7 +80,8 @@ def _short(logical_id: str) -> str:
 
 
 def number_of(slot: str | None) -> int | None:
-    """Return the number that a slot's name is, from 0 to 999,999,999; None for any other text, however long.
+    """Return the number that a slot's name is, from 0 to 999,999,999; None for any other text,
+    however long.
 
     >>> number_of("12"), number_of("a#0"), number_of("٣"), number_of("9" * 5000), number_of(None)
     (12, None, None, None, None)
@@ -76,13 +92,17 @@ def number_of(slot: str | None) -> int | None:
 
 
 MIN_READY = 5.0
-"""Seconds that a new instance has to live, healthy, before the next batch leaves, where the spec does not say."""
+"""Seconds that a new instance has to live, healthy, before the next batch leaves, where the spec
+does not say.
+"""
 
 
 class Pace(Struct, frozen=True):
-    """How fast a rolling update goes: see ``Updating``. ``duration`` is in seconds, None where the spec does not say.
+    """How fast a rolling update goes: see ``Updating``. ``duration`` is in seconds, None where the
+    spec does not say.
 
-    ``can_fail``: new instances can end or fall ill by themselves, so they have to show that they live.
+    ``can_fail``: new instances can end or fall ill by themselves, so they have to show that they
+    live.
     """
 
     batch: int = 1
@@ -111,11 +131,13 @@ class Pace(Struct, frozen=True):
 class Desired(Struct, frozen=True):
     """What a group should be.
 
-    ``rolls``: outdated instances are replaced at ``pace`` (false after a first commit, which only adopts).
-    ``destroying``: nothing is wanted any more. ``idempotent``: the instance plugin provisions a slot at most once.
-    ``unhealthy_after``: consecutive unhealthy answers that make an instance sick. ``poll``: seconds between two looks; answers that
-    come closer together than that are one (``is_another``). ``good``: the configuration with which the group was converged last,
-    before this one; empty when there is none. ``judged``: the flavor has to be asked for the health of each instance.
+    ``rolls``: outdated instances are replaced at ``pace`` (false after a first commit, which only
+    adopts). ``destroying``: nothing is wanted any more. ``idempotent``: the instance plugin
+    provisions a slot at most once. ``unhealthy_after``: consecutive unhealthy answers that make an
+    instance sick. ``poll``: seconds between two looks; answers that come closer together than that
+    are one (``is_another``). ``good``: the configuration with which the group was converged last,
+    before this one; empty when there is none. ``judged``: the flavor has to be asked for the health
+    of each instance.
     """
 
     group: str
@@ -132,9 +154,11 @@ class Desired(Struct, frozen=True):
     judged: bool = False
 
     def is_another(self, before: float | None, now: float) -> bool:
-        """Say whether an answer about an instance's health counts beside one that was counted at ``before``; None: there is none.
+        """Say whether an answer about an instance's health counts beside one that was counted at
+        ``before``; None: there is none.
 
-        Between two polls a loop may ask many times, whatever wakes it; in a row means at as many polls.
+        Between two polls a loop may ask many times, whatever wakes it; in a row means at as many
+        polls.
 
         >>> group = Desired("g", "sha", (), poll=10.0)
         >>> group.is_another(100.0, now=100.5), group.is_another(100.0, now=109.5), group.is_another(None, now=100.5)
@@ -144,19 +168,28 @@ class Desired(Struct, frozen=True):
 
     @property
     def ranks_by_id(self) -> bool:
-        """Say whether only their IDs tell which of equal instances go first, as in InfraKit: no program sees slots there."""
+        """Say whether only their IDs tell which of equal instances go first, as in InfraKit: no
+        program sees slots there.
+        """
         return not (self.idempotent or self.pets)
 
 
-def desired_state(group: str, properties: GroupProperties, sha: str, *, rolls: bool = True) -> Desired:
-    """Return what a decoded spec wants; raises ValueError for an Updating.Duration that is no duration."""
+def desired_state(
+    group: str, properties: GroupProperties, sha: str, *, rolls: bool = True
+) -> Desired:
+    """Return what a decoded spec wants; raises ValueError for an Updating.Duration that is no
+    duration.
+    """
     allocation, updating = properties.allocation, properties.updating
     pace = Pace()
     if updating:
-        default = 0.0 if updating.count else None  # so many healthy answers are a proof of their own
+        # so many healthy answers are a proof of their own
+        default = 0.0 if updating.count else None
         duration = parse_duration(updating.duration) if updating.duration else default
         pace = Pace(updating.batch_size, updating.count, duration, updating.surge)
-    return Desired(group, sha, slots_of(allocation), pets=bool(allocation.logical_ids), rolls=rolls, pace=pace)
+    return Desired(
+        group, sha, slots_of(allocation), pets=bool(allocation.logical_ids), rolls=rolls, pace=pace
+    )
 
 
 def place_of(code: str, slot: str, instance: str) -> str:
@@ -171,7 +204,8 @@ def place_of(code: str, slot: str, instance: str) -> str:
 class ReportedExit(NamedTuple):
     """An instance that ended by itself, as its plugin reported; a deletion by somebody is none.
 
-    ``at``: when that was heard (seconds). ``own_doing``: surely so; otherwise it may have been killed just after it began.
+    ``at``: when that was heard (seconds). ``own_doing``: surely so; otherwise it may have been
+    killed just after it began.
     """
 
     slot: str
@@ -182,7 +216,9 @@ class ReportedExit(NamedTuple):
 
 
 class Creation(NamedTuple):
-    """Which instance was made in a slot, and when (seconds). ``gone``: it has been found missing, and was counted as a loss."""
+    """Which instance was made in a slot, and when (seconds). ``gone``: it has been found missing,
+    and was counted as a loss.
+    """
 
     instance: str
     at: float
@@ -190,17 +226,20 @@ class Creation(NamedTuple):
 
 
 class Remark(NamedTuple):
-    """Something odd about an instance (empty: about the description as a whole) that changes nothing; people should know."""
+    """Something odd about an instance (empty: about the description as a whole) that changes
+    nothing; people should know.
+    """
 
     instance: str
     text: str
 
 
 class Observation(Struct, frozen=True):
-    """What was seen in one pass; with an ``error`` it is doubt, not emptiness, and nothing may be concluded.
+    """What was seen in one pass; with an ``error`` it is doubt, not emptiness, and nothing may be
+    concluded.
 
-    ``new``: IDs that were not known before. ``fulfilled``: slots whose expected instance is among them. ``unasked``: what kept
-    health from being asked for; empty when nothing did.
+    ``new``: IDs that were not known before. ``fulfilled``: slots whose expected instance is among
+    them. ``unasked``: what kept health from being asked for; empty when nothing did.
     """
 
     instances: tuple[ObservedInstance, ...] = ()
@@ -212,9 +251,11 @@ class Observation(Struct, frozen=True):
 
 
 class Expected(Struct, frozen=True):
-    """An instance that a plugin without slots was asked for and that has not been seen yet, awaited ``until`` (seconds).
+    """An instance that a plugin without slots was asked for and that has not been seen yet, awaited
+    ``until`` (seconds).
 
-    ``instance``: the ID that the plugin answered, empty as long as it has not. ``sha``: the configuration asked for.
+    ``instance``: the ID that the plugin answered, empty as long as it has not. ``sha``: the
+    configuration asked for.
     """
 
     until: float
@@ -224,14 +265,17 @@ class Expected(Struct, frozen=True):
 
 
 class Update(Struct, frozen=True):
-    """A rolling update that is under way: the configuration that it brings, and the slots that it has taken by now."""
+    """A rolling update that is under way: the configuration that it brings, and the slots that it
+    has taken by now.
+    """
 
     sha: str
     taken: frozenset[str] = frozenset()
 
 
 class Destroyed(Struct, frozen=True):
-    """An instance that was destroyed: how many ``times``, ``at`` when last, and ``not_before`` when to do it again (seconds).
+    """An instance that was destroyed: how many ``times``, ``at`` when last, and ``not_before`` when
+    to do it again (seconds).
 
     ``error``: what the last time failed with, where the instance had been destroyed before.
     """
@@ -243,7 +287,9 @@ class Destroyed(Struct, frozen=True):
 
 
 class Readiness(Struct, frozen=True):
-    """That a new instance is well: healthy ``answers`` in a row, the first at ``since``, the last that counts at ``latest``."""
+    """That a new instance is well: healthy ``answers`` in a row, the first at ``since``, the last
+    that counts at ``latest``.
+    """
 
     answers: int
     since: float
@@ -251,12 +297,14 @@ class Readiness(Struct, frozen=True):
 
 
 class BackoffState(Struct, frozen=True, rename={"unproductive": "futile"}):
-    """What went wrong with one slot or one victim: how often, until when to wait (seconds), the last error.
+    """What went wrong with one slot or one victim: how often, until when to wait (seconds), the
+    last error.
 
-    ``terminal``: only another spec helps. ``unreachable``: a plugin could not be asked; attempts are not counted then.
-    ``unproductive``: how many attempts in a row came to nothing by the spec's own doing. ``storm``: how many instances of the slot
-    ended from outside, beyond its allowance (``backoff``). ``refused``: a plugin would not make an instance, for lack of room as
-    it may be; another time it may.
+    ``terminal``: only another spec helps. ``unreachable``: a plugin could not be asked; attempts
+    are not counted then. ``unproductive``: how many attempts in a row came to nothing by the spec's
+    own doing. ``storm``: how many instances of the slot ended from outside, beyond its allowance
+    (``backoff``). ``refused``: a plugin would not make an instance, for lack of room as it may be;
+    another time it may.
     """
 
     attempts: int
@@ -272,16 +320,18 @@ class BackoffState(Struct, frozen=True, rename={"unproductive": "futile"}):
 class Memory(Struct, frozen=True):
     """What must be remembered between passes.
 
-    ``backoffs``: slot name or instance ID to its trouble. ``made``: slot name to the birth of its instance, as long as it is
-    young. ``unhealthy``: instance ID to consecutive unhealthy answers. ``asked``: instance ID to when the last of those was counted.
-    ``ready``: while an update is under way, instance ID to the proof that it is well.
-    ``expected``: with plugins that are not idempotent, slot name to what was asked for there and has not been seen yet.
-    ``spent``: slot name to when its allowance of losses is whole again.
-    ``update``: the rolling update that is under way, until its last batch has proven itself. ``unjudged``: IDs of instances whose
-    flavor has never said anything definite of them. ``ended``: ID to when it was destroyed, as long as it may still be described.
-    ``losses``: whole second to how many instances were found missing in it, of late. ``since``: slot or instance (for the group
-    itself: the code) to when something was first not as wanted there, whatever the reason is by now. ``forced``: a person wants
-    the sick replaced, however many they are (``insist``).
+    ``backoffs``: slot name or instance ID to its trouble. ``made``: slot name to the birth of its
+    instance, as long as it is young. ``unhealthy``: instance ID to consecutive unhealthy answers.
+    ``asked``: instance ID to when the last of those was counted. ``ready``: while an update is
+    under way, instance ID to the proof that it is well. ``expected``: with plugins that are not
+    idempotent, slot name to what was asked for there and has not been seen yet. ``spent``: slot
+    name to when its allowance of losses is whole again. ``update``: the rolling update that is
+    under way, until its last batch has proven itself. ``unjudged``: IDs of instances whose flavor
+    has never said anything definite of them. ``ended``: ID to when it was destroyed, as long as it
+    may still be described. ``losses``: whole second to how many instances were found missing in it,
+    of late. ``since``: slot or instance (for the group itself: the code) to when something was
+    first not as wanted there, whatever the reason is by now. ``forced``: a person wants the sick
+    replaced, however many they are (``insist``).
     """
 
     backoffs: Mapping[str, BackoffState] = {}

@@ -1,8 +1,9 @@
-"""What to do next, and why: the one planner. The loop, ``why``, a dry run and the simulator all execute this same plan.
+"""What to do next, and why: the one planner. The loop, ``why``, a dry run and the simulator all
+execute this same plan.
 
-``plan`` looks at slots, never at counts: a slot that is empty is filled, an instance without a slot goes, an outdated one is
-replaced when its turn comes. Asking has no effect. The rules are here, in ``assignment`` and in ``rolling``; the memory they need
-is kept by ``settle``.
+``plan`` looks at slots, never at counts: a slot that is empty is filled, an instance without a slot
+goes, an outdated one is replaced when its turn comes. Asking has no effect. The rules are here, in
+``assignment`` and in ``rolling``; the memory they need is kept by ``settle``.
 """
 
 from __future__ import annotations
@@ -16,18 +17,28 @@ from .expectations import without_ended
 from .health import unhealthy_in_a_row, unjudged
 from .model import Desired, Memory, Observation
 from .plan_builder import PlanBuilder
-from .rolling import is_awaiting_readiness, is_mixed, is_rolling, is_stuck, keeps_good, roll, with_surge
+from .rolling import (
+    is_awaiting_readiness,
+    is_mixed,
+    is_rolling,
+    is_stuck,
+    keeps_good,
+    roll,
+    with_surge,
+)
 
 UNHEALTHY_SHARE = 0.4
-"""Above this share of the group (and above one instance) being sick, the cause is not the instances: stop replacing them."""
+"""Above this share of the group (and above one instance) being sick, the cause is not the
+instances: stop replacing them.
+"""
 
 
 def plan(desired: Desired, observed: Observation, memory: Memory, now: float) -> Plan:
     """Return the actions to take now and a reason for everything that is not as wanted.
 
-    ``now``: seconds of a clock that no setting of the date moves and that goes on over restarts; so are all times in ``memory``
-    and in the reasons.
-    Pure: the same arguments give the same plan. On a doubtful observation there is no action.
+    ``now``: seconds of a clock that no setting of the date moves and that goes on over restarts; so
+    are all times in ``memory`` and in the reasons. Pure: the same arguments give the same plan. On
+    a doubtful observation there is no action.
 
     >>> from ikdemo.reconcile.model import Slot
     >>> from ikdemo.spi.plans import Seen
@@ -48,18 +59,22 @@ def plan(desired: Desired, observed: Observation, memory: Memory, now: float) ->
     if desired.destroying:
         for seen in observed.instances:
             builder.destroy(seen, "surplus", "the group is being destroyed")
-        if expected := builder.expected():  # one that comes when the group is forgotten would be left for ever
+        # one that comes when the group is forgotten would be left for ever
+        if expected := builder.expected():
             text = f"{len(expected)} instances were asked for and have not been seen yet"
             builder.because("provisioning", text, awaits="their descriptions, to destroy them")
         return builder.finish(converged=not described.instances and not expected)
     unhealthy = {
-        one for one, times in unhealthy_in_a_row(desired, observed, memory, now).items() if times >= desired.unhealthy_after
+        one
+        for one, times in unhealthy_in_a_row(desired, observed, memory, now).items()
+        if times >= desired.unhealthy_after
     }
     assignment = assign(desired, observed.instances, unhealthy)
     _remove_surplus(builder, assignment)
     rolling = is_rolling(desired, observed) or is_awaiting_readiness(desired, memory)
     stuck = rolling and is_stuck(builder, assignment)
-    if stuck:  # what the update has not taken yet is healed as before; what it brought is left to be looked at
+    # what the update has not taken yet is healed as before; what it brought is left to be looked at
+    if stuck:
         unhealthy -= {seen.id for seen in observed.instances if seen.sha == desired.sha}
     if unhealthy and (stuck or not rolling):
         _replace_unhealthy(builder, assignment, unhealthy)
@@ -87,17 +102,23 @@ def _name_ended(builder: PlanBuilder, described: Observation) -> None:
         if ended is None:
             continue
         if builder.now >= ended.not_before:
-            builder.destroy(seen, "draining", "it was destroyed and is still described", slot=seen.slot or "")
+            builder.destroy(
+                seen, "draining", "it was destroyed and is still described", slot=seen.slot or ""
+            )
             continue
         builder.wakes.append(ended.not_before)
         text = f"instance {seen.id} was destroyed and is still described"
         if ended.error:
             text += f"; doing it again failed: {ended.error}"
-        builder.because("draining", text, instance=seen.id, awaits="its description to end", error=ended.error)
+        builder.because(
+            "draining", text, instance=seen.id, awaits="its description to end", error=ended.error
+        )
 
 
 def _remove_surplus(builder: PlanBuilder, assignment: Assignment) -> None:
-    """Destroy what has no slot; an instance of which nobody can tell whether it is wanted is only named."""
+    """Destroy what has no slot; an instance of which nobody can tell whether it is wanted is only
+    named.
+    """
     for seen in assignment.surplus:
         builder.destroy(seen, "surplus", "it has no slot in the group")
     for seen in assignment.unmanaged:
@@ -113,9 +134,18 @@ def _replace_unhealthy(builder: PlanBuilder, assignment: Assignment, unhealthy: 
     unhealthy_ones = [(slot, seen) for slot, seen in assignment.living() if seen.id in unhealthy]
     size = len(builder.desired.slots)
     if len(unhealthy_ones) > max(1, int(UNHEALTHY_SHARE * size)) and not builder.memory.forced:
-        text = f"{len(unhealthy_ones)} of {size} instances are unhealthy; replacing them has stopped, resume replaces them once"
+        text = (
+            f"{len(unhealthy_ones)} of {size} instances are unhealthy; replacing them has "
+            "stopped, resume replaces them once"
+        )
         for slot, seen in unhealthy_ones:
-            builder.because("too-many-sick", text, slot=slot, instance=seen.id, awaits="fewer sick instances, or to be resumed")
+            builder.because(
+                "too-many-sick",
+                text,
+                slot=slot,
+                instance=seen.id,
+                awaits="fewer sick instances, or to be resumed",
+            )
         return
     enough = builder.desired.unhealthy_after
     cause = f"it was unhealthy {enough} times in a row" if enough > 1 else "it is unhealthy"
@@ -123,13 +153,21 @@ def _replace_unhealthy(builder: PlanBuilder, assignment: Assignment, unhealthy: 
         if seen.health is Health.UNHEALTHY:
             builder.destroy(seen, "unhealthy", cause, slot=slot)
         else:  # nobody asked this time: it may be well again
-            builder.because("unhealthy", f"instance {seen.id}: {cause}", slot=slot, instance=seen.id, awaits="news of its health")
+            builder.because(
+                "unhealthy",
+                f"instance {seen.id}: {cause}",
+                slot=slot,
+                instance=seen.id,
+                awaits="news of its health",
+            )
 
 
 def _fill_missing(builder: PlanBuilder, assignment: Assignment, size: int, *, stuck: bool) -> None:
-    """Provision empty slots, but never beyond the size (what is surplus has to be gone first) nor while one is expected.
+    """Provision empty slots, but never beyond the size (what is surplus has to be gone first) nor
+    while one is expected.
 
-    Those of the first ``size`` slots that a ``stuck`` update has not taken are made again as they were.
+    Those of the first ``size`` slots that a ``stuck`` update has not taken are made again as they
+    were.
     """
     slots = builder.desired.slots
     empty = [slot for slot in slots if slot.name not in assignment.occupants]
@@ -142,19 +180,28 @@ def _fill_missing(builder: PlanBuilder, assignment: Assignment, size: int, *, st
             backoff_state = builder.memory.backoffs.get(slot.name)
             before = f"; the attempt before failed: {backoff_state.error}" if backoff_state else ""
             builder.because("provisioning", text + before, slot=slot.name, awaits="its description")
-        elif not (stuck and slot in slots[:size] and keeps_good(builder.desired, builder.memory, slot)):
+        elif not (
+            stuck and slot in slots[:size] and keeps_good(builder.desired, builder.memory, slot)
+        ):
             room -= builder.provision(slot, has_room=room > 0)
         elif builder.desired.good:
             room -= builder.provision(slot, has_room=room > 0, sha=builder.desired.good)
         else:
-            text = "no instance in this slot; the update has stopped, and no configuration is known to have been good before it"
+            text = (
+                "no instance in this slot; the update has stopped, and no configuration is "
+                "known to have been good before it"
+            )
             builder.because("halted", text, slot=slot.name, awaits="another commit")
 
 
 def _name_expected(builder: PlanBuilder) -> None:
-    """Say of a group whose slots are full that one more was asked for: it has no slot when it comes."""
+    """Say of a group whose slots are full that one more was asked for: it has no slot when it
+    comes.
+    """
     for slot in sorted(builder.expected()):
-        text = "an instance was asked for and has not been seen yet; another one is in its slot by now"
+        text = (
+            "an instance was asked for and has not been seen yet; another one is in its slot by now"
+        )
         builder.because("provisioning", text, slot=slot, awaits="its description, to destroy it")
 
 
@@ -164,15 +211,21 @@ def _name_unjudged(builder: PlanBuilder, assignment: Assignment) -> None:
     for slot, seen in assignment.living() if waiting else ():
         if seen.id in waiting:
             text = f"instance {seen.id} has not been judged by its flavor yet"
-            builder.because("health-unknown", text, slot=slot, instance=seen.id, awaits="its first answer")
+            builder.because(
+                "health-unknown", text, slot=slot, instance=seen.id, awaits="its first answer"
+            )
 
 
 def _name_outdated(builder: PlanBuilder, assignment: Assignment) -> None:
-    """Say which instances were adopted with another configuration; a first commit leaves them as they are."""
+    """Say which instances were adopted with another configuration; a first commit leaves them as
+    they are.
+    """
     for slot, seen in assignment.living():
         if seen.sha != builder.desired.sha:
             text = f"instance {seen.id} was adopted with an older configuration"
-            builder.because("adopted-outdated", text, slot=slot, instance=seen.id, awaits="the next commit")
+            builder.because(
+                "adopted-outdated", text, slot=slot, instance=seen.id, awaits="the next commit"
+            )
 
 
 def sentences(reasons: Iterable[Reason]) -> tuple[str, ...]:

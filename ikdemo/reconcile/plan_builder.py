@@ -1,4 +1,5 @@
-"""A plan in the making: actions are added here, each with its reason, and only where past trouble allows a try.
+"""A plan in the making: actions are added here, each with its reason, and only where past trouble
+allows a try.
 
 The rules that decide what to add are in ``plan`` and ``rolling``.
 """
@@ -12,18 +13,22 @@ from .model import BackoffState, Desired, Memory, Observation, Slot, place_of
 
 
 class PlanBuilder:
-    """What was asked (``desired``, ``observed``, ``memory``, ``now`` as in ``plan``) and what has been decided so far.
+    """What was asked (``desired``, ``observed``, ``memory``, ``now`` as in ``plan``) and what has
+    been decided so far.
 
-    ``wakes`` are the times at which, without any event, the plan would change. ``storms``: a slot waits, because what ends its
-    instances from outside does it faster than they should be made. ``remarks`` are reasons that keep nothing
-    from being as wanted.
+    ``wakes`` are the times at which, without any event, the plan would change. ``storms``: a slot
+    waits, because what ends its instances from outside does it faster than they should be made.
+    ``remarks`` are reasons that keep nothing from being as wanted.
     """
 
     def __init__(self, desired: Desired, observed: Observation, memory: Memory, now: float) -> None:
         self.desired, self.observed, self.memory, self.now = desired, observed, memory, now
         self.actions: list[Action] = []
         self.reasons: list[Reason] = []
-        self.remarks = [self._reason("blocked", remark.text, instance=remark.instance) for remark in observed.remarks]
+        self.remarks = [
+            self._reason("blocked", remark.text, instance=remark.instance)
+            for remark in observed.remarks
+        ]
         self.wakes: list[float] = []
         self.storms = False
 
@@ -32,12 +37,22 @@ class PlanBuilder:
         wake_after = max(0.0, min(self.wakes) - self.now) if self.wakes else None
         return Plan(tuple(self.actions), (*self.reasons, *self.remarks), converged, wake_after)
 
-    def because(self, code: Code, text: str, *, slot: str = "", instance: str = "", awaits: str = "", error: str = "") -> None:
+    def because(
+        self,
+        code: Code,
+        text: str,
+        *,
+        slot: str = "",
+        instance: str = "",
+        awaits: str = "",
+        error: str = "",
+    ) -> None:
         """Give a reason; since when something is not as wanted there is remembered."""
         self.reasons.append(self._reason(code, text, slot, instance, awaits, error))
 
     def provision(self, slot: Slot, *, has_room: bool, sha: str = "") -> bool:
-        """Fill an empty slot if it may be tried and there is room; say whether room was taken (or is waited for).
+        """Fill an empty slot if it may be tried and there is room; say whether room was taken (or
+        is waited for).
 
         ``sha`` is another configuration than the wanted one, to fill it with.
         """
@@ -46,67 +61,132 @@ class PlanBuilder:
         awaits = "its provisioning" if has_room else "surplus instances to be gone"
         backoff_state = self.memory.backoffs.get(slot.name)
         error = backoff_state.error if backoff_state else ""
-        text = "no instance in this slot" + ("; it is made again as it was, since the update has stopped" if sha else "")
+        text = "no instance in this slot" + (
+            "; it is made again as it was, since the update has stopped" if sha else ""
+        )
         self.because("missing", text, slot=slot.name, awaits=awaits, error=error)
         if has_room:
-            self.actions.append(Action("provision", "missing", slot.name, logical_id=slot.logical_id, sha=sha))
+            self.actions.append(
+                Action("provision", "missing", slot.name, logical_id=slot.logical_id, sha=sha)
+            )
         return True
 
     def destroy(self, seen: ObservedInstance, code: Code, cause: str, *, slot: str = "") -> None:
         """Destroy an instance, for a cause, if it may be tried."""
         slot = slot or seen.slot or ""
         if self._may_try(seen.id, slot=slot, instance=seen.id):
-            self.because(code, f"instance {seen.id}: {cause}", slot=slot, instance=seen.id, awaits="its destruction")
+            self.because(
+                code,
+                f"instance {seen.id}: {cause}",
+                slot=slot,
+                instance=seen.id,
+                awaits="its destruction",
+            )
             self.actions.append(Action("destroy", code, slot, seen.id, seen.logical_id))
 
     def name_storm(self) -> None:
-        """Say of the whole group, before anything else, that its instances end from outside, if that keeps slots waiting."""
+        """Say of the whole group, before anything else, that its instances end from outside, if
+        that keeps slots waiting.
+        """
         if self.storms:
-            lately = sum(number for second, number in self.memory.losses.items() if second >= self.now - WINDOW)
+            lately = sum(
+                number
+                for second, number in self.memory.losses.items()
+                if second >= self.now - WINDOW
+            )
             instances = "1 instance" if lately == 1 else f"{lately} instances"
-            text = f"{instances} ended from outside in the last {WINDOW} s; they are made again more slowly"
+            text = (
+                f"{instances} ended from outside in the last {WINDOW} s; they are made again "
+                "more slowly"
+            )
             if not lately:
-                text = "instances ended from outside again and again; they are made again more slowly"
+                text = (
+                    "instances ended from outside again and again; they are made again more slowly"
+                )
             self.because("backing-off", text, awaits="the next attempts, or to be resumed")
             self.reasons.insert(0, self.reasons.pop())
 
     def expected(self) -> set[str]:
-        """Return the slots for which a plugin without slots was asked and has not shown an instance yet."""
-        awaited = {} if self.desired.idempotent else still_expected(self.memory, self.observed, self.now)
+        """Return the slots for which a plugin without slots was asked and has not shown an instance
+        yet.
+        """
+        awaited = (
+            {} if self.desired.idempotent else still_expected(self.memory, self.observed, self.now)
+        )
         self.wakes.extend(one.until for one in awaited.values())
         return set(awaited)
 
-    def _reason(self, code: Code, text: str, slot: str = "", instance: str = "", awaits: str = "", error: str = "") -> Reason:
+    def _reason(
+        self,
+        code: Code,
+        text: str,
+        slot: str = "",
+        instance: str = "",
+        awaits: str = "",
+        error: str = "",
+    ) -> Reason:
         since = self.memory.since.get(place_of(code, slot, instance), self.now)
         return Reason(code, text, slot, instance, since, awaits, error)
 
     def _may_try(self, key: str, *, slot: str, instance: str = "") -> bool:
-        """Say whether a slot or victim that was in trouble may be tried (again), and give the reason if not."""
+        """Say whether a slot or victim that was in trouble may be tried (again), and give the
+        reason if not.
+        """
         backoff_state = self.memory.backoffs.get(key)
         if backoff_state is None:
             return True
         what = "destroying it" if instance else "making an instance"
         if backoff_state.terminal:
             text = f"{what} was refused: {backoff_state.error}"
-            self.because("spec-refused", text, slot=slot, instance=instance, awaits="another spec", error=backoff_state.error)
+            self.because(
+                "spec-refused",
+                text,
+                slot=slot,
+                instance=instance,
+                awaits="another spec",
+                error=backoff_state.error,
+            )
             return False
         if backoff_state.unproductive >= GIVE_UP_AFTER:
-            text = f"stopped trying until the spec changes: {backoff_state.unproductive} attempts in a row came to nothing, the last one: "
+            text = (
+                f"stopped trying until the spec changes: {backoff_state.unproductive} "
+                "attempts in a row came to nothing, the last one: "
+            )
             self.because(
-                "halted", text + backoff_state.error, slot=slot, instance=instance, awaits="another spec, or to be resumed"
+                "halted",
+                text + backoff_state.error,
+                slot=slot,
+                instance=instance,
+                awaits="another spec, or to be resumed",
             )
             return False
         if self.now >= backoff_state.not_before:
             return True
         self.wakes.append(backoff_state.not_before)
         if backoff_state.unreachable:
-            self.because("plugin-unreachable", backoff_state.error, slot=slot, instance=instance, awaits="the plugin to answer")
+            self.because(
+                "plugin-unreachable",
+                backoff_state.error,
+                slot=slot,
+                instance=instance,
+                awaits="the plugin to answer",
+            )
             return False
         text = f"{what} failed {_times(backoff_state)}"
         if backoff_state.storm:
             self.storms = True
-            text = f"its instances end from outside again and again: {backoff_state.storm + ALLOWANCE - 1} by now"
-        self.because("backing-off", text, slot=slot, instance=instance, awaits="the next attempt", error=backoff_state.error)
+            text = (
+                "its instances end from outside again and again: "
+                f"{backoff_state.storm + ALLOWANCE - 1} by now"
+            )
+        self.because(
+            "backing-off",
+            text,
+            slot=slot,
+            instance=instance,
+            awaits="the next attempt",
+            error=backoff_state.error,
+        )
         return False
 
 

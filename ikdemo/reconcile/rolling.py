@@ -1,9 +1,10 @@
 """Rolling updates: which outdated instances leave next, and what that has to wait for.
 
-An update is under way while something outdated is seen and the spec rolls, and then until the last batch has proven itself; it
-goes on after a restart and is rolled back by committing the old spec. While it is under way a sick new instance stops it and is
-left to be looked at; what is lost meanwhile in slots that the update has not taken yet is made again as it was. Called by
-``plan`` and ``settle``.
+An update is under way while something outdated is seen and the spec rolls, and then until the last
+batch has proven itself; it goes on after a restart and is rolled back by committing the old spec.
+While it is under way a sick new instance stops it and is left to be looked at; what is lost
+meanwhile in slots that the update has not taken yet is made again as it was. Called by ``plan`` and
+``settle``.
 """
 
 from __future__ import annotations
@@ -28,20 +29,34 @@ def is_rolling(desired: Desired, observed: Observation) -> bool:
     """Say whether an update is under way."""
     if not desired.rolls or desired.destroying or not is_mixed(desired, observed):
         return False
-    return any(s.sha != desired.sha and not (desired.pets and s.logical_id is None) for s in observed.instances)
+    return any(
+        s.sha != desired.sha and not (desired.pets and s.logical_id is None)
+        for s in observed.instances
+    )
 
 
 def is_awaiting_readiness(desired: Desired, memory: Memory) -> bool:
-    """Say whether an update, of which nothing outdated may be left, has not proven its last batch yet."""
+    """Say whether an update, of which nothing outdated may be left, has not proven its last batch
+    yet.
+    """
     update = memory.update
-    return desired.rolls and not desired.destroying and update is not None and update.sha == desired.sha
+    return (
+        desired.rolls
+        and not desired.destroying
+        and update is not None
+        and update.sha == desired.sha
+    )
 
 
 def is_stuck(builder: PlanBuilder, assignment: Assignment) -> bool:
-    """Say whether an update cannot go on: what it brought is unhealthy, cannot be made, or has not lived long enough since."""
+    """Say whether an update cannot go on: what it brought is unhealthy, cannot be made, or has not
+    lived long enough since.
+    """
     desired, memory = builder.desired, builder.memory
     for seen in builder.observed.instances:
-        unhealthy = seen.health is Health.UNHEALTHY or (seen.health is Health.UNKNOWN and seen.id in memory.unhealthy)
+        unhealthy = seen.health is Health.UNHEALTHY or (
+            seen.health is Health.UNKNOWN and seen.id in memory.unhealthy
+        )
         if unhealthy and seen.sha == desired.sha:
             return True
     proofs = ready(desired, builder.observed, memory, builder.now) if memory.backoffs else {}
@@ -55,30 +70,46 @@ def is_stuck(builder: PlanBuilder, assignment: Assignment) -> bool:
 
 
 def keeps_good(desired: Desired, memory: Memory, slot: Slot) -> bool:
-    """Say whether the update that is under way has not taken an empty slot yet, so that it stays what it was."""
+    """Say whether the update that is under way has not taken an empty slot yet, so that it stays
+    what it was.
+    """
     return slot.name not in _taken(desired, memory)
 
 
 def _taken(desired: Desired, memory: Memory) -> frozenset[str]:
-    return memory.update.taken if memory.update and memory.update.sha == desired.sha else frozenset()
+    return (
+        memory.update.taken if memory.update and memory.update.sha == desired.sha else frozenset()
+    )
 
 
-def updated(desired: Desired, observed: Observation, memory: Memory, plan: Plan, outcomes: Iterable[Outcome]) -> Update | None:
-    """Return the update that is under way after a pass; None when there is none, or when all of it is done and proven."""
+def updated(
+    desired: Desired, observed: Observation, memory: Memory, plan: Plan, outcomes: Iterable[Outcome]
+) -> Update | None:
+    """Return the update that is under way after a pass; None when there is none, or when all of it
+    is done and proven.
+    """
     if not is_rolling(desired, observed) and (
         not is_awaiting_readiness(desired, memory) or plan.converged or not desired.pace.waits
     ):
         return None
-    before = memory.update if memory.update and memory.update.sha == desired.sha else Update(desired.sha)
+    before = (
+        memory.update if memory.update and memory.update.sha == desired.sha else Update(desired.sha)
+    )
     tried = [outcome.action for outcome in outcomes]
-    taken = {action.slot for action in tried if action.code == "outdated" or (action.verb == "provision" and not action.sha)}
+    taken = {
+        action.slot
+        for action in tried
+        if action.code == "outdated" or (action.verb == "provision" and not action.sha)
+    }
     return before if taken <= before.taken else Update(desired.sha, before.taken | taken)
 
 
 def with_surge(desired: Desired, observed: Observation) -> Desired:
-    """Return what is wanted with the further slots that an update may use, until every slot proper is filled again.
+    """Return what is wanted with the further slots that an update may use, until every slot proper
+    is filled again.
 
-    What lives in slots beyond those (after a scale-down) is no part of an update: it stays where it is.
+    What lives in slots beyond those (after a scale-down) is no part of an update: it stays where it
+    is.
 
     >>> from ikdemo.reconcile.model import Pace
     >>> group = Desired("g", "new", (Slot("0"),), pace=Pace(surge=1))
@@ -105,13 +136,19 @@ def _names(slots: tuple[Slot, ...]) -> list[str]:
 
 
 def roll(builder: PlanBuilder, assignment: Assignment) -> None:
-    """Replace one batch of outdated instances if every slot is filled and every new instance has proven itself.
+    """Replace one batch of outdated instances if every slot is filled and every new instance has
+    proven itself.
 
-    The unhealthy leave first, then the highest slot; of a plugin without slots the lowest ID, as in InfraKit.
+    The unhealthy leave first, then the highest slot; of a plugin without slots the lowest ID, as in
+    InfraKit.
     """
     sha, by_id = builder.desired.sha, builder.desired.ranks_by_id
     leaving = {action.instance for action in builder.actions}
-    outdated = [(slot, seen) for slot, seen in assignment.living() if seen.sha != sha and seen.id not in leaving]
+    outdated = [
+        (slot, seen)
+        for slot, seen in assignment.living()
+        if seen.sha != sha and seen.id not in leaving
+    ]
     outdated.sort(key=lambda pair: (pair[1].id,) if by_id else _descending(pair[0]))
     outdated.sort(key=lambda pair: pair[1].health is not Health.UNHEALTHY)
     obstacle = _obstacle(builder, assignment)
@@ -120,16 +157,32 @@ def roll(builder: PlanBuilder, assignment: Assignment) -> None:
             builder.destroy(seen, "outdated", "its configuration is outdated", slot=slot)
         elif seen.health is Health.UNHEALTHY:
             text = f"instance {seen.id} of an older configuration is unhealthy"
-            builder.because("unhealthy", text, slot=slot, instance=seen.id, awaits=obstacle or "its turn")
+            builder.because(
+                "unhealthy", text, slot=slot, instance=seen.id, awaits=obstacle or "its turn"
+            )
         else:
             text = f"instance {seen.id} has an older configuration"
             backoff_state = builder.memory.backoffs.get(slot)
-            before = f"the one before it: {backoff_state.error}" if backoff_state and backoff_state.error else ""
-            builder.because("outdated", text, slot=slot, instance=seen.id, awaits=obstacle or "its turn", error=before)
+            before = (
+                f"the one before it: {backoff_state.error}"
+                if backoff_state and backoff_state.error
+                else ""
+            )
+            builder.because(
+                "outdated",
+                text,
+                slot=slot,
+                instance=seen.id,
+                awaits=obstacle or "its turn",
+                error=before,
+            )
 
 
-def ready(desired: Desired, observed: Observation, memory: Memory, now: float) -> dict[str, Readiness]:
-    """Return the proofs after an observation: a healthy answer adds to one, an unhealthy one ends it, none changes nothing.
+def ready(
+    desired: Desired, observed: Observation, memory: Memory, now: float
+) -> dict[str, Readiness]:
+    """Return the proofs after an observation: a healthy answer adds to one, an unhealthy one ends
+    it, none changes nothing.
 
     Answers that come sooner than a poll after the one counted before are not counted.
     """
@@ -143,7 +196,9 @@ def ready(desired: Desired, observed: Observation, memory: Memory, now: float) -
                 proofs[seen.id] = Readiness(1, now, now)
             else:
                 adds = desired.is_another(before.latest, now)
-                proofs[seen.id] = Readiness(before.answers + adds, before.since, now if adds else before.latest)
+                proofs[seen.id] = Readiness(
+                    before.answers + adds, before.since, now if adds else before.latest
+                )
         elif before and seen.health is Health.UNKNOWN:
             proofs[seen.id] = before
     return proofs
@@ -151,18 +206,30 @@ def ready(desired: Desired, observed: Observation, memory: Memory, now: float) -
 
 def _obstacle(builder: PlanBuilder, assignment: Assignment) -> str:
     """Say what the next batch has to wait for, or nothing; the reasons for it are given."""
-    current = [(slot, seen) for slot, seen in assignment.living() if seen.sha == builder.desired.sha]
+    current = [
+        (slot, seen) for slot, seen in assignment.living() if seen.sha == builder.desired.sha
+    ]
     for slot, seen in current:
         if seen.health is Health.UNHEALTHY:
-            text = f"instance {seen.id} of the new configuration is unhealthy; the update has stopped"
-            builder.because("halted", text, slot=slot, instance=seen.id, awaits="its health, or another commit")
+            text = (
+                f"instance {seen.id} of the new configuration is unhealthy; the update has stopped"
+            )
+            builder.because(
+                "halted", text, slot=slot, instance=seen.id, awaits="its health, or another commit"
+            )
             return f"instance {seen.id} to be healthy"
     if len(assignment.occupants) < len(builder.desired.slots):
         return "every slot to be filled"
     proofs = ready(builder.desired, builder.observed, builder.memory, builder.now)
     for slot, seen in current:
         if lacking := _lacking(builder, seen, proofs.get(seen.id)):
-            builder.because("health-unknown", f"instance {seen.id} {lacking}", slot=slot, instance=seen.id, awaits="its health")
+            builder.because(
+                "health-unknown",
+                f"instance {seen.id} {lacking}",
+                slot=slot,
+                instance=seen.id,
+                awaits="its health",
+            )
             return f"instance {seen.id} to prove itself"
     return "instances that leave to be gone" if builder.actions else ""
 
@@ -181,7 +248,8 @@ def _lacking(builder: PlanBuilder, seen: ObservedInstance, proof: Readiness | No
 
 
 def _descending(slot: str) -> tuple[int, ...]:
-    """Sort key that puts the highest slot first: numbers by value, pets by their logical ID and then by the occurrence's value.
+    """Sort key that puts the highest slot first: numbers by value, pets by their logical ID and
+    then by the occurrence's value.
 
     >>> sorted(["a#1", "a#10", "a#2", "ab#0"], key=_descending)
     ['ab#0', 'a#10', 'a#2', 'a#1']

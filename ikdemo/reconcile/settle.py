@@ -1,6 +1,8 @@
-"""What is remembered after a pass: attempts and waits, consecutive unhealthy answers, what is expected, since when.
+"""What is remembered after a pass: attempts and waits, consecutive unhealthy answers, what is
+expected, since when.
 
-Called by the supervisor and the simulator after the outcomes of a plan are known; the only maker of ``Memory``.
+Called by the supervisor and the simulator after the outcomes of a plan are known; the only maker of
+``Memory``.
 """
 
 from __future__ import annotations
@@ -13,15 +15,30 @@ from ..spi.plans import Action, Outcome, Plan
 from .backoff import WINDOW, backoff, charge, is_spent
 from .expectations import answered, ended, is_repeated, still_expected, without_ended
 from .health import asked_at, still_forced, unhealthy_in_a_row, unjudged
-from .model import EXPECTED_FOR, BackoffState, Creation, Desired, Memory, Observation, ReportedExit, place_of
+from .model import (
+    EXPECTED_FOR,
+    BackoffState,
+    Creation,
+    Desired,
+    Memory,
+    Observation,
+    ReportedExit,
+    place_of,
+)
 from .rolling import ready, updated, with_surge
 
 UNREACHABLE_WAIT = 1.0
-"""Seconds until a plugin that could not be reached is asked again; its coming back usually wakes the loop before."""
+"""Seconds until a plugin that could not be reached is asked again; its coming back usually wakes
+the loop before.
+"""
 YOUNG = 300.0
-"""Seconds of age up to which the end of an instance counts against its slot, and after which its slot's trouble is over."""
+"""Seconds of age up to which the end of an instance counts against its slot, and after which its
+slot's trouble is over.
+"""
 AT_ONCE = 10.0
-"""Seconds of age up to which an instance that ended by itself never began its work; one that got older shows that it can live."""
+"""Seconds of age up to which an instance that ended by itself never began its work; one that got
+older shows that it can live.
+"""
 NOTHING_YET = BackoffState(0, 0.0, "")
 
 
@@ -36,12 +53,13 @@ def settle(
     *,
     overtaken: bool = False,
 ) -> Memory:
-    """Return the memory after a pass. ``seen_at``: when its plan was made, if it took a while since then.
+    """Return the memory after a pass. ``seen_at``: when its plan was made, if it took a while since
+    then.
 
     What failed is no trouble when it was ``overtaken``: something else is wanted by now.
 
-    A doubtful observation changes nothing but since when. A slot's trouble ends when its instance has grown old. What ends
-    instances from outside makes trouble only beyond the slot's allowance.
+    A doubtful observation changes nothing but since when. A slot's trouble ends when its instance
+    has grown old. What ends instances from outside makes trouble only beyond the slot's allowance.
 
     >>> from ikdemo.reconcile.model import Slot
     >>> from ikdemo.spi.plans import Action
@@ -67,7 +85,10 @@ def settle(
     if plan.actions and not desired.idempotent:
         expected = answered(desired, expected, plan.actions, outcomes, now)
     seen_at = now if seen_at is None else seen_at
-    unhealthy, proofs = unhealthy_in_a_row(desired, observed, memory, seen_at), ready(desired, observed, memory, seen_at)
+    unhealthy, proofs = (
+        unhealthy_in_a_row(desired, observed, memory, seen_at),
+        ready(desired, observed, memory, seen_at),
+    )
     return Memory(
         ledger.backoffs,
         ledger.made,
@@ -86,16 +107,22 @@ def settle(
 
 
 def with_backoffs(memory: Memory, backoffs: Mapping[str, BackoffState]) -> Memory:
-    """Return the memory when something else is wanted, with the trouble that is remembered; with none of it, a storm is over."""
+    """Return the memory when something else is wanted, with the trouble that is remembered; with
+    none of it, a storm is over.
+    """
     if backoffs:
         return structs.replace(memory, backoffs=backoffs)
     return structs.replace(memory, backoffs={}, spent={}, losses={})
 
 
-def record_exits(desired: Desired, memory: Memory, deaths: Iterable[ReportedExit], now: float) -> Memory:
-    """Return the memory with reported deaths entered; called before the plan, so that it counts for the very next attempt.
+def record_exits(
+    desired: Desired, memory: Memory, deaths: Iterable[ReportedExit], now: float
+) -> Memory:
+    """Return the memory with reported deaths entered; called before the plan, so that it counts for
+    the very next attempt.
 
-    Of an instance that was not made here, or that is not the latest of its slot, nothing is entered: it is old news.
+    Of an instance that was not made here, or that is not the latest of its slot, nothing is
+    entered: it is old news.
 
     >>> born = Memory(made={"0": Birth("i-1", 100.0)})
     >>> once = bury(Desired("g", "sha", ()), born, [Death("0", "i-1", "exit status 1", at=101.0)], now=101.0)
@@ -112,12 +139,15 @@ def record_exits(desired: Desired, memory: Memory, deaths: Iterable[ReportedExit
             continue
         del made[death.slot]
         if death.at - birth.at < YOUNG:
-            backoffs[death.slot] = _short_life(desired.group, death, birth, backoffs.get(death.slot, NOTHING_YET), now)
+            backoffs[death.slot] = _short_life(
+                desired.group, death, birth, backoffs.get(death.slot, NOTHING_YET), now
+            )
     return structs.replace(memory, backoffs=backoffs, made=made)
 
 
 def retry_refused(memory: Memory) -> Memory:
-    """Return the memory after a place became free at the plugin: what was refused there is tried again at once, nothing else.
+    """Return the memory after a place became free at the plugin: what was refused there is tried
+    again at once, nothing else.
 
     >>> full, crashed = Trouble(3, 900.0, "no room", refused=True), Trouble(3, 900.0, "died")
     >>> {slot: trouble.not_before for slot, trouble in retry_refused(Memory({"0": full, "1": crashed})).troubled.items()}
@@ -125,15 +155,27 @@ def retry_refused(memory: Memory) -> Memory:
     """
     if not any(backoff_state.refused for backoff_state in memory.backoffs.values()):
         return memory
-    waits = {slot: structs.replace(t, not_before=0.0) if t.refused else t for slot, t in memory.backoffs.items()}
+    waits = {
+        slot: structs.replace(t, not_before=0.0) if t.refused else t
+        for slot, t in memory.backoffs.items()
+    }
     return structs.replace(memory, backoffs=waits)
 
 
-def _short_life(group: str, death: ReportedExit, birth: Creation, before: BackoffState, now: float) -> BackoffState:
-    """Count an instance that did not grow old. The first is replaced at once: it may have been anything."""
+def _short_life(
+    group: str, death: ReportedExit, birth: Creation, before: BackoffState, now: float
+) -> BackoffState:
+    """Count an instance that did not grow old. The first is replaced at once: it may have been
+    anything.
+    """
     wait = backoff(group, death.slot, before.attempts) if before.attempts else 0.0
     unproductive = before.unproductive + death.own_doing if death.at - birth.at < AT_ONCE else 0
-    return BackoffState(before.attempts + 1, now + wait, f"instance {death.instance} {death.cause}", unproductive=unproductive)
+    return BackoffState(
+        before.attempts + 1,
+        now + wait,
+        f"instance {death.instance} {death.cause}",
+        unproductive=unproductive,
+    )
 
 
 class _Ledger:
@@ -143,30 +185,44 @@ class _Ledger:
         self._desired, self._now = desired, now
         self.made, self.backoffs = dict(memory.made), dict(memory.backoffs)
         self.spent = {slot: until for slot, until in memory.spent.items() if until > now}
-        self.losses = {second: number for second, number in memory.losses.items() if second >= now - WINDOW}
+        self.losses = {
+            second: number for second, number in memory.losses.items() if second >= now - WINDOW
+        }
         self._found_missing: dict[str, tuple[float, BackoffState]] = {}
         if not (self.made or self.backoffs):
             return  # as mostly, and then thousands of instances need not be looked through
         slots = {slot.name for slot in desired.slots}
-        self.made = {slot: birth for slot, birth in self.made.items() if now - birth.at < YOUNG and slot in slots}
+        self.made = {
+            slot: birth
+            for slot, birth in self.made.items()
+            if now - birth.at < YOUNG and slot in slots
+        }
         if self.backoffs:
             self._let_go(observed, slots, was_made=memory.made)
 
-    def _let_go(self, observed: Observation, slots: set[str], was_made: Mapping[str, Creation]) -> None:
+    def _let_go(
+        self, observed: Observation, slots: set[str], was_made: Mapping[str, Creation]
+    ) -> None:
         """Leave out the troubles that are over."""
         now, present = self._now, {seen.id for seen in observed.instances}
         for seen in observed.instances:
             if seen.slot in self.backoffs and seen.slot in slots and seen.slot not in was_made:
-                self.made[seen.slot] = Creation(seen.id, now)  # nobody knows its age, as after a restart
+                # nobody knows its age, as after a restart
+                self.made[seen.slot] = Creation(seen.id, now)
         grown = {seen.slot for seen in observed.instances} - self.made.keys()
         self.backoffs = {  # an instance that is not described for a while keeps its wait
             key: backoff_state
             for key, backoff_state in self.backoffs.items()
-            if (key not in grown if key in slots else key in present or now < backoff_state.not_before + EXPECTED_FOR)
+            if (
+                key not in grown
+                if key in slots
+                else key in present or now < backoff_state.not_before + EXPECTED_FOR
+            )
         }
 
     def lose(self, slot: str) -> None:
-        """Enter that what was made in a slot is not there: ended by somebody, or never shown. What the planner ended is no loss.
+        """Enter that what was made in a slot is not there: ended by somebody, or never shown. What
+        the planner ended is no loss.
 
         Beyond the slot's allowance, or before its wait is over, it is worse than the time before.
         """
@@ -177,8 +233,12 @@ class _Ledger:
         self.made[slot] = Creation(birth.instance, birth.at, gone=True)
         self.losses[int(self._now)] = self.losses.get(int(self._now), 0) + 1
         self.spent[slot] = charge(self.spent.get(slot, 0.0), self._now)
-        if is_spent(self.spent[slot], self._now) or (before.storm and self._now < before.not_before):
-            self.backoffs[slot] = structs.replace(before, attempts=before.attempts + 1, storm=before.storm + 1)
+        if is_spent(self.spent[slot], self._now) or (
+            before.storm and self._now < before.not_before
+        ):
+            self.backoffs[slot] = structs.replace(
+                before, attempts=before.attempts + 1, storm=before.storm + 1
+            )
 
     def enter(self, outcome: Outcome) -> None:
         """Enter one outcome; a replaced sick instance counts like one that died."""
@@ -188,7 +248,11 @@ class _Ledger:
         if outcome.unreachable:
             not_before = self._now + UNREACHABLE_WAIT
             self.backoffs[key] = BackoffState(
-                before.attempts, not_before, outcome.error, unreachable=True, unproductive=before.unproductive
+                before.attempts,
+                not_before,
+                outcome.error,
+                unreachable=True,
+                unproductive=before.unproductive,
             )
         elif outcome.error:
             attempts = before.attempts + 1
@@ -198,7 +262,12 @@ class _Ledger:
             )
             refused = action.verb == "provision" and not (outcome.terminal or unproductive)
             self.backoffs[key] = BackoffState(
-                attempts, not_before, outcome.error, outcome.terminal, unproductive=unproductive, refused=refused
+                attempts,
+                not_before,
+                outcome.error,
+                outcome.terminal,
+                unproductive=unproductive,
+                refused=refused,
             )
         elif action.verb == "destroy":
             self.backoffs.pop(key, None)
@@ -208,12 +277,19 @@ class _Ledger:
                 before = self._find_again(key)
             self.made[key] = Creation(outcome.instance, self._now)
             if key in self.backoffs:
-                wait = backoff(self._desired.group, key, before.attempts + 1) if before.storm else 0.0  # for the next one
+                # for the next one
+                wait = (
+                    backoff(self._desired.group, key, before.attempts + 1) if before.storm else 0.0
+                )
                 not_before = self._now + wait if wait else 0.0
-                self.backoffs[key] = structs.replace(before, not_before=not_before, terminal=False, unreachable=False)
+                self.backoffs[key] = structs.replace(
+                    before, not_before=not_before, terminal=False, unreachable=False
+                )
 
     def _find_again(self, slot: str) -> BackoffState:
-        """Take back a loss that was none: the plugin says that what was not seen lives in its slot; return the slot's trouble."""
+        """Take back a loss that was none: the plugin says that what was not seen lives in its slot;
+        return the slot's trouble.
+        """
         self.spent[slot], before = self._found_missing.pop(slot)
         self.losses[int(self._now)] -= 1
         if before is NOTHING_YET:
@@ -230,6 +306,8 @@ class _Ledger:
         del self.made[action.slot]
         if action.code == "unhealthy":
             death = ReportedExit(action.slot, action.instance, "was unhealthy", self._now)
-            self.backoffs[action.slot] = _short_life(self._desired.group, death, birth, before, self._now)
+            self.backoffs[action.slot] = _short_life(
+                self._desired.group, death, birth, before, self._now
+            )
         elif before.storm:
             self.backoffs[action.slot] = structs.replace(before, not_before=0.0)

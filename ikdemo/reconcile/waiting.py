@@ -1,8 +1,9 @@
-"""What is said of a whole group that will not be as wanted soon, and what ends a wait for it: a free, a destroy, a pause.
+"""What is said of a whole group that will not be as wanted soon, and what ends a wait for it: a
+free, a destroy, a pause.
 
-Whoever waits tells ``Waiting`` what each look showed; without that a wait that was overtaken would last its whole time. Pure.
-Used by the verb ``group wait`` and by
-``lab.wait``; the reasons are given by the group plugin.
+Whoever waits tells ``Waiting`` what each look showed; without that a wait that was overtaken would
+last its whole time. Pure. Used by the verb ``group wait`` and by ``lab.wait``; the reasons are
+given by the group plugin.
 """
 
 from __future__ import annotations
@@ -13,21 +14,30 @@ from ..spi.errors import IkdemoError, NotConverged, UnknownGroup
 from ..spi.plans import Reason
 from .plan import sentences
 
-DESTROYING = Reason("surplus", "the group is being destroyed", awaits="its last instance to be gone, or to be freed by force")
+DESTROYING = Reason(
+    "surplus",
+    "the group is being destroyed",
+    awaits="its last instance to be gone, or to be freed by force",
+)
 _ENDS = {"freed": "was freed", "destroying": "was destroyed", "gone": "was destroyed"}
 
 
 def being_destroyed(reasons: Iterable[Reason]) -> bool:
-    """Say whether a group is being destroyed: the whole group is surplus then, not a slot or an instance of it.
+    """Say whether a group is being destroyed: the whole group is surplus then, not a slot or an
+    instance of it.
 
     >>> being_destroyed([DESTROYING]), being_destroyed([Reason("surplus", "slot 5 is not wanted", slot="5")])
     (True, False)
     """
-    return any(reason.code == "surplus" and not reason.slot and not reason.instance for reason in reasons)
+    return any(
+        reason.code == "surplus" and not reason.slot and not reason.instance for reason in reasons
+    )
 
 
 def is_storm(reason: Reason) -> bool:
-    """Say whether a reason tells of instances that end from outside again and again, so that they are made again more slowly."""
+    """Say whether a reason tells of instances that end from outside again and again, so that they
+    are made again more slowly.
+    """
     return reason.code == "backing-off" and "ended from outside" in reason.text
 
 
@@ -41,12 +51,15 @@ class Waiting:
         self._end = "was freed or destroyed"
 
     def told(self, kinds: Iterable[str]) -> None:
-        """Take in the kinds of the group's events since the wait began: they tell a free from a destroy."""
+        """Take in the kinds of the group's events since the wait began: they tell a free from a
+        destroy.
+        """
         for kind in kinds:
             self._end = _ENDS.get(kind, self._end)
 
     def found(self, reasons: Sequence[Reason]) -> None:
-        """Take in why the group is not as wanted; raises NotConverged when it will not be, whatever the time.
+        """Take in why the group is not as wanted; raises NotConverged when it will not be, whatever
+        the time.
 
         >>> waiting = Waiting("web")
         >>> waiting.found([Reason("missing", "no instance in this slot", slot="3")])
@@ -58,15 +71,24 @@ the group is paused (paused)
         self._known = True
         if being_destroyed(reasons):
             self._end = "was destroyed"
-            raise NotConverged(f"{self.group} is being destroyed, so it will not be as it was committed", sentences(reasons))
+            raise NotConverged(
+                f"{self.group} is being destroyed, so it will not be as it was committed",
+                sentences(reasons),
+            )
         paused = any(reason.code == "paused" for reason in reasons)
         if self._paused_before is None:
             self._paused_before = paused
         if paused and not self._paused_before and len(reasons) > 1:
-            raise NotConverged(f"{self.group} was paused while it was waited for", sentences(reasons))
+            raise NotConverged(
+                f"{self.group} was paused while it was waited for", sentences(reasons)
+            )
 
     def refused(self, error: IkdemoError) -> IkdemoError:
-        """Return what to raise when a look was refused: that the group went meanwhile, or the error as it is."""
+        """Return what to raise when a look was refused: that the group went meanwhile, or the error
+        as it is.
+        """
         if self._known and UnknownGroup.is_said_by(error):
-            return NotConverged(f"{self.group} {self._end} while it was waited for: nothing keeps it any more")
+            return NotConverged(
+                f"{self.group} {self._end} while it was waited for: nothing keeps it any more"
+            )
         return error

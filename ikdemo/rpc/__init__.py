@@ -1,1 +1,3 @@
-"""How documents travel: JSON-RPC 2.0 over HTTP on a Unix socket, discovery, and the event ring with its long poll."""
+"""How documents travel: JSON-RPC 2.0 over HTTP on a Unix socket, discovery, and the event ring with
+its long poll.
+"""

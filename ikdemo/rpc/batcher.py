@@ -1,8 +1,9 @@
-"""Calls to one plugin that are made at the same moment, sent together as one array: the Batch extension, from the caller's side.
+"""Calls to one plugin that are made at the same moment, sent together as one array: the Batch
+extension, from the caller's side.
 
-Together go only calls of one method, and only of a method that was answered promptly the last time: in an array the slowest
-call holds back the answers to all, so what takes its time goes alone, as everything does to plugins without the extension.
-Made by ``client``, one per plugin.
+Together go only calls of one method, and only of a method that was answered promptly the last time:
+in an array the slowest call holds back the answers to all, so what takes its time goes alone, as
+everything does to plugins without the extension. Made by ``client``, one per plugin.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ PROMPT = 0.2
 
 
 Exchange = Callable[[bytes, bool, bool, list[ClientConnection]], Awaitable[Response]]
-"""Given a body, whether it only reads, whether the plugin takes batches, and where to note the connection: the answer."""
+"""Given a body, whether it only reads, whether the plugin takes batches, and where to note the
+connection: the answer.
+"""
 
 
 class Reply(Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,15 +43,18 @@ class Reply(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PendingCall:
-    """One call: its ``body``, in which ``number`` is its ID; ``reads`` if it may be repeated, ``batch`` if it may go with others.
+    """One call: its ``body``, in which ``number`` is its ID; ``reads`` if it may be repeated,
+    ``batch`` if it may go with others.
 
-    It ends after ``deadline`` seconds. ``sent`` holds the connection that it was sent on, as soon as it was. Who makes a call in
-    company waits for ``reply``.
+    It ends after ``deadline`` seconds. ``sent`` holds the connection that it was sent on, as soon
+    as it was. Who makes a call in company waits for ``reply``.
     """
 
     reply: asyncio.Future[Reply]
 
-    def __init__(self, method: str, number: int, body: bytes, deadline: float, *, reads: bool, batch: bool) -> None:
+    def __init__(
+        self, method: str, number: int, body: bytes, deadline: float, *, reads: bool, batch: bool
+    ) -> None:
         self.method, self.number, self.body, self.deadline = method, number, body, deadline
         self.reads, self.batch = reads, batch
         self.sent: list[ClientConnection] = []
@@ -56,9 +62,15 @@ class PendingCall:
 
 
 class Batch:
-    """Calls of one moment that are sent as one by ``ask``. Each ends at its own deadline, for which one timer is enough."""
+    """Calls of one moment that are sent as one by ``ask``. Each ends at its own deadline, for which
+    one timer is enough.
+    """
 
-    def __init__(self, calls: list[PendingCall], ask: Callable[[Batch], Coroutine[Any, Any, dict[int, Reply]]]) -> None:
+    def __init__(
+        self,
+        calls: list[PendingCall],
+        ask: Callable[[Batch], Coroutine[Any, Any, dict[int, Reply]]],
+    ) -> None:
         self.calls = calls
         self.sent: list[ClientConnection] = []
         for call in calls:
@@ -90,7 +102,9 @@ class Batch:
         self._timer.cancel()
         for call in self.calls:
             call.batch_sent = (
-                None  # or each would keep the other until the collector comes by, and all that was sent and received
+                # or each would keep the other until the collector comes by, and all that was sent
+                # and received
+                None
             )
             if call.reply.done():
                 continue
@@ -105,7 +119,8 @@ class Batch:
 
 
 class Batcher:
-    """The calls to one plugin. ``exchange`` sends a body, and again if it may, notes where, and returns the answer.
+    """The calls to one plugin. ``exchange`` sends a body, and again if it may, notes where, and
+    returns the answer.
 
     At most ``limit`` bodies are on their way; further ones wait within their callers' deadlines.
     """
@@ -137,7 +152,9 @@ class Batcher:
                 call.batch_sent.left()
             raise
 
-    async def _answer(self, call: PendingCall, body: bytes, reads: bool, sent: list[ClientConnection]) -> Response:
+    async def _answer(
+        self, call: PendingCall, body: bytes, reads: bool, sent: list[ClientConnection]
+    ) -> Response:
         loop = asyncio.get_running_loop()
         async with self._limit:
             began = loop.time()
@@ -201,7 +218,9 @@ def _replies(answer: Response, calls: list[PendingCall]) -> dict[int, Reply]:
     found: dict[int, Reply] = {}
     doubtful = set()
     for reply in replies:
-        if (number := numbers.get(bytes(reply.id))) is not None and found.setdefault(number, reply) != reply:
+        if (number := numbers.get(bytes(reply.id))) is not None and found.setdefault(
+            number, reply
+        ) != reply:
             doubtful.add(number)
     return {number: reply for number, reply in found.items() if number not in doubtful}
 

@@ -1,8 +1,10 @@
-"""Calls one plugin: a bounded pool of kept-alive connections, and an honest word about what became of each call.
+"""Calls one plugin: a bounded pool of kept-alive connections, and an honest word about what became
+of each call.
 
-Whether a request was sent, and so whether it may have happened, is known only here: ``PluginUnavailable`` when it surely did
-not happen, ``OutcomeUnknown`` when it may have. Nothing that changes the world is ever sent twice. Accepts whatever InfraKit's
-own clients accept, and asks little of plugins without our extensions: simple ones serve one connection after the other, and say
+Whether a request was sent, and so whether it may have happened, is known only here:
+``PluginUnavailable`` when it surely did not happen, ``OutcomeUnknown`` when it may have. Nothing
+that changes the world is ever sent twice. Accepts whatever InfraKit's own clients accept, and asks
+little of plugins without our extensions: simple ones serve one connection after the other, and say
 that they keep one which they then close. Called by the proxies and ``peers``.
 """
 
@@ -36,7 +38,9 @@ SPARE = 5.0
 LONGEST_ERROR = 2**14
 """Characters of a plugin's error that are passed on: it is kept, and shown, in many places."""
 FIRST_ID = 2**52
-"""IDs of requests begin at random below this and rise from there: all that JavaScript can hold, too."""
+"""IDs of requests begin at random below this and rise from there: all that JavaScript can hold,
+too.
+"""
 
 
 class RemoteError(Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,7 +50,9 @@ class RemoteError(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Client:
-    """The connections to one plugin. ``lost`` counts those that ended without our doing: then the plugin may be another one."""
+    """The connections to one plugin. ``lost`` counts those that ended without our doing: then the
+    plugin may be another one.
+    """
 
     def __init__(self, path: Path, limit: int = LIMIT) -> None:
         self.path = Path(path)
@@ -58,20 +64,34 @@ class Client:
         self._open: set[ClientConnection] = set()
         self._left: set[ClientConnection] = set()
         self._socket: SocketIdentity | None = None
-        self._ids = itertools.count(1 + int.from_bytes(os.urandom(8)) % FIRST_ID)  # some plugins name their instances by them
+        # some plugins name their instances by them
+        self._ids = itertools.count(1 + int.from_bytes(os.urandom(8)) % FIRST_ID)
         self._closed = False
 
     async def call(
-        self, method: str, params: Document, result: type[R], deadline: float, *, reads: bool = False, batch: bool = False
+        self,
+        method: str,
+        params: Document,
+        result: type[R],
+        deadline: float,
+        *,
+        reads: bool = False,
+        batch: bool = False,
     ) -> R:
-        """Call ``method`` and return its result, or raise what became of it, after ``deadline`` seconds at the latest.
+        """Call ``method`` and return its result, or raise what became of it, after ``deadline``
+        seconds at the latest.
 
-        ``reads`` says that the method changes nothing: if a kept-alive connection breaks, it is asked again on a new one.
-        ``batch`` says that the plugin takes several calls at once; to any other what changes something goes on a new connection.
-        Raises PluginUnavailable, OutcomeUnknown, RemoteFailure, ProtocolError.
+        ``reads`` says that the method changes nothing: if a kept-alive connection breaks, it is
+        asked again on a new one. ``batch`` says that the plugin takes several calls at once; to any
+        other what changes something goes on a new connection. Raises PluginUnavailable,
+        OutcomeUnknown, RemoteFailure, ProtocolError.
         """
         number = next(self._ids)
-        body = b'{"jsonrpc":"2.0","method":"%b","params":%b,"id":%d}' % (method.encode(), encode(params), number)
+        body = b'{"jsonrpc":"2.0","method":"%b","params":%b,"id":%d}' % (
+            method.encode(),
+            encode(params),
+            number,
+        )
         what = f"plugin {self.name}: {method}"
         call = PendingCall(method, number, body, deadline, reads=reads, batch=batch)
         try:
@@ -80,7 +100,9 @@ class Client:
             raise ProtocolError(f"{what}: {error}") from None
         except TimeoutError:
             if call.sent:
-                raise OutcomeUnknown(f"{what}: no answer within {deadline:g} s; it may have happened") from None
+                raise OutcomeUnknown(
+                    f"{what}: no answer within {deadline:g} s; it may have happened"
+                ) from None
             raise PluginUnavailable(f"{what}: could not be sent within {deadline:g} s") from None
         except Broken as broken:
             if broken.unsent:
@@ -97,7 +119,9 @@ class Client:
             connection.close()
 
     def look(self) -> None:
-        """Leave a plugin whose socket has been replaced by another one's, even if it still holds our connections."""
+        """Leave a plugin whose socket has been replaced by another one's, even if it still holds
+        our connections.
+        """
         if self._socket is None or identity(self.path) == self._socket:
             return
         self._socket = None
@@ -105,8 +129,12 @@ class Client:
         self._left = set(self._open)  # calls under way may end
         self._close_idle()
 
-    async def _exchange(self, body: bytes, reads: bool, batch: bool, sent: list[ClientConnection]) -> Response:
-        """Send a body and return the answer; once more on a new connection when that is surely harmless."""
+    async def _exchange(
+        self, body: bytes, reads: bool, batch: bool, sent: list[ClientConnection]
+    ) -> Response:
+        """Send a body and return the answer; once more on a new connection when that is surely
+        harmless.
+        """
         while True:
             if not (reads or batch):
                 self._close_idle()  # what serves one connection after the other would wait for it
@@ -140,7 +168,9 @@ class Client:
             self.lost += 1
         self._socket = served
         connected = await _connect(self.path)
-        _, connection = await loop.create_unix_connection(lambda: ClientConnection(self._on_lost), sock=connected)
+        _, connection = await loop.create_unix_connection(
+            lambda: ClientConnection(self._on_lost), sock=connected
+        )
         self._open.add(connection)
         return connection
 
@@ -181,14 +211,18 @@ class Client:
 
 
 async def _connect(path: Path) -> socket.socket:
-    """Connect, waiting while the plugin's queue of connections is full; the caller's deadline ends that."""
+    """Connect, waiting while the plugin's queue of connections is full; the caller's deadline ends
+    that.
+    """
     try:
         check_length(path)
         connecting = socket.socket(socket.AF_UNIX)
     except SpecError as error:
         raise PluginUnavailable(str(error)) from None
     except OSError as error:  # as when this process has too many files open
-        raise PluginUnavailable(f"plugin {path.name} cannot be reached: {str(error.strerror).lower()}") from None
+        raise PluginUnavailable(
+            f"plugin {path.name} cannot be reached: {str(error.strerror).lower()}"
+        ) from None
     connecting.setblocking(False)
     try:
         while (outcome := connecting.connect_ex(os.fspath(path))) == errno.EAGAIN:  # noqa: ASYNC110, no event tells
@@ -200,7 +234,10 @@ async def _connect(path: Path) -> socket.socket:
         return connecting
     connecting.close()
     why = os.strerror(outcome).lower()
-    hint = {errno.ECONNREFUSED: "; its process is gone, start it again", errno.ENOENT: "; it is not running"}.get(outcome, "")
+    hint = {
+        errno.ECONNREFUSED: "; its process is gone, start it again",
+        errno.ENOENT: "; it is not running",
+    }.get(outcome, "")
     raise PluginUnavailable(f"plugin {path.name} cannot be reached at {path}: {why}{hint}")
 
 
@@ -217,7 +254,9 @@ def _read(reply: Reply, result: type[R], what: str) -> R:
 
 
 def _remote(error: Raw) -> RemoteFailure:
-    """Turn an error object into the error it stands for; one of another shape is its own message."""
+    """Turn an error object into the error it stands for; one of another shape is its own
+    message.
+    """
     try:
         said = decode(error, RemoteError)
         return RemoteFailure(_cut(said.message), remote_code=said.code, final=said.data == FINAL)
@@ -226,4 +265,8 @@ def _remote(error: Raw) -> RemoteFailure:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_ERROR else f"{text[:LONGEST_ERROR]}... ({len(text)} characters)"
+    return (
+        text
+        if len(text) <= LONGEST_ERROR
+        else f"{text[:LONGEST_ERROR]}... ({len(text)} characters)"
+    )

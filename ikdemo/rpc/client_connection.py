@@ -1,6 +1,8 @@
-"""One connection to a plugin: sends a request, reads the answer, and knows whether either came through.
+"""One connection to a plugin: sends a request, reads the answer, and knows whether either came
+through.
 
-How answers are delimited, and how large they may be, is decided only here. Bytes are parsed by httptools. Used by ``client``.
+How answers are delimited, and how large they may be, is decided only here. Bytes are parsed by
+httptools. Used by ``client``.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ class Response(NamedTuple):
 
 
 class Broken(Exception):
-    """The connection ended before the answer was complete. ``unsent``: the plugin surely has not got the whole request."""
+    """The connection ended before the answer was complete. ``unsent``: the plugin surely has not
+    got the whole request.
+    """
 
     def __init__(self, message: str, *, unsent: bool = False) -> None:
         super().__init__(message)
@@ -36,7 +40,9 @@ class Broken(Exception):
 
 
 class ClientConnection(asyncio.Protocol):
-    """A connection that carries one request at a time; ``fresh`` until it has carried one. ``idle_since`` is its client's."""
+    """A connection that carries one request at a time; ``fresh`` until it has carried one.
+    ``idle_since`` is its client's.
+    """
 
     def __init__(self, on_lost: Callable[[ClientConnection, bool], None]) -> None:
         self._on_lost = on_lost
@@ -52,7 +58,9 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLRDHUP)
+        self._poll.register(
+            transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLRDHUP
+        )
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.reusable = False
@@ -60,14 +68,20 @@ class ClientConnection(asyncio.Protocol):
             self.gone.set_result(None)
         if self._answer and not self._answer.done():
             if self._until_end and exc is None:
-                self._answer.set_result(Response(self._parser.get_status_code(), b"".join(self._body)))
+                self._answer.set_result(
+                    Response(self._parser.get_status_code(), b"".join(self._body))
+                )
             else:
-                self._answer.set_exception(Broken("the connection broke", unsent=isinstance(exc, BrokenPipeError)))
+                self._answer.set_exception(
+                    Broken("the connection broke", unsent=isinstance(exc, BrokenPipeError))
+                )
         vars(self).pop("_parser", None)  # it leads back here, and would wait for the collector
         self._on_lost(self, self._ours)
 
     def alive(self) -> bool:
-        """Tell whether the other side still holds an idle connection, asking the kernel: the loop may not know yet."""
+        """Tell whether the other side still holds an idle connection, asking the kernel: the loop
+        may not know yet.
+        """
         return not self._transport.is_closing() and not self._poll.poll(0)
 
     def close(self) -> None:
@@ -77,7 +91,8 @@ class ClientConnection(asyncio.Protocol):
         self._transport.abort()
 
     async def exchange(self, body: bytes) -> Response:
-        """Send one request and return its answer; raises Broken, or ProtocolError for an answer that is none.
+        """Send one request and return its answer; raises Broken, or ProtocolError for an answer
+        that is none.
 
         If cancelled, the connection cannot be used again.
         """
@@ -85,17 +100,22 @@ class ClientConnection(asyncio.Protocol):
             raise Broken("the connection broke", unsent=True)
         self.fresh = self.reusable = False
         self._parser = httptools.HttpResponseParser(self)
-        self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)  # plugins in C put ctime() into the head
+        # plugins in C put ctime() into the head
+        self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)
         self._body: list[bytes] = []
         self._size = 0
         self._has_head = self._delimited = self._until_end = False
         self._answer = self._loop.create_future()
-        head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+        head = (
+            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: "
+            b"%d\r\n\r\n" % len(body)
+        )
         self._transport.write(head + body)
         try:
             return await self._answer
         finally:
-            self._answer, self._body = None, []  # an answer may be large, and this connection idle for long
+            # an answer may be large, and this connection idle for long
+            self._answer, self._body = None, []
 
     def data_received(self, data: bytes) -> None:
         if self._answer is None or self._answer.done():
@@ -111,7 +131,9 @@ class ClientConnection(asyncio.Protocol):
             return
         self._size += len(data)
         if not self._answer.done() and self._size > (REPLY_LIMIT if self._has_head else HEAD_LIMIT):
-            what, limit = ("answer", REPLY_LIMIT) if self._has_head else ("answer's head", HEAD_LIMIT)
+            what, limit = (
+                ("answer", REPLY_LIMIT) if self._has_head else ("answer's head", HEAD_LIMIT)
+            )
             self._fail(f"the {what} is larger than {limit >> 20} MiB")
 
     # what the parser calls

@@ -1,7 +1,8 @@
 """Finds plugins: a plugin is a socket in the plugin directory, and its file name is its name.
 
-Where the directory is, whether it can be trusted and what in it counts as a plugin is decided only here. Nothing is cached:
-a plugin may come, go and come back between two calls. Called by the server that binds, by ``peers`` and by the command line.
+Where the directory is, whether it can be trusted and what in it counts as a plugin is decided only
+here. Nothing is cached: a plugin may come, go and come back between two calls. Called by the server
+that binds, by ``peers`` and by the command line.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ LONGEST_PATH = 107
 
 
 def plugin_dir(environ: Mapping[str, str] | None = None) -> Path:
-    """Return the plugin directory: ``$INFRAKIT_PLUGINS_DIR``, else ``.infrakit/plugins`` in the account's home.
+    """Return the plugin directory: ``$INFRAKIT_PLUGINS_DIR``, else ``.infrakit/plugins`` in the
+    account's home.
 
-    The home is that of the account, not ``$HOME``, which is used only for accounts without an entry. Creates nothing.
+    The home is that of the account, not ``$HOME``, which is used only for accounts without an
+    entry. Creates nothing.
     """
     environ = os.environ if environ is None else environ
     if chosen := environ.get(ENVIRONMENT):
@@ -38,36 +41,49 @@ def plugin_dir(environ: Mapping[str, str] | None = None) -> Path:
 
 
 def ensure_dir(path: Path) -> Path:
-    """Make the plugin directory with its parents, mode 0700, or check that the one there is safe to use; return it.
+    """Make the plugin directory with its parents, mode 0700, or check that the one there is safe to
+    use; return it.
 
-    Raises SpecError when it cannot be made, is not a directory, belongs to somebody else, or may be written by everybody:
-    whoever can write there can put a plugin of their own in the place of yours.
+    Raises SpecError when it cannot be made, is not a directory, belongs to somebody else, or may be
+    written by everybody: whoever can write there can put a plugin of their own in the place of
+    yours.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = path.stat()
     except FileExistsError:
-        raise SpecError(f"the plugin directory {path} is a file; set {ENVIRONMENT} to a directory") from None
+        raise SpecError(
+            f"the plugin directory {path} is a file; set {ENVIRONMENT} to a directory"
+        ) from None
     except OSError as error:
         raise SpecError(f"the plugin directory {path} cannot be used: {error.strerror}") from None
     if found.st_uid != os.geteuid():
-        raise SpecError(f"the plugin directory {path} belongs to uid {found.st_uid}, not to you (uid {os.geteuid()})")
+        raise SpecError(
+            f"the plugin directory {path} belongs to uid {found.st_uid}, not to you (uid "
+            f"{os.geteuid()})"
+        )
     if found.st_mode & stat.S_IWOTH:
-        raise SpecError(f"the plugin directory {path} may be written by everybody; run: chmod 700 {path}")
+        raise SpecError(
+            f"the plugin directory {path} may be written by everybody; run: chmod 700 {path}"
+        )
     return path
 
 
 def listing(directory: Path) -> list[tuple[str, Path]]:
-    """Return name and socket path of every plugin, sorted by name; none when there is no such directory.
+    """Return name and socket path of every plugin, sorted by name; none when there is no such
+    directory.
 
-    A socket whose plugin has died is listed as well. Folders are skipped; anything else is skipped with a warning.
+    A socket whose plugin has died is listed as well. Folders are skipped; anything else is skipped
+    with a warning.
     """
     try:
         entries = sorted(directory.iterdir())
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise SpecError(f"the plugin directory {directory} cannot be read: {error.strerror}") from None
+        raise SpecError(
+            f"the plugin directory {directory} cannot be read: {error.strerror}"
+        ) from None
     found = []
     for path in entries:
         try:
@@ -82,7 +98,9 @@ def listing(directory: Path) -> list[tuple[str, Path]]:
 
 
 def find(directory: Path, name: str) -> Path:
-    """Return the socket path of a plugin; raises PluginNotFound when there is no socket of exactly this name."""
+    """Return the socket path of a plugin; raises PluginNotFound when there is no socket of exactly
+    this name.
+    """
     path = directory / name
     try:
         if name and path.parent == directory and stat.S_ISSOCK(path.lstat().st_mode):
@@ -106,7 +124,9 @@ SocketIdentity = tuple[int, int, int]
 
 
 def identity(path: Path) -> SocketIdentity | None:
-    """Tell one socket from the one that replaces it when its plugin is started again; None when there is none."""
+    """Tell one socket from the one that replaces it when its plugin is started again; None when
+    there is none.
+    """
     try:
         found = path.lstat()
     except OSError:

@@ -1,7 +1,8 @@
-"""Answers one request body with one reply body: the JSON-RPC 2.0 envelope, single or batch, over the table of methods.
+"""Answers one request body with one reply body: the JSON-RPC 2.0 envelope, single or batch, over
+the table of methods.
 
-What an envelope may look like, which error code says what, and how many calls are at work at once is decided only here; HTTP
-is not known. Called by ``http`` for every complete request.
+What an envelope may look like, which error code says what, and how many calls are at work at once
+is decided only here; HTTP is not known. Called by ``http`` for every complete request.
 """
 
 from __future__ import annotations
@@ -28,12 +29,16 @@ log = logging.getLogger(__name__)
 BATCH = 64
 """Calls in one array."""
 AT_WORK = 256
-"""Calls inside the plugin at once; further ones wait. Long polls are counted by the ring instead."""
+"""Calls inside the plugin at once; further ones wait. Long polls are counted by the ring
+instead.
+"""
 PARSE, INVALID, PARAMS, INTERNAL, PLUGIN = -32700, -32600, -32602, -32603, -32000
 
 
 class MethodCall(Struct, frozen=True, forbid_unknown_fields=True):
-    """A request as it came; nothing is judged yet, so that the ID is known even when the rest is wrong."""
+    """A request as it came; nothing is judged yet, so that the ID is known even when the rest is
+    wrong.
+    """
 
     jsonrpc: Raw = NULL
     method: Raw = NULL
@@ -48,13 +53,17 @@ class Dispatcher:
         services = {plugin.interface, "Plugin", "Events", *plugin.offers}
         targets: dict[str, Any] = {"Events": ring}
         self._methods = {
-            m.wire: (m, targets.get(m.service, plugin), holds_text(m.params)) for m in METHODS if m.needs in services
+            m.wire: (m, targets.get(m.service, plugin), holds_text(m.params))
+            for m in METHODS
+            if m.needs in services
         }
         self._services = {m.service for m, _, _ in self._methods.values()}
         self._at_work = asyncio.Semaphore(AT_WORK)
 
     async def answer(self, body: bytes) -> bytes:
-        """Do what a body asks and return the reply, one line of JSON; empty when nothing wants one."""
+        """Do what a body asks and return the reply, one line of JSON; empty when nothing wants
+        one.
+        """
         MOMENT.set(object())
         try:
             body.decode()  # opaque members are copied unseen, and a reply must be UTF-8
@@ -73,7 +82,10 @@ class Dispatcher:
     async def _batch(self, calls: list[Raw]) -> bytes:
         """Answer an array: its calls run side by side, the replies stand in their order."""
         if not 1 <= len(calls) <= BATCH:
-            return _error(INVALID, f"a batch holds 1 to {BATCH} calls, this one {len(calls)}", NULL) + b"\n"
+            return (
+                _error(INVALID, f"a batch holds 1 to {BATCH} calls, this one {len(calls)}", NULL)
+                + b"\n"
+            )
         replies = await TaskPool(self._element, list(enumerate(calls))).work()
         wanted = [reply for reply in replies if reply]
         return b"[" + b",".join(wanted) + b"]\n" if wanted else b""
@@ -96,7 +108,10 @@ class Dispatcher:
         except SpecError:
             return _error(INVALID, "method must be a string", call.id)
         try:
-            reply = b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (await self._result(name, call.params), compact(bytes(call.id)))
+            reply = b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (
+                await self._result(name, call.params),
+                compact(bytes(call.id)),
+            )
         except _Refused as refused:
             reply = _error(refused.code, str(refused), call.id, refused.data)
         return b"" if call.id == NULL else reply
@@ -117,7 +132,10 @@ class Dispatcher:
             raise _Refused(PLUGIN, str(error), FINAL if final else NULL) from None
         except Exception as error:
             log.exception("%s failed", name)
-            raise _Refused(INTERNAL, f"{name} failed inside the plugin ({type(error).__name__}); its log says where") from None
+            raise _Refused(
+                INTERNAL,
+                f"{name} failed inside the plugin ({type(error).__name__}); its log says where",
+            ) from None
 
     def _find(self, name: str) -> tuple[Method[Any, Any], Any, bool]:
         if name in self._methods:
@@ -141,7 +159,9 @@ _VERSION = Raw(b'"2.0"')
 
 
 def _params(params: Raw, method: Method[Any, Any], opaque: bool) -> Any:
-    """Decode parameters, given by name or as the one element of an array; absent and null ones are all zero."""
+    """Decode parameters, given by name or as the one element of an array; absent and null ones are
+    all zero.
+    """
     text = compact(bytes(params)) if opaque else bytes(params)
     if text[:1] == b"[":
         text = bytes(next(iter(decode(text, list[Raw])), NULL))
@@ -177,10 +197,26 @@ def _go_sign(sign: str) -> str:
     if sign.isprintable():
         return sign
     code = ord(sign)
-    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return (
+        f"\\x{code:02x}"
+        if code < 0x80
+        else f"\\u{code:04x}"
+        if code < 0x10000
+        else f"\\U{code:08x}"
+    )
 
 
-_GO_SHORT = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", "\\": "\\\\", '"': '\\"'}
+_GO_SHORT = {
+    "\a": "\\a",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    "\v": "\\v",
+    "\\": "\\\\",
+    '"': '\\"',
+}
 
 
 NESTING = 64
@@ -195,7 +231,8 @@ _QUOTED = tuple(f'"{name}"'.encode() for name in _MEMBERS)
 
 
 def check_nesting(body: bytes) -> None:
-    """Refuse a JSON text of more than 64 levels; raises SpecError. Text that is not JSON is somebody else's business.
+    """Refuse a JSON text of more than 64 levels; raises SpecError. Text that is not JSON is
+    somebody else's business.
 
     >>> check_nesting(b"[" * 64 + b"]" * 64)
     >>> check_nesting(b"[" * 65 + b"]" * 65)
@@ -205,7 +242,8 @@ def check_nesting(body: bytes) -> None:
     if body.count(b"[") + body.count(b"{") <= NESTING:
         return
     plain = _ESCAPE.sub(b"", body) if b"\\" in body else body
-    skeleton = plain.translate(_BRACKETS, _OTHERS).replace(b'""', b"")  # most strings hold no brackets
+    # most strings hold no brackets
+    skeleton = plain.translate(_BRACKETS, _OTHERS).replace(b'""', b"")
     if b'"' in skeleton:
         skeleton = _STRING.sub(b"", skeleton)
     for _ in range(NESTING):  # each round takes away the innermost level
@@ -215,7 +253,8 @@ def check_nesting(body: bytes) -> None:
 
 
 def check_once(body: bytes) -> None:
-    """Refuse an envelope that has a member twice: which one counts would be anybody's guess. Raises SpecError.
+    """Refuse an envelope that has a member twice: which one counts would be anybody's guess. Raises
+    SpecError.
 
     >>> check_once(b'{"id":1,"params":{"id":2}}')
     >>> check_once(b'{"id":1,"ID":2}')
@@ -231,7 +270,8 @@ def check_once(body: bytes) -> None:
         outermost[:] = pairs  # the outermost object is the last to end
         return {}
 
-    json.loads(body, object_pairs_hook=note, parse_int=len)  # a number of 5,000 digits has no need to become one
+    # a number of 5,000 digits has no need to become one
+    json.loads(body, object_pairs_hook=note, parse_int=len)
     names = [fold(name) for name, _ in outermost]
     for name in names:
         if names.count(name) > 1 and name in _MEMBERS:

@@ -1,7 +1,9 @@
-"""Keeps a plugin's latest events and lets readers wait for the next: the bounded ring behind ``Events.Watch``.
+"""Keeps a plugin's latest events and lets readers wait for the next: the bounded ring behind
+``Events.Watch``.
 
-Time, plugin name and numbers are stamped only here. A reader that fell behind, or that read from an earlier process, is told
-so (``gap``) and never silently skips. ``append`` is the ``Emit`` that a plugin is started with; the server serves ``watch``.
+Time, plugin name and numbers are stamped only here. A reader that fell behind, or that read from an
+earlier process, is told so (``gap``) and never silently skips. ``append`` is the ``Emit`` that a
+plugin is started with; the server serves ``watch``.
 """
 
 from __future__ import annotations
@@ -24,14 +26,16 @@ BATCH = 512
 BATCH_SIGNS, HELD_SIGNS = 2**20, 2**24
 """Characters in one answer, unless a single event has more; and in all events that are kept."""
 LONGEST_TEXT, LONGEST_TAGS = 4096, 2**16
-"""Characters of each text of an event, which is cut, and of all its tags, without which it goes to everybody."""
+"""Characters of each text of an event, which is cut, and of all its tags, without which it goes to
+everybody.
+"""
 
 
 class EventRing:
     """The latest ``capacity`` events of one plugin process, and the readers that wait for more.
 
-    Of its own event loop only: ``append`` is called in the loop's thread. At most ``watchers`` readers wait; a further one
-    sends the one that has waited longest home with an empty answer.
+    Of its own event loop only: ``append`` is called in the loop's thread. At most ``watchers``
+    readers wait; a further one sends the one that has waited longest home with an empty answer.
     """
 
     def __init__(self, plugin: str, capacity: int = 4096, watchers: int = 1024) -> None:
@@ -42,16 +46,21 @@ class EventRing:
         self._tags: Mapping[str, str] | None = None
         self._size_of_tags = 0
         self._capacity = capacity
-        self._stream = os.urandom(8).hex()  # not by secrets, which would bring hashes and ciphers to every command line
-        # microseconds, so that no number of an earlier process comes again, and JavaScript can still hold them
+        # not by secrets, which would bring hashes and ciphers to every command line
+        self._stream = os.urandom(8).hex()
+        # microseconds, so that no number of an earlier process comes again, and JavaScript can
+        # still hold them
         self._next = time.time_ns() // 1000
         self._waiting: dict[asyncio.Future[bool], None] = {}
         self._watchers = watchers
         self._closed = False
 
     def append(self, event: Event) -> None:
-        """Stamp an event, keep it and wake everybody who waits; the oldest event is forgotten when the ring is full."""
-        if event.tags is not self._tags:  # the instances of a group have theirs in common, and ten thousand may come at once
+        """Stamp an event, keep it and wake everybody who waits; the oldest event is forgotten when
+        the ring is full.
+        """
+        # the instances of a group have theirs in common, and ten thousand may come at once
+        if event.tags is not self._tags:
             self._tags, self._size_of_tags = event.tags, _size_of_tags(event.tags)
         size = _size(event) + self._size_of_tags
         if size > LONGEST_TEXT:
@@ -66,11 +75,15 @@ class EventRing:
         self._next += 1
         self._release(more=True)
 
-    async def watch(self, since: Cursor, timeout: float, tags: Mapping[str, str] | None = None) -> EventBatch:
-        """Return the events since ``since``, waiting up to ``timeout`` seconds (60 at most) for the first.
+    async def watch(
+        self, since: Cursor, timeout: float, tags: Mapping[str, str] | None = None
+    ) -> EventBatch:
+        """Return the events since ``since``, waiting up to ``timeout`` seconds (60 at most) for the
+        first.
 
-        Events that carry tags are left out unless they carry all of ``tags``. A cursor of another stream, or one that the ring
-        has moved past, is answered at once with ``gap`` and what is held. An empty answer moves the cursor on, too.
+        Events that carry tags are left out unless they carry all of ``tags``. A cursor of another
+        stream, or one that the ring has moved past, is answered at once with ``gap`` and what is
+        held. An empty answer moves the cursor on, too.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + min(max(timeout, 0.0), LONGEST_WAIT)
@@ -82,7 +95,9 @@ class EventRing:
             since = Cursor(batch.stream, batch.next)
 
     async def follow(self) -> AsyncIterator[EventBatch]:
-        """Yield batches for ever, from the oldest event held; for a reader in this process, which needs no cursor of its own."""
+        """Yield batches for ever, from the oldest event held; for a reader in this process, which
+        needs no cursor of its own.
+        """
         at = Cursor()
         while True:
             batch = await self.watch(at, LONGEST_WAIT)
@@ -90,7 +105,9 @@ class EventRing:
             yield batch
 
     def close(self) -> None:
-        """Answer everybody who waits, and let nobody wait from now on; for the end of the process."""
+        """Answer everybody who waits, and let nobody wait from now on; for the end of the
+        process.
+        """
         self._closed = True
         self._release(more=False)
 
@@ -111,7 +128,8 @@ class EventRing:
         if len(self._waiting) >= self._watchers:
             longest = next(iter(self._waiting))
             del self._waiting[longest]
-            _resolve(longest, False)  # whoever was cancelled in this turn of the loop still stands here
+            # whoever was cancelled in this turn of the loop still stands here
+            _resolve(longest, False)
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[bool] = loop.create_future()
         self._waiting[waiter] = None
@@ -130,7 +148,9 @@ class EventRing:
 
 def _size(event: Event) -> int:
     """Return how many characters of an event are not its own, its tags aside."""
-    return len(event.group) + len(event.instance) + len(event.slot) + len(event.code) + len(event.text)
+    return (
+        len(event.group) + len(event.instance) + len(event.slot) + len(event.code) + len(event.text)
+    )
 
 
 def _size_of_tags(tags: Mapping[str, str] | None) -> int:
@@ -139,8 +159,13 @@ def _size_of_tags(tags: Mapping[str, str] | None) -> int:
 
 def _cut(event: Event) -> Event:
     """Return an event that can be sent: what a plugin tells may hold whatever it found."""
-    texts = {name: getattr(event, name)[:LONGEST_TEXT] for name in ("kind", "group", "instance", "slot", "code", "text")}
-    return replace(event, **texts, tags=event.tags if _size_of_tags(event.tags) <= LONGEST_TAGS else None)
+    texts = {
+        name: getattr(event, name)[:LONGEST_TEXT]
+        for name in ("kind", "group", "instance", "slot", "code", "text")
+    }
+    return replace(
+        event, **texts, tags=event.tags if _size_of_tags(event.tags) <= LONGEST_TAGS else None
+    )
 
 
 def _resolve(waiter: asyncio.Future[bool], more: bool) -> None:

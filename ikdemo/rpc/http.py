@@ -1,4 +1,5 @@
-"""The rules of HTTP/1.1 here: which requests are refused, how large and how slow they may be, what a response looks like.
+"""The rules of HTTP/1.1 here: which requests are refused, how large and how slow they may be, what
+a response looks like.
 
 Pure: no bytes are read or written. What a body means is not known. Called by ``inbound``.
 """
@@ -12,7 +13,9 @@ from typing import NamedTuple
 BODY_LIMIT = 8 * 2**20
 HEAD_LIMIT = 64 * 2**10
 IDLE, HEAD, STALL, BODY, LINGER = 300.0, 5.0, 5.0, 60.0, 2.0
-"""Seconds: without a request; for a whole head; without a byte of a body; for a whole body; for reading a last answer."""
+"""Seconds: without a request; for a whole head; without a byte of a body; for a whole body; for
+reading a last answer.
+"""
 
 _REASONS = {
     200: b"OK",
@@ -28,9 +31,11 @@ _REQUEST_LINE = re.compile(rb"(?:\r?\n)?([!#$%&'*+.^_`|~0-9A-Za-z-]+) [!-~]+ HTT
 
 
 class Request(NamedTuple):
-    """One complete request, or one refused as soon as that was clear (``status`` is then not 200 and ``body`` the sentence).
+    """One complete request, or one refused as soon as that was clear (``status`` is then not 200
+    and ``body`` the sentence).
 
-    ``old``: HTTP/1.0, which has to be told that the connection stays. ``headless``: HEAD, whose response has no body.
+    ``old``: HTTP/1.0, which has to be told that the connection stays. ``headless``: HEAD, whose
+    response has no body.
     """
 
     status: int
@@ -41,11 +46,15 @@ class Request(NamedTuple):
 
 
 def judge_head(method: bytes, version: str, headers: Mapping[bytes, bytes]) -> Request | None:
-    """Refuse a request by its head alone; None when its body is to be read. Header names are in lower case."""
+    """Refuse a request by its head alone; None when its body is to be read. Header names are in
+    lower case.
+    """
     if version != "1.0" and b"host" not in headers:
         return Request(400, b"400 Bad Request: missing required Host header")
     if method != b"POST":
-        return Request(405, b"rpc: POST method required, received " + method, headless=method == b"HEAD")
+        return Request(
+            405, b"rpc: POST method required, received " + method, headless=method == b"HEAD"
+        )
     if b"origin" in headers:
         return Request(403, b"requests from web pages are refused")
     kind = headers.get(b"content-type", b"").partition(b";")[0].strip()
@@ -57,7 +66,9 @@ def judge_head(method: bytes, version: str, headers: Mapping[bytes, bytes]) -> R
 
 
 def judge_garbage(data: bytes) -> Request:
-    """Refuse what the parser could not read: a method it does not know is still a method, everything else is garbage."""
+    """Refuse what the parser could not read: a method it does not know is still a method,
+    everything else is garbage.
+    """
     found = _REQUEST_LINE.match(data)
     return Request(405, b"rpc: POST method required, received " + found[1]) if found else GARBAGE
 
@@ -69,7 +80,9 @@ TOO_SLOW = Request(408, b"the request did not arrive in time")
 
 
 def response(request: Request, reply: bytes, keep_alive: bool) -> bytes:
-    """Return the whole response: a refusal in plain text, an answer in JSON, always with its length."""
+    """Return the whole response: a refusal in plain text, an answer in JSON, always with its
+    length.
+    """
     head = b"HTTP/1.1 %d %b\r\n" % (request.status, _REASONS[request.status])
     if request.status != 200:
         head += b"Content-Type: text/plain; charset=utf-8\r\n"

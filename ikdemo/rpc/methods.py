@@ -1,7 +1,8 @@
-"""The table of every method on the wire: its name, its two documents, its deadline, and the contract's method behind it.
+"""The table of every method on the wire: its name, its two documents, its deadline, and the
+contract's method behind it.
 
-One table serves both sides: the server looks methods up by name (``dispatch``), the proxies call through the same entries.
-Nothing else knows a wire name.
+One table serves both sides: the server looks methods up by name (``dispatch``), the proxies call
+through the same entries. Nothing else knows a wire name.
 """
 
 from __future__ import annotations
@@ -13,7 +14,15 @@ from typing import Any, Generic, TypeVar, get_args
 from msgspec import UNSET, Raw, Struct, structs
 
 from ..spi import messages as m
-from ..spi.contracts import VERSION, Digesting, FlavorPlugin, GroupPlugin, InstancePlugin, Logging, Plugin
+from ..spi.contracts import (
+    VERSION,
+    Digesting,
+    FlavorPlugin,
+    GroupPlugin,
+    InstancePlugin,
+    Logging,
+    Plugin,
+)
 from ..spi.documents import NULL, Api
 from ..spi.errors import SpecError
 from ..spi.events import EventBatch
@@ -26,16 +35,21 @@ R = TypeVar("R")
 """What is replied: the type of its result."""
 
 QUICK, NESTED, SLOW = 30.0, 120.0, 300.0
-"""Seconds a client waits: for what only looks; for what makes other plugins look; for what makes, destroys or drains."""
+"""Seconds a client waits: for what only looks; for what makes other plugins look; for what makes,
+destroys or drains.
+"""
 
 
 FINAL = Raw(b'{"Retry":"no"}')
-"""What an error of Prepare or Provision carries as data when only another spec helps; InfraKit's clients do not look at it."""
+"""What an error of Prepare or Provision carries as data when only another spec helps; InfraKit's
+clients do not look at it.
+"""
 
 
 @dataclass(frozen=True)
 class Method(Generic[A, R]):
-    """One method. ``call`` is given the plugin (or the ring) and the parameters; ``reads``: asking twice changes nothing.
+    """One method. ``call`` is given the plugin (or the ring) and the parameters; ``reads``: asking
+    twice changes nothing.
 
     ``extension``: the one it belongs to, where that is not the part before the dot.
     """
@@ -63,9 +77,13 @@ _holds_text: dict[Any, bool] = {}
 
 
 def holds_text(kind: Any) -> bool:
-    """Tell whether a type has opaque members somewhere inside, whose text must be compacted as it comes in."""
+    """Tell whether a type has opaque members somewhere inside, whose text must be compacted as it
+    comes in.
+    """
     if kind not in _holds_text:
-        inside = [field.type for field in structs.fields(kind)] if _is_struct(kind) else get_args(kind)
+        inside = (
+            [field.type for field in structs.fields(kind)] if _is_struct(kind) else get_args(kind)
+        )
         _holds_text[kind] = kind is Raw or any(holds_text(part) for part in inside)
     return _holds_text[kind]
 
@@ -75,8 +93,13 @@ def _is_struct(kind: Any) -> bool:
 
 
 def implemented(plugin: Plugin) -> list[Api]:
-    """List what a plugin is served as: its interface first, then its extensions and those that every server has."""
-    return [Api(name, VERSION) for name in (plugin.interface, *sorted(plugin.offers | {"Events", "Batch"}))]
+    """List what a plugin is served as: its interface first, then its extensions and those that
+    every server has.
+    """
+    return [
+        Api(name, VERSION)
+        for name in (plugin.interface, *sorted(plugin.offers | {"Events", "Batch"}))
+    ]
 
 
 async def _implements(plugin: Plugin, _: m.Nothing) -> m.Implements:
@@ -196,16 +219,27 @@ async def _force_free(plugin: GroupPlugin, ask: m.FreeGroup) -> Freed:
 IMPLEMENTS = Method("Plugin.Implements", m.Nothing, m.Implements, QUICK, _implements, reads=True)
 WATCH = Method("Events.Watch", m.Watch, EventBatch, LONGEST_WAIT + 10, _watch, reads=True)
 
-VALIDATE_INSTANCE = Method("Instance.Validate", m.ValidateInstance, m.Ok, QUICK, _validate_instance, reads=True)
+VALIDATE_INSTANCE = Method(
+    "Instance.Validate", m.ValidateInstance, m.Ok, QUICK, _validate_instance, reads=True
+)
 PROVISION = Method("Instance.Provision", m.Provision, m.Provisioned, SLOW, _provision)
 DESTROY = Method("Instance.Destroy", m.DestroyInstance, m.Ok, SLOW, _destroy)
 DESCRIBE_INSTANCES = Method(
-    "Instance.DescribeInstances", m.DescribeInstances, m.Descriptions, QUICK, _describe_instances, reads=True
+    "Instance.DescribeInstances",
+    m.DescribeInstances,
+    m.Descriptions,
+    QUICK,
+    _describe_instances,
+    reads=True,
 )
-DIGEST = Method("Instance.Digest", m.DigestInstances, m.Digest, QUICK, _digest, reads=True, extension="Digest")
+DIGEST = Method(
+    "Instance.Digest", m.DigestInstances, m.Digest, QUICK, _digest, reads=True, extension="Digest"
+)
 LOGS = Method("Instance.Logs", m.InstanceLogs, m.Lines, QUICK, _logs, reads=True, extension="Logs")
 
-VALIDATE_FLAVOR = Method("Flavor.Validate", m.ValidateFlavor, m.Ok, QUICK, _validate_flavor, reads=True)
+VALIDATE_FLAVOR = Method(
+    "Flavor.Validate", m.ValidateFlavor, m.Ok, QUICK, _validate_flavor, reads=True
+)
 PREPARE = Method("Flavor.Prepare", m.Prepare, m.Prepared, QUICK, _prepare)
 HEALTHY = Method("Flavor.Healthy", m.FlavorInstance, m.Healthy, QUICK, _healthy, reads=True)
 DRAIN = Method("Flavor.Drain", m.FlavorInstance, m.Ok, SLOW, _drain)
@@ -213,7 +247,9 @@ DRAIN = Method("Flavor.Drain", m.FlavorInstance, m.Ok, SLOW, _drain)
 COMMIT = Method("Group.CommitGroup", m.CommitGroup, m.Details, SLOW, _commit)
 FREE = Method("Group.FreeGroup", m.GroupID, m.Ok, SLOW, _free)
 DESTROY_GROUP = Method("Group.DestroyGroup", m.GroupID, m.Ok, SLOW, _destroy_group)
-DESCRIBE_GROUP = Method("Group.DescribeGroup", m.GroupID, m.Described, NESTED, _describe_group, reads=True)
+DESCRIBE_GROUP = Method(
+    "Group.DescribeGroup", m.GroupID, m.Described, NESTED, _describe_group, reads=True
+)
 INSPECT = Method("Group.InspectGroups", m.Nothing, m.Inspected, QUICK, _inspect, reads=True)
 
 PLAN = Method("Reconcile.Plan", m.GroupID, Step, NESTED, _plan, reads=True)

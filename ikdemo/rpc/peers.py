@@ -1,7 +1,7 @@
 """Other plugins by name: the lookup that a group is handed, over sockets.
 
-Connections are pooled and handshakes remembered per name; how a stream of events survives restarts of its plugin is decided
-only here. Made by ``assembly``, the command line and the lab.
+Connections are pooled and handshakes remembered per name; how a stream of events survives restarts
+of its plugin is decided only here. Made by ``assembly``, the command line and the lab.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ log = logging.getLogger(__name__)
 
 WATCH_SECONDS = 50.0
 BACK_OFF = (0.1, 5.0)
-"""Seconds before the first and before every later try to reach a plugin that is away, or that makes no sense."""
+"""Seconds before the first and before every later try to reach a plugin that is away, or that makes
+no sense.
+"""
 AT_ONCE = 1.0
 """Seconds in which an answer that tells nothing has not waited, as it should."""
 LASTING = 60.0
@@ -50,7 +52,9 @@ class Peers:
         self._closed = False
 
     async def instance(self, name: str) -> Found[InstancePlugin]:
-        """Find an instance plugin; raises PluginNotFound, PluginUnavailable, ProtocolError, RemoteFailure."""
+        """Find an instance plugin; raises PluginNotFound, PluginUnavailable, ProtocolError,
+        RemoteFailure.
+        """
         proxy = self._proxy(name, InstanceClient)
         return Found(proxy, await proxy.handshake())
 
@@ -83,9 +87,10 @@ class Peers:
     async def events(self, name: str) -> AsyncIterator[EventBatch]:
         """Yield batches of a plugin's events for ever, across its restarts.
 
-        The first batch after every connection has ``gap``: describe again. A plugin without the Events extension yields one
-        empty batch with ``gap`` each time it is reached anew. While a plugin is away nothing is yielded. One that makes no sense
-        is asked anew, ever more seldom. Raises nothing.
+        The first batch after every connection has ``gap``: describe again. A plugin without the
+        Events extension yields one empty batch with ``gap`` each time it is reached anew. While a
+        plugin is away nothing is yielded. One that makes no sense is asked anew, ever more seldom.
+        Raises nothing.
         """
         cursor = Cursor()
         loop = asyncio.get_running_loop()
@@ -107,8 +112,15 @@ class Peers:
                 if str(error) != said:
                     said = str(error)
                     unforeseen = None if isinstance(error, IkdemoError) else error
-                    log.warning("The events of plugin %s are asked for anew: %s", name, said, exc_info=unforeseen)
-                distrust = BACK_OFF[0] if loop.time() - began > LASTING else min(distrust * 2, BACK_OFF[1])
+                    log.warning(
+                        "The events of plugin %s are asked for anew: %s",
+                        name,
+                        said,
+                        exc_info=unforeseen,
+                    )
+                distrust = (
+                    BACK_OFF[0] if loop.time() - began > LASTING else min(distrust * 2, BACK_OFF[1])
+                )
                 pause = max(pause, distrust)
             finally:
                 if client:
@@ -146,7 +158,8 @@ async def _stream(client: Client, cursor: Cursor) -> AsyncGenerator[EventBatch, 
     offers = extensions(await ask_apis(client))
     if "Events" not in offers:
         yield EventBatch(stream="", next=0, events=[], gap=True)
-        client.close()  # a connection held open could keep a simple plugin from serving anybody else
+        # a connection held open could keep a simple plugin from serving anybody else
+        client.close()
         while identity(client.path) == served:  # noqa: ASYNC110, no event tells
             await asyncio.sleep(LOOK_SECONDS)
         return
@@ -155,9 +168,12 @@ async def _stream(client: Client, cursor: Cursor) -> AsyncGenerator[EventBatch, 
     while first or not client.lost:
         ask = m.Watch(cursor, 0.0 if first else WATCH_SECONDS)
         asked = loop.time()
-        batch = await client.call(WATCH.wire, ask, WATCH.result, WATCH.deadline, batch="Batch" in offers)
+        batch = await client.call(
+            WATCH.wire, ask, WATCH.result, WATCH.deadline, batch="Batch" in offers
+        )
         gap = first or batch.gap or batch.stream != cursor.stream
-        # a gap tells something where events were passed over: a ring may be overrun between two questions
+        # a gap tells something where events were passed over: a ring may be overrun between two
+        # questions
         later = batch.next - (len(batch.events) if batch.gap else 0)
         told = bool(batch.events) and batch.stream == cursor.stream and later > cursor.next
         waited = loop.time() - asked >= AT_ONCE

@@ -1,8 +1,8 @@
 """The three contracts, carried out by a plugin behind a socket.
 
-The handshake (what the plugin is, and which extensions it has) is made here: before the first call, and again after a
-connection was lost and at every commit, since another program may answer by then. Extensions are used only where they are
-offered. Made by ``peers``.
+The handshake (what the plugin is, and which extensions it has) is made here: before the first call,
+and again after a connection was lost and at every commit, since another program may answer by then.
+Extensions are used only where they are offered. Made by ``peers``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,15 @@ from msgspec.structs import replace
 
 from ..spi import messages as m
 from ..spi.contracts import VERSION, Interface
-from ..spi.documents import Allocation, Api, Description, GroupDescription, GroupSpec, Health, InstanceSpec
+from ..spi.documents import (
+    Allocation,
+    Api,
+    Description,
+    GroupDescription,
+    GroupSpec,
+    Health,
+    InstanceSpec,
+)
 from ..spi.errors import OutcomeUnknown, PluginUnavailable, ProtocolError
 from ..spi.plans import Freed, Reason, Step
 from . import methods
@@ -27,20 +35,29 @@ R = TypeVar("R")
 
 
 async def ask_apis(client: Client) -> list[Api]:
-    """Ask a plugin what it implements; raises PluginUnavailable when it does not answer, as nothing was begun then."""
+    """Ask a plugin what it implements; raises PluginUnavailable when it does not answer, as nothing
+    was begun then.
+    """
     asked = methods.IMPLEMENTS
     try:
-        return (await client.call(asked.wire, m.Nothing(), asked.result, asked.deadline, reads=True)).apis or []
+        return (
+            await client.call(asked.wire, m.Nothing(), asked.result, asked.deadline, reads=True)
+        ).apis or []
     except OutcomeUnknown as error:
         raise PluginUnavailable(str(error).removesuffix("; it may have happened")) from None
 
 
 def verdict(apis: list[Api], interface: Interface) -> frozenset[str]:
-    """Return the extensions of a plugin that implements ``interface``; raises ProtocolError, as InfraKit says it, otherwise."""
+    """Return the extensions of a plugin that implements ``interface``; raises ProtocolError, as
+    InfraKit says it, otherwise.
+    """
     if Api(interface, VERSION) in apis:
         return extensions(apis)
     if versions := [api.version for api in apis if api.name == interface]:
-        raise ProtocolError(f"Plugin supports {interface} interface version {versions[-1][:40]}, client requires {VERSION}")
+        raise ProtocolError(
+            f"Plugin supports {interface} interface version {versions[-1][:40]}, client requires "
+            f"{VERSION}"
+        )
     raise ProtocolError(f"Plugin does not support interface {{{interface} {VERSION}}}")
 
 
@@ -66,7 +83,9 @@ class _Proxy:
         return self._offers or frozenset()
 
     async def handshake(self) -> frozenset[str]:
-        """Make sure of the plugin's interface and return its extensions; raises ProtocolError when it is of another."""
+        """Make sure of the plugin's interface and return its extensions; raises ProtocolError when
+        it is of another.
+        """
         if self._offers is None or self._lost != self._client.lost:
             lost = self._client.lost
             offers = verdict(await ask_apis(self._client), self.interface) - {self.interface}
@@ -87,9 +106,13 @@ class _Proxy:
     async def _ask(self, method: Method[A, R], params: A) -> R:
         offers = await self.handshake()
         if method.needs != self.interface and method.needs not in offers:
-            raise ProtocolError(f"plugin {self._client.name} does not offer the {method.needs} extension")
+            raise ProtocolError(
+                f"plugin {self._client.name} does not offer the {method.needs} extension"
+            )
         batch = "Batch" in offers
-        return await self._client.call(method.wire, params, method.result, method.deadline, reads=method.reads, batch=batch)
+        return await self._client.call(
+            method.wire, params, method.result, method.deadline, reads=method.reads, batch=batch
+        )
 
 
 class InstanceClient(_Proxy):
@@ -102,16 +125,26 @@ class InstanceClient(_Proxy):
 
     async def provision(self, spec: InstanceSpec, slot: str | None = None) -> str | None:
         known = slot is not None and "Slots" in await self.handshake()
-        return (await self._ask(methods.PROVISION, m.Provision(spec, slot if known and slot is not None else UNSET))).id
+        return (
+            await self._ask(
+                methods.PROVISION, m.Provision(spec, slot if known and slot is not None else UNSET)
+            )
+        ).id
 
     async def destroy(self, instance: str) -> None:
         await self._ask(methods.DESTROY, m.DestroyInstance(instance))
 
-    async def describe_instances(self, tags: Mapping[str, str], slots: bool = False) -> list[Description]:
+    async def describe_instances(
+        self, tags: Mapping[str, str], slots: bool = False
+    ) -> list[Description]:
         known = slots and "Slots" in await self.handshake()
         asked = m.DescribeInstances(dict(tags), True if known else UNSET)
         found = (await self._ask(methods.DESCRIBE_INSTANCES, asked)).descriptions or []
-        return found if known else [replace(d, slot=UNSET) if d.slot is not UNSET else d for d in found]
+        return (
+            found
+            if known
+            else [replace(d, slot=UNSET) if d.slot is not UNSET else d for d in found]
+        )
 
     async def digest_instances(self, group: str) -> str:
         return (await self._ask(methods.DIGEST, m.DigestInstances(group))).digest
@@ -128,7 +161,9 @@ class FlavorClient(_Proxy):
     async def validate(self, properties: Raw, allocation: Allocation) -> None:
         await self._validate(methods.VALIDATE_FLAVOR, m.ValidateFlavor(properties, allocation))
 
-    async def prepare(self, properties: Raw, spec: InstanceSpec, allocation: Allocation) -> InstanceSpec:
+    async def prepare(
+        self, properties: Raw, spec: InstanceSpec, allocation: Allocation
+    ) -> InstanceSpec:
         return (await self._ask(methods.PREPARE, m.Prepare(properties, spec, allocation))).spec
 
     async def healthy(self, properties: Raw, instance: Description) -> Health:

@@ -1,7 +1,8 @@
-"""Serves one plugin on one socket: takes the socket's path, accepts connections, ends them in order.
+"""Serves one plugin on one socket: takes the socket's path, accepts connections, ends them in
+order.
 
-How a path is taken (a stale socket is replaced, a live one never) and given back is decided only here. Called by ``assembly``,
-which also gives the plugin its beginning and end.
+How a path is taken (a stale socket is replaced, a live one never) and given back is decided only
+here. Called by ``assembly``, which also gives the plugin its beginning and end.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ log = logging.getLogger(__name__)
 
 LOCK_WAIT = 5.0
 UNUSED = 0.2
-"""Seconds after which a connection on which nothing comes is ended when there is no room for others."""
+"""Seconds after which a connection on which nothing comes is ended when there is no room for
+others.
+"""
 
 
 class Server:
@@ -62,7 +65,8 @@ class Server:
         self._sweeper = loop.create_task(self._sweep(), name=f"deadlines of {self.path.name}")
 
     async def stop(self, grace: float = REQUESTS) -> None:
-        """Stop listening and remove the socket; requests in flight get ``grace`` seconds, then their connections are cut.
+        """Stop listening and remove the socket; requests in flight get ``grace`` seconds, then
+        their connections are cut.
 
         The socket is left alone when it is not ours any longer. Safe to call twice.
         """
@@ -82,7 +86,9 @@ class Server:
         return ServerConnection(self._dispatcher.answer, self._connections)
 
     def _make_room(self) -> None:
-        """End the connections that are kept for later use: others cannot be accepted for want of descriptors."""
+        """End the connections that are kept for later use: others cannot be accepted for want of
+        descriptors.
+        """
         for idle in [connection for connection in self._connections if connection.is_idle(UNUSED)]:
             idle.leave()
 
@@ -100,7 +106,9 @@ class Server:
                 return
 
     async def _end_connections(self) -> None:
-        """Wait until the last answers are on their way, then cut what is left; on return every connection has ended."""
+        """Wait until the last answers are on their way, then cut what is left; on return every
+        connection has ended.
+        """
         loop = asyncio.get_running_loop()
         for _ in range(2):
             end = loop.time() + CUTTING
@@ -130,7 +138,9 @@ class Server:
 
 @contextlib.asynccontextmanager
 async def _lock(directory: Path) -> AsyncIterator[None]:
-    """Hold the plugin directory's lock: of two plugins that want one name at once, the second sees the first alive."""
+    """Hold the plugin directory's lock: of two plugins that want one name at once, the second sees
+    the first alive.
+    """
     loop = asyncio.get_running_loop()
     end = loop.time() + LOCK_WAIT
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -141,7 +151,10 @@ async def _lock(directory: Path) -> AsyncIterator[None]:
                 break
             except BlockingIOError:
                 if loop.time() > end:
-                    sentence = f"the plugin directory {directory} is locked by another process; is it an instance directory, too?"
+                    sentence = (
+                        f"the plugin directory {directory} is locked by another process; "
+                        "is it an instance directory, too?"
+                    )
                     raise InUse(sentence) from None
                 await asyncio.sleep(0.01)
         yield
@@ -150,7 +163,9 @@ async def _lock(directory: Path) -> AsyncIterator[None]:
 
 
 def _make_way(path: Path) -> None:
-    """Remove a stale socket; raises InUse when something lives behind it, SpecError when it is something else."""
+    """Remove a stale socket; raises InUse when something lives behind it, SpecError when it is
+    something else.
+    """
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
@@ -189,12 +204,18 @@ REST = 0.2
 
 
 class Listener:
-    """One listening socket, from construction to ``close``; each connection gets a protocol from ``make``.
+    """One listening socket, from construction to ``close``; each connection gets a protocol from
+    ``make``.
 
     ``make_room`` is called when no further connection can be had: it ends those that nobody uses.
     """
 
-    def __init__(self, bound: socket.socket, make: Callable[[], asyncio.Protocol], make_room: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        bound: socket.socket,
+        make: Callable[[], asyncio.Protocol],
+        make_room: Callable[[], None],
+    ) -> None:
         self._socket, self._make, self._make_room = bound, make, make_room
         self._loop = asyncio.get_running_loop()
         self._beginning: set[asyncio.Task[Any]] = set()
@@ -204,7 +225,9 @@ class Listener:
         self._listen()
 
     async def close(self) -> None:
-        """Accept who has connected already, then listen no more. On return every connection has its protocol."""
+        """Accept who has connected already, then listen no more. On return every connection has its
+        protocol.
+        """
         if self._resting is not None:
             self._resting.cancel()
         self._loop.remove_reader(self._socket.fileno())
@@ -251,7 +274,11 @@ class Listener:
     def _rest(self, error: OSError) -> None:
         if not self._said:
             reason = (error.strerror or str(error)).lower()
-            log.warning("No further connection can be accepted now: %s; those that wait are served when there is room", reason)
+            log.warning(
+                "No further connection can be accepted now: %s; those that wait are served when "
+                "there is room",
+                reason,
+            )
         self._said = True
         self._make_room()
         self._loop.remove_reader(self._socket.fileno())

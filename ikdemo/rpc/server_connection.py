@@ -1,12 +1,14 @@
-"""One client's connection to us: requests in, refusals or answers out, in order, every wait with an end.
+"""One client's connection to us: requests in, refusals or answers out, in order, every wait with an
+end.
 
-The rules are in ``http``, the order of things is only here. A connection is in one of these states, each with its own deadline:
+The rules are in ``http``, the order of things is only here. A connection is in one of these states,
+each with its own deadline:
 
-    idle      nothing has come yet                        IDLE seconds
-    head      a request has begun                         HEAD seconds for the whole head
-    body      its head is complete                        STALL seconds without a byte, BODY seconds for the whole
-    at work   answering; further requests wait unread     none: the method has its own
-    closing   the last answer is written                  LINGER seconds for the client to read it
+    idle      nothing has come yet                        IDLE seconds head      a request has begun
+    HEAD seconds for the whole head body      its head is complete                        STALL
+    seconds without a byte, BODY seconds for the whole at work   answering; further requests wait
+    unread     none: the method has its own closing   the last answer is written
+    LINGER seconds for the client to read it
 
 Bytes are parsed by httptools. Made by ``server`` for every connection it accepts.
 """
@@ -25,9 +27,13 @@ from .http import Request
 
 
 class ServerConnection(asyncio.Protocol):
-    """One client's connection. ``answer`` turns a body into a reply; ``connections`` is where the server finds this one."""
+    """One client's connection. ``answer`` turns a body into a reply; ``connections`` is where the
+    server finds this one.
+    """
 
-    def __init__(self, answer: Callable[[bytes], Awaitable[bytes]], connections: set[ServerConnection]) -> None:
+    def __init__(
+        self, answer: Callable[[bytes], Awaitable[bytes]], connections: set[ServerConnection]
+    ) -> None:
         self._answer = answer
         self._connections = connections
         self._loop = asyncio.get_running_loop()
@@ -53,7 +59,8 @@ class ServerConnection(asyncio.Protocol):
         self._deaf = self._lost = True
         self._waiting.clear()
         self._writable.set()
-        del self._parser  # it leads back here: thousands of dead connections would wait for the collector
+        # it leads back here: thousands of dead connections would wait for the collector
+        del self._parser
         if not self.busy:
             self._connections.discard(self)
 
@@ -84,18 +91,25 @@ class ServerConnection(asyncio.Protocol):
             self.deadline = min(self._body_deadline, self._loop.time() + http.STALL)
 
     def _feed(self, data: bytes) -> None:
-        """Parse; a request that asks for another protocol is read as if it did not, which the parser has to be told."""
+        """Parse; a request that asks for another protocol is read as if it did not, which the
+        parser has to be told.
+        """
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             if self._deaf:
                 return
             kept = [
-                b"%b: %b\r\n" % (name, value) for name, value in self._headers.items() if name not in (b"upgrade", b"connection")
+                b"%b: %b\r\n" % (name, value)
+                for name, value in self._headers.items()
+                if name not in (b"upgrade", b"connection")
             ]
             self._parser = httptools.HttpRequestParser(self)
             self._parser.feed_data(
-                b"POST / HTTP/1.1\r\nConnection: close\r\n" + b"".join(kept) + b"\r\n" + data[upgrade.args[0] :]
+                b"POST / HTTP/1.1\r\nConnection: close\r\n"
+                + b"".join(kept)
+                + b"\r\n"
+                + data[upgrade.args[0] :]
             )
 
     def eof_received(self) -> bool:
@@ -123,7 +137,11 @@ class ServerConnection(asyncio.Protocol):
         refusal = http.judge_head(self._parser.get_method(), version, self._headers)
         if refusal:
             self._refuse(refusal)
-        elif version == "1.1" and not self.busy and self._headers.get(b"expect", b"").lower() == b"100-continue":
+        elif (
+            version == "1.1"
+            and not self.busy
+            and self._headers.get(b"expect", b"").lower() == b"100-continue"
+        ):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
@@ -201,7 +219,9 @@ class ServerConnection(asyncio.Protocol):
     # what the server calls
 
     def overdue(self) -> None:
-        """End a wait that has lasted too long: with a word when a request was half received, without one otherwise."""
+        """End a wait that has lasted too long: with a word when a request was half received,
+        without one otherwise.
+        """
         if self._deaf or self.busy or not self._in_message:
             self._transport.abort()
         else:
@@ -215,7 +235,10 @@ class ServerConnection(asyncio.Protocol):
 
     def is_idle(self, seconds: float) -> bool:
         """Say whether nothing is at work here, and nothing has come for so long."""
-        return not (self.busy or self._deaf or self._in_message) and self.deadline - http.IDLE + seconds <= self._loop.time()
+        return (
+            not (self.busy or self._deaf or self._in_message)
+            and self.deadline - http.IDLE + seconds <= self._loop.time()
+        )
 
     def leave(self) -> None:
         """End an idle connection."""
@@ -229,9 +252,11 @@ class ServerConnection(asyncio.Protocol):
         self._transport.abort()
 
     def close(self) -> None:
-        """End the connection once what was written is on its way, leaving the client time to read it.
+        """End the connection once what was written is on its way, leaving the client time to read
+        it.
 
-        Bytes that lie unread would cut the answer short, so they are read and forgotten for a moment.
+        Bytes that lie unread would cut the answer short, so they are read and forgotten for a
+        moment.
         """
         self._deaf = True
         if self._ended or not self._transport.can_write_eof():

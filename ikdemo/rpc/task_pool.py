@@ -1,4 +1,5 @@
-"""Does pieces of work side by side, with a task of its own only for what waits: most calls of a batch never do.
+"""Does pieces of work side by side, with a task of its own only for what waits: most calls of a
+batch never do.
 
 Called by ``dispatch``.
 """
@@ -14,9 +15,11 @@ R = TypeVar("R")
 
 
 class TaskPool(Generic[T, R]):
-    """Workers that take the pieces from one pile, each the next one; whenever all of them wait, another one joins.
+    """Workers that take the pieces from one pile, each the next one; whenever all of them wait,
+    another one joins.
 
-    So a piece that waits holds back no other, as with a task for each, and a thousand that do not wait need no task at all.
+    So a piece that waits holds back no other, as with a task for each, and a thousand that do not
+    wait need no task at all.
     """
 
     def __init__(self, do: Callable[[T], Awaitable[R]], pieces: Sequence[T]) -> None:
@@ -27,7 +30,9 @@ class TaskPool(Generic[T, R]):
         self._joining: asyncio.Handle | None = None
 
     async def work(self) -> list[R]:
-        """Do everything and return what came of it, in the order of the pieces. If cancelled, so is what is under way."""
+        """Do everything and return what came of it, in the order of the pieces. If cancelled, so is
+        what is under way.
+        """
         async with asyncio.TaskGroup() as self._others:
             await self._take()
         return [self._done[number] for number in range(len(self._done))]

@@ -1,7 +1,8 @@
 """InfraKit's hash of a group's configuration: what makes an instance current or outdated.
 
-SHA-1 over the Instance and Flavor sections, each parsed and printed in one fixed way (docs/protocol.md, "config_sha"); the
-allocation takes no part. Called by the group plugin on commit and by whoever wants to know the hash beforehand.
+SHA-1 over the Instance and Flavor sections, each parsed and printed in one fixed way
+(docs/protocol.md, "config_sha"); the allocation takes no part. Called by the group plugin on commit
+and by whoever wants to know the hash beforehand.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from .text import quote
 def config_sha(properties_text: str) -> str:
     """Return the ``infrakit.config_sha`` of a group's Properties, given as JSON text.
 
-    28 characters of URL-safe base64. Raises SpecError when the text is not JSON, a section is not an object with a string
-    ``Plugin``, or a number does not fit a float64.
+    28 characters of URL-safe base64. Raises SpecError when the text is not JSON, a section is not
+    an object with a string ``Plugin``, or a number does not fit a float64.
 
     >>> config_sha('{"Instance": {"Plugin": "p"}, "Flavor": {"Plugin": "f"}}')
     'tYSrsyCNKfkRHZAVVs8WJZKtsW0='
@@ -37,7 +38,9 @@ def sha_of(properties: GroupProperties) -> str:
         text = _section(properties.instance) + _section(properties.flavor)
     except RecursionError:
         raise SpecError("nested too deeply") from None
-    return base64.urlsafe_b64encode(hashlib.sha1(text.encode(), usedforsecurity=False).digest()).decode()
+    return base64.urlsafe_b64encode(
+        hashlib.sha1(text.encode(), usedforsecurity=False).digest()
+    ).decode()
 
 
 def parse(text: str) -> Any:
@@ -53,7 +56,9 @@ def parse(text: str) -> Any:
 def _number(text: str) -> float:
     value = float(text)
     if math.isinf(value):
-        raise SpecError(f"the number {text[:40]} does not fit a 64-bit float", expected="a number below 1.8e308")
+        raise SpecError(
+            f"the number {text[:40]} does not fit a 64-bit float", expected="a number below 1.8e308"
+        )
     return value
 
 
@@ -63,11 +68,15 @@ def _no_constant(text: str) -> NoReturn:
 
 def _section(section: PluginSpec) -> str:
     """Print one section as the object that is hashed."""
-    return _print({"Plugin": section.plugin, "Properties": parse(bytes(section.properties).decode())}, 0)
+    return _print(
+        {"Plugin": section.plugin, "Properties": parse(bytes(section.properties).decode())}, 0
+    )
 
 
 def _print(value: Any, depth: int) -> str:
-    """Print a parsed value: keys sorted, two blanks a level and two more before every line but the first."""
+    """Print a parsed value: keys sorted, two blanks a level and two more before every line but the
+    first.
+    """
     if isinstance(value, str):
         return quote(value)
     if isinstance(value, float):
@@ -80,7 +89,9 @@ def _print(value: Any, depth: int) -> str:
     outer = "\n" + "  " * (depth + 1)
     if isinstance(value, list):
         return "[" + inner + ("," + inner).join(_print(v, depth + 1) for v in value) + outer + "]"
-    clean = {k.encode("utf-16", "surrogatepass").decode("utf-16", "replace"): v for k, v in value.items()}
+    clean = {
+        k.encode("utf-16", "surrogatepass").decode("utf-16", "replace"): v for k, v in value.items()
+    }
     rows = (f"{quote(key)}: {_print(clean[key], depth + 1)}" for key in sorted(clean))
     return "{" + inner + ("," + inner).join(rows) + outer + "}"
 
@@ -95,7 +106,11 @@ def _print_number(value: float) -> str:
         return "-0" if math.copysign(1, value) < 0 else "0"
     digits, _, exponent = repr(value).partition("e")
     if 1e-6 <= abs(value) < 1e21:
-        return f"{value:.0f}" if value.is_integer() and abs(value) < 1e16 else _plain(digits, int(exponent or 0))
+        return (
+            f"{value:.0f}"
+            if value.is_integer() and abs(value) < 1e16
+            else _plain(digits, int(exponent or 0))
+        )
     return f"{digits.removesuffix('.0')}e{int(exponent):+d}"
 
 

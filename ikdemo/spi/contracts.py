@@ -1,12 +1,14 @@
 """The three plugin contracts, and what a group is handed to find plugins by name.
 
-A plugin is any object with these methods; nothing is inherited. It says what it is in ``interface`` and which extensions
-it has in ``offers`` ("Slots": provision is idempotent on (group, slot); "ConstantHealth": health never changes, do not ask;
-"ConstantPrepare": the same question to prepare always has the same answer, do not ask again; "HealthEvents": each change of
-health is emitted, and only after several looks; "Logs": what instances print is kept, see ``Logging``; "Digest": what there is
-can be said in a line, see ``Digesting``; "FiltersByTag": what is described carries the tags that were asked for, even where its
-description does not repeat them). One that needs a beginning and an end also has ``start(emit)`` and ``stop()``. Errors
-are those of ``errors``: ``SpecError`` for a document, ``PluginFailure`` for everything else a plugin refuses.
+A plugin is any object with these methods; nothing is inherited. It says what it is in ``interface``
+and which extensions it has in ``offers`` ("Slots": provision is idempotent on (group, slot);
+"ConstantHealth": health never changes, do not ask; "ConstantPrepare": the same question to prepare
+always has the same answer, do not ask again; "HealthEvents": each change of health is emitted, and
+only after several looks; "Logs": what instances print is kept, see ``Logging``; "Digest": what
+there is can be said in a line, see ``Digesting``; "FiltersByTag": what is described carries the
+tags that were asked for, even where its description does not repeat them). One that needs a
+beginning and an end also has ``start(emit)`` and ``stop()``. Errors are those of ``errors``:
+``SpecError`` for a document, ``PluginFailure`` for everything else a plugin refuses.
 """
 
 from __future__ import annotations
@@ -23,9 +25,11 @@ from .events import Emit, EventBatch
 from .plans import Freed, Reason, Step
 
 MOMENT: ContextVar[object] = ContextVar("MOMENT")
-"""One object for all calls that came in one request, and another one for the next; unset for calls within this process.
+"""One object for all calls that came in one request, and another one for the next; unset for calls
+within this process.
 
-What was asked in one request was asked at one moment: a plugin that looks at the world before it answers may look once for all.
+What was asked in one request was asked at one moment: a plugin that looks at the world before it
+answers may look once for all.
 """
 
 Interface = Literal["Group", "Instance", "Flavor"]
@@ -44,7 +48,9 @@ class Plugin(Protocol):
 
 @runtime_checkable
 class Lifecycle(Protocol):
-    """The optional beginning and end of a plugin; its host calls both, in the loop that serves it."""
+    """The optional beginning and end of a plugin; its host calls both, in the loop that serves
+    it.
+    """
 
     async def start(self, emit: Emit) -> None: ...
     async def stop(self) -> None: ...
@@ -57,7 +63,8 @@ class InstancePlugin(Plugin, Protocol):
         """Accept ``properties`` or raise SpecError; changes nothing."""
 
     async def provision(self, spec: InstanceSpec, slot: str | None = None) -> str | None:
-        """Make one instance and return its ID; with a slot, return the living instance of (group, slot) if there is one.
+        """Make one instance and return its ID; with a slot, return the living instance of (group,
+        slot) if there is one.
 
         Raises PluginFailure "occupied by ID" when that instance has another configuration.
         """
@@ -65,8 +72,12 @@ class InstancePlugin(Plugin, Protocol):
     async def destroy(self, instance: str) -> None:
         """End the instance of this ID for good; afterwards it is no longer described."""
 
-    async def describe_instances(self, tags: Mapping[str, str], slots: bool = False) -> list[Description]:
-        """Return every living instance that carries all ``tags``; with ``slots``, name each one's slot."""
+    async def describe_instances(
+        self, tags: Mapping[str, str], slots: bool = False
+    ) -> list[Description]:
+        """Return every living instance that carries all ``tags``; with ``slots``, name each one's
+        slot.
+        """
 
 
 @runtime_checkable
@@ -74,7 +85,9 @@ class Logging(Protocol):
     """What an instance plugin with the extension Logs has besides."""
 
     async def logs(self, instance: str, lines: int = 0) -> list[str]:
-        """Return the last ``lines`` that an instance printed, oldest first; all that is kept for 0."""
+        """Return the last ``lines`` that an instance printed, oldest first; all that is kept for
+        0.
+        """
 
 
 @runtime_checkable
@@ -91,7 +104,9 @@ class FlavorPlugin(Plugin, Protocol):
     async def validate(self, properties: Raw, allocation: Allocation) -> None:
         """Accept ``properties`` for this allocation or raise SpecError; changes nothing."""
 
-    async def prepare(self, properties: Raw, spec: InstanceSpec, allocation: Allocation) -> InstanceSpec:
+    async def prepare(
+        self, properties: Raw, spec: InstanceSpec, allocation: Allocation
+    ) -> InstanceSpec:
         """Return the spec with this flavor's Init, tags and attachments added."""
 
     async def healthy(self, properties: Raw, instance: Description) -> Health:
@@ -102,16 +117,22 @@ class FlavorPlugin(Plugin, Protocol):
 
 
 class GroupPlugin(Plugin, Protocol):
-    """Keeps groups as their committed specs want them. The last seven methods are the Reconcile extension."""
+    """Keeps groups as their committed specs want them. The last seven methods are the Reconcile
+    extension.
+    """
 
     async def commit_group(self, spec: GroupSpec, pretend: bool = False) -> str:
-        """Validate, store (durable before the return) and act on a spec; return InfraKit's Details sentence."""
+        """Validate, store (durable before the return) and act on a spec; return InfraKit's Details
+        sentence.
+        """
 
     async def free_group(self, group: str) -> None:
         """Stop watching; the instances stay."""
 
     async def destroy_group(self, group: str) -> None:
-        """Mark the group for destruction (durable) and wait until no instance is left, or a bounded time."""
+        """Mark the group for destruction (durable) and wait until no instance is left, or a bounded
+        time.
+        """
 
     async def describe_group(self, group: str) -> GroupDescription:
         """Describe the instances of a watched group, live."""
@@ -129,7 +150,9 @@ class GroupPlugin(Plugin, Protocol):
         """Keep the loop from acting until resumed or stepped."""
 
     async def resume_group(self, group: str) -> None:
-        """Let the loop act again, and try at once what it waits with or has stopped trying: somebody says "try again"."""
+        """Let the loop act again, and try at once what it waits with or has stopped trying:
+        somebody says "try again".
+        """
 
     async def step_group(self, group: str) -> Step:
         """Make exactly one pass of a paused loop and say what it did."""
@@ -141,7 +164,9 @@ class GroupPlugin(Plugin, Protocol):
         """Return every group's spec, those of groups that are being destroyed included."""
 
     async def force_free(self, group: str, force: bool = False) -> Freed:
-        """Stop watching and say what is left; with ``force`` also a group that is being destroyed."""
+        """Stop watching and say what is left; with ``force`` also a group that is being
+        destroyed.
+        """
 
 
 P = TypeVar("P", covariant=True)
@@ -158,11 +183,13 @@ class Found(Generic[P]):
 class Lookup(Protocol):
     """Plugins by name; whether one sits in this process or behind a socket cannot be told.
 
-    Finding is asked afresh each time, so a plugin may come, go and come back. Raises PluginNotFound, PluginUnavailable, or
-    ProtocolError when the plugin is of another interface.
+    Finding is asked afresh each time, so a plugin may come, go and come back. Raises
+    PluginNotFound, PluginUnavailable, or ProtocolError when the plugin is of another interface.
     """
 
     async def instance(self, name: str) -> Found[InstancePlugin]: ...
     async def flavor(self, name: str) -> Found[FlavorPlugin]: ...
     def events(self, name: str) -> AsyncIterator[EventBatch]:
-        """Yield batches of the plugin's events for ever, across its restarts; the first, and each after a loss, has ``gap``."""
+        """Yield batches of the plugin's events for ever, across its restarts; the first, and each
+        after a loss, has ``gap``.
+        """

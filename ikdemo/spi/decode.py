@@ -1,9 +1,11 @@
-"""JSON in and out: typed, strict where a mistake would be silent, lenient where InfraKit's programs are.
+"""JSON in and out: typed, strict where a mistake would be silent, lenient where InfraKit's programs
+are.
 
-The fast path is msgspec with exact member names. What it does not know (members in other letter case, unknown members, nulls,
-lone surrogates) is rewritten by ``_exact`` into exact names, members of no meaning dropped, and decoded by the same decoder;
-so there is one judge of types. Whoever receives bytes calls ``decode``, whoever sends a document calls ``encode``, which sends
-whatever it is given: a text that no UTF-8 can hold, such as the name of a file may be, goes with U+FFFD in it.
+The fast path is msgspec with exact member names. What it does not know (members in other letter
+case, unknown members, nulls, lone surrogates) is rewritten by ``_exact`` into exact names, members
+of no meaning dropped, and decoded by the same decoder; so there is one judge of types. Whoever
+receives bytes calls ``decode``, whoever sends a document calls ``encode``, which sends whatever it
+is given: a text that no UTF-8 can hold, such as the name of a file may be, goes with U+FFFD in it.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ _members = msgspec.json.Decoder(dict[str, Raw])
 _items = msgspec.json.Decoder(list[Raw])
 _WHERE = re.compile(r"^(.*?)(?: - at `(.*?)`)?$", re.DOTALL)
 _LONE_SURROGATE = re.compile(
-    rb"(\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"  # kept: a backslash, a pair
+    # kept: a backslash, a pair
+    rb"(\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
     rb"|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 )
 _LONGEST = 150
@@ -51,7 +54,8 @@ def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
 def decode(raw: bytes | Raw, kind: type[T], *, path: str = "$") -> T:
     """Decode one JSON value as ``kind``.
 
-    Raises SpecError with one sentence: where (a JSON path below ``path``), what was there, what was expected.
+    Raises SpecError with one sentence: where (a JSON path below ``path``), what was there, what was
+    expected.
     """
     try:
         value: T = _decoder(kind).decode(raw)
@@ -79,26 +83,35 @@ def unknown_members(raw: bytes | Raw, kind: type[Struct]) -> list[str]:
 
 
 def refuse_unknown(raw: bytes | Raw, *kinds: type[Struct], path: str = "$") -> None:
-    """Refuse members that none of the types has, in an object that was decoded as each of them: they would be passed over.
+    """Refuse members that none of the types has, in an object that was decoded as each of them:
+    they would be passed over.
 
     Raises SpecError that names the first one by its JSON path, and those that are known.
     """
-    known = {fold(field.encode_name): field for kind in kinds for field in msgspec.structs.fields(kind)}
+    known = {
+        fold(field.encode_name): field for kind in kinds for field in msgspec.structs.fields(kind)
+    }
     for name, value in _members.decode(raw).items():
         field = known.get(fold(name))
         if field is None:
             expected = f"one of {', '.join(sorted(field.encode_name for field in known.values()))}"
             where = f"{path}.{visible(name[:40])}"
-            raise SpecError(f"{where}: no such member is known, expected {expected}", path=where, expected=expected)
+            raise SpecError(
+                f"{where}: no such member is known, expected {expected}",
+                path=where,
+                expected=expected,
+            )
         inside = _struct_in(field.type)
         if inside is not None and not _is_list(field.type) and bytes(value) != b"null":
             refuse_unknown(value, inside, path=f"{path}.{field.encode_name}")
 
 
 def encode(value: object) -> bytes:
-    """Return compact JSON as Go would write it: struct members in order, map keys sorted, ``<>&`` escaped.
+    """Return compact JSON as Go would write it: struct members in order, map keys sorted, ``<>&``
+    escaped.
 
-    ``Raw`` members are copied as they are: they were compacted where they came in (``text.compact``).
+    ``Raw`` members are copied as they are: they were compacted where they came in
+    (``text.compact``).
     """
     try:
         return escape_html(_encoder.encode(value))
@@ -121,7 +134,8 @@ def encode_lines(values: Iterable[object]) -> list[bytes]:
 
 
 def _sendable(value: Any) -> Any:
-    r"""Return a document with U+FFFD in the place of every half of a surrogate pair, as Go sends it.
+    r"""Return a document with U+FFFD in the place of every half of a surrogate pair, as Go sends
+    it.
 
     >>> _sendable(("a\udce9", {"\ud800": ["b", None, 1]}))
     ['a\ufffd', {'\ufffd': ['b', None, 1]}]
@@ -133,12 +147,15 @@ def _sendable(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_sendable(item) for item in value]
     if isinstance(value, Struct):
-        return type(value)(**{name: _sendable(getattr(value, name)) for name in value.__struct_fields__})
+        return type(value)(
+            **{name: _sendable(getattr(value, name)) for name in value.__struct_fields__}
+        )
     return value
 
 
 def fold(name: str) -> str:
-    """Fold a member name as Go compares them: ASCII letters, and the two signs that fold to s and k.
+    """Fold a member name as Go compares them: ASCII letters, and the two signs that fold to s and
+    k.
 
     >>> fold("LogicalID") == fold("logicalid") == fold("logical\u0131d".replace("\u0131", "i"))
     True
@@ -147,7 +164,9 @@ def fold(name: str) -> str:
 
 
 def _exact(raw: bytes, kind: Any) -> bytes:
-    """Rewrite JSON so that its members carry the exact names of ``kind``; unknown and null ones are dropped."""
+    """Rewrite JSON so that its members carry the exact names of ``kind``; unknown and null ones are
+    dropped.
+    """
     struct = _struct_in(kind)
     start = raw.lstrip(b" \t\r\n")[:1]
     if struct is None:
@@ -171,23 +190,33 @@ def _zeroed(raw: bytes, start: bytes) -> bytes:
     if b"null" not in raw or start not in (b"[", b"{"):
         return raw
     if start == b"[":
-        return _encoder.encode([Raw(b'""') if bytes(v) == b"null" else v for v in _items.decode(raw)])
-    return _encoder.encode({k: Raw(b'""') if bytes(v) == b"null" else v for k, v in _members.decode(raw).items()})
+        return _encoder.encode(
+            [Raw(b'""') if bytes(v) == b"null" else v for v in _items.decode(raw)]
+        )
+    return _encoder.encode(
+        {k: Raw(b'""') if bytes(v) == b"null" else v for k, v in _members.decode(raw).items()}
+    )
 
 
 def _struct_in(kind: Any) -> type[Struct] | None:
-    """Find the struct that a type such as ``Spec``, ``list[Spec]`` or ``list[Spec] | None`` is about."""
+    """Find the struct that a type such as ``Spec``, ``list[Spec]`` or ``list[Spec] | None`` is
+    about.
+    """
     if isinstance(kind, type) and issubclass(kind, Struct):
         return kind
     return next((found for arg in get_args(kind) if (found := _struct_in(arg))), None)
 
 
 def _is_list(kind: Any) -> bool:
-    return getattr(kind, "__origin__", None) in (list, tuple) or any(_is_list(arg) for arg in get_args(kind))
+    return getattr(kind, "__origin__", None) in (list, tuple) or any(
+        _is_list(arg) for arg in get_args(kind)
+    )
 
 
 def _replace_surrogates(raw: bytes) -> bytes:
-    """Replace the escapes of lone surrogates, which no Unicode text can hold, by U+FFFD as Go does."""
+    """Replace the escapes of lone surrogates, which no Unicode text can hold, by U+FFFD as Go
+    does.
+    """
     return _LONE_SURROGATE.sub(lambda m: m[1] or b"\\ufffd", raw)
 
 
@@ -195,7 +224,11 @@ def _wrong_type(text: str, path: str) -> SpecError:
     found = _WHERE.match(text)
     what, where = (found[1], found[2]) if found else (text, None)
     path += (where or "$")[1:]
-    what = re.sub(r"`([^`]+)`", lambda m: " or ".join(_KINDS.get(kind, kind) for kind in m[1].split(" | ")), what)
+    what = re.sub(
+        r"`([^`]+)`",
+        lambda m: " or ".join(_KINDS.get(kind, kind) for kind in m[1].split(" | ")),
+        what,
+    )
     what = what if len(what) <= _LONGEST else what[:_LONGEST] + "..."  # it may quote a value
     expected = what.removeprefix("Expected ").split(", got")[0]
     return SpecError(f"{path}: {what[0].lower()}{what[1:]}", path=path, expected=expected)
@@ -208,8 +241,13 @@ def _not_json(raw: bytes, error: Exception, path: str) -> SpecError:
     elif isinstance(error, RecursionError):
         sentence = f"{path}: nested too deeply"
     elif any(sign in text for sign in _CURLY):
-        line = next(n for n, row in enumerate(text.splitlines(), 1) if any(sign in row for sign in _CURLY))
-        sentence = f'not JSON: line {line} holds curly quotes, as text pasted from a web page does; type plain " instead'
+        line = next(
+            n for n, row in enumerate(text.splitlines(), 1) if any(sign in row for sign in _CURLY)
+        )
+        sentence = (
+            f"not JSON: line {line} holds curly quotes, as text pasted from a web page "
+            'does; type plain " instead'
+        )
     elif known := lookalike(text):
         sentence = f"not JSON: {known}"
     else:

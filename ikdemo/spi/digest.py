@@ -1,7 +1,8 @@
-"""What a group's instances are, in one line: two that hold the same need not tell each other ten thousand descriptions.
+"""What a group's instances are, in one line: two that hold the same need not tell each other ten
+thousand descriptions.
 
-Pure. The extension Digest lets an instance plugin say it, and a group at a poll compares it with what it knows. Called by
-``instance.file.index`` and ``group.observer``.
+Pure. The extension Digest lets an instance plugin say it, and a group at a poll compares it with
+what it knows. Called by ``instance.file.index`` and ``group.observer``.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from .plans import ObservedInstance
 def digest(instances: Iterable[ObservedInstance]) -> str:
     """Return the digest of instances, in whatever order they come; their health takes no part.
 
-    It is the SHA-256, in hexadecimal, of one line for each: a JSON list of ID, logical ID, slot and configuration hash, null for
-    what there is not; the lines are sorted by their bytes, with a newline between them.
+    It is the SHA-256, in hexadecimal, of one line for each: a JSON list of ID, logical ID, slot and
+    configuration hash, null for what there is not; the lines are sorted by their bytes, with a
+    newline between them.
 
     >>> digest([]) == hashlib.sha256(b"").hexdigest()
     True

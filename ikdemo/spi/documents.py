@@ -1,7 +1,9 @@
-"""The documents plugins exchange, as types: attribute names are Python's, member names on the wire are InfraKit's.
+"""The documents plugins exchange, as types: attribute names are Python's, member names on the wire
+are InfraKit's.
 
-A member that is absent and one that is ``null`` mean the same; ``[]`` and ``{}`` stay what they are. ``Raw`` members are
-opaque: they keep their text (key order, number spelling) on every hop. Decoding is in ``decode``.
+A member that is absent and one that is ``null`` mean the same; ``[]`` and ``{}`` stay what they
+are. ``Raw`` members are opaque: they keep their text (key order, number spelling) on every hop.
+Decoding is in ``decode``.
 """
 
 from __future__ import annotations
@@ -52,7 +54,9 @@ def wire_name(attribute: str) -> str:
 
 
 class Document(Struct, frozen=True, forbid_unknown_fields=True, rename=wire_name):
-    """Base of everything that travels: immutable, compared by value, members named as on the wire."""
+    """Base of everything that travels: immutable, compared by value, members named as on the
+    wire.
+    """
 
 
 class Attachment(Document, frozen=True):
@@ -72,8 +76,11 @@ class InstanceSpec(Document, frozen=True):
     attachments: list[Attachment] | None = None
 
 
-class Description(Document, frozen=True, gc=False):  # thousands of them; nothing in one can lead back to it
-    """One living instance as its plugin describes it. ``slot`` travels only where it was asked for."""
+# thousands of them; nothing in one can lead back to it
+class Description(Document, frozen=True, gc=False):
+    """One living instance as its plugin describes it. ``slot`` travels only where it was asked
+    for.
+    """
 
     id: Name = ""
     logical_id: Name | None = None
@@ -82,7 +89,9 @@ class Description(Document, frozen=True, gc=False):  # thousands of them; nothin
 
 
 class Allocation(Document, frozen=True):
-    """How many instances (cattle: ``size``) or which ones (pets: ``logical_ids``). Exactly one is used."""
+    """How many instances (cattle: ``size``) or which ones (pets: ``logical_ids``). Exactly one is
+    used.
+    """
 
     size: Count = 0
     logical_ids: list[Name] | None = None
@@ -98,10 +107,11 @@ class PluginSpec(Document, frozen=True):
 class Updating(Document, frozen=True):
     """How a rolling update is paced; beyond v0.1.0, and left out wherever it was not given.
 
-    ``batch_size`` instances leave at a time. Before the next batch every new instance has been healthy ``count`` times in a
-    row, one poll apart, and for ``duration`` (as Go writes it, such as "10s"). Where neither is given, instances that can end or
-    fall ill by themselves have to be healthy for 5 s. ``surge`` instances more than Size are made first, so that a batch of that
-    size leaves no gap.
+    ``batch_size`` instances leave at a time. Before the next batch every new instance has been
+    healthy ``count`` times in a row, one poll apart, and for ``duration`` (as Go writes it, such as
+    "10s"). Where neither is given, instances that can end or fall ill by themselves have to be
+    healthy for 5 s. ``surge`` instances more than Size are made first, so that a batch of that size
+    leaves no gap.
     """
 
     batch_size: Annotated[int, Meta(ge=1, le=10**6)] = 1
@@ -120,7 +130,9 @@ class GroupProperties(Document, frozen=True):
 
 
 class GroupSpec(Document, frozen=True):
-    """A group as it is committed: an ID, any text, and properties that decode to ``GroupProperties``."""
+    """A group as it is committed: an ID, any text, and properties that decode to
+    ``GroupProperties``.
+    """
 
     id: Name = ""
     properties: Raw = NULL
@@ -134,7 +146,9 @@ class GroupDescription(Document, frozen=True):
 
 
 class Health(IntEnum):
-    """What a flavor says of an instance. Only UNHEALTHY is evidence; UNKNOWN never counts against anything."""
+    """What a flavor says of an instance. Only UNHEALTHY is evidence; UNKNOWN never counts against
+    anything.
+    """
 
     UNKNOWN = 0
     HEALTHY = 1
@@ -151,11 +165,14 @@ class Api(Document, frozen=True):
 LONGEST = 128
 """Characters of a name."""
 MOST_DIGITS = 9
-"""Digits of a name that is a number: a group has no billion slots, and Python refuses to read more than 4,300 of them."""
+"""Digits of a name that is a number: a group has no billion slots, and Python refuses to read more
+than 4,300 of them.
+"""
 
 
 def slot_of(said: str | UnsetType | None, path: str = "$.Slot") -> str | None:
-    """Return the name of a slot, None when there is none: an empty name is none. Raises SpecError for one that cannot be.
+    """Return the name of a slot, None when there is none: an empty name is none. Raises SpecError
+    for one that cannot be.
 
     >>> slot_of("7"), slot_of("db/2"), slot_of(""), slot_of(None)
     ('7', 'db/2', None, None)
@@ -164,5 +181,7 @@ def slot_of(said: str | UnsetType | None, path: str = "$.Slot") -> str | None:
         return None
     if len(said) > LONGEST or (said.isdigit() and len(said) > MOST_DIGITS):
         expected = f"at most {LONGEST} characters, and at most {MOST_DIGITS} digits of a number"
-        raise SpecError(f"{path}: expected {expected}, got {len(said)}", path=path, expected=expected)
+        raise SpecError(
+            f"{path}: expected {expected}, got {len(said)}", path=path, expected=expected
+        )
     return said

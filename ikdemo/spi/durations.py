@@ -1,10 +1,21 @@
-"""Durations as Go writes them ("10s", "1m30s", "100ms"): of flags such as ``--poll-interval``, and of Updating.Duration."""
+"""Durations as Go writes them ("10s", "1m30s", "100ms"): of flags such as ``--poll-interval``, and
+of Updating.Duration.
+"""
 
 from __future__ import annotations
 
 import re
 
-_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_SECONDS = {
+    "ns": 1e-9,
+    "us": 1e-6,
+    "µs": 1e-6,
+    "μs": 1e-6,
+    "ms": 1e-3,
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3600.0,
+}
 _PART = r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)"
 _WHOLE = re.compile(rf"[-+]?(?:{_PART})+\Z", re.ASCII)
 _LONGEST = 2**63 / 1e9
@@ -14,8 +25,8 @@ _MOST_SIGNS = 100
 def parse_duration(text: str) -> float:
     """Return the seconds that a duration stands for.
 
-    A number needs its unit, only "0" goes without. Raises ValueError, with what was expected, for anything else and for what
-    does not fit Go's 64 bits of nanoseconds.
+    A number needs its unit, only "0" goes without. Raises ValueError, with what was expected, for
+    anything else and for what does not fit Go's 64 bits of nanoseconds.
 
     >>> [parse_duration(text) for text in ("10s", "1m30s", "100ms", "1.5h", "-2s", "0", ".5s")]
     [10.0, 90.0, 0.1, 5400.0, -2.0, 0.0, 0.5]
@@ -27,7 +38,9 @@ def parse_duration(text: str) -> float:
         return 0.0
     if len(text) > _MOST_SIGNS or not _WHOLE.match(text):
         raise ValueError("expected a duration such as 10s, 1m30s or 100ms")
-    seconds = sum(float(number) * _SECONDS[unit] for number, unit in re.findall(_PART, text, re.ASCII))
+    seconds = sum(
+        float(number) * _SECONDS[unit] for number, unit in re.findall(_PART, text, re.ASCII)
+    )
     if seconds >= _LONGEST:
         raise ValueError("expected a duration below 292 years")
     return -seconds if text.startswith("-") else seconds
@@ -54,13 +67,16 @@ REQUESTS = 10.0
 CUTTING = 1.0
 """Seconds for clients to take the last answers, and as many for what was given up to end."""
 PLUGIN = 10.0
-"""Seconds for the plugin itself: a pass of a group that is under way, or instances of the usual grace time that end with it."""
+"""Seconds for the plugin itself: a pass of a group that is under way, or instances of the usual
+grace time that end with it.
+"""
 EXIT = 3.0
 """Seconds for a Python to end, on a machine that is busy."""
 
 
 def stop_within(grace: float = 0.0) -> float:
-    """Return the seconds to wait for the orderly end of a plugin whose instances have so many seconds to end themselves.
+    """Return the seconds to wait for the orderly end of a plugin whose instances have so many
+    seconds to end themselves.
 
     >>> stop_within(), stop_within(60.0)
     (25.0, 85.0)

@@ -2,19 +2,27 @@
 
     IkdemoError
     |-- SpecError            a document is wrong; terminal until it is changed          retry: no
-    |-- PluginFailure        a plugin understood and said no                            retry: after observing
+    |-- PluginFailure        a plugin understood and said no                            retry: after
+      observing
     |   |-- UnknownGroup     no such group is being watched                             retry: no
-    |   `-- RemoteFailure    the same, said on the other side of a socket               retry: after observing
+    |   `-- RemoteFailure    the same, said on the other side of a socket               retry: after
+      observing
     |-- PluginUnavailable    nothing was sent: the plugin cannot be reached             retry: yes
-    |   `-- PluginNotFound   no socket of that name                                     retry: yes, once it runs
-    |-- OutcomeUnknown       sent, and no answer came; it may have happened             retry: observe first
+    |   `-- PluginNotFound   no socket of that name                                     retry: yes,
+      once it runs
+    |-- OutcomeUnknown       sent, and no answer came; it may have happened             retry:
+      observe first
     |-- ProtocolError        the other side does not speak what we speak                retry: no
-    |-- InUse                a directory or name belongs to another living process      retry: when it is gone
-    |   `-- LeaseLost        it was ours and is not any longer                          retry: no, stop
-    |-- CorruptState         a stored file cannot be trusted                            retry: no, look at it
-    `-- NotConverged         the deadline passed; carries the reasons                   retry: yes, waiting is free
+    |-- InUse                a directory or name belongs to another living process      retry: when
+      it is gone
+    |   `-- LeaseLost        it was ours and is not any longer                          retry: no,
+      stop
+    |-- CorruptState         a stored file cannot be trusted                            retry: no,
+      look at it `-- NotConverged         the deadline passed; carries the reasons
+      retry: yes, waiting is free
 
-Only the classes live here; every floor raises them. A command line prints ``str(error)`` and nothing else.
+Only the classes live here; every floor raises them. A command line prints ``str(error)`` and
+nothing else.
 """
 
 from __future__ import annotations
@@ -27,13 +35,17 @@ Retry = Literal["no", "yes", "observe first"]
 
 
 class IkdemoError(Exception):
-    """The root: anything this package says no with. ``code`` is its JSON-RPC error code, ``retry`` when to try again."""
+    """The root: anything this package says no with. ``code`` is its JSON-RPC error code, ``retry``
+    when to try again.
+    """
 
     code: ClassVar[int] = -32000
     retry: ClassVar[Retry] = "no"
 
     def _render_traceback_(self) -> list[str]:
-        """Return what a notebook shows (IPython asks the exception for it): the sentence, not twenty frames."""
+        """Return what a notebook shows (IPython asks the exception for it): the sentence, not
+        twenty frames.
+        """
         said = [f"{type(self).__name__}: {self}", *getattr(self, "__notes__", ())]
         return [visible(line, keep="\n\t") for line in said]
 
@@ -41,8 +53,8 @@ class IkdemoError(Exception):
 class SpecError(IkdemoError):
     """A document is not what it should be.
 
-    ``path`` is a JSON path such as ``$.Properties.Allocation.Size`` (empty when InfraKit's own sentence, which has no
-    path, is used), ``expected`` says what would have been right.
+    ``path`` is a JSON path such as ``$.Properties.Allocation.Size`` (empty when InfraKit's own
+    sentence, which has no path, is used), ``expected`` says what would have been right.
     """
 
     def __init__(self, message: str, *, path: str = "", expected: str = "") -> None:
@@ -68,12 +80,15 @@ class UnknownGroup(PluginFailure):
 
     @staticmethod
     def is_said_by(error: IkdemoError) -> bool:
-        """Say whether an error means that there is no such group, on whichever side of a socket it was raised."""
+        """Say whether an error means that there is no such group, on whichever side of a socket it
+        was raised.
+        """
         return str(error).endswith("is not being watched")
 
 
 class RemoteFailure(PluginFailure):
-    """A plugin behind a socket answered with a JSON-RPC error; the message is that error's message, word for word.
+    """A plugin behind a socket answered with a JSON-RPC error; the message is that error's message,
+    word for word.
 
     ``final``: the plugin said that the same request can never succeed.
     """
@@ -99,7 +114,9 @@ class PluginNotFound(PluginUnavailable):
 
 
 class OutcomeUnknown(IkdemoError):
-    """The request was sent and no answer came: it may or may not have happened. Observe before doing anything."""
+    """The request was sent and no answer came: it may or may not have happened. Observe before
+    doing anything.
+    """
 
     retry: ClassVar[Retry] = "observe first"
 
@@ -111,7 +128,9 @@ class ProtocolError(IkdemoError):
 
 
 class InUse(IkdemoError):
-    """Something that has one owner already has one; the message names the owner's pid where it can be known."""
+    """Something that has one owner already has one; the message names the owner's pid where it can
+    be known.
+    """
 
 
 class LeaseLost(InUse):
@@ -123,7 +142,8 @@ class CorruptState(IkdemoError):
 
 
 class NotConverged(IkdemoError):
-    """The wait ended before the group was as wanted; ``why`` holds one sentence per reason, of which the message shows a few.
+    """The wait ended before the group was as wanted; ``why`` holds one sentence per reason, of
+    which the message shows a few.
 
     >>> str(NotConverged("web is not as wanted", ("slot 0: missing", "slot 1: missing"))), NotConverged.SHOWN
     ('web is not as wanted: slot 0: missing; slot 1: missing', 10)

@@ -1,9 +1,10 @@
 """Facts that a plugin tells whoever listens, and the answer to a long poll for them.
 
-Plugins make ``Event`` values and hand them to the ``Emit`` callable they were started with; the ring behind it
-(``rpc.event_ring``) stamps the time. Kinds by plugin: instance: provisioned, destroyed, lost, changed, reported; flavor: health;
-group: committed, freed, destroying, gone, planned, acted, converged, drifted, halted, resumed, paused; whoever breaks something:
-fault, mended.
+Plugins make ``Event`` values and hand them to the ``Emit`` callable they were started with; the
+ring behind it (``rpc.event_ring``) stamps the time. Kinds by plugin: instance: provisioned,
+destroyed, lost, changed, reported; flavor: health; group: committed, freed, destroying, gone,
+planned, acted, converged, drifted, halted, resumed, paused; whoever breaks something: fault,
+mended.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ from msgspec import UNSET, UnsetType
 from .documents import Count, Document, Moment, Name, SlotName
 
 
-class Event(Document, frozen=True, gc=False):  # thousands of them; nothing in one can lead back to it
-    """One fact. ``time`` is seconds since the epoch, stamped by the ring; members that do not apply are empty.
+# thousands of them; nothing in one can lead back to it
+class Event(Document, frozen=True, gc=False):
+    """One fact. ``time`` is seconds since the epoch, stamped by the ring; members that do not apply
+    are empty.
 
-    ``size`` is the number of slots wanted (group events), ``code`` a reason code, ``text`` the fact in words.
+    ``size`` is the number of slots wanted (group events), ``code`` a reason code, ``text`` the fact
+    in words.
     """
 
     kind: str
@@ -38,14 +42,18 @@ Emit = Callable[[Event], None]
 
 
 class Cursor(Document, frozen=True):
-    """A place in one process's stream of events; another ``stream`` means that the process was restarted."""
+    """A place in one process's stream of events; another ``stream`` means that the process was
+    restarted.
+    """
 
     stream: str = ""
     next: Count = 0
 
 
 class EventBatch(Document, frozen=True):
-    """Events since a cursor, oldest first. ``gap``: some were missed (or the stream is new), so describe again."""
+    """Events since a cursor, oldest first. ``gap``: some were missed (or the stream is new), so
+    describe again.
+    """
 
     stream: str
     next: Count

@@ -1,6 +1,8 @@
-"""Parameters and results of every method on the wire, one type each; the table that names the methods is ``rpc.methods``.
+"""Parameters and results of every method on the wire, one type each; the table that names the
+methods is ``rpc.methods``.
 
-A client always sends every member (as InfraKit's do), except those of extensions, which are left out unless asked for.
+A client always sends every member (as InfraKit's do), except those of extensions, which are left
+out unless asked for.
 """
 
 from __future__ import annotations
@@ -70,7 +72,9 @@ class ValidateInstance(Document, frozen=True):
 
 
 class Provision(Document, frozen=True):
-    """``slot`` belongs to the Slots extension and stands beside the spec, so that plain plugins never see it."""
+    """``slot`` belongs to the Slots extension and stands beside the spec, so that plain plugins
+    never see it.
+    """
 
     spec: InstanceSpec = InstanceSpec()
     slot: SlotName | UnsetType = UNSET
@@ -145,7 +149,9 @@ class Healthy(Document, frozen=True):
 
 
 class Watch(Document, frozen=True):
-    """Parameters of the long poll; ``timeout`` is in seconds, ``tags`` filter events that carry tags."""
+    """Parameters of the long poll; ``timeout`` is in seconds, ``tags`` filter events that carry
+    tags.
+    """
 
     since: Cursor = Cursor()
     timeout: float = 0.0

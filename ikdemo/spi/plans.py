@@ -1,7 +1,8 @@
 """What the planner says, as documents: actions with their cause, reasons for what is not as wanted.
 
-They live here because they travel (Reconcile extension, events, the lab); they are made only in ``reconcile``. Those of which
-there are thousands are not tracked by the collector: nothing in one can lead back to it.
+They live here because they travel (Reconcile extension, events, the lab); they are made only in
+``reconcile``. Those of which there are thousands are not tracked by the collector: nothing in one
+can lead back to it.
 """
 
 from __future__ import annotations
@@ -41,9 +42,11 @@ class ObservedInstance(Document, frozen=True, gc=False):
 
 
 class Action(Document, frozen=True, gc=False):
-    """One thing to do: ``provision`` a slot, or ``destroy`` an instance; ``code`` is the reason it is done.
+    """One thing to do: ``provision`` a slot, or ``destroy`` an instance; ``code`` is the reason it
+    is done.
 
-    ``sha``: the configuration to provision, where it is not the wanted one but the last that is known to be good.
+    ``sha``: the configuration to provision, where it is not the wanted one but the last that is
+    known to be good.
     """
 
     verb: Literal["provision", "destroy"]
@@ -57,7 +60,8 @@ class Action(Document, frozen=True, gc=False):
 class Reason(Document, frozen=True, gc=False):
     """Why a slot, an instance or the whole group is not as wanted, and what is awaited.
 
-    ``since``: seconds since the epoch where it travels; inside ``reconcile`` seconds of the clock that ``plan`` is given.
+    ``since``: seconds since the epoch where it travels; inside ``reconcile`` seconds of the clock
+    that ``plan`` is given.
     """
 
     code: Code
@@ -70,7 +74,9 @@ class Reason(Document, frozen=True, gc=False):
 
 
 class Plan(Document, frozen=True):
-    """What would be done now and why; ``wake_after`` is in seconds, None when only an event can change the plan."""
+    """What would be done now and why; ``wake_after`` is in seconds, None when only an event can
+    change the plan.
+    """
 
     actions: tuple[Action, ...] = ()
     reasons: tuple[Reason, ...] = ()
@@ -79,11 +85,13 @@ class Plan(Document, frozen=True):
 
 
 class Outcome(Document, frozen=True, gc=False):
-    """What came of one action: ``instance`` is the ID made or destroyed, ``error`` empty when it went well.
+    """What came of one action: ``instance`` is the ID made or destroyed, ``error`` empty when it
+    went well.
 
-    ``unknown``: the request was sent and no answer came. ``terminal``: the spec itself was refused. ``unreachable``: a plugin
-    could not be asked at all, which is nobody's fault in this group. ``unproductive``: the instance plugin refused the spec, for which
-    this machine lacks something, as it seems: tried again, but not for ever.
+    ``unknown``: the request was sent and no answer came. ``terminal``: the spec itself was refused.
+    ``unreachable``: a plugin could not be asked at all, which is nobody's fault in this group.
+    ``unproductive``: the instance plugin refused the spec, for which this machine lacks something,
+    as it seems: tried again, but not for ever.
     """
 
     action: Action
@@ -96,7 +104,9 @@ class Outcome(Document, frozen=True, gc=False):
 
 
 class Freed(Document, frozen=True):
-    """What freeing a group leaves: the IDs of its living instances, None when nobody can tell, and the same in words."""
+    """What freeing a group leaves: the IDs of its living instances, None when nobody can tell, and
+    the same in words.
+    """
 
     left: tuple[str, ...] | None = None
     text: str = ""
@@ -105,7 +115,8 @@ class Freed(Document, frozen=True):
 class Step(Document, frozen=True):
     """One pass of the loop, written down: what was observed, what was planned, what came of it.
 
-    ``overtaken``: the command that came while the pass acted, so that it began nothing more; empty when there was none.
+    ``overtaken``: the command that came while the pass acted, so that it began nothing more; empty
+    when there was none.
     """
 
     observed: tuple[ObservedInstance, ...] = ()

@@ -1,7 +1,8 @@
 """Where a document is read from, and what a text is that was to be JSON and is something else.
 
-People give what they have at hand: an address, a template, YAML, JSON with comments. Each is recognised by name and told what to
-do. Pure: those who read files call this before (``path_of``) and after (``plain``); ``decode`` asks ``lookalike`` when it fails.
+People give what they have at hand: an address, a template, YAML, JSON with comments. Each is
+recognised by name and told what to do. Pure: those who read files call this before (``path_of``)
+and after (``plain``); ``decode`` asks ``lookalike`` when it fails.
 """
 
 from __future__ import annotations
@@ -16,14 +17,18 @@ _STRING = re.compile(r'"(?:[^"\\\n]|\\.)*+"')
 _MARK = b"\xef\xbb\xbf"
 _YAML = re.compile(r"---|%YAML|- |[\"']?[\w.-]+[\"']?\s*:(?:\s|$)")
 _SIGNS = (
-    (re.compile(r"//|/\*|^[ \t]*#", re.MULTILINE), "holds a comment, which JSON has not; take it out"),
+    (
+        re.compile(r"//|/\*|^[ \t]*#", re.MULTILINE),
+        "holds a comment, which JSON has not; take it out",
+    ),
     (re.compile("'"), 'holds single quotes; JSON has only "'),
     (re.compile(r"\b(?:True|False|None)\b"), "is Python: in JSON it is true, false and null"),
 )
 
 
 def path_of(name: str) -> str:
-    """Return the file that a name stands for: a path as it is, or what a ``file://`` URL says; raises SpecError for any other.
+    """Return the file that a name stands for: a path as it is, or what a ``file://`` URL says;
+    raises SpecError for any other.
 
     >>> path_of("web.json"), path_of("file:///srv/my%20web.json"), path_of("file://localhost/web.json")
     ('web.json', '/srv/my web.json', '/web.json')
@@ -34,12 +39,17 @@ def path_of(name: str) -> str:
     if kind == "file":
         host, slash, path = rest.partition("/")
         if host not in ("", "localhost"):
-            raise SpecError(f"{name}: a file of another machine; copy it here first (this machine is file:///...)")
+            raise SpecError(
+                f"{name}: a file of another machine; copy it here first (this machine is file:///...)"
+            )
         from urllib.parse import unquote  # slow to import, and hardly ever needed
 
         return unquote(slash + path)
     if kind in ("http", "https"):
-        raise SpecError(f"{name}: nothing is fetched from an address. Fetch it yourself: curl -fsSL {name} -o spec.json")
+        raise SpecError(
+            f"{name}: nothing is fetched from an address. Fetch it yourself: curl -fsSL {name} "
+            "-o spec.json"
+        )
     raise SpecError(f"{name}: nothing is fetched from an address; give the name of a file")
 
 
@@ -55,7 +65,9 @@ def plain(raw: bytes) -> bytes:
         raw.decode()
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise SpecError(f"not UTF-8 text: line {line} holds the byte 0x{raw[error.start]:02x}") from None
+        raise SpecError(
+            f"not UTF-8 text: line {line} holds the byte 0x{raw[error.start]:02x}"
+        ) from None
     return raw.removeprefix(_MARK)
 
 
@@ -72,7 +84,10 @@ def lookalike(text: str) -> str:
     bare = _STRING.sub(lambda match: " " * len(match[0]), text)
     if "{{" in bare or "{%" in bare:
         at = min(at for sign in ("{{", "{%") if (at := bare.find(sign)) >= 0)
-        return f"line {_line(bare, at)} holds {bare[at : at + 2]}, so this is a template; fill it in first"
+        return (
+            f"line {_line(bare, at)} holds {bare[at : at + 2]}, so this is a template; fill "
+            "it in first"
+        )
     rows = (row.strip() for row in text.splitlines())
     first = next((row for row in rows if row and not row.startswith("#")), "")
     if first.startswith("<"):

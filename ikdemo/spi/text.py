@@ -1,10 +1,13 @@
-"""JSON text as InfraKit writes it: compacted, escaped and indented the way Go does, without touching what it says.
+"""JSON text as InfraKit writes it: compacted, escaped and indented the way Go does, without
+touching what it says.
 
-Opaque Properties must survive every hop as text (key order, duplicate keys, number spelling), so these functions work on
-text and never parse. Called by ``decode``, ``config_sha``, the wire and the file format.
+Opaque Properties must survive every hop as text (key order, duplicate keys, number spelling), so
+these functions work on text and never parse. Called by ``decode``, ``config_sha``, the wire and the
+file format.
 
-What people read goes through ``visible`` or ``visible_json``: a tag, an error, the output of an instance may hold
-anything, and must not move the cursor, turn the line around or become markup. Called by all that prints and draws.
+What people read goes through ``visible`` or ``visible_json``: a tag, an error, the output of an
+instance may hold anything, and must not move the cursor, turn the line around or become markup.
+Called by all that prints and draws.
 """
 
 from __future__ import annotations
@@ -15,7 +18,13 @@ _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _STRING_OR_SPACE = re.compile(rb"(%b)|[ \t\r\n]+" % _STRING, re.DOTALL)
 _COMPACT = re.compile(rb'(?:[^" \t\r\n]*+%b)*+[^" \t\r\n]*+' % _STRING, re.DOTALL)
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
-_HTML = ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026"), (b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"))
+_HTML = (
+    (b"<", b"\\u003c"),
+    (b">", b"\\u003e"),
+    (b"&", b"\\u0026"),
+    (b"\xe2\x80\xa8", b"\\u2028"),
+    (b"\xe2\x80\xa9", b"\\u2029"),
+)
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _ESCAPES |= {chr(c): f"\\u{c:04x}" for c in range(0x20) if chr(c) not in _ESCAPES}
 _ESCAPES |= {c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
@@ -25,7 +34,8 @@ _NEEDS_ESCAPE = re.compile(r'["\\\x00-\x1f<>&\u2028\u2029\ud800-\udfff]')
 
 
 def escape_html(text: bytes) -> bytes:
-    r"""Escape what Go's encoder escapes inside strings; elsewhere in JSON these characters cannot occur.
+    r"""Escape what Go's encoder escapes inside strings; elsewhere in JSON these characters cannot
+    occur.
 
     >>> escape_html(b'{"a":"<b>"}')
     b'{"a":"\\u003cb\\u003e"}'
@@ -37,7 +47,8 @@ def escape_html(text: bytes) -> bytes:
 
 
 def compact(text: bytes) -> bytes:
-    """Remove white space between tokens and escape as Go does, leaving every token's spelling alone.
+    """Remove white space between tokens and escape as Go does, leaving every token's spelling
+    alone.
 
     >>> compact(b'{ "b": 1.0, "a": [1, 2] }')
     b'{"b":1.0,"a":[1,2]}'
@@ -57,7 +68,8 @@ def quote(text: str) -> str:
 
 
 def indent(text: bytes, prefix: str = "", step: str = "  ") -> str:
-    r"""Lay JSON text out over lines as Go's ``Indent`` does: no prefix on the first line, empty containers on one.
+    r"""Lay JSON text out over lines as Go's ``Indent`` does: no prefix on the first line, empty
+    containers on one.
 
     >>> indent(b'{"a":[1,{}]}', prefix="  ")
     '{\n    "a": [\n      1,\n      {}\n    ]\n  }'
@@ -84,9 +96,11 @@ def indent(text: bytes, prefix: str = "", step: str = "  ") -> str:
 
 
 def visible(text: str, keep: str = "") -> str:
-    r"""Spell out what would not be seen as itself: control characters, line breaks, format and bidirectional marks, surrogates.
+    r"""Spell out what would not be seen as itself: control characters, line breaks, format and
+    bidirectional marks, surrogates.
 
-    Characters in ``keep`` stay, such as the line breaks of a longer text. Escaping what is escaped changes nothing.
+    Characters in ``keep`` stay, such as the line breaks of a longer text. Escaping what is escaped
+    changes nothing.
 
     >>> print(visible("\x1b]0;owned\x07 caf\u00e9\n\u202egnp"))
     \x1b]0;owned\x07 café\n\u202egnp
@@ -100,18 +114,27 @@ def visible(text: str, keep: str = "") -> str:
 
 def _spelled(char: str) -> str:
     code = ord(char)
-    return _SHORT.get(char) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
+    return _SHORT.get(char) or (
+        f"\\x{code:02x}"
+        if code < 0x100
+        else f"\\u{code:04x}"
+        if code < 0x10000
+        else f"\\U{code:08x}"
+    )
 
 
 def visible_json(text: str) -> str:
-    r"""Return JSON text of the same meaning in which what would not be seen as itself is escaped; its line breaks stay.
+    r"""Return JSON text of the same meaning in which what would not be seen as itself is escaped;
+    its line breaks stay.
 
     >>> print(visible_json('{"a":"\u202egnp \U000e0001"}'))
     {"a":"\u202egnp \udb40\udc01"}
     """
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() or c in "\n\t" or c in _SPACES else _in_json(c) for c in text)
+    return "".join(
+        c if c.isprintable() or c in "\n\t" or c in _SPACES else _in_json(c) for c in text
+    )
 
 
 def _in_json(char: str) -> str:

@@ -1,4 +1,6 @@
-"""Finds and starts the Chromium of this machine, without a window. Playwright's own browsers are not needed."""
+"""Finds and starts the Chromium of this machine, without a window. Playwright's own browsers are
+not needed.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ import shutil
 from playwright.sync_api import Browser, Playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-MISSING = f"no Chromium is installed (looked for {', '.join(NAMES)}); on Debian: apt install chromium"
+MISSING = (
+    f"no Chromium is installed (looked for {', '.join(NAMES)}); on Debian: apt install chromium"
+)
 ARGUMENTS = [
     "--no-sandbox",  # a container's root has none
     "--disable-gpu",

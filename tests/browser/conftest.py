@@ -1,4 +1,6 @@
-"""One JupyterLab for all browser tests, a Chromium for each file of them, a fresh tab for each test; all of it ends."""
+"""One JupyterLab for all browser tests, a Chromium for each file of them, a fresh tab for each
+test; all of it ends.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,16 @@ PATIENCE = 20_000
 @pytest.fixture(scope="session")
 def served_lab() -> Iterator[ServedLab]:
     """Start JupyterLab in a folder of its own."""
-    folder = Path(tempfile.mkdtemp(prefix="ik-", dir="/tmp"))  # kernels make sockets below it: short
+    # kernels make sockets below it: short
+    folder = Path(tempfile.mkdtemp(prefix="ik-", dir="/tmp"))
     lab = ServedLab(folder)
     yield lab
     lab.close()
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="module")  # not longer: while it lives, its event loop counts as this thread's running one
+# not longer: while it lives, its event loop counts as this thread's running one
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Start the Chromium of this machine without a window."""
     if program() is None:
@@ -42,15 +46,21 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder where screenshots are kept: IKDEMO_SCREENSHOTS, else one of pytest's own."""
+    """Return the folder where screenshots are kept: IKDEMO_SCREENSHOTS, else one of pytest's
+    own.
+    """
     folder = Path(os.environ.get("IKDEMO_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 @pytest.fixture
-def screen(chromium: Browser, served_lab: ServedLab, shots: Path, request: pytest.FixtureRequest) -> Iterator[Screen]:
-    """Open a tab that nobody used before; afterwards a picture of its end is left, and neither kernel nor setting."""
+def screen(
+    chromium: Browser, served_lab: ServedLab, shots: Path, request: pytest.FixtureRequest
+) -> Iterator[Screen]:
+    """Open a tab that nobody used before; afterwards a picture of its end is left, and neither
+    kernel nor setting.
+    """
     context = chromium.new_context(viewport={"width": 1400, "height": 1000})
     context.set_default_timeout(PATIENCE)
     screen = Screen(context.new_page(), served_lab, shots)

@@ -1,8 +1,10 @@
-"""Measures how long a stranger waits, and writes it into the README: ``python tests/browser/measure_start.py [--tests]``.
+"""Measures how long a stranger waits, and writes it into the README: ``python
+tests/browser/measure_start.py [--tests]``.
 
-A new clone, a home directory with nothing in it (so all that is installed is fetched first), `make lab`, a browser that opens the
-address and runs the first cell, until an instance that was lost is seen to be back; then all of it again, and the demo. With
-``--tests`` the whole of ``make test`` as well. Run it on a quiet machine: of a busy one the README says so.
+A new clone, a home directory with nothing in it (so all that is installed is fetched first), `make
+lab`, a browser that opens the address and runs the first cell, until an instance that was lost is
+seen to be back; then all of it again, and the demo. With ``--tests`` the whole of ``make test`` as
+well. Run it on a quiet machine: of a busy one the README says so.
 """
 
 from __future__ import annotations
@@ -51,7 +53,9 @@ class Opened:
 
     def sessions(self) -> list[dict[str, Any]]:
         """Return what the server says of the notebooks that have a kernel."""
-        request = urllib.request.Request(f"{self.url}api/sessions", headers={"Authorization": f"token {self.token}"})
+        request = urllib.request.Request(
+            f"{self.url}api/sessions", headers={"Authorization": f"token {self.token}"}
+        )
         with urllib.request.urlopen(request, timeout=20) as answer:
             found: list[dict[str, Any]] = json.loads(answer.read())
         return found
@@ -63,10 +67,20 @@ def make_lab(clone: Path, environment: dict[str, str]) -> Iterator[Opened]:
     said = clone.parent / "said"
     with said.open("w") as out:
         make = subprocess.Popen(
-            ["make", "lab"], cwd=clone, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+            ["make", "lab"],
+            cwd=clone,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
         )
     try:
-        until(lambda: make.poll() is not None or ADDRESS.search(said.read_text()), PATIENCE, said.read_text)
+        until(
+            lambda: make.poll() is not None or ADDRESS.search(said.read_text()),
+            PATIENCE,
+            said.read_text,
+        )
         found = ADDRESS.search(said.read_text())
         assert found is not None, said.read_text()
         yield Opened(*found.groups())
@@ -76,12 +90,16 @@ def make_lab(clone: Path, environment: dict[str, str]) -> Iterator[Opened]:
 
 
 def first_healing(clone: Path, environment: dict[str, str]) -> tuple[float, float]:
-    """Return the seconds from ``make lab`` to its address, and to the first healing on the screen."""
+    """Return the seconds from ``make lab`` to its address, and to the first healing on the
+    screen.
+    """
     began = time.monotonic()
     with make_lab(clone, environment) as lab, sync_playwright() as playwright:
         there = time.monotonic() - began
         browser = launch(playwright)
-        screen = Screen(browser.new_page(viewport={"width": 1366, "height": 768}), lab, clone.parent)  # type: ignore[arg-type]
+        screen = Screen(
+            browser.new_page(viewport={"width": 1366, "height": 768}), lab, clone.parent
+        )  # type: ignore[arg-type]
         screen.page.goto(f"{lab.url}{DOOR}?token={lab.token}")
         screen.wait_for_kernel()
         screen.page.locator(".jp-Notebook .jp-CodeCell .jp-InputArea-editor").first.click()
@@ -93,7 +111,9 @@ def first_healing(clone: Path, environment: dict[str, str]) -> tuple[float, floa
 
 
 def timed(command: list[str], clone: Path, environment: dict[str, str]) -> float:
-    """Run a command in the clone, and return how many seconds it took; one that fails ends the measurement."""
+    """Run a command in the clone, and return how many seconds it took; one that fails ends the
+    measurement.
+    """
     began = time.monotonic()
     subprocess.run(command, cwd=clone, env=environment, check=True, stdin=subprocess.DEVNULL)
     return time.monotonic() - began
@@ -103,7 +123,12 @@ def measure(folder: Path, tests: bool) -> str:
     """Measure in a new clone, and return the table for the README."""
     home, clone = folder / "home", folder / "ikdemo"
     home.mkdir()
-    environment = {"HOME": str(home), "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "LAB_ARGS": LAB_ARGS}
+    environment = {
+        "HOME": str(home),
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "LAB_ARGS": LAB_ARGS,
+    }
     busy = os.getloadavg()[0]
     subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", ROOT, clone], check=True)
     (there, seen), (there_again, seen_again) = (first_healing(clone, environment) for _ in range(2))
@@ -119,9 +144,14 @@ def measure(folder: Path, tests: bool) -> str:
         minutes = timed(["make", "test"], clone, environment) / 60
         rows.append(f"| `make test` | {minutes:.0f} min | |")
     cores = os.cpu_count() or 1
-    where = f"{cores} cores{', busy with other work' if busy > cores else ''}, Python {platform.python_version()}"
+    where = (
+        f"{cores} cores{', busy with other work' if busy > cores else ''}, Python "
+        f"{platform.python_version()}"
+    )
     words = "Measured from a new clone by a program that clicks as soon as it can"
-    return "\n".join([*rows, "", f"{words}, downloads included ({datetime.now(UTC):%Y-%m-%d}, {where})."])
+    return "\n".join(
+        [*rows, "", f"{words}, downloads included ({datetime.now(UTC):%Y-%m-%d}, {where})."]
+    )
 
 
 def main(words: list[str]) -> None:

@@ -1,7 +1,8 @@
-"""Take the pictures of the README from a real run, and store them small: ``python tests/browser/refresh_pictures.py``.
+"""Take the pictures of the README from a real run, and store them small: ``python
+tests/browser/refresh_pictures.py``.
 
-A dashboard of a group that healed, the desk after one cell, the recovery figure of notebook 03. Look at them before you commit
-them, and keep the words beside them in the README true.
+A dashboard of a group that healed, the desk after one cell, the recovery figure of notebook 03.
+Look at them before you commit them, and keep the words beside them in the README true.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ PICTURES = ROOT / "docs" / "pictures"
 COLOURS = 128
 """Colours of a stored picture: flat areas and text need no more."""
 DASHBOARD = (
-    "from ikdemo.lab import Lab, collabnix\nlab = Lab()\nlab.start()\nlab.commit(collabnix())\nlab.wait('collabnix')",
+    "from ikdemo.lab import Lab, collabnix\nlab = "
+    "Lab()\nlab.start()\nlab.commit(collabnix())\nlab.wait('collabnix')",
     "lab.dashboard('collabnix')",
 )
 
@@ -43,9 +45,13 @@ def store(name: str, picture: bytes) -> None:
 
 
 @contextmanager
-def window(browser: Browser, lab: ServedLab, folder: Path, width: int, height: int, scale: float) -> Iterator[Screen]:
+def window(
+    browser: Browser, lab: ServedLab, folder: Path, width: int, height: int, scale: float
+) -> Iterator[Screen]:
     """Open a window of this size, with so many dots for each pixel."""
-    context = browser.new_context(viewport={"width": width, "height": height}, device_scale_factor=scale)
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, device_scale_factor=scale
+    )
     yield Screen(context.new_page(), lab, folder)
     context.close()
     lab.end_sessions()
@@ -59,7 +65,11 @@ def dashboard(screen: Screen, lab: ServedLab) -> None:
     page = screen.page
     status = page.get_by_role("status").nth(1)  # the first one is JupyterLab's own
     page.wait_for_timeout(6_000)  # these waits are what the picture shows as time
-    for name, answer, pause in (("kill one", "Killed 1", 4_000), ("pause", "Paused", 0), ("kill a share", "Killed 2", 4_000)):
+    for name, answer, pause in (
+        ("kill one", "Killed 1", 4_000),
+        ("pause", "Paused", 0),
+        ("kill a share", "Killed 2", 4_000),
+    ):
         page.get_by_role("button", name=name).click()
         expect(status).to_contain_text(answer)
         page.wait_for_timeout(pause)
@@ -72,7 +82,9 @@ def dashboard(screen: Screen, lab: ServedLab) -> None:
 
 
 def desk(screen: Screen, lab: ServedLab) -> None:
-    """Run the first cell at the desk, ask its plugins in the terminal, and take the whole window."""
+    """Run the first cell at the desk, ask its plugins in the terminal, and take the whole
+    window.
+    """
     page = screen.page
     page.goto(lab.door)
     screen.wait_for_kernel()

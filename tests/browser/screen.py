@@ -1,6 +1,8 @@
-"""What a learner sees and does in JupyterLab: a notebook in Chromium, run, resized, darkened, photographed, and judged.
+"""What a learner sees and does in JupyterLab: a notebook in Chromium, run, resized, darkened,
+photographed, and judged.
 
-What lives only here: how the parts of JupyterLab's page are found. Used by the browser tests and by ``tour``.
+What lives only here: how the parts of JupyterLab's page are found. Used by the browser tests and by
+``tour``.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from served_lab import ServedLab
 
 IDLE = '.jp-Notebook-ExecutionIndicator[data-status="idle"]'
 BAD = (
-    '[data-mime-type="application/vnd.jupyter.stderr"], [data-mime-type="application/vnd.jupyter.error"], .jp-RenderedText .error'
+    '[data-mime-type="application/vnd.jupyter.stderr"], '
+    '[data-mime-type="application/vnd.jupyter.error"], .jp-RenderedText .error'
 )
 RUN = """seconds => Promise.race([
   window.jupyterapp.commands.execute('notebook:run-all-cells').then(() => true),
@@ -24,7 +27,10 @@ WIDE = """() => {
   const boxes = document.querySelectorAll('html, .jp-WindowedPanel-outer, .jp-OutputArea-output, .jp-RenderedMarkdown');
   return [...boxes].filter((box) => box.scrollWidth > box.clientWidth + 1).map(told);
 }"""
-DRAWN = "() => window.jupyterapp.shell.currentWidget?.content.widgets?.every((cell) => !cell.placeholder)"
+DRAWN = (
+    "() => window.jupyterapp.shell.currentWidget?.content.widgets?.every((cell) => "
+    "!cell.placeholder)"
+)
 NAMELESS = """() => {
   const named = (one) => one.getAttribute('alt') || one.getAttribute('aria-label') || one.getAttribute('aria-labelledby');
   const inside = (place) => [...document.querySelectorAll(`.jp-Notebook ${place}`)];
@@ -50,7 +56,9 @@ class Screen:
         page.on("request", self._note_outside)
 
     def _note_outside(self, request: Request) -> None:
-        if not request.url.startswith((self._lab.url, self._lab.url.replace("http", "ws"), "data:", "blob:", "file:")):
+        if not request.url.startswith(
+            (self._lab.url, self._lab.url.replace("http", "ws"), "data:", "blob:", "file:")
+        ):
             self.outside.append(request.url)
 
     def look_at(self, notebook: str) -> None:
@@ -64,7 +72,9 @@ class Screen:
         self.wait_for_kernel()
 
     def wait_for_kernel(self) -> None:
-        """Wait until the page and the server both say that the kernel is idle: the page alone says so too early."""
+        """Wait until the page and the server both say that the kernel is idle: the page alone says
+        so too early.
+        """
         self.page.wait_for_selector(IDLE, state="attached", timeout=60_000)
         until(lambda: any(self.is_ready(session["kernel"]) for session in self._lab.sessions()), 60)
 
@@ -89,9 +99,15 @@ class Screen:
         return found
 
     def barriers(self, part: str) -> list[str]:
-        """Return what axe finds in every such part of the page that keeps people out: the rule, and the element."""
+        """Return what axe finds in every such part of the page that keeps people out: the rule, and
+        the element.
+        """
         found = Axe().run(self.page, context={"include": [[part]]}).response["violations"]
-        return [f"{one['id']}: {node['html'][:200]}: {node['failureSummary'][:300]}" for one in found for node in one["nodes"]]
+        return [
+            f"{one['id']}: {node['html'][:200]}: {node['failureSummary'][:300]}"
+            for one in found
+            for node in one["nodes"]
+        ]
 
     def too_wide(self) -> list[str]:
         """Return what has to be scrolled sideways in the window as wide as it is."""
@@ -100,10 +116,15 @@ class Screen:
 
     def close_stage(self) -> None:
         """Close the panel beside the notebook, so that every view is in its cell."""
-        self.page.evaluate("[...window.jupyterapp.shell.widgets('main')].find((one) => one.id === 'ikdemo-stage')?.close()")
+        self.page.evaluate(
+            "[...window.jupyterapp.shell.widgets('main')].find((one) => one.id === "
+            "'ikdemo-stage')?.close()"
+        )
 
     def unroll(self, width: int) -> None:
-        """Make the window so wide, and so high that every cell is drawn: what is out of sight may not exist otherwise."""
+        """Make the window so wide, and so high that every cell is drawn: what is out of sight may
+        not exist otherwise.
+        """
         self._resize(width, TALLEST)
         self.page.wait_for_function(DRAWN)
         bottom = self.page.locator(".jp-Notebook .jp-Cell").last.bounding_box()
@@ -113,14 +134,21 @@ class Screen:
     def _resize(self, width: int, height: int) -> None:
         self.page.set_viewport_size({"width": width, "height": height})
         self.page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTop = 0")
-        self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        self.page.evaluate(
+            "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )
 
     def theme(self, name: str) -> None:
         """Change to the Light or the Dark theme."""
-        command = "name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: `JupyterLab ${name}`})"
+        command = (
+            "name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: "
+            "`JupyterLab ${name}`})"
+        )
         self.page.evaluate(command, name)
         light = "true" if name == "Light" else "false"
-        self.page.wait_for_selector(f'body[data-jp-theme-light="{light}"]', state="attached", timeout=20_000)
+        self.page.wait_for_selector(
+            f'body[data-jp-theme-light="{light}"]', state="attached", timeout=20_000
+        )
 
     def shoot(self, name: str) -> Path:
         """Keep a picture of what the window shows."""

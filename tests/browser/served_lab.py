@@ -1,6 +1,8 @@
-"""JupyterLab as ``make lab`` starts it: on a free port, with the learner's copy and Jupyter's directories in one place.
+"""JupyterLab as ``make lab`` starts it: on a free port, with the learner's copy and Jupyter's
+directories in one place.
 
-What lives only here: how the server is started, asked and ended. Used by the fixtures of the browser tests.
+What lives only here: how the server is started, asked and ended. Used by the fixtures of the
+browser tests.
 """
 
 from __future__ import annotations
@@ -31,28 +33,38 @@ OPENED_BY_THE_TEST = (
     "--no-browser",
     "--ServerApp.port=0",
     "--LabApp.expose_app_in_browser=True",
-    "--JupyterNotebookApp.expose_app_in_browser=True",  # Notebook 7, which the same server has where it is installed
+    # Notebook 7, which the same server has where it is installed
+    "--JupyterNotebookApp.expose_app_in_browser=True",
 )
 
 
 class ServedLab:
-    """One running JupyterLab. ``desk`` is the folder it shows; its notebooks may be changed without harm.
+    """One running JupyterLab. ``desk`` is the folder it shows; its notebooks may be changed without
+    harm.
 
     ``configured``: what a person's own configuration of Jupyter says.
     """
 
     def __init__(self, folder: Path, configured: str = "") -> None:
         self.desk, self._settings = folder / "desk", folder / "settings"
-        places = {name: str(folder / place) for name, place in DIRECTORIES.items()} | {"IKDEMO_DESK": str(self.desk)}
+        places = {name: str(folder / place) for name, place in DIRECTORIES.items()} | {
+            "IKDEMO_DESK": str(self.desk)
+        }
         (folder / "config").mkdir()
         (folder / "config/jupyter_server_config.py").write_text(configured)
         self.command = [sys.executable, "-m", "ikdemo", "lab", "--", *OPENED_BY_THE_TEST]
         self.environment = os.environ | places
         self._log = folder / "log"
         with self._log.open("w") as log:
-            self._process = subprocess.Popen(self.command, env=self.environment, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                self.command, env=self.environment, stdout=log, stderr=log
+            )
         runtime = folder / "runtime"
-        until(lambda: self._ended() or list(runtime.glob("jpserver-*-open.html")), 60, self._log.read_text)
+        until(
+            lambda: self._ended() or list(runtime.glob("jpserver-*-open.html")),
+            60,
+            self._log.read_text,
+        )
         assert not self._ended(), self._log.read_text()
         told = json.loads((runtime / f"jpserver-{self._process.pid}.json").read_text())
         self.url, self.token = told["url"], told["token"]
@@ -66,9 +78,14 @@ class ServedLab:
 
     def write(self, notebook: str, cells: Sequence[str]) -> None:
         """Put a notebook of code cells on the desk."""
-        metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+        metadata = {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}
+        }
         empty = {"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": []}
-        written = [{**empty, "id": f"cell-{number}", "source": source} for number, source in enumerate(cells)]
+        written = [
+            {**empty, "id": f"cell-{number}", "source": source}
+            for number, source in enumerate(cells)
+        ]
         document = {"cells": written, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
         (self.desk / notebook).write_text(json.dumps(document))
 
@@ -119,6 +136,8 @@ class ServedLab:
             return False
 
     def _ask(self, verb: str, path: str) -> Any:
-        question = urllib.request.Request(self.url + path, method=verb, headers={"Authorization": f"token {self.token}"})
+        question = urllib.request.Request(
+            self.url + path, method=verb, headers={"Authorization": f"token {self.token}"}
+        )
         with urllib.request.urlopen(question, timeout=30) as reply:
             return json.loads(reply.read() or "null")

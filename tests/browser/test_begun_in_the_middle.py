@@ -1,4 +1,6 @@
-"""A learner who opens a notebook and begins in the middle is told which step was skipped, goes back to it, and all is well."""
+"""A learner who opens a notebook and begins in the middle is told which step was skipped, goes back
+to it, and all is well.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,11 @@ from screen import Screen
 def test_the_skipped_cell_is_named(screen: Screen) -> None:
     screen.open("notebooks/01-plugins.ipynb")
     cells = screen.page.locator(".jp-Notebook .jp-CodeCell")
-    for number, answer in ((1, "There is no `lab` yet: the first code cell makes it"), (0, "Lab with no plugin"), (1, "running")):
+    for number, answer in (
+        (1, "There is no `lab` yet: the first code cell makes it"),
+        (0, "Lab with no plugin"),
+        (1, "running"),
+    ):
         cells.nth(number).locator(".jp-InputArea-editor").click()
         screen.page.keyboard.press("Shift+Enter")
         shown = cells.nth(number).locator(".jp-OutputArea-output")

@@ -1,4 +1,6 @@
-"""The learner's copy in JupyterLab: clean when it opens, reset without a loss, told when old, and run up to the exercise."""
+"""The learner's copy in JupyterLab: clean when it opens, reset without a loss, told when old, and
+run up to the exercise.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 WITHIN = 100.0
 """Seconds for all cells of one notebook on a slow, busy machine."""
 TOLD = "() => window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.info.then(() => true)"
-STATE = "() => { const shown = window.jupyterapp.shell.currentWidget; return [shown.context.path, shown.model.dirty]; }"
+STATE = (
+    "() => { const shown = window.jupyterapp.shell.currentWidget; return "
+    "[shown.context.path, shown.model.dirty]; }"
+)
 TYPE = """source => {
   const { content } = window.jupyterapp.shell.currentWidget;
   const turn = content.widgets.find((cell) => cell.model.sharedModel.getSource().startsWith('# your turn'));
@@ -58,7 +63,9 @@ def told(page: Page, sentence: str) -> Locator:
 
 def git_status() -> str:
     """Say what git finds changed in the repository."""
-    return subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        ["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
 
 
 def press_in_file_menu(page: Page, item: str) -> None:
@@ -91,13 +98,17 @@ def test_a_learner_who_runs_all_finds_a_living_lab_and_leaves_the_repository_alo
     assert git_status() == repository
 
 
-def test_reset_brings_it_back_and_keeps_what_was_typed(screen: Screen, served_lab: ServedLab) -> None:
+def test_reset_brings_it_back_and_keeps_what_was_typed(
+    screen: Screen, served_lab: ServedLab
+) -> None:
     page, path = screen.page, served_lab.desk / "notebooks/02-commit.ipynb"
     delivered = sources(read(path))
     screen.open("notebooks/02-commit.ipynb")
     page.evaluate(TYPE, MINE)  # and not saved
     press_in_file_menu(page, "Reset This Notebook")
-    expect(page.get_by_role("dialog")).to_contain_text("What you typed is kept in the folder backups")
+    expect(page.get_by_role("dialog")).to_contain_text(
+        "What you typed is kept in the folder backups"
+    )
     page.get_by_role("button", name="Cancel").click()
     page.evaluate("window.jupyterapp.commands.execute('docmanager:save').then(() => 0)")
     assert MINE in sources(read(path))
@@ -116,7 +127,9 @@ def test_reset_brings_it_back_and_keeps_what_was_typed(screen: Screen, served_la
     assert screen.problems() == []
 
 
-def test_nothing_is_reset_when_it_cannot_be_backed_up(screen: Screen, served_lab: ServedLab) -> None:
+def test_nothing_is_reset_when_it_cannot_be_backed_up(
+    screen: Screen, served_lab: ServedLab
+) -> None:
     page, path = screen.page, served_lab.desk / "notebooks/05-cattle-and-pets.ipynb"
     screen.open("notebooks/05-cattle-and-pets.ipynb")
     page.evaluate(TYPE, MINE)
@@ -130,16 +143,22 @@ def test_nothing_is_reset_when_it_cannot_be_backed_up(screen: Screen, served_lab
     backups.unlink()
     aside.rename(backups)
     page.get_by_role("button", name="Close", exact=True).click()
-    assert MINE in page.evaluate("() => window.jupyterapp.shell.currentWidget.model.toString()").replace("\\n", "\n")
+    assert MINE in page.evaluate(
+        "() => window.jupyterapp.shell.currentWidget.model.toString()"
+    ).replace("\\n", "\n")
     assert MINE in sources(read(path))
 
 
-def test_the_recorded_result_is_another_tab_without_a_kernel(screen: Screen, served_lab: ServedLab) -> None:
+def test_the_recorded_result_is_another_tab_without_a_kernel(
+    screen: Screen, served_lab: ServedLab
+) -> None:
     page = screen.page
     screen.open("notebooks/01-plugins.ipynb")
     press_in_file_menu(page, "Show the Recorded Result")
     expect(page.get_by_role("tab", name="01-plugins-recorded.ipynb")).to_be_visible()
-    expect(page.get_by_text("Recorded. What you see here was measured on another machine.")).to_be_visible()
+    expect(
+        page.get_by_text("Recorded. What you see here was measured on another machine.")
+    ).to_be_visible()
     assert state(page) == ("recorded/01-plugins-recorded.ipynb", False)
     assert [session["path"] for session in served_lab.sessions()] == ["notebooks/01-plugins.ipynb"]
     page.locator(".jp-Notebook:visible a", has_text="01-plugins.ipynb").first.click()
@@ -168,16 +187,24 @@ def test_run_all_goes_on_once_the_exercise_is_solved(screen: Screen, served_lab:
     screen.open("notebooks/00-welcome.ipynb")
     page.evaluate(TYPE, '# your turn\nlab.kill("collabnix", 5)\nlab.wait("collabnix")\nlowest = 0')
     screen.run_all(90)
-    expect(page.get_by_text("Noted on your map: the exercise of 00-welcome is solved.")).to_be_attached()
+    expect(
+        page.get_by_text("Noted on your map: the exercise of 00-welcome is solved.")
+    ).to_be_attached()
     assert all(done for _, done in page.evaluate(RAN))
     assert screen.problems() == []
     screen.shoot("map")
 
 
-def test_a_notebook_opened_twice_asks_before_one_writes_over_the_other(screen: Screen, served_lab: ServedLab) -> None:
+def test_a_notebook_opened_twice_asks_before_one_writes_over_the_other(
+    screen: Screen, served_lab: ServedLab
+) -> None:
     screen.open("notebooks/04-rolling-update.ipynb")
     second = screen.page.context.new_page()
-    second.goto(served_lab.address("notebooks/04-rolling-update.ipynb").replace("/lab/tree", "/lab/workspaces/second/tree"))
+    second.goto(
+        served_lab.address("notebooks/04-rolling-update.ipynb").replace(
+            "/lab/tree", "/lab/workspaces/second/tree"
+        )
+    )
     second.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
     second.evaluate(TYPE, "# your turn\nsecond = 2")
     second.evaluate("window.jupyterapp.commands.execute('docmanager:save').then(() => 0)")
@@ -185,6 +212,8 @@ def test_a_notebook_opened_twice_asks_before_one_writes_over_the_other(screen: S
     screen.page.evaluate("window.jupyterapp.commands.execute('docmanager:save'); 0")
     expect(screen.page.get_by_role("dialog")).to_contain_text("has changed on disk")
     screen.shoot("opened-twice")
-    assert "# your turn\nsecond = 2" in sources(read(served_lab.desk / "notebooks/04-rolling-update.ipynb"))
+    assert "# your turn\nsecond = 2" in sources(
+        read(served_lab.desk / "notebooks/04-rolling-update.ipynb")
+    )
     screen.page.get_by_role("button", name="Cancel").click()
     second.close()

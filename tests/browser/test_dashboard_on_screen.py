@@ -1,4 +1,6 @@
-"""The dashboard on the stage, under a learner's hands: clicked, driven by keys alone, and met again after a restart."""
+"""The dashboard on the stage, under a learner's hands: clicked, driven by keys alone, and met again
+after a restart.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from served_lab import ServedLab
 
 NOTEBOOK = "dashboard.ipynb"
 CELLS = (
-    "from ikdemo.lab import Lab, collabnix\nlab = Lab()\nlab.start()\nlab.commit(collabnix())\nlab.wait('collabnix')",
+    "from ikdemo.lab import Lab, collabnix\nlab = "
+    "Lab()\nlab.start()\nlab.commit(collabnix())\nlab.wait('collabnix')",
     "lab.dashboard('collabnix')",
 )
 PLUGINS = ("flavor-vanilla", "group", "instance-file")
@@ -56,7 +59,9 @@ class Dashboard:
 
     def tells(self, words: str) -> None:
         """Wait until the picture says so to a learner who cannot see it."""
-        self.page.locator(f'#ikdemo-stage svg[role="img"][aria-label*="{words}"]').first.wait_for(state="attached")
+        self.page.locator(f'#ikdemo-stage svg[role="img"][aria-label*="{words}"]').first.wait_for(
+            state="attached"
+        )
 
     def answers(self, words: str) -> None:
         """Wait until the line above the buttons says so."""
@@ -68,7 +73,9 @@ class Dashboard:
         expect(row).to_contain_text(state)
 
     def reach(self, purpose: str) -> None:
-        """Go to the stage's entry, press Tab until the row of the control is reached, and walk along it with the arrow key."""
+        """Go to the stage's entry, press Tab until the row of the control is reached, and walk
+        along it with the arrow key.
+        """
         self.page.locator("#ikdemo-stage").focus()
         for _ in range(MOST_TABS):
             self.page.keyboard.press("Tab")
@@ -76,7 +83,9 @@ class Dashboard:
                 if self.page.evaluate(FOCUSED).startswith(purpose):
                     return
                 self.page.keyboard.press("ArrowRight")
-        raise AssertionError(f"{purpose!r} cannot be reached with {MOST_TABS} presses of Tab and the arrow keys")
+        raise AssertionError(
+            f"{purpose!r} cannot be reached with {MOST_TABS} presses of Tab and the arrow keys"
+        )
 
     def press(self, purpose: str, key: str) -> None:
         """Press a button with a key, as soon as it can be pressed."""
@@ -97,7 +106,9 @@ def test_one_is_killed_by_a_click_and_comes_back(dashboard: Dashboard) -> None:
     dashboard.answers("Killed 1: slot")
     dashboard.tells("whole again")
     dashboard.tells("as wanted. 5 of 5 slots filled.")
-    expect(dashboard.page.get_by_role("table", name="The last events")).to_contain_text("FAULT: removed the file of instance-")
+    expect(dashboard.page.get_by_role("table", name="The last events")).to_contain_text(
+        "FAULT: removed the file of instance-"
+    )
     for theme in ("Light", "Dark"):
         dashboard.screen.theme(theme)
         for width in (1400, 900):
@@ -142,7 +153,9 @@ def test_every_control_is_worked_by_keys_alone(dashboard: Dashboard) -> None:
 
 
 @pytest.mark.timeout(180)
-def test_a_dashboard_lives_through_a_reload_and_leaves_its_picture_when_the_kernel_restarts(dashboard: Dashboard) -> None:
+def test_a_dashboard_lives_through_a_reload_and_leaves_its_picture_when_the_kernel_restarts(
+    dashboard: Dashboard,
+) -> None:
     page = dashboard.page
     save(page)
     page.reload()
@@ -169,7 +182,9 @@ def save(page: Page) -> None:
 
 
 def shows_only_its_picture(dashboard: Dashboard) -> None:
-    picture = dashboard.page.locator(".jp-OutputArea").get_by_role("img", name="Group collabnix: as wanted.")
+    picture = dashboard.page.locator(".jp-OutputArea").get_by_role(
+        "img", name="Group collabnix: as wanted."
+    )
     expect(picture).to_have_attribute("alt", re.compile("Run the cell to see it move"))
     expect(dashboard.page.locator(BUTTONS).filter(visible=True)).to_have_count(0)
     expect(dashboard.page.locator(".jp-OutputArea button")).to_have_count(0)

@@ -1,4 +1,6 @@
-"""JupyterLab beside what a person has: a configuration of their own, and a server that runs on the same copy already."""
+"""JupyterLab beside what a person has: a configuration of their own, and a server that runs on the
+same copy already.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def folder() -> Iterator[Path]:
         "LabApp.default_url = '/lab/tree/elsewhere'",
     ],
 )
-def test_a_persons_own_configuration_does_not_hide_the_notebooks(setting: str, folder: Path) -> None:
+def test_a_persons_own_configuration_does_not_hide_the_notebooks(
+    setting: str, folder: Path
+) -> None:
     lab = ServedLab(folder, f"c.{setting.format(notes=str(folder / 'notes'))}")
     try:
         assert lab.holds(NOTEBOOK)
@@ -42,12 +46,19 @@ def test_a_persons_own_configuration_does_not_hide_the_notebooks(setting: str, f
         lab.close()
 
 
-def test_a_second_server_on_the_same_copy_is_not_started_and_the_first_is_named(folder: Path) -> None:
+def test_a_second_server_on_the_same_copy_is_not_started_and_the_first_is_named(
+    folder: Path,
+) -> None:
     lab = ServedLab(folder)
     try:
-        done = subprocess.run(lab.command, env=lab.environment, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            lab.command, env=lab.environment, capture_output=True, text=True, timeout=60
+        )
         assert done.returncode == 0, done.stderr
-        assert done.stdout.splitlines()[-1] == f"This copy is open already: {lab.url}lab/workspaces/ikdemo?token={lab.token}"
+        assert (
+            done.stdout.splitlines()[-1]
+            == f"This copy is open already: {lab.url}lab/workspaces/ikdemo?token={lab.token}"
+        )
         assert lab.holds(NOTEBOOK)
     finally:
         lab.close()

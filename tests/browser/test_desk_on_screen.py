@@ -1,4 +1,6 @@
-"""The desk: a notebook beside two terminals that see its plugins, a card that lays it again, the settings; from one visit."""
+"""The desk: a notebook beside two terminals that see its plugins, a card that lays it again, the
+settings; from one visit.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ def fresh_lab() -> Iterator[ServedLab]:
     """Start a JupyterLab that nobody used before."""
     folder = Path(tempfile.mkdtemp(prefix="ik-", dir="/tmp"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(folder))  # where labs are made: no other lab of this machine is there
+        # where labs are made: no other lab of this machine is there
+        patch.setenv("XDG_RUNTIME_DIR", str(folder))
         lab = ServedLab(folder)
     yield lab
     lab.end_sessions()
@@ -63,8 +66,14 @@ def test_a_terminal_sees_what_the_notebook_beside_it_started(desk_on_screen: Scr
     page.evaluate(FIRST_CODE_CELL)
     page.locator(".jp-Terminal .xterm-helper-textarea").first.focus()
     page.keyboard.type("here && infrakit plugin ls\n")
-    until(lambda: any("/plugins/instance-file" in "".join(shown.split()) for shown in page.evaluate(SHOWN)))
-    assert any("the lab of 00-welcome.ipynb" in " ".join(shown.split()) for shown in page.evaluate(SHOWN))
+    until(
+        lambda: any(
+            "/plugins/instance-file" in "".join(shown.split()) for shown in page.evaluate(SHOWN)
+        )
+    )
+    assert any(
+        "the lab of 00-welcome.ipynb" in " ".join(shown.split()) for shown in page.evaluate(SHOWN)
+    )
     desk_on_screen.shoot("desk-used")
     assert desk_on_screen.problems() == []
     assert desk_on_screen.outside == []
@@ -75,7 +84,8 @@ def test_the_card_lays_the_desk_again(desk_on_screen: Screen, fresh_lab: ServedL
     page.evaluate("window.jupyterapp.commands.execute('docmanager:save-all').then(() => 0)")
     page.evaluate("window.jupyterapp.commands.execute('application:close-all').then(() => 0)")
     expect(page.locator(".jp-Terminal")).to_have_count(0)
-    until(lambda: not fresh_lab.sessions())  # a notebook opened again at once would be given the kernel that is just ending
+    # a notebook opened again at once would be given the kernel that is just ending
+    until(lambda: not fresh_lab.sessions())
     page.get_by_text("Walk-through").click()
     desk_on_screen.wait_for_kernel()
     expect(page.locator(".jp-Terminal")).to_have_count(2)
@@ -84,7 +94,12 @@ def test_the_card_lays_the_desk_again(desk_on_screen: Screen, fresh_lab: ServedL
 
 def test_jupyterlab_has_our_settings(desk_on_screen: Screen) -> None:
     for plugin, wanted in json.loads((DESK / "overrides.json").read_text()).items():
-        answer = desk_on_screen.page.request.get(desk_on_screen.page.url.partition("lab/")[0] + f"lab/api/settings/{plugin}")
+        answer = desk_on_screen.page.request.get(
+            desk_on_screen.page.url.partition("lab/")[0] + f"lab/api/settings/{plugin}"
+        )
         defaults = {name: answer.json()["schema"]["properties"][name]["default"] for name in wanted}
-        merged = {name: defaults[name] | value if isinstance(value, dict) else value for name, value in wanted.items()}
+        merged = {
+            name: defaults[name] | value if isinstance(value, dict) else value
+            for name, value in wanted.items()
+        }
         assert defaults == merged, f"{plugin}: install the package again"

@@ -1,4 +1,6 @@
-"""The first minute of a learner: the address that ``make lab`` prints, one cell, and a group that heals before their eyes."""
+"""The first minute of a learner: the address that ``make lab`` prints, one cell, and a group that
+heals before their eyes.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ def test_one_cell_and_nothing_typed(screen: Screen, served_lab: ServedLab) -> No
     screen.page.wait_for_selector(HEALED, state="attached", timeout=60_000)
     seconds = time.monotonic() - began
     print(
-        f"first healing on screen {seconds:.1f} s after the address was opened; page and kernel took {opened - began:.1f} s of it"
+        f"first healing on screen {seconds:.1f} s after the address was opened; page and kernel "
+        f"took {opened - began:.1f} s of it"
     )
     assert seconds < GENEROUS
     assert screen.problems() == []

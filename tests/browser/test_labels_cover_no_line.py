@@ -1,4 +1,6 @@
-"""The live picture as a browser draws it: no word lies on a line, on a cross, on another word, or outside of the picture."""
+"""The live picture as a browser draws it: no word lies on a line, on a cross, on another word, or
+outside of the picture.
+"""
 
 from __future__ import annotations
 
@@ -39,13 +41,17 @@ COVERED = """() => {
 }"""
 
 
-def event(kind: str, time: float, instance: str = "", slot: str = "", sha: str = "a", **more: object) -> Event:
+def event(
+    kind: str, time: float, instance: str = "", slot: str = "", sha: str = "a", **more: object
+) -> Event:
     return Event(kind, time, "files", GROUP, instance, slot, tags={SHA_TAG: sha}, **more)  # type: ignore[arg-type]
 
 
 def born(size: int, apart: float = 0.001, name: str = "") -> list[Event]:
     slots = [f"{name}{n}" for n in range(size)]
-    births = [event("provisioned", 0.1 + apart * n, f"instance-{n}", slot) for n, slot in enumerate(slots)]
+    births = [
+        event("provisioned", 0.1 + apart * n, f"instance-{n}", slot) for n, slot in enumerate(slots)
+    ]
     return [event("committed", 0.0, size=size), *births]
 
 
@@ -68,13 +74,23 @@ def rolled(size: int) -> Iterator[Event]:
 def scenes() -> dict[str, tuple[list[Event], float]]:
     """Return stories, each with the moment that is drawn."""
     living = [*(f"instance-{n}" for n in range(5)), *(f"x-{n}" for n in range(12))]
-    storm = [one for n in range(12) for one in killed(2.0 + 1.4 * n, str(n % 5), living[n], living[n + 5], 0.9)]
+    storm = [
+        one
+        for n in range(12)
+        for one in killed(2.0 + 1.4 * n, str(n % 5), living[n], living[n + 5], 0.9)
+    ]
     verdict = event("health", 7.0, "instance-1", code="unhealthy")
-    pets = [*born(3, name="a-very-long-name-of-a-pet#"), *killed(9.0, "a-very-long-name-of-a-pet#1", "instance-1", "b", 4.0)]
+    pets = [
+        *born(3, name="a-very-long-name-of-a-pet#"),
+        *killed(9.0, "a-very-long-name-of-a-pet#1", "instance-1", "b", 4.0),
+    ]
     return {
         "growing": (born(5, 2.0), 9.0),
         "born at once": (born(5, 0.00001), 9.0),
-        "grown at once": ([*born(3), event("committed", 6.0, size=4), event("provisioned", 6.001, "more", "3")], 9.0),
+        "grown at once": (
+            [*born(3), event("committed", 6.0, size=4), event("provisioned", 6.001, "more", "3")],
+            9.0,
+        ),
         "whole": (born(5), 33.0),
         "storm": ([*born(5), *storm], 19.5),
         "silent": ([*born(5), event("fault", 7.0, "instance-4", "4", code="silent")], 12.0),
@@ -83,10 +99,16 @@ def scenes() -> dict[str, tuple[list[Event], float]]:
             12.0,
         ),
         "rolling": ([*born(6), *rolled(6)], 20.0),
-        "scaled": ([*born(3), event("committed", 6.0, size=9), event("provisioned", 9.0, "more", "5")], 12.0),
+        "scaled": (
+            [*born(3), event("committed", 6.0, size=9), event("provisioned", 9.0, "more", "5")],
+            12.0,
+        ),
         "pets": (pets, 20.0),
         "many pets": (born(14, name="WWWWWWWWWW#"), 9.0),
-        "two columns": ([*born(30), *killed(8.0, "21", "instance-21", "new", 6.0), *rolled(30)], 29.0),
+        "two columns": (
+            [*born(30), *killed(8.0, "21", "instance-21", "new", 6.0), *rolled(30)],
+            29.0,
+        ),
         "tiles": ([*born(140), *killed(8.0, "21", "instance-21", "new", 30.0)], 12.0),
         "many tiles": ([*born(1200, 0.0001), *killed(8.0, "21", "instance-21", "new", 30.0)], 12.0),
     }
@@ -117,12 +139,19 @@ def test_growing_is_drawn_without_a_stroke_that_falls(page: Page, name: str) -> 
     story = GroupHistory(GROUP)
     story.read(events)
     page.set_content(draw(story.scene(now), DIFFERENT))
-    steps = page.evaluate("() => [...document.querySelectorAll('path.curve')].map((one) => one.getAttribute('d'))")
-    falls = [(before, after) for path in steps for before, after in _strokes(path) if after > before]
+    steps = page.evaluate(
+        "() => [...document.querySelectorAll('path.curve')].map((one) => one.getAttribute('d'))"
+    )
+    falls = [
+        (before, after) for path in steps for before, after in _strokes(path) if after > before
+    ]
     assert bool(falls) == lost
 
 
 def _strokes(path: str) -> list[tuple[float, float]]:
     """Return the heights before and after each stroke; those further down are larger."""
-    heights = [float(path.split("H")[0].split()[1]), *(float(part.split("H")[0]) for part in path.split("V")[1:])]
+    heights = [
+        float(path.split("H")[0].split()[1]),
+        *(float(part.split("H")[0]) for part in path.split("V")[1:]),
+    ]
     return list(pairwise(heights))

@@ -1,4 +1,6 @@
-"""Notebooks as a learner meets them: opened in a browser and run wholly, with nothing wrong, nothing cut off, nothing unsaid."""
+"""Notebooks as a learner meets them: opened in a browser and run wholly, with nothing wrong,
+nothing cut off, nothing unsaid.
+"""
 
 from __future__ import annotations
 

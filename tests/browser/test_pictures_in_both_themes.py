@@ -1,4 +1,6 @@
-"""Pictures in JupyterLab's two themes: on a dark page no figure, tile or live picture stands on white paper."""
+"""Pictures in JupyterLab's two themes: on a dark page no figure, tile or live picture stands on
+white paper.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ def test_no_picture_glares_in_the_dark_theme(screen: Screen, served_lab: ServedL
         screen.unroll(900)
         screen.shoot(f"pictures-{theme.lower()}")
         pictures = screen.page.locator(SHOWN).all()
-        brightness[theme] = [_brightness(picture.screenshot(animations="disabled")) for picture in pictures]
+        brightness[theme] = [
+            _brightness(picture.screenshot(animations="disabled")) for picture in pictures
+        ]
     assert screen.problems() == []
     assert len(brightness["Light"]) == len(brightness["Dark"]) == 3
     assert min(brightness["Light"]) > 0.7
@@ -64,15 +68,21 @@ def test_no_picture_glares_in_the_dark_theme(screen: Screen, served_lab: ServedL
 
 
 @pytest.mark.timeout(120)
-def test_a_picture_in_a_notebook_that_nobody_trusts_yet_does_not_glare_either(screen: Screen, served_lab: ServedLab) -> None:
+def test_a_picture_in_a_notebook_that_nobody_trusts_yet_does_not_glare_either(
+    screen: Screen, served_lab: ServedLab
+) -> None:
     """Of such outputs JupyterLab takes no styles: those of our extension hold."""
     white = io.BytesIO()
     Image.new("RGB", (400, 200), "white").save(white, "png")
-    shown = shown_image(f"data:image/png;base64,{b64encode(white.getvalue()).decode()}", "a white picture")
+    shown = shown_image(
+        f"data:image/png;base64,{b64encode(white.getvalue()).decode()}", "a white picture"
+    )
     served_lab.write("notebooks/strange.ipynb", ["1"])
     path = served_lab.desk / "notebooks/strange.ipynb"
     document = json.loads(path.read_text())
-    document["cells"][0]["outputs"] = [{"output_type": "display_data", "metadata": {}, "data": {"text/html": shown}}]
+    document["cells"][0]["outputs"] = [
+        {"output_type": "display_data", "metadata": {}, "data": {"text/html": shown}}
+    ]
     path.write_text(json.dumps(document))
     screen.open("notebooks/strange.ipynb")
     picture = screen.page.locator(".jp-OutputArea-output img")

@@ -1,4 +1,6 @@
-"""Where there is no stage (Notebook 7, one panel at a time, no extension or widgets), views stay in their cells and keep keys."""
+"""Where there is no stage (Notebook 7, one panel at a time, no extension or widgets), views stay in
+their cells and keep keys.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,32 @@ from screen import Screen
 from served_lab import ServedLab
 
 CELLS = (
-    "from ikdemo.lab import Lab, collabnix\nlab = Lab()\nlab.start()\nlab.commit(collabnix())\nlab.wait('collabnix')",
+    "from ikdemo.lab import Lab, collabnix\nlab = "
+    "Lab()\nlab.start()\nlab.commit(collabnix())\nlab.wait('collabnix')",
     "lab.dashboard('collabnix')",
     "'a cell that nobody shall delete'",
 )
 NOTEBOOK = "elsewhere.ipynb"
 OURS, WIDGETS = re.compile(r"extensions/ikdemo-stage/"), re.compile(r"extensions/@jupyter-widgets/")
-KEYS = ("d", "d", "x", "a", "b", "m", "z", "ArrowDown", "ArrowUp", "Home", "Shift+ArrowDown", "Shift+m", "0", "0")
-"""What a notebook takes for commands: delete, cut, insert, change, undo, move, mark, merge, restart."""
+KEYS = (
+    "d",
+    "d",
+    "x",
+    "a",
+    "b",
+    "m",
+    "z",
+    "ArrowDown",
+    "ArrowUp",
+    "Home",
+    "Shift+ArrowDown",
+    "Shift+m",
+    "0",
+    "0",
+)
+"""What a notebook takes for commands: delete, cut, insert, change, undo, move, mark, merge,
+restart.
+"""
 STATE = """() => {
   const notebook = window.jupyterapp.shell.currentWidget.content;
   const cells = notebook.widgets.map((cell) => `${cell.model.type}${notebook.isSelected(cell) ? ' selected' : ''}`);
@@ -76,13 +96,17 @@ def types_in_vain(page: Page, bars: Locator) -> None:
     assert bars.get_by_role("combobox").evaluate("list => list.selectedOptions[0].text") == "80%"
 
 
-def test_notebook_7_has_the_dashboard_in_the_cell_and_keeps_its_keys(notebook: Screen, served_lab: ServedLab) -> None:
+def test_notebook_7_has_the_dashboard_in_the_cell_and_keeps_its_keys(
+    notebook: Screen, served_lab: ServedLab
+) -> None:
     run_in_notebook_7(notebook, served_lab)
     bars = kills_in_its_cell(notebook.page)
     types_in_vain(notebook.page, bars)
     notebook.shoot("notebook-7")
     expect(notebook.page.locator("#ikdemo-stage")).to_have_count(0)
-    notebook.broken[:] = [error for error in notebook.broken if not any(one in error for one in OF_NOTEBOOK_7)]
+    notebook.broken[:] = [
+        error for error in notebook.broken if not any(one in error for one in OF_NOTEBOOK_7)
+    ]
 
 
 def test_one_panel_at_a_time_has_no_room_for_a_stage(notebook: Screen) -> None:
@@ -121,7 +145,9 @@ def test_without_widgets_the_picture_with_its_words_is_in_the_cell(
     for extension in missing:
         notebook.page.route(extension, lambda route: route.abort())
     run_in_lab(notebook)
-    picture = notebook.page.locator(".jp-OutputArea").get_by_role("img", name="Group collabnix: as wanted. 5 of 5 slots filled")
+    picture = notebook.page.locator(".jp-OutputArea").get_by_role(
+        "img", name="Group collabnix: as wanted. 5 of 5 slots filled"
+    )
     expect(picture).to_be_visible()
     assert picture.evaluate("picture => picture.naturalWidth") > 0
     expect(notebook.page.locator(".ik-line")).to_have_count(0)

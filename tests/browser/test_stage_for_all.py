@@ -1,4 +1,6 @@
-"""The stage for those who use no mouse, see no picture, or want no motion; and a replay that plays, and again when asked."""
+"""The stage for those who use no mouse, see no picture, or want no motion; and a replay that plays,
+and again when asked.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from served_lab import ServedLab
 
 NOTEBOOK = "replayed.ipynb"
 CELLS = (
-    "from ikdemo.lab import Lab, collabnix\nlab = Lab()\nlab.start()\nlab.commit(collabnix())\nlab.wait('collabnix')",
+    "from ikdemo.lab import Lab, collabnix\nlab = "
+    "Lab()\nlab.start()\nlab.commit(collabnix())\nlab.wait('collabnix')",
     "lab.dashboard('collabnix')",
 )
 OURS = ("#ikdemo-stage", OUTPUTS)
@@ -39,7 +42,9 @@ def test_axe_finds_nothing_of_ours(screen: Screen) -> None:
           await window.jupyterapp.commands.execute('notebook:run-all-above');
         }"""
     )
-    expect(screen.page.locator("#ikdemo-stage svg[aria-label*='whole again']").first).to_be_visible()
+    expect(
+        screen.page.locator("#ikdemo-stage svg[aria-label*='whole again']").first
+    ).to_be_visible()
     for theme in ("Light", "Dark"):
         screen.theme(theme)
         for part in OURS:
@@ -47,7 +52,9 @@ def test_axe_finds_nothing_of_ours(screen: Screen) -> None:
 
 
 @pytest.mark.timeout(180)
-def test_every_control_is_within_five_tabs_and_some_arrows(screen: Screen, served_lab: ServedLab) -> None:
+def test_every_control_is_within_five_tabs_and_some_arrows(
+    screen: Screen, served_lab: ServedLab
+) -> None:
     page = _dashboard(screen, served_lab)
     page.get_by_role("button", name="kill one").click()
     expect(page.get_by_role("button", name="Again")).to_be_visible()
@@ -61,7 +68,13 @@ def test_every_control_is_within_five_tabs_and_some_arrows(screen: Screen, serve
     assert met == set(page.evaluate(CONTROLS))
     assert len(met) == 19
     bars = page.locator("#ikdemo-stage").get_by_role("toolbar")
-    assert [bar.get_attribute("aria-label") for bar in bars.all()] == ["Break", "Loop", "By hand", "Plugins", "Replay"]
+    assert [bar.get_attribute("aria-label") for bar in bars.all()] == [
+        "Break",
+        "Loop",
+        "By hand",
+        "Plugins",
+        "Replay",
+    ]
 
 
 @pytest.fixture
@@ -89,7 +102,9 @@ def test_a_replay_plays_and_plays_again(screen: Screen, served_lab: ServedLab) -
 
 
 @pytest.mark.timeout(180)
-def test_a_replay_stands_still_for_those_who_want_no_motion(calm: Screen, served_lab: ServedLab) -> None:
+def test_a_replay_stands_still_for_those_who_want_no_motion(
+    calm: Screen, served_lab: ServedLab
+) -> None:
     page = _dashboard(calm, served_lab)
     page.get_by_role("button", name="kill one").click()
     curtain = page.locator("#ikdemo-stage .ik-replay g")

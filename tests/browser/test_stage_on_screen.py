@@ -1,4 +1,6 @@
-"""The stage beside the notebook: seen at every kill in windows of three sizes, it follows the notebook that is in use."""
+"""The stage beside the notebook: seen at every kill in windows of three sizes, it follows the
+notebook that is in use.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ WATCH = """() => {
   };
   look();
 }"""
-"""Notes at the first sight of each kill among the last events which share of picture, reason and replay can be seen."""
+"""Notes at the first sight of each kill among the last events which share of picture, reason and
+replay can be seen.
+"""
 WHERE = """() => {
   const boxOf = (one) => document.querySelector(one).getBoundingClientRect();
   const [notebook, stage] = ['.jp-NotebookPanel', '#ikdemo-stage'].map(boxOf);
@@ -44,7 +48,8 @@ WHERE = """() => {
 """Says where the notebook is, seen from the stage."""
 TOLD = "#ikdemo-stage svg[role=img][aria-label*='{}']"
 START = (
-    "from ikdemo.lab import Lab, collabnix\nlab = Lab.fresh()\nlab.start()\nlab.commit(collabnix(group='{0}'))\nlab.wait('{0}')"
+    "from ikdemo.lab import Lab, collabnix\nlab = "
+    "Lab.fresh()\nlab.start()\nlab.commit(collabnix(group='{0}'))\nlab.wait('{0}')"
 )
 
 
@@ -76,7 +81,9 @@ def test_at_every_kill_the_stage_is_in_sight(
 
 
 @pytest.mark.timeout(240)
-def test_it_follows_the_cells_the_notebooks_and_a_restart(screen: Screen, served_lab: ServedLab) -> None:
+def test_it_follows_the_cells_the_notebooks_and_a_restart(
+    screen: Screen, served_lab: ServedLab
+) -> None:
     page = screen.page
     served_lab.write("one.ipynb", [START.format("one"), "lab.watch('one')", "lab.dashboard('one')"])
     served_lab.write("two.ipynb", [START.format("two"), "lab.watch('two')"])
@@ -84,14 +91,24 @@ def test_it_follows_the_cells_the_notebooks_and_a_restart(screen: Screen, served
     screen.run_all(60)
     tells(page, "Group one: as wanted.")
     expect(page.locator(".jp-OutputArea .ik-line")).to_contain_text(
-        ["Live view of group one: another one has taken its place", "Dashboard of group one: on the stage"]
+        [
+            "Live view of group one: another one has taken its place",
+            "Dashboard of group one: on the stage",
+        ]
     )
     expect(page.get_by_role("button", name="kill one")).to_have_count(1)
 
-    page.evaluate("window.jupyterapp.commands.execute('docmanager:open', {path: 'two.ipynb'}).then(() => 0)")
-    until(lambda: len([one for one in served_lab.sessions() if screen.is_ready(one["kernel"])]) == 2, 60)
+    page.evaluate(
+        "window.jupyterapp.commands.execute('docmanager:open', {path: 'two.ipynb'}).then(() => 0)"
+    )
+    until(
+        lambda: len([one for one in served_lab.sessions() if screen.is_ready(one["kernel"])]) == 2,
+        60,
+    )
     tab(page, "two.ipynb").click()
-    page.wait_for_function("window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'")
+    page.wait_for_function(
+        "window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+    )
     screen.run_all(60)
     tells(page, "Group two: as wanted.")
     expect(page.locator(TOLD.format("Group one"))).not_to_be_visible()
@@ -100,11 +117,16 @@ def test_it_follows_the_cells_the_notebooks_and_a_restart(screen: Screen, served
     expect(page.locator(TOLD.format("Group two"))).not_to_be_visible()
     expect(page.get_by_role("tab", name="Stage: one")).to_have_count(1)
 
-    page.get_by_role("button", name="kill one").first.click()  # the menus are still the notebook's afterwards
+    # the menus are still the notebook's afterwards
+    page.get_by_role("button", name="kill one").first.click()
     restart(page)
-    expect(page.locator("#ikdemo-stage")).to_contain_text("has ended or begun anew. Run the first code cell again")
+    expect(page.locator("#ikdemo-stage")).to_contain_text(
+        "has ended or begun anew. Run the first code cell again"
+    )
     expect(page.locator("#ikdemo-stage button").filter(visible=True)).to_have_count(0)
-    expect(page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-OutputArea img[alt^='Group one']")).to_have_count(2)
+    expect(
+        page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-OutputArea img[alt^='Group one']")
+    ).to_have_count(2)
     screen.run_all(60)
     tells(page, "Group one: as wanted.")
     page.evaluate("window.jupyterapp.commands.execute('kernelmenu:shutdown').then(() => 0)")
@@ -113,14 +135,20 @@ def test_it_follows_the_cells_the_notebooks_and_a_restart(screen: Screen, served
 
 
 @pytest.mark.timeout(180)
-def test_the_first_cell_again_and_a_reload_bring_the_group_back(screen: Screen, served_lab: ServedLab) -> None:
+def test_the_first_cell_again_and_a_reload_bring_the_group_back(
+    screen: Screen, served_lab: ServedLab
+) -> None:
     page = screen.page
-    served_lab.write("one.ipynb", [f"{START.format('one')}\ndisplay(lab.watch('one'))\nlab.kill('one')"])
+    served_lab.write(
+        "one.ipynb", [f"{START.format('one')}\ndisplay(lab.watch('one'))\nlab.kill('one')"]
+    )
     screen.open("one.ipynb")
     for _ in range(2):
         screen.run_all(60)
         tells(page, "whole again")
-    expect(page.locator(".jp-OutputArea .ik-line")).to_contain_text("Live view of group one: on the stage")
+    expect(page.locator(".jp-OutputArea .ik-line")).to_contain_text(
+        "Live view of group one: on the stage"
+    )
     page.on("dialog", lambda dialog: dialog.accept())
     page.reload()  # nothing was saved: the cell shows nothing, and its group lives
     screen.wait_for_kernel()
@@ -130,7 +158,9 @@ def test_the_first_cell_again_and_a_reload_bring_the_group_back(screen: Screen, 
 
 
 @pytest.mark.timeout(180)
-def test_a_stage_that_is_closed_gives_the_view_back_to_its_cell(screen: Screen, served_lab: ServedLab) -> None:
+def test_a_stage_that_is_closed_gives_the_view_back_to_its_cell(
+    screen: Screen, served_lab: ServedLab
+) -> None:
     page = screen.page
     served_lab.write("one.ipynb", [START.format("one"), "lab.dashboard('one')"])
     screen.open("one.ipynb")
@@ -148,7 +178,9 @@ def test_a_stage_that_is_closed_gives_the_view_back_to_its_cell(screen: Screen, 
 
 
 @pytest.mark.timeout(180)
-def test_a_window_that_becomes_narrow_has_the_stage_above_the_notebook(screen: Screen, served_lab: ServedLab) -> None:
+def test_a_window_that_becomes_narrow_has_the_stage_above_the_notebook(
+    screen: Screen, served_lab: ServedLab
+) -> None:
     page = screen.page
     served_lab.write("one.ipynb", [START.format("one"), "lab.watch('one')"])
     screen.open("one.ipynb")
@@ -164,7 +196,9 @@ def test_a_window_that_becomes_narrow_has_the_stage_above_the_notebook(screen: S
 
 def tells(page: Page, words: str) -> None:
     """Wait until the picture on the stage can be seen and says so."""
-    expect(page.locator(f".ik-picture {TOLD.format(words).partition(' ')[2]}").filter(visible=True)).to_have_count(1)
+    expect(
+        page.locator(f".ik-picture {TOLD.format(words).partition(' ')[2]}").filter(visible=True)
+    ).to_have_count(1)
 
 
 def tab(page: Page, name: str) -> Locator:

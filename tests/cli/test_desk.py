@@ -1,4 +1,6 @@
-"""The desk without a browser: terminals that find the notebook's plugins, and what JupyterLab is given."""
+"""The desk without a browser: terminals that find the notebook's plugins, and what JupyterLab is
+given.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from ikdemo.lab import Lab, collabnix
 from ikdemo.lab.host.open_labs import KERNEL_OF, NOTEBOOK, TERMINAL_OF, open_labs
 from ikdemo.lab.teaching.progress import NotDone
 
-BANNER = re.findall(r"^  (ikdemo \S+|infrakit \S+|here|ls)", (DESK / "terminal.bash").read_text(), re.MULTILINE)
+BANNER = re.findall(
+    r"^  (ikdemo \S+|infrakit \S+|here|ls)", (DESK / "terminal.bash").read_text(), re.MULTILINE
+)
 
 
 @pytest.fixture
@@ -36,7 +40,9 @@ def apart(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def terminal(typed: str) -> str:
     """Type lines into a terminal of the desk and return all that it shows."""
     bash = ["bash", "--rcfile", str(DESK / "terminal.bash"), "-i"]
-    done = subprocess.run(bash, input=typed, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30)
+    done = subprocess.run(
+        bash, input=typed, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30
+    )
     return done.stdout
 
 
@@ -53,11 +59,20 @@ def test_a_terminal_finds_the_plugins_of_the_notebook_and_breaks_what_they_keep(
         lab.start()
         lab.commit(collabnix(size=3))
         lab.wait("collabnix")
-        assert [(found.root, found.notebook) for found in open_labs()] == [(lab.root, "00-welcome.ipynb")]
+        assert [(found.root, found.notebook) for found in open_labs()] == [
+            (lab.root, "00-welcome.ipynb")
+        ]
         before = files(lab)
         said = terminal("here\ninfrakit plugin ls --quiet\nrm $LAB/instances/*/instance-*\nexit\n")
-        assert "This terminal sees the lab of 00-welcome.ipynb, with the plugins flavor-vanilla, group, instance-file" in said
-        assert re.findall(r"^(\S+) +\t/", said, re.MULTILINE) == ["flavor-vanilla", "group", "instance-file"]
+        assert (
+            "This terminal sees the lab of 00-welcome.ipynb, with the plugins flavor-vanilla, "
+            "group, instance-file" in said
+        )
+        assert re.findall(r"^(\S+) +\t/", said, re.MULTILINE) == [
+            "flavor-vanilla",
+            "group",
+            "instance-file",
+        ]
         until(lambda: len(files(lab)) == 3 and not files(lab) & before, say=lambda: said)
     assert open_labs() == []
 
@@ -70,12 +85,15 @@ def test_the_lab_that_started_a_plugin_last_comes_first(apart: Path, desk) -> No
         listed = desk.run("ikdemo labs").stdout.splitlines()
         rows = [line.split() for line in listed[1:]]
         assert rows == [
-            [str(lab.root), "no", "JupyterLab", name] for lab, name in ((first, "instance-file"), (second, "flavor-vanilla"))
+            [str(lab.root), "no", "JupyterLab", name]
+            for lab, name in ((first, "instance-file"), (second, "flavor-vanilla"))
         ]
         assert "1 more open: ikdemo labs" in desk.run("ikdemo labs --export").stderr
 
 
-def test_a_terminal_sees_no_lab_of_another_jupyterlab(apart: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_sees_no_lab_of_another_jupyterlab(
+    apart: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(NOTEBOOK, "/somewhere/notebooks/03-self-healing.ipynb")
     monkeypatch.setenv(KERNEL_OF, "4711")
     with Lab() as another:
@@ -98,7 +116,10 @@ def test_a_terminal_that_is_of_no_jupyterlab_is_told_whose_lab_it_sees(
     monkeypatch.setenv(NOTEBOOK, "/somewhere/notebooks/03-self-healing.ipynb")
     monkeypatch.setenv(KERNEL_OF, "4711")
     with Lab():
-        assert "the lab of 03-self-healing.ipynb in the JupyterLab with pid 4711" in desk.run("ikdemo labs --export").stderr
+        assert (
+            "the lab of 03-self-healing.ipynb in the JupyterLab with pid 4711"
+            in desk.run("ikdemo labs --export").stderr
+        )
         assert "the JupyterLab with pid 4711" in desk.run("ikdemo labs").stdout
 
 
@@ -122,12 +143,16 @@ def test_the_banner_names_verbs_that_exist_and_fits_a_narrow_terminal(desk) -> N
 def test_the_card_is_of_this_version_and_opens_the_notebook_of_the_layout() -> None:
     assert json.loads((DESK / "launcher/package.json").read_text())["version"] == ikdemo.__version__
     script = (DESK / "launcher/static/launcher.js").read_text()
-    notebook = json.loads((DESK / "workspace.json").read_text())["data"]["notebook:notebooks/00-welcome.ipynb"]["data"]["path"]
+    notebook = json.loads((DESK / "workspace.json").read_text())["data"][
+        "notebook:notebooks/00-welcome.ipynb"
+    ]["data"]["path"]
     assert f'NOTEBOOK = "{notebook}"' in script
 
 
 def test_what_is_added_to_the_notebooks_knows_the_folders_and_names_of_the_copy() -> None:
-    assert json.loads((DESK / "notebooks/package.json").read_text())["version"] == ikdemo.__version__
+    assert (
+        json.loads((DESK / "notebooks/package.json").read_text())["version"] == ikdemo.__version__
+    )
     script = (DESK / "notebooks/static/notebooks.js").read_text()
     for constant, value in (("BANNER", working_copy.BANNER), ("BACKUPS", working_copy.BACKUPS)):
         assert f'const {constant} = "{value}"' in script

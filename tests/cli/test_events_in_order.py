@@ -1,4 +1,6 @@
-"""``ikdemo events``: what several plugins say, in one order, in which a cause is read before its effect."""
+"""``ikdemo events``: what several plugins say, in one order, in which a cause is read before its
+effect.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ def test_what_arrives_too_late_is_told_at_once_and_said_to_be_late() -> None:
 
 def test_one_plugin_keeps_its_order_also_when_its_clock_is_set_back() -> None:
     merge = EventMerge()
-    merge.add("group", [event(9.0, "planned"), event(3.0, "acted"), event(3.1, "converged")], now=0.0)
+    merge.add(
+        "group", [event(9.0, "planned"), event(3.0, "acted"), event(3.1, "converged")], now=0.0
+    )
     assert [told.event.kind for told in merge.due(1.0)] == ["planned", "acted", "converged"]
 
 
@@ -59,10 +63,16 @@ def test_no_more_is_held_back_than_there_is_room_for() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.floats(0, 10), st.floats(0, 0.19)), max_size=40))
-def test_what_arrives_in_time_is_told_once_and_in_order(said: list[tuple[int, float, float]]) -> None:
-    """Plugins that each tell in the order of time, whose events travel for less than the moment they are held back."""
+def test_what_arrives_in_time_is_told_once_and_in_order(
+    said: list[tuple[int, float, float]],
+) -> None:
+    """Plugins that each tell in the order of time, whose events travel for less than the moment
+    they are held back.
+    """
     merge, told = EventMerge(), []
-    arrivals = sorted(((at + travel, at, plugin) for plugin, at, travel in said), key=lambda row: row[0])
+    arrivals = sorted(
+        ((at + travel, at, plugin) for plugin, at, travel in said), key=lambda row: row[0]
+    )
     latest: dict[int, float] = {}
     for came, at, plugin in arrivals:
         told += list(merge.due(came))
@@ -75,9 +85,13 @@ def test_what_arrives_in_time_is_told_once_and_in_order(said: list[tuple[int, fl
 
 
 @pytest.mark.parametrize("program", ["infrakit-instance-file", "ikdemo-instance-process"])
-def test_a_loss_is_read_before_the_plan_and_the_plan_before_the_replacement(desk, program: str) -> None:
+def test_a_loss_is_read_before_the_plan_and_the_plan_before_the_replacement(
+    desk, program: str
+) -> None:
     files = program == "infrakit-instance-file"
-    desk.start(program, "instance-file", *(("--dir", str(desk.instances)) if files else ("--grace", "0s")))
+    desk.start(
+        program, "instance-file", *(("--dir", str(desk.instances)) if files else ("--grace", "0s"))
+    )
     desk.start("infrakit-flavor-vanilla", "flavor-vanilla")
     desk.start("infrakit-group-default", "group", "--poll-interval", "1h")
     stream = desk.popen("ikdemo events --group web")
@@ -98,7 +112,9 @@ def test_a_loss_is_read_before_the_plan_and_the_plan_before_the_replacement(desk
         raise AssertionError(lines)
 
     read("converged")
-    living = re.findall(r"provisioned +web slot (\d+) (instance-\d+)(?:: pid (\d+))?", "".join(lines))
+    living = re.findall(
+        r"provisioned +web slot (\d+) (instance-\d+)(?:: pid (\d+))?", "".join(lines)
+    )
     for slot, instance, pid in living:
         if files:
             (desk.instances / instance).unlink()
@@ -107,7 +123,9 @@ def test_a_loss_is_read_before_the_plan_and_the_plan_before_the_replacement(desk
         began = len(lines)
         read("converged")
         kinds = [(found[3], found[4]) for line in lines[began:] if (found := LINE.match(line))]
-        order = [kind for kind, what in kinds if kind in ("lost", "planned", "provisioned", "converged")]
+        order = [
+            kind for kind, what in kinds if kind in ("lost", "planned", "provisioned", "converged")
+        ]
         assert order == ["lost", "planned", "provisioned", "converged"], (slot, lines[began:])
     desk.run("infrakit group destroy web")
     stream.send_signal(signal.SIGINT)

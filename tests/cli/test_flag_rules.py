@@ -1,4 +1,6 @@
-"""Command lines taken apart as InfraKit's programs take them apart, and slips told in the same sentences."""
+"""Command lines taken apart as InfraKit's programs take them apart, and slips told in the same
+sentences.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,10 @@ def test_a_line_is_taken_apart(line: str, expected: dict[str, object], words: li
         ("--size=1.5", 'invalid argument "1.5" for --size=1.5: expected a whole number, 0 or more'),
         ("--size ²", 'invalid argument "²" for --size: expected a whole number, 0 or more'),
         ("-q=maybe", 'invalid argument "maybe" for -q=maybe: expected true or false'),
-        ("--poll 10", 'invalid argument "10" for --poll: expected a duration such as 10s, 1m30s or 100ms'),
+        (
+            "--poll 10",
+            'invalid argument "10" for --poll: expected a duration such as 10s, 1m30s or 100ms',
+        ),
         ('--tags "a', 'invalid argument ""a" for --tags: unexpected end of data'),
     ],
 )
@@ -70,10 +75,19 @@ def test_a_slip_is_one_sentence(line: str, sentence: str) -> None:
 
 
 def test_the_verb_is_found_behind_flags_whose_values_look_like_verbs() -> None:
-    assert words_of(["--name", "group", "-q", "ls", "--tags", "commit", "x", "--", "y"], FLAGS) == ["ls", "x"]
+    assert words_of(["--name", "group", "-q", "ls", "--tags", "commit", "x", "--", "y"], FLAGS) == [
+        "ls",
+        "x",
+    ]
 
 
-@given(st.lists(st.sampled_from(["ls", "-", "-q", "-nx", "--name", "--name=", "--size", "3", "--", "--tags", "=", "-"])))
+@given(
+    st.lists(
+        st.sampled_from(
+            ["ls", "-", "-q", "-nx", "--name", "--name=", "--size", "3", "--", "--tags", "=", "-"]
+        )
+    )
+)
 def test_any_line_is_taken_apart_or_refused_in_one_sentence(argv: list[str]) -> None:
     try:
         parse(argv, FLAGS)
@@ -82,7 +96,9 @@ def test_any_line_is_taken_apart_or_refused_in_one_sentence(argv: list[str]) -> 
         assert "\n" not in str(error)
 
 
-@pytest.mark.parametrize("text", ["", "s", "10", "1 s", "10S", "1s5", "--1s", "١s", "1e3s", "300000h" * 30])
+@pytest.mark.parametrize(
+    "text", ["", "s", "10", "1 s", "10S", "1s5", "--1s", "١s", "1e3s", "300000h" * 30]
+)
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected a duration"):
         parse_duration(text)

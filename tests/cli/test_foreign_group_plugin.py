@@ -49,7 +49,10 @@ def against_plain(desk, *lines: str) -> list[subprocess.CompletedProcess[str]]:
 
 
 def test_the_loop_cannot_be_steered_and_says_so(desk) -> None:
-    lines = ["ikdemo group " + verb for verb in ("why x", "plan x", "pause x", "resume x", "step x", "scale x 3")]
+    lines = [
+        "ikdemo group " + verb
+        for verb in ("why x", "plan x", "pause x", "resume x", "step x", "scale x 3")
+    ]
     for done in against_plain(desk, *lines):
         assert (done.returncode, done.stdout) == (1, "")
         assert "does not offer the Reconcile extension" in done.stderr
@@ -63,7 +66,9 @@ def test_a_wait_asks_until_the_plugin_says_converged(desk) -> None:
 
 
 def test_a_document_travels_without_its_white_space_and_nothing_else_is_changed(desk) -> None:
-    (desk.cwd / "g.json").write_text('{ "id": "x",\n "Properties": { "b": 1.50, "a": [ 1, 1e3 ], "a": "<\\u0041>" } }')
+    (desk.cwd / "g.json").write_text(
+        '{ "id": "x",\n "Properties": { "b": 1.50, "a": [ 1, 1e3 ], "a": "<\\u0041>" } }'
+    )
     commit, ls = against_plain(desk, "infrakit group commit g.json", "infrakit group ls")
     assert commit.stdout == 'Committed x: {"b":1.50,"a":[1,1e3],"a":"\\u003c\\u0041\\u003e"}\n'
     assert ls.stdout == "ID\nb\na\n"

@@ -1,4 +1,6 @@
-"""The verbs of a group against real plugin processes: commit, look, break, wait, explain, steer, end."""
+"""The verbs of a group against real plugin processes: commit, look, break, wait, explain, steer,
+end.
+"""
 
 from __future__ import annotations
 
@@ -33,10 +35,17 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
 
 def test_deleted_instances_come_back_and_the_wait_ends_then(three) -> None:
     three.put_spec("web.json", size=5)
-    assert ok(three.run("infrakit group commit --pretend web.json")) == "Committing web would involve: Managing 5 instances\n"
+    assert (
+        ok(three.run("infrakit group commit --pretend web.json"))
+        == "Committing web would involve: Managing 5 instances\n"
+    )
     assert three.living() == []
-    assert ok(three.run("infrakit group commit web.json")) == "Committed web: Managing 5 instances\n"
-    assert re.fullmatch(r"(.*\n)*web is converged after .*\n", ok(three.run("ikdemo group wait web --timeout 10s")))
+    assert (
+        ok(three.run("infrakit group commit web.json")) == "Committed web: Managing 5 instances\n"
+    )
+    assert re.fullmatch(
+        r"(.*\n)*web is converged after .*\n", ok(three.run("ikdemo group wait web --timeout 10s"))
+    )
     first = three.until(5)
     described = ok(three.run("infrakit group describe -q web")).splitlines()
     assert sorted(line.split()[0] for line in described) == first
@@ -45,7 +54,10 @@ def test_deleted_instances_come_back_and_the_wait_ends_then(three) -> None:
     assert "web is converged" in ok(three.run("ikdemo group wait web"))
     assert set(first[2:]) < set(three.until(5))
     assert not set(first[:2]) & set(three.living())
-    assert ok(three.run("ikdemo group why web")) == "web is converged: everything is as it was committed\n"
+    assert (
+        ok(three.run("ikdemo group why web"))
+        == "web is converged: everything is as it was committed\n"
+    )
 
 
 def test_a_group_is_scaled_to_nothing_freed_and_destroyed(three) -> None:
@@ -53,7 +65,8 @@ def test_a_group_is_scaled_to_nothing_freed_and_destroyed(three) -> None:
     ok(three.run("infrakit group watch web.json"))
     three.until(3)
     assert (
-        ok(three.run("infrakit group scale web 0")) == "Scaled web to 0: Terminating 3 instances to reduce the group size to 0\n"
+        ok(three.run("infrakit group scale web 0"))
+        == "Scaled web to 0: Terminating 3 instances to reduce the group size to 0\n"
     )
     three.until(0)
     ok(three.run("infrakit group scale web 2"))
@@ -143,7 +156,10 @@ def test_a_wait_outlives_a_restart_of_the_group_plugin(three) -> None:
     [
         ("infrakit group free web", "web was freed while it was waited for"),
         ("ikdemo group pause web", "web was paused while it was waited for: "),
-        ("infrakit group destroy web", "web is being destroyed, so it will not be as it was committed: "),
+        (
+            "infrakit group destroy web",
+            "web is being destroyed, so it will not be as it was committed: ",
+        ),
     ],
 )
 def test_a_wait_that_is_overtaken_ends_and_says_by_what(three, command, said) -> None:
@@ -171,13 +187,21 @@ def test_a_group_that_cannot_be_destroyed_is_seen_and_can_be_let_go(three) -> No
     assert "Group 'web' is marked for destruction" in said
     assert said.endswith("; to let it go at once: ikdemo group free --force web")
     said = refused(three.run("infrakit group commit web.json"))
-    assert said == "Group 'web' is being destroyed; to let it go at once: ikdemo group free --force web"
+    assert (
+        said
+        == "Group 'web' is being destroyed; to let it go at once: ikdemo group free --force web"
+    )
     why = ok(three.run("ikdemo group why web"))
     assert "the group is being destroyed" in why
     assert "Plugin not found: instance-file" in why
     assert why.splitlines()[-1].endswith("ikdemo group free --force web")
-    assert ok(three.run("ikdemo group ls")).splitlines()[1].split(maxsplit=1) == ["web", "being destroyed"]
-    assert refused(three.run("ikdemo group free web")).startswith("Group 'web' is being destroyed; to let it go at once")
+    assert ok(three.run("ikdemo group ls")).splitlines()[1].split(maxsplit=1) == [
+        "web",
+        "being destroyed",
+    ]
+    assert refused(three.run("ikdemo group free web")).startswith(
+        "Group 'web' is being destroyed; to let it go at once"
+    )
     freed = ok(three.run("ikdemo group free --force web")).splitlines()
     assert freed[0] == "Freed web"
     assert "Plugin not found: instance-file" in freed[1]
@@ -185,7 +209,10 @@ def test_a_group_that_cannot_be_destroyed_is_seen_and_can_be_let_go(three) -> No
     three.start("infrakit-instance-file", "instance-file", "--dir", str(three.instances))
     ok(three.run("infrakit group commit web.json"))
     assert three.until(3) == left
-    assert ok(three.run("ikdemo group free --force web")) == f"Freed web\nNothing keeps these any more: {', '.join(left)}\n"
+    assert (
+        ok(three.run("ikdemo group free --force web"))
+        == f"Freed web\nNothing keeps these any more: {', '.join(left)}\n"
+    )
 
 
 BAD_SPECS = (
@@ -195,13 +222,22 @@ BAD_SPECS = (
     ('{"ID": 5}', r"g\.json: \$\.ID: expected a string, got a whole number"),
     ("[]", r"g\.json: \$: expected an object, got a list"),
     ('{"ID": ""}', r"Group ID must not be blank"),
-    ('{"ID": "web", "Properties": {"Allocation": {"Size": -1}}}', r".*\$\.Properties\.Allocation\.Size.*"),
-    ('{"ID": "web", "Properties": {"Allocation": {"Size": 1.5}}}', r".*\$\.Properties\.Allocation\.Size.*whole number.*"),
+    (
+        '{"ID": "web", "Properties": {"Allocation": {"Size": -1}}}',
+        r".*\$\.Properties\.Allocation\.Size.*",
+    ),
+    (
+        '{"ID": "web", "Properties": {"Allocation": {"Size": 1.5}}}',
+        r".*\$\.Properties\.Allocation\.Size.*whole number.*",
+    ),
     (
         '{"ID": "web", "Properties": {"Allocation": {"Size": 1, "LogicalIDs": ["a"]}}}',
         "Only one Allocation method may be used",
     ),
-    ('{"ID": "web", "Properties": {"Allocation": {"Size": 1}, "Flavor": {"Plugin": "no"}}}', ".*Plugin not found: no"),
+    (
+        '{"ID": "web", "Properties": {"Allocation": {"Size": 1}, "Flavor": {"Plugin": "no"}}}',
+        ".*Plugin not found: no",
+    ),
 )
 
 
@@ -215,7 +251,10 @@ def test_a_bad_spec_is_one_sentence_and_changes_nothing(three) -> None:
 
 def test_bytes_that_are_no_text_are_refused_with_their_line(three) -> None:
     (three.cwd / "g.json").write_bytes(b'{"ID":\n"\xff"}')
-    assert refused(three.run("infrakit group commit g.json")) == "g.json: not UTF-8 text: line 2 holds the byte 0xff"
+    assert (
+        refused(three.run("infrakit group commit g.json"))
+        == "g.json: not UTF-8 text: line 2 holds the byte 0xff"
+    )
 
 
 IMPOSSIBLE = (
@@ -224,7 +263,10 @@ IMPOSSIBLE = (
     ("infrakit group scale nope 3", "Group 'nope' is not being watched"),
     ("infrakit group scale nope many", 'invalid size "many": expected a whole number, 0 or more'),
     ("ikdemo group why --name instance-file x", "Plugin does not support interface {Group 0.1.0}"),
-    ("ikdemo group describ x", 'unknown command "describ" for "ikdemo group"\n\nDid you mean this?\n\tdescribe\n'),
+    (
+        "ikdemo group describ x",
+        'unknown command "describ" for "ikdemo group"\n\nDid you mean this?\n\tdescribe\n',
+    ),
     (
         "ikdemo group wait x --timeout soon",
         'invalid argument "soon" for --timeout: expected a duration such as 10s, 1m30s or 100ms',
@@ -237,7 +279,9 @@ def test_what_cannot_be_done_is_one_sentence(three) -> None:
         assert refused(three.run(line)) == sentence
 
 
-def test_a_wrong_number_of_arguments_shows_the_page_on_stderr_after_the_plugin_was_found(desk) -> None:
+def test_a_wrong_number_of_arguments_shows_the_page_on_stderr_after_the_plugin_was_found(
+    desk,
+) -> None:
     assert refused(desk.run("infrakit group commit")) == "Plugin not found: group"
     desk.start("infrakit-group-default", "group")
     done = desk.run("infrakit group commit")
@@ -250,11 +294,20 @@ def test_a_wrong_number_of_arguments_shows_the_page_on_stderr_after_the_plugin_w
 
 
 def test_a_spec_comes_from_standard_input_a_file_url_and_with_a_byte_order_mark(three) -> None:
-    spec = '{"ID": "web", "Properties": {"Allocation": {"Size": 1}, "Instance": {"Plugin": "instance-file", "Properties": {}},'
+    spec = (
+        '{"ID": "web", "Properties": {"Allocation": {"Size": 1}, "Instance": {"Plugin": '
+        '"instance-file", "Properties": {}},'
+    )
     spec += ' "Flavor": {"Plugin": "flavor-vanilla", "Properties": {}}}}'
     (three.cwd / "a b.json").write_text("\ufeff" + spec)
     done = [three.run("infrakit group commit --pretend -", stdin=spec)]
     done.append(three.run(f"infrakit group commit --pretend file://{three.cwd}/a%20b.json"))
-    assert [one.stdout for one in done] == ["Committing web would involve: Managing 1 instances\n"] * 2, done
-    assert refused(three.run("infrakit group commit -", stdin="ID: web\n")).startswith("-: not JSON: this is YAML")
-    assert "curl -fsSL" in refused(three.run("infrakit group commit https://example.invalid/web.json"))
+    assert [one.stdout for one in done] == [
+        "Committing web would involve: Managing 1 instances\n"
+    ] * 2, done
+    assert refused(three.run("infrakit group commit -", stdin="ID: web\n")).startswith(
+        "-: not JSON: this is YAML"
+    )
+    assert "curl -fsSL" in refused(
+        three.run("infrakit group commit https://example.invalid/web.json")
+    )

@@ -1,4 +1,6 @@
-"""``ikdemo instance logs``: what an instance printed, of a plugin that keeps it; the wire shows nothing of it elsewhere."""
+"""``ikdemo instance logs``: what an instance printed, of a plugin that keeps it; the wire shows
+nothing of it elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ SCRIPT = "echo one; echo two >&2; echo three; exec sleep 1000"
 
 def test_the_last_lines_of_an_instance_are_printed(desk: Desk) -> None:
     desk.start("ikdemo-instance-process", "instance-process")
-    (desk.cwd / "one.json").write_text(json.dumps({"Properties": {"Command": ["sh", "-c", SCRIPT]}}))
+    (desk.cwd / "one.json").write_text(
+        json.dumps({"Properties": {"Command": ["sh", "-c", SCRIPT]}})
+    )
     instance = desk.run("ikdemo instance provision one.json --name instance-process").stdout.strip()
     logs = f"ikdemo instance logs {instance} --name instance-process"
     deadline = time.monotonic() + 10
@@ -34,7 +38,9 @@ def test_the_last_lines_of_an_instance_are_printed(desk: Desk) -> None:
 def test_what_an_instance_printed_moves_no_cursor(desk: Desk) -> None:
     desk.start("ikdemo-instance-process", "instance-process")
     script = r"printf '\033]0;owned\007\tx\n\342\200\256egnp\n'; exec sleep 1000"
-    (desk.cwd / "one.json").write_text(json.dumps({"Properties": {"Command": ["sh", "-c", script]}}))
+    (desk.cwd / "one.json").write_text(
+        json.dumps({"Properties": {"Command": ["sh", "-c", script]}})
+    )
     instance = desk.run("ikdemo instance provision one.json --name instance-process").stdout.strip()
     logs = f"ikdemo instance logs {instance} --name instance-process"
     deadline = time.monotonic() + 10

@@ -1,4 +1,6 @@
-"""The plugin programs as a person starts them: what they say, how they end, and what they refuse in one line."""
+"""The plugin programs as a person starts them: what they say, how they end, and what they refuse in
+one line.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def test_a_program_says_where_it_listens_and_leaves_no_socket(desk, program: str
     desk.start(program, name)
     assert desk.run("infrakit plugin ls -q").stdout == f"{name:<20}\t{desk.plugins / name}\n"
     assert desk.stop(name) == 0
-    assert re.fullmatch(rf'time="[^"]+" level=info msg="Listening at: {desk.plugins / name}" \n', desk.log(name))
+    assert re.fullmatch(
+        rf'time="[^"]+" level=info msg="Listening at: {desk.plugins / name}" \n', desk.log(name)
+    )
     assert not (desk.plugins / name).exists()
 
 
@@ -42,7 +46,8 @@ def test_a_terminal_that_is_closed_is_an_orderly_end(desk, program: str) -> None
 
 
 def test_a_program_under_nohup_outlives_its_terminal(desk) -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what a program is started to ignore, it goes on to ignore
+    # what a program is started to ignore, it goes on to ignore
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         process = desk.start("infrakit-flavor-vanilla", "flavor-vanilla")
     finally:
@@ -56,7 +61,9 @@ def test_a_program_under_nohup_outlives_its_terminal(desk) -> None:
 def test_a_program_ends_when_its_standard_input_is_a_terminal_that_was_closed(desk) -> None:
     ours, theirs = os.openpty()
     command = [sys.executable, "-m", "ikdemo", "infrakit-flavor-vanilla", "--exit-with-stdin"]
-    with subprocess.Popen(command, env=desk.environment, stdin=theirs, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, env=desk.environment, stdin=theirs, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stderr is not None
         assert "Listening at" in process.stderr.readline()
         os.close(theirs)
@@ -69,7 +76,9 @@ def test_a_program_ends_when_its_standard_input_is_a_terminal_that_was_closed(de
 @pytest.mark.parametrize("program", NAMES)
 def test_a_program_ends_with_its_standard_input_when_told_to(desk, program: str) -> None:
     command = [sys.executable, "-m", "ikdemo", program, "--exit-with-stdin"]
-    process = subprocess.Popen(command, env=desk.environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, env=desk.environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     assert process.stderr is not None
     assert "Listening at" in process.stderr.readline()
     _, rest = process.communicate(timeout=15)
@@ -79,7 +88,9 @@ def test_a_program_ends_with_its_standard_input_when_told_to(desk, program: str)
 
 @pytest.mark.parametrize("program", NAMES)
 def test_a_program_has_a_version_and_a_page(desk, program: str) -> None:
-    assert re.fullmatch(r"Version: \d+\.\d+\.\d+\nRevision: .*\n", desk.run(f"ikdemo {program} version").stdout)
+    assert re.fullmatch(
+        r"Version: \d+\.\d+\.\d+\nRevision: .*\n", desk.run(f"ikdemo {program} version").stdout
+    )
     assert f"Usage: {program}" in desk.run(f"ikdemo {program} --help").stdout
 
 
@@ -89,7 +100,10 @@ def test_a_program_has_a_version_and_a_page(desk, program: str) -> None:
         ("infrakit-instance-file --nope", "unknown flag: --nope"),
         ("infrakit-instance-file --name", "flag needs an argument: --name"),
         ("infrakit-instance-file what", 'unknown command "what" for "infrakit-instance-file"'),
-        ("infrakit-group-default --poll-interval 10", "expected a duration such as 10s, 1m30s or 100ms"),
+        (
+            "infrakit-group-default --poll-interval 10",
+            "expected a duration such as 10s, 1m30s or 100ms",
+        ),
         ("infrakit-group-default --poll-interval 0s", "the poll interval must be longer than 0"),
         ("infrakit-instance-file --dir /proc/nowhere/x", "/proc/nowhere/x"),
         ("infrakit-group-default --state-dir /proc/nowhere/x", "/proc/nowhere"),
@@ -131,7 +145,13 @@ def test_the_installed_programs_are_the_same(desk) -> None:
     scripts = Path(sys.executable).parent
     installed = [name for name in ("infrakit", "ikdemo", *NAMES) if (scripts / name).exists()]
     for name in installed:
-        done = subprocess.run([scripts / name, "version"], env=desk.environment, capture_output=True, text=True, timeout=15)
+        done = subprocess.run(
+            [scripts / name, "version"],
+            env=desk.environment,
+            capture_output=True,
+            text=True,
+            timeout=15,
+        )
         assert (done.returncode, done.stderr) == (0, "")
     assert len(installed) in (0, len(NAMES) + 2)  # none in a tree that is only on the path
 
@@ -139,10 +159,19 @@ def test_the_installed_programs_are_the_same(desk) -> None:
 def test_standard_output_that_is_full_or_closed_is_no_traceback(desk) -> None:
     command = desk.command("ikdemo schema")
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(command, env=desk.environment, stdout=full, stderr=subprocess.PIPE, text=True, timeout=15)
+        done = subprocess.run(
+            command,
+            env=desk.environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=15,
+        )
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run(command, env=desk.environment, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=15)
+    done = subprocess.run(
+        command, env=desk.environment, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=15
+    )
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, "")

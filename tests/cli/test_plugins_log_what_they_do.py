@@ -1,4 +1,6 @@
-"""What group and instance plugins say in their terminals: each fact in a line, floods counted, nobody waiting for a reader."""
+"""What group and instance plugins say in their terminals: each fact in a line, floods counted,
+nobody waiting for a reader.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,10 @@ def test_the_terminals_of_a_group_show_how_it_heals(desk) -> None:
     desk.run("infrakit group commit web.json")
     desk.run("ikdemo group wait web")
     next(desk.instances.glob("instance-*")).unlink()
-    until(lambda: said(desk.log("group")).count("Group web has 2 instances as wanted") == 2, say=lambda: desk.log("group"))
+    until(
+        lambda: said(desk.log("group")).count("Group web has 2 instances as wanted") == 2,
+        say=lambda: desk.log("group"),
+    )
     lost = next(line for line in said(desk.log("instance-file")) if line.startswith("Lost"))
     slot = re.findall(r"in slot (\d)", lost)[0]
     assert sorted(said(desk.log("instance-file"))[1:3]) == [
@@ -49,13 +54,17 @@ def test_the_terminals_of_a_group_show_how_it_heals(desk) -> None:
         "Committed group web: Managing 2 instances",
         "Adding 2 instances to group web to reach 2 (missing)",
         "Group web has 2 instances as wanted",
-        f"Group web is not as wanted: slot {slot}: no instance in this slot (missing), waiting for its provisioning",
+        f"Group web is not as wanted: slot {slot}: no instance in this slot (missing), waiting "
+        "for its provisioning",
         "Adding 1 instance to group web to reach 2 (missing)",
         f"Group web: provisioned ID in slot {slot}",
         "Group web has 2 instances as wanted",
     ]
     desk.run("infrakit group destroy web")
-    until(lambda: said(desk.log("group"))[-1].startswith("Group web is destroyed"), say=lambda: desk.log("group"))
+    until(
+        lambda: said(desk.log("group"))[-1].startswith("Group web is destroyed"),
+        say=lambda: desk.log("group"),
+    )
     assert "Removing 2 instances from group web to reach 0 (surplus)" in said(desk.log("group"))
 
 
@@ -77,11 +86,18 @@ def test_what_fails_is_a_warning_and_a_process_is_said_with_its_pid(desk) -> Non
     desk.run("infrakit group commit web.json")
     until(lambda: "could not provision" in desk.log("group"), say=lambda: desk.log("group"))
     why = "no room: 1 instances are alive, and no more than 1 may be"
-    assert f'level=warning msg="Group web: could not provision an instance in slot 1: {why}"' in desk.log("group")
-    (pid,) = re.findall(r"Provisioned instance-\d+ in slot 0 of group web: pid (\d+) on port", desk.log("instance-file"))
+    assert (
+        f'level=warning msg="Group web: could not provision an instance in slot 1: {why}"'
+        in desk.log("group")
+    )
+    (pid,) = re.findall(
+        r"Provisioned instance-\d+ in slot 0 of group web: pid (\d+) on port",
+        desk.log("instance-file"),
+    )
     os.kill(int(pid), signal.SIGKILL)
     until(
-        lambda: "in slot 0 of group web: was ended by SIGKILL" in desk.log("instance-file"), say=lambda: desk.log("instance-file")
+        lambda: "in slot 0 of group web: was ended by SIGKILL" in desk.log("instance-file"),
+        say=lambda: desk.log("instance-file"),
     )
     desk.run("infrakit group destroy web")
 
@@ -138,7 +154,9 @@ def test_a_flood_has_its_first_lines_and_then_a_number_before_whatever_comes_nex
 
 
 def terminal() -> tuple[int, int]:
-    """Return a terminal that was stopped with Ctrl-S, by its two ends: of who reads it, and of the program."""
+    """Return a terminal that was stopped with Ctrl-S, by its two ends: of who reads it, and of the
+    program.
+    """
     reading, writing = pty.openpty()
     os.write(reading, b"\x13")
     return reading, writing
@@ -157,7 +175,9 @@ def full_pipe() -> tuple[int, int]:
 
 @pytest.mark.parametrize("stopped", [terminal, full_pipe])
 def test_a_reader_that_stopped_keeps_no_plugin_from_healing(desk, stopped) -> None:
-    """What nobody reads is left out, and that is said; a text of somebody else's makes no line of its own."""
+    """What nobody reads is left out, and that is said; a text of somebody else's makes no line of
+    its own.
+    """
     reading, writing = stopped()
     command = [*desk.program("infrakit-instance-file"), "--dir", str(desk.instances)]
     plugin = subprocess.Popen(command, env=desk.environment, cwd=desk.cwd, stderr=writing)

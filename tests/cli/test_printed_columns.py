@@ -1,4 +1,6 @@
-"""What the command line prints, character for character: InfraKit's tables, ours, log lines and help pages."""
+"""What the command line prints, character for character: InfraKit's tables, ours, log lines and
+help pages.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +29,16 @@ def test_instances_are_listed_in_infrakits_columns() -> None:
         "ID                            \tLOGICAL                       \tTAGS",
         "instance-1                    \t  -                           \tgroup=a,tier=web",
         "instance-2                    \t10.0.0.1                      \t",
-        "an-identifier-that-is-longer-than-its-column\t                              \tk2=a,b,k=v=w",
+        "an-identifier-that-is-longer-than-its-column\t                              "
+        "\tk2=a,b,k=v=w",
     ]
     assert columns.instance_rows(None, quiet=True) == ""
 
 
 def test_plugins_are_listed_in_infrakits_columns() -> None:
-    rows = columns.plugin_rows([("group", "/p/group"), ("a-name-longer-than-twenty", "/p/x")], quiet=False)
+    rows = columns.plugin_rows(
+        [("group", "/p/group"), ("a-name-longer-than-twenty", "/p/x")], quiet=False
+    )
     assert rows.split("\n") == [
         "NAME                \tLISTEN",
         "group               \t/p/group",
@@ -47,9 +52,12 @@ def test_reasons_are_a_table_with_their_age() -> None:
         Reason("blocked", "instance-file cannot be asked", error="Plugin not found: instance-file"),
     ]
     assert columns.reason_rows(reasons, now=102.4).split("\n") == [
-        "REASON   SLOT  INSTANCE  FOR  WHY                                                              AWAITS",
-        "missing  3               12s  slot 3 has no instance                                           the next pass",
-        "blocked                       instance-file cannot be asked (Plugin not found: instance-file)",
+        "REASON   SLOT  INSTANCE  FOR  WHY                                                       "
+        "       AWAITS",
+        "missing  3               12s  slot 3 has no instance                                    "
+        "       the next pass",
+        "blocked                       instance-file cannot be asked (Plugin not found: "
+        "instance-file)",
     ]
 
 
@@ -72,7 +80,10 @@ def test_a_pass_is_a_table_of_actions_and_of_what_came_of_them() -> None:
 
 def test_an_event_is_one_line_whatever_its_text_holds() -> None:
     event = Event("acted", 3661.0071, "group", "web", code="missing", text="two\nlines", slot="3")
-    assert columns.event_row(event, began=3660.0) == "  1.007s  group                  acted        web slot 3 missing: two lines"
+    assert (
+        columns.event_row(event, began=3660.0)
+        == "  1.007s  group                  acted        web slot 3 missing: two lines"
+    )
     assert re.fullmatch(r"\d\d:01:01\.007  group .*", columns.event_row(event))
 
 
@@ -102,19 +113,29 @@ def test_a_log_line_has_gos_form(log: io.StringIO) -> None:
     ]
     *lines, last = log.getvalue().split("\n")
     assert last == ""
-    assert [bool(re.fullmatch(pattern, line)) for pattern, line in zip(expected, lines, strict=True)] == [True] * 3, lines
+    assert [
+        bool(re.fullmatch(pattern, line)) for pattern, line in zip(expected, lines, strict=True)
+    ] == [True] * 3, lines
 
 
 def test_a_mistyped_verb_is_told_which_one_may_have_been_meant() -> None:
-    assert unknown("gruop", "ikdemo", ["group", "lab"]) == 'unknown command "gruop" for "ikdemo"\n\nDid you mean this?\n\tgroup\n'
+    assert (
+        unknown("gruop", "ikdemo", ["group", "lab"])
+        == 'unknown command "gruop" for "ikdemo"\n\nDid you mean this?\n\tgroup\n'
+    )
     assert unknown("zzzzzz", "ikdemo", ["group", "lab"]) == 'unknown command "zzzzzz" for "ikdemo"'
 
 
 @pytest.mark.parametrize("program", [INFRAKIT, IKDEMO], ids=lambda program: program.name)
-def test_every_verb_has_a_help_page_that_fits_a_terminal(program, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_verb_has_a_help_page_that_fits_a_terminal(
+    program, capsys: pytest.CaptureFixture[str]
+) -> None:
     pages = [["help"]]
     for command in program.commands:
-        pages += [["help", command.name], *(["help", command.name, verb] for verb in command.verbs())]
+        pages += [
+            ["help", command.name],
+            *(["help", command.name, verb] for verb in command.verbs()),
+        ]
     for page in pages:
         assert program.run(page) == 0
         printed = capsys.readouterr().out

@@ -1,4 +1,6 @@
-"""The schema agrees with what is committed; the doctor says what is, and never fails for an extra."""
+"""The schema agrees with what is committed; the doctor says what is, and never fails for an
+extra.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,11 @@ def test_the_doctor_has_one_line_for_each_thing_and_a_cure_for_each_no(desk) -> 
 
 @pytest.mark.parametrize(
     ("folder", "words"),
-    [("/proc/nowhere", "/proc/nowhere"), ("long" + "g" * 60, "bytes for a name"), ("file", "is a file")],
+    [
+        ("/proc/nowhere", "/proc/nowhere"),
+        ("long" + "g" * 60, "bytes for a name"),
+        ("file", "is a file"),
+    ],
 )
 def test_the_doctor_fails_when_no_plugin_could_be_served(desk, folder: str, words: str) -> None:
     (desk.cwd / "file").write_text("")
@@ -67,7 +73,11 @@ class Engine(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         is_version = self.path.endswith("/version")
-        answer = {"ApiVersion": "1.44"} if is_version else {"ServerVersion": "99.1", "Swarm": {"LocalNodeState": "active"}}
+        answer = (
+            {"ApiVersion": "1.44"}
+            if is_version
+            else {"ServerVersion": "99.1", "Swarm": {"LocalNodeState": "active"}}
+        )
         body = json.dumps(answer).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -93,7 +103,10 @@ def engine(short_dir: Path) -> Iterator[str]:
 def test_the_doctor_sees_an_engine_and_its_swarm(desk, engine: str) -> None:
     desk.environment["DOCKER_HOST"] = engine
     done = desk.run("ikdemo doctor")
-    assert done.stdout.splitlines()[6:] == ["yes  Docker engine         version 99.1", "yes  Docker Swarm          active"]
+    assert done.stdout.splitlines()[6:] == [
+        "yes  Docker engine         version 99.1",
+        "yes  Docker Swarm          active",
+    ]
 
 
 def test_jupyterlab_is_started_where_the_notebooks_are(desk) -> None:
@@ -105,5 +118,8 @@ def test_jupyterlab_is_started_where_the_notebooks_are(desk) -> None:
 
 def test_without_jupyterlab_the_lab_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk_verb, "find_spec", lambda name: None)
-    with pytest.raises(IkdemoError, match=r"JupyterLab is not installed; this installs it: .* -m pip install 'ikdemo\[lab\]'"):
+    with pytest.raises(
+        IkdemoError,
+        match=r"JupyterLab is not installed; this installs it: .* -m pip install 'ikdemo\[lab\]'",
+    ):
         desk_verb.lab(Invocation("ikdemo", {}, [], Path()))

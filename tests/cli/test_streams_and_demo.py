@@ -22,10 +22,18 @@ def test_events_of_all_plugins_come_in_readable_lines(desk) -> None:
     stream.send_signal(signal.SIGINT)
     printed, errors = stream.communicate(timeout=15)
     assert (stream.returncode, errors) == (130, "")
-    lines = [re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3}  (\S+) +(\S+) +web.*", line) for line in printed.splitlines()]
+    lines = [
+        re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3}  (\S+) +(\S+) +web.*", line)
+        for line in printed.splitlines()
+    ]
     assert all(lines), printed
     said = {(found[1], found[2]) for found in lines if found}
-    assert said >= {("group", "committed"), ("group", "converged"), ("instance-file", "provisioned"), ("instance-file", "lost")}
+    assert said >= {
+        ("group", "committed"),
+        ("group", "converged"),
+        ("instance-file", "provisioned"),
+        ("instance-file", "lost"),
+    }
 
 
 def test_events_end_when_their_time_is_over_even_if_nothing_runs(desk) -> None:
@@ -40,7 +48,17 @@ def test_the_demo_heals_draws_and_leaves_nothing(desk) -> None:
     done = desk.run("ikdemo demo")
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
     assert (desk.cwd / "recovery.png").read_bytes().startswith(b"\x89PNG")
-    for word in ("FAULT", "is gone", "1 fault", "2 detected", "3 first action", "4 recovered", "TTD", "TTR", "Healed: 5 of 5"):
+    for word in (
+        "FAULT",
+        "is gone",
+        "1 fault",
+        "2 detected",
+        "3 first action",
+        "4 recovered",
+        "TTD",
+        "TTR",
+        "Healed: 5 of 5",
+    ):
         assert word in done.stdout
     folder = re.search(r"files in (\S+) vanish", done.stdout)
     assert folder

@@ -1,4 +1,6 @@
-"""``ikdemo up``: several plugins from one terminal, each a real process; how they end, and what is refused before any starts."""
+"""``ikdemo up``: several plugins from one terminal, each a real process; how they end, and what is
+refused before any starts.
+"""
 
 from __future__ import annotations
 
@@ -49,8 +51,13 @@ class Terminal:
         self.stream = self.process.stderr
 
     def listening(self, number: int) -> list[str]:
-        """Wait until so many plugins have said where they listen, and return their names, sorted."""
-        return sorted(Path(self.line("Listening at: ").split('"')[3].rpartition("/")[2]).name for _ in range(number))
+        """Wait until so many plugins have said where they listen, and return their names,
+        sorted.
+        """
+        return sorted(
+            Path(self.line("Listening at: ").split('"')[3].rpartition("/")[2]).name
+            for _ in range(number)
+        )
 
     def line(self, words: str) -> str:
         """Return the next line, but for news of groups; it must have these words in it."""
@@ -61,16 +68,28 @@ class Terminal:
         return line
 
     def pids(self) -> dict[str, int]:
-        """Return the plugins' processes by the name that ``ps`` shows, which is that of the plugin."""
+        """Return the plugins' processes by the name that ``ps`` shows, which is that of the
+        plugin.
+        """
         own = os.fsencode(self.plugins)
-        seeing = [pid for pid, told in procfs.with_variable(ENVIRONMENT) if told[os.fsencode(ENVIRONMENT)] == own]
-        return {Path(f"/proc/{pid}/comm").read_text().strip(): pid for pid in seeing if pid != self.process.pid}
+        seeing = [
+            pid
+            for pid, told in procfs.with_variable(ENVIRONMENT)
+            if told[os.fsencode(ENVIRONMENT)] == own
+        ]
+        return {
+            Path(f"/proc/{pid}/comm").read_text().strip(): pid
+            for pid in seeing
+            if pid != self.process.pid
+        }
 
     def end(self, how: signal.Signals = signal.SIGINT) -> tuple[int, str]:
         """End it, and return its exit status and what was printed since, but for news of groups."""
         self.process.send_signal(how)
         _, rest = self.process.communicate(timeout=20)
-        return self.process.returncode, "".join(line for line in rest.splitlines(keepends=True) if not NEWS.search(line))
+        return self.process.returncode, "".join(
+            line for line in rest.splitlines(keepends=True) if not NEWS.search(line)
+        )
 
 
 @contextmanager
@@ -100,7 +119,9 @@ def gone(pids: dict[str, int]) -> bool:
 
 @contextmanager
 def hanging(path: Path) -> Iterator[threading.Semaphore]:
-    """Serve an instance plugin that never answers Provision; the semaphore counts how often it was asked."""
+    """Serve an instance plugin that never answers Provision; the semaphore counts how often it was
+    asked.
+    """
     asked, ended = threading.Semaphore(0), threading.Event()
 
     def answer(method: str) -> object:
@@ -122,7 +143,9 @@ def told(path: Path, kind: str) -> bool:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_what_a_group_needs_is_started_and_ended_from_one_terminal(desk: Desk, how: signal.Signals) -> None:
+def test_what_a_group_needs_is_started_and_ended_from_one_terminal(
+    desk: Desk, how: signal.Signals
+) -> None:
     with terminal(desk) as up:
         assert up.listening(3) == USUAL
         pids = up.pids()
@@ -138,7 +161,10 @@ def test_what_a_group_needs_is_started_and_ended_from_one_terminal(desk: Desk, h
 
 def test_others_are_named_by_short_or_full_names_each_with_its_flags(desk: Desk) -> None:
     files = desk.cwd / "my files"
-    arguments = ["flavor-combo", "infrakit-instance-file --name collabnix-instance-file --dir 'my files'"]
+    arguments = [
+        "flavor-combo",
+        "infrakit-instance-file --name collabnix-instance-file --dir 'my files'",
+    ]
     with terminal(desk, *arguments) as up:
         assert up.listening(2) == ["collabnix-instance-file", "flavor-combo"]
         assert sorted(up.pids()) == ["collabnix-insta", "flavor-combo"]
@@ -161,7 +187,9 @@ def test_the_group_ends_first(desk: Desk) -> None:
 
 
 def test_what_ends_in_order_is_not_killed(desk: Desk) -> None:
-    """The times of all that ends one after the other, and what whoever ends a plugin waits for it."""
+    """The times of all that ends one after the other, and what whoever ends a plugin waits for
+    it.
+    """
     grace = next(flag.default for flag in find("instance-process").flags if flag.name == "grace")
     assert STOP_WAIT < PLUGIN
     assert grace < PLUGIN - 2
@@ -172,7 +200,9 @@ def test_what_ends_in_order_is_not_killed(desk: Desk) -> None:
 
 
 def test_a_pass_and_a_call_that_hang_end_in_time(desk: Desk) -> None:
-    """The instance plugin takes Provision calls and never answers; nobody is killed, and no socket stays behind."""
+    """The instance plugin takes Provision calls and never answers; nobody is killed, and no socket
+    stays behind.
+    """
     desk.plugins.mkdir(mode=0o700)
     with hanging(desk.plugins / "hangs") as asked, terminal(desk, "flavor-vanilla", "group") as up:
         assert up.listening(2) == ["flavor-vanilla", "group"]
@@ -181,7 +211,9 @@ def test_a_pass_and_a_call_that_hang_end_in_time(desk: Desk) -> None:
         ask(desk.plugins / "group", "Group.CommitGroup", {"Spec": json.loads(spec)})
         assert asked.acquire(timeout=20)  # a pass is under way
         with ThreadPoolExecutor(1) as caller:
-            cut = caller.submit(ask, desk.plugins / "group", "Group.DestroyGroup", {"ID": "web"}, 60.0)
+            cut = caller.submit(
+                ask, desk.plugins / "group", "Group.DestroyGroup", {"ID": "web"}, 60.0
+            )
             until(lambda: told(desk.plugins / "group", "destroying"))
             up.process.send_signal(signal.SIGTERM)
             _, rest = up.process.communicate(timeout=50)
@@ -240,10 +272,14 @@ def test_a_plugin_that_is_stopped_by_hand_is_no_failure(desk: Desk) -> None:
         ("flavor-combo --name flavor-vanilla", "Two plugins would be called flavor-vanilla"),
     ],
 )
-def test_a_slip_is_one_sentence_and_nothing_is_started(desk: Desk, argument: str, sentence: str) -> None:
+def test_a_slip_is_one_sentence_and_nothing_is_started(
+    desk: Desk, argument: str, sentence: str
+) -> None:
     began = time.monotonic()
     command = [*desk.program("ikdemo"), "up", "flavor-vanilla", argument]
-    done = subprocess.run(command, env=desk.environment, cwd=desk.cwd, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(
+        command, env=desk.environment, cwd=desk.cwd, capture_output=True, text=True, timeout=20
+    )
     assert (done.returncode, done.stdout) == (1, "")
     assert re.fullmatch(r'time="[^"]+" level=fatal msg=.* \n', done.stderr), done.stderr
     assert sentence in done.stderr.replace('\\"', '"')

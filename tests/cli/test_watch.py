@@ -1,4 +1,6 @@
-"""``ikdemo watch`` with real plugins in real terminals of all kinds: a group is seen, broken by a key, and healed."""
+"""``ikdemo watch`` with real plugins in real terminals of all kinds: a group is seen, broken by a
+key, and healed.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,11 @@ def watch(desk: Desk) -> Iterator[Watch]:
 
     def begin(*words: str, width: int = 80, height: int = 24, **environment: str) -> Terminal:
         told = {"TERM": "xterm-256color", **environment}
-        kept = {name: text for name, text in desk.environment.items() if name not in ("NO_COLOR", "COLORTERM")}
+        kept = {
+            name: text
+            for name, text in desk.environment.items()
+            if name not in ("NO_COLOR", "COLORTERM")
+        }
         command = [*desk.program("ikdemo"), "watch", *words]
         opened.append(Terminal(command, {**kept, **told}, desk.cwd, width=width, height=height))
         return opened[-1]
@@ -49,11 +55,18 @@ def web(desk: Desk) -> Desk:
 
 def test_a_group_is_seen_broken_by_a_key_and_healed(web: Desk, watch: Watch) -> None:
     terminal = watch()
-    shown = terminal.sees("● as wanted", "3 of 3 slots filled", "● flavor-vanilla  ● group  ● instance-file", "> slot 0")
+    shown = terminal.sees(
+        "● as wanted",
+        "3 of 3 slots filled",
+        "● flavor-vanilla  ● group  ● instance-file",
+        "> slot 0",
+    )
     assert HELP in shown.splitlines()[-1]
     before = web.living()
     terminal.type("\x1b[Bk")
-    shown = terminal.sees("> slot 1", "whole again", "instance-file has destroyed instance-", "● as wanted", "|▓")
+    shown = terminal.sees(
+        "> slot 1", "whole again", "instance-file has destroyed instance-", "● as wanted", "|▓"
+    )
     assert re.search(r"> slot 1 .*\|▓+ ", shown), shown
     assert re.search(r"FAULT: instance-file is asked to destroy …\d{4} in slot 1", shown)
     assert len(set(before) & set(web.until(3))) == 2
@@ -136,7 +149,12 @@ def test_what_nobody_told_is_found_out_when_a_plugin_comes_back(web: Desk, watch
 
 
 def test_the_curve_shows_the_lowest_of_each_column() -> None:
-    steps = [CurveStep(0.0, 4, 4, 4, 4), CurveStep(10.0, 4, 1, 1, 4), CurveStep(10.1, 4, 4, 4, 4), CurveStep(25.0, 4, 2, 2, 4)]
+    steps = [
+        CurveStep(0.0, 4, 4, 4, 4),
+        CurveStep(10.0, 4, 1, 1, 4),
+        CurveStep(10.1, 4, 4, 4, 4),
+        CurveStep(25.0, 4, 2, 2, 4),
+    ]
     assert lowest(steps, now=30.0, wide=3) == [1.0, 0.25, 0.5]
     assert lowest(steps[1:], now=35.0, wide=7) == [None, 0.25, 1.0, 1.0, 0.5, 0.5, 0.5]
 
@@ -144,7 +162,8 @@ def test_the_curve_shows_the_lowest_of_each_column() -> None:
 def test_it_fits_every_size_and_follows_a_change(web: Desk, watch: Watch) -> None:
     web.run("ikdemo group scale web 40")
     web.until(40)
-    terminal = watch(width=132, height=50, COLUMNS="70", LINES="20")  # as some shells say it once and for all
+    # as some shells say it once and for all
+    terminal = watch(width=132, height=50, COLUMNS="70", LINES="20")
     terminal.sees("40 of 40 slots filled", "slot 25", "full 100 %", HELP)
     for width, height in ((80, 24), (60, 16), (40, 8), (20, 3), (100, 30)):
         terminal.resize(width, height)
@@ -180,11 +199,19 @@ def test_an_old_terminal_is_shown_letters_only(web: Desk, watch: Watch) -> None:
 @pytest.mark.parametrize("term", ["dumb", "nobody-has-described-this"])
 def test_without_a_screen_it_is_told_in_words(web: Desk, watch: Watch, term: str) -> None:
     terminal = watch(TERM=term, width=200, height=60)
-    terminal.sees(f"Keys: {HELP}", "Group web: as wanted. 3 of 3 slots filled.", "Plugins: flavor-vanilla running, group running")
+    terminal.sees(
+        f"Keys: {HELP}",
+        "Group web: as wanted. 3 of 3 slots filled.",
+        "Plugins: flavor-vanilla running, group running",
+    )
     terminal.type("1")
     terminal.sees("Slot 1 is chosen.")
     terminal.type("k\n")
-    terminal.sees("FAULT: instance-file is asked to destroy instance-", "whole again", "instance-file has destroyed")
+    terminal.sees(
+        "FAULT: instance-file is asked to destroy instance-",
+        "whole again",
+        "instance-file has destroyed",
+    )
     assert b"\x1b" not in terminal.written
     terminal.type("q")
     assert terminal.ends() == 0
@@ -193,8 +220,12 @@ def test_without_a_screen_it_is_told_in_words(web: Desk, watch: Watch, term: str
 def test_into_a_pipe_it_is_told_in_words_and_ends_in_order(web: Desk) -> None:
     stream = web.popen("ikdemo watch web")
     assert stream.stdout is not None
-    assert "Group web: " in stream.stdout.readline() + stream.stdout.readline() + stream.stdout.readline() + "".join(
-        stream.stdout.readline() for _ in range(3)
+    assert (
+        "Group web: "
+        in stream.stdout.readline()
+        + stream.stdout.readline()
+        + stream.stdout.readline()
+        + "".join(stream.stdout.readline() for _ in range(3))
     )
     stream.send_signal(signal.SIGTERM)
     _, errors = stream.communicate(timeout=15)
@@ -244,13 +275,18 @@ def test_what_keeps_a_group_from_being_seen_is_a_sentence(desk: Desk, watch: Wat
 
     assert "Plugin not found: group" in refused("")
     desk.start_three()
-    assert "No group is kept by 'group' yet, so there is nothing to watch: infrakit group commit FILE" in refused("")
+    assert (
+        "No group is kept by 'group' yet, so there is nothing to watch: infrakit group commit FILE"
+        in refused("")
+    )
     desk.put_spec("web.json")
     desk.run("infrakit group commit web.json")
     assert "Group 'shop' is not kept by 'group'; kept are: web" in refused("shop")
     assert "Usage: ikdemo watch [GROUP]" in refused("one two")
     (desk.root / "rich").mkdir()
-    (desk.root / "rich" / "__init__.py").write_text("raise ModuleNotFoundError('No module named rich', name='rich')")
+    (desk.root / "rich" / "__init__.py").write_text(
+        "raise ModuleNotFoundError('No module named rich', name='rich')"
+    )
     without = watch(PYTHONPATH=str(desk.root))
     assert without.ends() == 1
     assert "pip install 'ikdemo[watch]'" in without.text().replace("\n", "")

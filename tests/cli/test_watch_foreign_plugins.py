@@ -1,4 +1,6 @@
-"""``ikdemo watch`` with plugins that have none of our extensions, such as InfraKit's own: it asks where nobody tells."""
+"""``ikdemo watch`` with plugins that have none of our extensions, such as InfraKit's own: it asks
+where nobody tells.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +23,20 @@ def test_it_asks_where_nobody_tells(desk: Desk) -> None:
     }
 
     def describe(_: str) -> Any:
-        return {"Descriptions": [{"ID": one, "LogicalID": None, "Tags": {GROUP: "web"}} for one in living]}
+        return {
+            "Descriptions": [
+                {"ID": one, "LogicalID": None, "Tags": {GROUP: "web"}} for one in living
+            ]
+        }
 
     def inspect(_: str) -> Any:
         return {"Groups": [{"ID": "web", "Properties": properties}]}
 
     environment = {**desk.environment, "TERM": "xterm-256color"}
-    with plain(desk.plugins / "group", "Group", inspect), plain(desk.plugins / "instances", "Instance", describe):
+    with (
+        plain(desk.plugins / "group", "Group", inspect),
+        plain(desk.plugins / "instances", "Instance", describe),
+    ):
         terminal = Terminal([*desk.program("ikdemo"), "watch"], environment, desk.cwd)
         try:
             terminal.sees("● as wanted", "2 of 2 slots filled", "…100001")

@@ -1,4 +1,6 @@
-"""The learner's copy of the notebooks: delivered clean, kept as it was typed, and what is in its way is said in a sentence."""
+"""The learner's copy of the notebooks: delivered clean, kept as it was typed, and what is in its
+way is said in a sentence.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ NAME = FIRST.name
 def shipped(tmp_path: Path) -> Path:
     """Give what a version ships, free to be changed."""
     for folder in ("notebooks", "examples"):
-        shutil.copytree(ROOT / folder, tmp_path / "shipped" / folder, ignore=shutil.ignore_patterns(".*"))
+        shutil.copytree(
+            ROOT / folder, tmp_path / "shipped" / folder, ignore=shutil.ignore_patterns(".*")
+        )
     return tmp_path / "shipped"
 
 
@@ -46,30 +50,45 @@ def run(path: Path) -> None:
     """Leave an output in the first code cell of a notebook."""
     notebook = read(path)
     cell = next(cell for cell in notebook["cells"] if cell["cell_type"] == "code")
-    cell |= {"execution_count": 7, "outputs": [{"output_type": "stream", "name": "stdout", "text": "run here"}]}
+    cell |= {
+        "execution_count": 7,
+        "outputs": [{"output_type": "stream", "name": "stdout", "text": "run here"}],
+    }
     path.write_text(json.dumps(notebook))
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
-def test_every_notebook_is_delivered_without_what_another_machine_measured(shipped: Path, tmp_path: Path) -> None:
+def test_every_notebook_is_delivered_without_what_another_machine_measured(
+    shipped: Path, tmp_path: Path
+) -> None:
     desk = tmp_path / "desk"
     assert working_copy.deliver(shipped, desk) == []
     assert sorted(path.name for path in (desk / "notebooks").iterdir()) == NAMES
     for name in NAMES:
         original, copy = read(shipped / "notebooks" / name), read(desk / "notebooks" / name)
-        assert [cell["source"] for cell in copy["cells"]] == [cell["source"] for cell in original["cells"]]
+        assert [cell["source"] for cell in copy["cells"]] == [
+            cell["source"] for cell in original["cells"]
+        ]
         code = [cell for cell in copy["cells"] if cell["cell_type"] == "code"]
         assert not any(cell["outputs"] or cell["execution_count"] for cell in code)
         banner, *recorded = read(desk / "recorded" / f"{name[:-6]}-recorded.ipynb")["cells"]
         assert banner["source"].startswith("**Recorded.**")
-        assert [cell.get("outputs") for cell in recorded] == [cell.get("outputs") for cell in original["cells"]]
+        assert [cell.get("outputs") for cell in recorded] == [
+            cell.get("outputs") for cell in original["cells"]
+        ]
     assert files(desk / "examples") == files(shipped / "examples")
 
 
-def test_links_of_a_recorded_notebook_lead_to_the_learners_own(shipped: Path, tmp_path: Path) -> None:
+def test_links_of_a_recorded_notebook_lead_to_the_learners_own(
+    shipped: Path, tmp_path: Path
+) -> None:
     working_copy.deliver(shipped, tmp_path / "desk")
     said = (tmp_path / "desk/recorded/01-plugins-recorded.ipynb").read_text()
     assert "](../notebooks/02-commit.ipynb)" in said
@@ -86,7 +105,9 @@ def test_a_second_start_changes_nothing(shipped: Path, tmp_path: Path) -> None:
     assert files(tmp_path / "desk") == before
 
 
-def test_a_newer_notebook_takes_the_place_of_one_that_was_run_only(shipped: Path, tmp_path: Path) -> None:
+def test_a_newer_notebook_takes_the_place_of_one_that_was_run_only(
+    shipped: Path, tmp_path: Path
+) -> None:
     working_copy.deliver(shipped, tmp_path / "desk")
     run(tmp_path / "desk/notebooks" / NAME)
     change(shipped / "notebooks" / NAME, "newer")
@@ -95,7 +116,9 @@ def test_a_newer_notebook_takes_the_place_of_one_that_was_run_only(shipped: Path
         assert read(tmp_path / "desk" / place)["cells"][-1]["source"] == "newer"
 
 
-def test_what_a_learner_typed_stays_and_the_other_version_is_named(shipped: Path, tmp_path: Path) -> None:
+def test_what_a_learner_typed_stays_and_the_other_version_is_named(
+    shipped: Path, tmp_path: Path
+) -> None:
     working_copy.deliver(shipped, tmp_path / "desk")
     mine = tmp_path / "desk/notebooks" / NAME
     change(mine, "mine = 1")
@@ -106,11 +129,15 @@ def test_what_a_learner_typed_stays_and_the_other_version_is_named(shipped: Path
         assert sentence.startswith("Changed by you, and not from this version: 00-welcome. ")
         assert "Reset This Notebook" in sentence
         assert mine.read_bytes() == before
-    assert read(tmp_path / "desk/recorded/00-welcome-recorded.ipynb")["cells"][-1]["source"] == "newer"
+    assert (
+        read(tmp_path / "desk/recorded/00-welcome-recorded.ipynb")["cells"][-1]["source"] == "newer"
+    )
 
 
 @pytest.mark.parametrize("left", ["", "{", "[]", '{"cells": [{}]}', "\xff"])
-def test_a_notebook_that_was_broken_stays_for_whoever_can_mend_it(left: str, shipped: Path, tmp_path: Path) -> None:
+def test_a_notebook_that_was_broken_stays_for_whoever_can_mend_it(
+    left: str, shipped: Path, tmp_path: Path
+) -> None:
     working_copy.deliver(shipped, tmp_path / "desk")
     mine = tmp_path / "desk/notebooks" / NAME
     mine.write_text(left, encoding="latin-1")
@@ -119,7 +146,9 @@ def test_a_notebook_that_was_broken_stays_for_whoever_can_mend_it(left: str, shi
     assert mine.read_text(encoding="latin-1") == left
 
 
-def test_what_was_typed_into_a_recorded_notebook_is_backed_up(shipped: Path, tmp_path: Path) -> None:
+def test_what_was_typed_into_a_recorded_notebook_is_backed_up(
+    shipped: Path, tmp_path: Path
+) -> None:
     """It is read-only, which does not hold root back."""
     working_copy.deliver(shipped, tmp_path / "desk")
     recorded = tmp_path / "desk/recorded/00-welcome-recorded.ipynb"
@@ -129,7 +158,9 @@ def test_what_was_typed_into_a_recorded_notebook_is_backed_up(shipped: Path, tmp
         change(shipped / "notebooks" / NAME, f"newer {number}")
         working_copy.deliver(shipped, tmp_path / "desk")
         assert read(recorded)["cells"][-1]["source"] == f"newer {number}"
-    kept = sorted(read(path)["cells"][-1]["source"] for path in (tmp_path / "desk/backups").iterdir())
+    kept = sorted(
+        read(path)["cells"][-1]["source"] for path in (tmp_path / "desk/backups").iterdir()
+    )
     assert kept == ["typed 0", "typed 1"]
 
 
@@ -158,15 +189,21 @@ def a_link_to_nothing(desk: Path) -> None:
 
 
 @pytest.mark.parametrize("in_the_way", [a_file, below_a_file, a_link_to_nothing])
-def test_what_is_in_the_way_is_said_in_a_sentence(in_the_way: Callable[[Path], None], shipped: Path, tmp_path: Path) -> None:
+def test_what_is_in_the_way_is_said_in_a_sentence(
+    in_the_way: Callable[[Path], None], shipped: Path, tmp_path: Path
+) -> None:
     in_the_way(tmp_path / "desk")
-    with pytest.raises(IkdemoError, match=r"^The notebooks cannot be kept in .*IKDEMO_DESK=/some/folder$"):
+    with pytest.raises(
+        IkdemoError, match=r"^The notebooks cannot be kept in .*IKDEMO_DESK=/some/folder$"
+    ):
         working_copy.deliver(shipped, tmp_path / "desk")
 
 
 @pytest.fixture
 def mounted(tmp_path: Path) -> Path:
-    """Give a folder that a file system of 3 MB can be mounted on; skip where that is not allowed."""
+    """Give a folder that a file system of 3 MB can be mounted on; skip where that is not
+    allowed.
+    """
     probe = subprocess.run(["unshare", "--mount", "true"], capture_output=True)
     if probe.returncode:
         pytest.skip("mounting needs root")
@@ -175,14 +212,24 @@ def mounted(tmp_path: Path) -> Path:
 
 
 def prepare_on(place: Path, *steps: str) -> subprocess.CompletedProcess[str]:
-    """Run shell steps, then lay the copy, in a mount namespace with a file system of 3 MB at ``place``."""
+    """Run shell steps, then lay the copy, in a mount namespace with a file system of 3 MB at
+    ``place``.
+    """
     lines = [
         f"mount -t tmpfs -o size=3m ikdemo-test {place}",
         *steps,
         f"IKDEMO_DESK={place}/desk {sys.executable} -m ikdemo lab --prepare",
     ]
-    script = "\n".join([*lines, f"echo status $?; cat {place}/desk/notebooks/{NAME} 2>/dev/null | tail -c 40"])
-    return subprocess.run(["unshare", "--mount", "bash", "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=50)
+    script = "\n".join(
+        [*lines, f"echo status $?; cat {place}/desk/notebooks/{NAME} 2>/dev/null | tail -c 40"]
+    )
+    return subprocess.run(
+        ["unshare", "--mount", "bash", "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=50,
+    )
 
 
 def test_a_full_disk_is_named_and_leaves_no_half_notebook(mounted: Path) -> None:
@@ -206,7 +253,8 @@ def test_a_read_only_folder_is_named_before_anything_is_typed_in_vain(mounted: P
 def test_without_a_home_the_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HOME", "IKDEMO_DESK"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(os, "getuid", lambda: 54321)  # an account without an entry, as in some containers
+    # an account without an entry, as in some containers
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
     with pytest.raises(IkdemoError, match="IKDEMO_DESK=/some/folder"):
         working_copy.folder()
 
@@ -215,6 +263,11 @@ def test_the_verb_says_where_the_copy_is(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "ikdemo", "lab", "--prepare"]
     environment = {**os.environ, "HOME": str(tmp_path)}
     environment.pop("IKDEMO_DESK", None)
-    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == f"Your copy of the notebooks is {tmp_path}/ikdemo-desk: what you type there is kept\n"
+    done = subprocess.run(
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert (
+        done.stdout
+        == f"Your copy of the notebooks is {tmp_path}/ikdemo-desk: what you type there is kept\n"
+    )
     assert (tmp_path / "ikdemo-desk" / FIRST).is_file()

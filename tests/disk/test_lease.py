@@ -27,13 +27,18 @@ sys.stdin.read()
 def holder(directory: Path) -> subprocess.Popen[str]:
     """Start a process that owns ``directory`` until its standard input ends."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD, str(directory)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None and process.stdout.readline() == "held\n"
     return process
 
 
-def test_a_living_owner_is_named_and_a_killed_one_frees_the_directory_at_once(tmp_path: Path) -> None:
+def test_a_living_owner_is_named_and_a_killed_one_frees_the_directory_at_once(
+    tmp_path: Path,
+) -> None:
     with holder(tmp_path) as owner:
         with pytest.raises(InUse, match=re.escape(f"{tmp_path} is in use by pid {owner.pid}")):
             Lease(tmp_path)

@@ -30,7 +30,9 @@ def names(directory: Path) -> list[str]:
 
 
 def test_readers_never_see_a_part_and_a_killed_writer_leaves_nothing_behind(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", WRITE_FOR_EVER, str(tmp_path)], stdout=subprocess.PIPE) as writer:
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITE_FOR_EVER, str(tmp_path)], stdout=subprocess.PIPE
+    ) as writer:
         assert writer.stdout is not None and writer.stdout.readline() == b"writing\n"
         for _ in range(300):
             content = (tmp_path / "file").read_bytes()
@@ -47,16 +49,28 @@ def test_only_temporary_files_of_ours_are_cleared(tmp_path: Path) -> None:
         (tmp_path / kept).touch()
     (tmp_path / ".ikdemo-1-1.tmp").mkdir()
     clear_leftovers(tmp_path)
-    assert names(tmp_path) == [".hidden", ".ikdemo-1-1.tmp", ".ikdemo-12-3.tmp.bak", "ikdemo-1-1.tmp", "instance-1"]
+    assert names(tmp_path) == [
+        ".hidden",
+        ".ikdemo-1-1.tmp",
+        ".ikdemo-12-3.tmp.bak",
+        "ikdemo-1-1.tmp",
+        "instance-1",
+    ]
 
 
 @pytest.mark.parametrize("durable", [False, True])
-def test_a_written_file_has_its_mode_and_is_recognised_by_what_was_returned(tmp_path: Path, durable: bool) -> None:
+def test_a_written_file_has_its_mode_and_is_recognised_by_what_was_returned(
+    tmp_path: Path, durable: bool
+) -> None:
     lease = Lease(tmp_path)
     written = write_atomic(lease.fd, "a", b"one", mode=0o600, durable=durable)
     there = (tmp_path / "a").stat()
     assert stat.S_IMODE(there.st_mode) == 0o600
-    assert (there.st_ino, there.st_mtime_ns, there.st_size) == (written.st_ino, written.st_mtime_ns, written.st_size)
+    assert (there.st_ino, there.st_mtime_ns, there.st_size) == (
+        written.st_ino,
+        written.st_mtime_ns,
+        written.st_size,
+    )
     write_atomic(tmp_path, "a", b"two", durable=durable)
     assert (tmp_path / "a").read_bytes() == b"two" and names(tmp_path) == ["a"]
     lease.release()
@@ -106,7 +120,12 @@ def test_plain_names_may_become_files(name: str) -> None:
     assert check_name(name) == name
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "../victim", "a/b", "a\n", "a\0", "é", "-rf", "x" * 129, "\udc80"])
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", ".hidden", "../victim", "a/b", "a\n", "a\0", "é", "-rf", "x" * 129, "\udc80"],
+)
 def test_other_names_are_refused_in_one_sentence(name: str) -> None:
-    with pytest.raises(SpecError, match=r"^'.*' cannot be a file's name: expected 1 to 128 letters"):
+    with pytest.raises(
+        SpecError, match=r"^'.*' cannot be a file's name: expected 1 to 128 letters"
+    ):
         check_name(name)

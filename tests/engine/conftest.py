@@ -1,6 +1,8 @@
-"""The engine that container tests share, in a network of its own, and the rule that no test leaves anything in it.
+"""The engine that container tests share, in a network of its own, and the rule that no test leaves
+anything in it.
 
-Where an engine cannot be started, these tests are skipped and say what is lacking; in CI that is a failure, as any skip.
+Where an engine cannot be started, these tests are skipped and say what is lacking; in CI that is a
+failure, as any skip.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ from engine.private import PrivateEngine, lacking
 
 @pytest.fixture(scope="session")
 def private_engine() -> Iterator[PrivateEngine]:
-    """Start one engine for all tests; a test asks for ``engine``, which puts it into the engine's network."""
+    """Start one engine for all tests; a test asks for ``engine``, which puts it into the engine's
+    network.
+    """
     if reason := lacking():
         pytest.skip(reason)
     made = PrivateEngine()
@@ -27,10 +31,14 @@ def private_engine() -> Iterator[PrivateEngine]:
 
 
 @pytest.fixture
-def engine(private_engine: PrivateEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[PrivateEngine]:
-    """Give a running engine without a container, as DOCKER_HOST; the test, and what it starts, reaches containers by address.
+def engine(
+    private_engine: PrivateEngine, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[PrivateEngine]:
+    """Give a running engine without a container, as DOCKER_HOST; the test, and what it starts,
+    reaches containers by address.
 
-    The test fails if it leaves a container, a network or a volume behind; they are removed, so that the next one finds none.
+    The test fails if it leaves a container, a network or a volume behind; they are removed, so that
+    the next one finds none.
     """
     monkeypatch.setenv("DOCKER_HOST", private_engine.host)
     if not private_engine.answers():  # a test that failed may have left it stopped
@@ -44,7 +52,9 @@ def engine(private_engine: PrivateEngine, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 def sweep(host: str) -> list[str]:
-    """Remove every container, network and volume that an engine does not have by itself; return what they were."""
+    """Remove every container, network and volume that an engine does not have by itself; return
+    what they were.
+    """
     client, left = docker.APIClient(host, timeout=20), []
     try:
         for container in client.containers(all=True):

@@ -1,4 +1,6 @@
-"""Network namespaces: made here and entered here, by a thread at a time. Called by the private engine."""
+"""Network namespaces: made here and entered here, by a thread at a time. Called by the private
+engine.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ CLONE_NEWNET = 0x40000000
 
 
 def new_network() -> int:
-    """Return a descriptor of a new network namespace with a loopback; it lives as long as the descriptor or a process in it."""
+    """Return a descriptor of a new network namespace with a loopback; it lives as long as the
+    descriptor or a process in it.
+    """
     made: list[int] = []
 
     def unshare() -> None:  # a thread of its own: the caller stays where it is
@@ -26,7 +30,9 @@ def new_network() -> int:
     thread.start()
     thread.join()
     if not made:
-        raise RuntimeError("no network namespace could be made; a container needs CAP_SYS_ADMIN for that")
+        raise RuntimeError(
+            "no network namespace could be made; a container needs CAP_SYS_ADMIN for that"
+        )
     return made[0]
 
 

@@ -1,11 +1,15 @@
-"""A Docker engine of the tests' own: one dockerd in a network namespace of its own, gone without a trace when it is stopped.
+"""A Docker engine of the tests' own: one dockerd in a network namespace of its own, gone without a
+trace when it is stopped.
 
-It needs root and the Debian packages ``docker.io busybox-static iptables iproute2``, but neither systemd, nor Docker's command
-line, nor a registry: the one image, ``IMAGE``, is made of busybox. Two engines in one network namespace would rewrite each
-other's packet filter, so this one always gets a namespace that nobody else has: whatever runs on the machine is left alone. A
-container's address, and a port that it publishes, are reached only inside ``network()``; the engine's socket from everywhere.
+It needs root and the Debian packages ``docker.io busybox-static iptables iproute2``, but neither
+systemd, nor Docker's command line, nor a registry: the one image, ``IMAGE``, is made of busybox.
+Two engines in one network namespace would rewrite each other's packet filter, so this one always
+gets a namespace that nobody else has: whatever runs on the machine is left alone. A container's
+address, and a port that it publishes, are reached only inside ``network()``; the engine's socket
+from everywhere.
 
-Made by the fixtures in conftest.py, and by hand to run a command with such an engine as its DOCKER_HOST::
+Made by the fixtures in conftest.py, and by hand to run a command with such an engine as its
+DOCKER_HOST::
 
     PYTHONPATH=tests python -m engine.private python -m benchmarks.containers
 """
@@ -35,7 +39,9 @@ PATIENCE = 30.0
 
 
 class PrivateEngine:
-    """One dockerd with its data under ``directory``; ``host`` is what DOCKER_HOST has to be to reach it."""
+    """One dockerd with its data under ``directory``; ``host`` is what DOCKER_HOST has to be to
+    reach it.
+    """
 
     def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="ik-engine-", dir="/tmp"))
@@ -50,27 +56,40 @@ class PrivateEngine:
         return self._daemon.pid
 
     def start(self, online: bool = False) -> None:
-        """Start dockerd and wait until it answers; an engine that dies or stays silent is an error that shows its log.
+        """Start dockerd and wait until it answers; an engine that dies or stays silent is an error
+        that shows its log.
 
-        ``online``: in the machine's own network, which it neither filters nor adds to. Its containers have that network or none:
-        good for building images, and for nothing else.
+        ``online``: in the machine's own network, which it neither filters nor adds to. Its
+        containers have that network or none: good for building images, and for nothing else.
         """
         mount_cgroups()
         for stale in ("docker.sock", "pid", "exec/containerd/containerd.pid"):
             (self.directory / stale).unlink(missing_ok=True)
         (self.directory / "daemon.json").write_text("{}")  # in place of the machine's
         at = self.directory
-        command = f"dockerd --host {self.host} --data-root {at}/data --exec-root {at}/exec --pidfile {at}/pid"
-        command += (
-            f" --config-file {at}/daemon.json --exec-opt native.cgroupdriver=cgroupfs --shutdown-timeout 2 --log-level warn"
+        command = (
+            f"dockerd --host {self.host} --data-root {at}/data --exec-root {at}/exec "
+            f"--pidfile {at}/pid"
         )
-        # Its own few variables: the marks by which tests know their processes must not be inherited by every container's shim.
-        environment = {"PATH": os.environ.get("PATH", os.defpath), "DOCKER_SERVICE_PREFER_OFFLINE_IMAGE": "1"}
+        command += (
+            f" --config-file {at}/daemon.json --exec-opt native.cgroupdriver=cgroupfs "
+            "--shutdown-timeout 2 --log-level warn"
+        )
+        # Its own few variables: the marks by which tests know their processes must not be inherited
+        # by every container's shim.
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "DOCKER_SERVICE_PREFER_OFFLINE_IMAGE": "1",
+        }
         if online:
             command += " --bridge none --iptables=false --ip-forward=false"
-        with nullcontext() if online else self.network(), (self.directory / "log").open("ab") as log:
+        with (
+            nullcontext() if online else self.network(),
+            (self.directory / "log").open("ab") as log,
+        ):
             self._daemon = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "TERM", *command.split()],  # a killed test run takes its engine along
+                # a killed test run takes its engine along
+                ["setpriv", "--pdeathsig", "TERM", *command.split()],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -95,7 +114,9 @@ class PrivateEngine:
                 return False
 
     def stop(self) -> None:
-        """End dockerd and all its containers, by force after ``PATIENCE``; does nothing if it does not run."""
+        """End dockerd and all its containers, by force after ``PATIENCE``; does nothing if it does
+        not run.
+        """
         daemon, self._daemon = self._daemon, None
         if daemon is None:
             return
@@ -110,12 +131,16 @@ class PrivateEngine:
         self._kill_leftovers()
 
     def restart(self) -> None:
-        """Stop the engine and start it again: its containers have ended, and it knows them still."""
+        """Stop the engine and start it again: its containers have ended, and it knows them
+        still.
+        """
         self.stop()
         self.start()
 
     def kill(self) -> None:
-        """Kill dockerd alone, as a crash would; its containers go on until the next ``start``, which ends them."""
+        """Kill dockerd alone, as a crash would; its containers go on until the next ``start``,
+        which ends them.
+        """
         assert self._daemon is not None, "the engine is not running"
         self._daemon.kill()
         self._daemon.wait()
@@ -124,7 +149,9 @@ class PrivateEngine:
         """Stop, and remove everything that was ever on disk or mounted."""
         self.stop()
         mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
-        for path in sorted((path for path in mounted if path.startswith(f"{self.directory}/")), reverse=True):
+        for path in sorted(
+            (path for path in mounted if path.startswith(f"{self.directory}/")), reverse=True
+        ):
             subprocess.run(["umount", "--lazy", path], check=False)
         shutil.rmtree(self.directory, ignore_errors=True)
         os.close(self._namespace)
@@ -135,13 +162,17 @@ class PrivateEngine:
         try:
             repository, tag = IMAGE.split(":")
             changes = ["ENV PATH=/bin", 'CMD ["sh"]']
-            client.import_image_from_data(root_file_system(), repository=repository, tag=tag, changes=changes)
+            client.import_image_from_data(
+                root_file_system(), repository=repository, tag=tag, changes=changes
+            )
         finally:
             client.close()
 
     @contextmanager
     def network(self) -> Iterator[None]:
-        """Put the calling thread, and the processes and threads it starts meanwhile, into the engine's network."""
+        """Put the calling thread, and the processes and threads it starts meanwhile, into the
+        engine's network.
+        """
         with inside(self._namespace):
             yield
 
@@ -161,7 +192,9 @@ class PrivateEngine:
             client.close()
 
     def _kill_leftovers(self) -> None:
-        """Kill what outlived dockerd: containerd and shims, known by their commands, and their children, the containers."""
+        """Kill what outlived dockerd: containerd and shims, known by their commands, and their
+        children, the containers.
+        """
         needle, deadline = f"{self.directory}/exec/".encode(), time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             found = {pid for pid in processes() if needle in command_of(pid)}
@@ -187,7 +220,9 @@ def lacking() -> str:
 
 
 def mount_cgroups() -> None:
-    """Mount the control groups where nobody did, as in a chroot or on a machine without systemd; they stay mounted."""
+    """Mount the control groups where nobody did, as in a chroot or on a machine without systemd;
+    they stay mounted.
+    """
     root = Path("/sys/fs/cgroup")
     if root.is_mount():
         return
@@ -221,7 +256,9 @@ def parent_of(pid: int) -> int:
 
 
 def main(command: list[str]) -> int:
-    """Run a command with a private engine as its DOCKER_HOST, in the engine's network; return its exit status."""
+    """Run a command with a private engine as its DOCKER_HOST, in the engine's network; return its
+    exit status.
+    """
     if reason := lacking():
         sys.exit(reason)
     engine = PrivateEngine()
@@ -229,7 +266,9 @@ def main(command: list[str]) -> int:
         engine.start()
         engine.load_image()
         with engine.network():
-            return subprocess.run(command, env={**os.environ, "DOCKER_HOST": engine.host, "IKDEMO_IMAGE": IMAGE}).returncode
+            return subprocess.run(
+                command, env={**os.environ, "DOCKER_HOST": engine.host, "IKDEMO_IMAGE": IMAGE}
+            ).returncode
     finally:
         engine.close()
 

@@ -1,4 +1,6 @@
-"""A registry with one image, as much of one as a pull needs; its layer can be held back, to see what waits for it."""
+"""A registry with one image, as much of one as a pull needs; its layer can be held back, to see
+what waits for it.
+"""
 
 from __future__ import annotations
 
@@ -19,21 +21,35 @@ def digest_of(data: bytes) -> str:
 
 
 class Registry:
-    """Serves ``image`` in the network of the thread that made it. ``released``: the layer may go out; ``asked``: how often."""
+    """Serves ``image`` in the network of the thread that made it. ``released``: the layer may go
+    out; ``asked``: how often.
+    """
 
     def __init__(self, root_file_system: bytes) -> None:
         self.released, self.asked = threading.Event(), 0
         layer = gzip.compress(root_file_system, 1)
         machine = MACHINES.get(platform.machine(), platform.machine())
         root = {"type": "layers", "diff_ids": [digest_of(root_file_system)]}
-        config = json.dumps({"architecture": machine, "os": "linux", "config": {"Env": ["PATH=/bin"]}, "rootfs": root}).encode()
+        config = json.dumps(
+            {
+                "architecture": machine,
+                "os": "linux",
+                "config": {"Env": ["PATH=/bin"]},
+                "rootfs": root,
+            }
+        ).encode()
         self._layer = digest_of(layer)
         self._blobs = {self._layer: layer, digest_of(config): config}
-        parts = [{"mediaType": kind, "size": len(data), "digest": digest_of(data)} for kind, data in _kinds(config, layer)]
+        parts = [
+            {"mediaType": kind, "size": len(data), "digest": digest_of(data)}
+            for kind, data in _kinds(config, layer)
+        ]
         body = {"schemaVersion": 2, "mediaType": MANIFEST, "config": parts[0], "layers": parts[1:]}
         self._manifest = json.dumps(body).encode()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}
+        )
         self._thread.start()
         self.image = f"127.0.0.1:{self._server.server_port}/tiny:1"
 

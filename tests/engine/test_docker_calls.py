@@ -1,4 +1,6 @@
-"""What the plugin for containers does when called: real containers begin, are described, print, end, and leave nothing behind."""
+"""What the plugin for containers does when called: real containers begin, are described, print,
+end, and leave nothing behind.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,11 @@ class Ear:
 
 def spec(script: str = "", sha: str = "s", **properties: Any) -> InstanceSpec:
     properties = {"Image": IMAGE, **properties}
-    return InstanceSpec(Raw(json.dumps(properties).encode()), {"infrakit.group": "g", "infrakit.config_sha": sha}, script)
+    return InstanceSpec(
+        Raw(json.dumps(properties).encode()),
+        {"infrakit.group": "g", "infrakit.config_sha": sha},
+        script,
+    )
 
 
 @pytest.fixture
@@ -87,11 +93,19 @@ async def gone(client: docker.APIClient, name: str) -> None:
             await asyncio.sleep(0.05)
 
 
-def test_an_instance_knows_who_it_is_and_tells_where_it_answers(tmp_path: Path, client: docker.APIClient) -> None:
+def test_an_instance_knows_who_it_is_and_tells_where_it_answers(
+    tmp_path: Path, client: docker.APIClient
+) -> None:
     async def story() -> None:
         async with plugin(tmp_path / "p") as (made, ear):
             script = f'echo "$INSTANCE_ID|$SLOT|$GROUP|$PORT|$COLOUR"; {FOREVER}'
-            wanted = spec(script, Env={"COLOUR": "red", "SLOT": "x"}, Ports=["8080"], Labels={"mine": "1"}, Memory="32M")
+            wanted = spec(
+                script,
+                Env={"COLOUR": "red", "SLOT": "x"},
+                Ports=["8080"],
+                Labels={"mine": "1"},
+                Memory="32M",
+            )
             instance = await made.provision(wanted, "3")
             [described] = await made.describe_instances({"infrakit.group": "g"}, slots=True)
             inside = client.inspect_container(instance)
@@ -100,8 +114,13 @@ def test_an_instance_knows_who_it_is_and_tells_where_it_answers(tmp_path: Path, 
             assert described.tags == {"infrakit.group": "g", "infrakit.config_sha": "s", **where}
             assert await printed(made, instance, 1) == [f"{instance}|3|g|8080|red"]
             assert await made.describe_instances({"tier": "web"}) == []
-            assert await made.describe_instances({}) == [Description(instance, None, described.tags)]
-            assert (inside["Config"]["Labels"]["mine"], inside["HostConfig"]["Memory"]) == ("1", 32 * 2**20)
+            assert await made.describe_instances({}) == [
+                Description(instance, None, described.tags)
+            ]
+            assert (inside["Config"]["Labels"]["mine"], inside["HostConfig"]["Memory"]) == (
+                "1",
+                32 * 2**20,
+            )
             assert (await ear.next("provisioned")).slot == "3"
 
     run(story)
@@ -118,7 +137,11 @@ def test_an_instance_knows_who_it_is_and_tells_where_it_answers(tmp_path: Path, 
     ],
 )
 def test_the_tags_lead_to_where_an_instance_answers(
-    tmp_path: Path, client: docker.APIClient, properties: dict[str, Any], host: str | None, port: str | None
+    tmp_path: Path,
+    client: docker.APIClient,
+    properties: dict[str, Any],
+    host: str | None,
+    port: str | None,
 ) -> None:
     async def story() -> None:
         async with plugin(tmp_path / "p") as (made, _):
@@ -148,8 +171,12 @@ def test_the_tags_lead_to_where_an_instance_answers(
     run(story)
 
 
-def test_an_instance_in_another_containers_network_answers_at_its_address(tmp_path: Path, client: docker.APIClient) -> None:
-    lender = client.create_container(IMAGE, ["sleep", "1000"], name="lender", stop_signal="SIGKILL")["Id"]
+def test_an_instance_in_another_containers_network_answers_at_its_address(
+    tmp_path: Path, client: docker.APIClient
+) -> None:
+    lender = client.create_container(
+        IMAGE, ["sleep", "1000"], name="lender", stop_signal="SIGKILL"
+    )["Id"]
     client.start(lender)
 
     async def story() -> None:
@@ -162,11 +189,15 @@ def test_an_instance_in_another_containers_network_answers_at_its_address(tmp_pa
             assert len({one["port"] for one in tags}) == 2
 
     run(story)
-    assert client.inspect_container(lender)["State"]["Running"], "somebody else's container was touched"
+    assert client.inspect_container(lender)["State"]["Running"], (
+        "somebody else's container was touched"
+    )
     client.remove_container(lender, force=True)
 
 
-def test_a_slot_is_filled_once_also_by_calls_that_interleave(tmp_path: Path, client: docker.APIClient) -> None:
+def test_a_slot_is_filled_once_also_by_calls_that_interleave(
+    tmp_path: Path, client: docker.APIClient
+) -> None:
     async def story() -> None:
         async with plugin(tmp_path / "p") as (made, _):
             ids = await asyncio.gather(*(made.provision(spec(FOREVER), "0") for _ in range(5)))
@@ -190,9 +221,16 @@ def test_the_end_of_a_command_is_told_at_once_with_its_status_and_its_last_words
 ) -> None:
     async def story() -> None:
         async with plugin(tmp_path / "p") as (made, ear):
-            instance = await made.provision(spec("echo 'no such file: x' >&2; sleep 0.2; exit 3"), "0")
+            instance = await made.provision(
+                spec("echo 'no such file: x' >&2; sleep 0.2; exit 3"), "0"
+            )
             event = await ear.next("lost")
-            assert (event.instance, event.slot, event.group, event.code) == (instance, "0", "g", "died")
+            assert (event.instance, event.slot, event.group, event.code) == (
+                instance,
+                "0",
+                "g",
+                "died",
+            )
             assert event.text.startswith("exited with status 3 after")
             assert event.text.endswith("it said last: no such file: x")
             assert await made.describe_instances({}) == []
@@ -205,7 +243,9 @@ def test_the_end_of_a_command_is_told_at_once_with_its_status_and_its_last_words
     run(story)
 
 
-def test_a_command_that_ends_before_it_is_known_to_run_is_told_as_lost(tmp_path: Path, client: docker.APIClient) -> None:
+def test_a_command_that_ends_before_it_is_known_to_run_is_told_as_lost(
+    tmp_path: Path, client: docker.APIClient
+) -> None:
     async def story() -> None:
         async with plugin(tmp_path / "p") as (made, ear):
             for _ in range(3):
@@ -222,7 +262,10 @@ BLOWS: dict[str, tuple[Callable[[docker.APIClient, str], Any], str]] = {
     "docker stop": (lambda client, name: client.stop(name, timeout=1), "SIGTERM"),
     "docker rm -f": (lambda client, name: client.remove_container(name, force=True), "SIGKILL"),
     "docker restart": (lambda client, name: client.restart(name, timeout=1), "SIGTERM"),
-    "docker pause and kill": (lambda client, name: (client.pause(name), client.kill(name)), "SIGKILL"),
+    "docker pause and kill": (
+        lambda client, name: (client.pause(name), client.kill(name)),
+        "SIGKILL",
+    ),
 }
 
 
@@ -247,7 +290,9 @@ def test_what_somebody_does_to_a_container_is_no_fault_of_its_command(
     run(story)
 
 
-def test_a_paused_container_stays_described_and_can_be_destroyed(tmp_path: Path, client: docker.APIClient) -> None:
+def test_a_paused_container_stays_described_and_can_be_destroyed(
+    tmp_path: Path, client: docker.APIClient
+) -> None:
     async def story() -> None:
         async with plugin(tmp_path / "p") as (made, ear):
             instance = await made.provision(spec(FOREVER), "0")
@@ -262,10 +307,14 @@ def test_a_paused_container_stays_described_and_can_be_destroyed(tmp_path: Path,
     run(story)
 
 
-def test_a_destroy_goes_on_when_its_caller_goes_away(tmp_path: Path, client: docker.APIClient) -> None:
+def test_a_destroy_goes_on_when_its_caller_goes_away(
+    tmp_path: Path, client: docker.APIClient
+) -> None:
     async def story() -> None:
         async with plugin(tmp_path / "p", grace=1.0) as (made, ear):
-            instance = await made.provision(spec("trap '' TERM; echo ready; while :; do sleep 1; done"), "0")
+            instance = await made.provision(
+                spec("trap '' TERM; echo ready; while :; do sleep 1; done"), "0"
+            )
             await printed(made, instance, 1)
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.3):
@@ -286,8 +335,11 @@ def test_memory_that_is_not_there_is_told_and_the_number_of_instances_is_bounded
         async with plugin(tmp_path / "p", most=2) as (made, ear):
             await made.provision(spec("sleep 0.3; tail /dev/zero", Memory="16M"), "0")
             event = await ear.next("lost")
-            assert event.code in ("died", "early")  # with control groups of version 1 the engine may not tell of the memory
-            assert event.text.startswith(("needed more memory than it may have", "was ended by SIGKILL"))
+            # with control groups of version 1 the engine may not tell of the memory
+            assert event.code in ("died", "early")
+            assert event.text.startswith(
+                ("needed more memory than it may have", "was ended by SIGKILL")
+            )
             await made.provision(spec(FOREVER))
             await made.provision(spec(FOREVER))
             with pytest.raises(PluginFailure, match="no more than 2 may be"):
@@ -299,14 +351,22 @@ def test_memory_that_is_not_there_is_told_and_the_number_of_instances_is_bounded
 @pytest.mark.parametrize(
     ("properties", "kind", "sentence"),
     [
-        ({"Image": "nowhere:1", "Pull": "never"}, PluginFailure, "the engine has no image nowhere:1, and Pull is never"),
+        (
+            {"Image": "nowhere:1", "Pull": "never"},
+            PluginFailure,
+            "the engine has no image nowhere:1, and Pull is never",
+        ),
         ({"Image": "Bad/Name"}, SpecError, "invalid reference format"),
         ({"Memory": "1K"}, SpecError, "[Mm]inimum memory limit"),
         ({"Network": "nowhere"}, PluginFailure, "network nowhere not found"),
     ],
 )
 def test_what_the_engine_refuses_is_a_sentence_and_leaves_nothing(
-    tmp_path: Path, client: docker.APIClient, properties: dict[str, Any], kind: type[Exception], sentence: str
+    tmp_path: Path,
+    client: docker.APIClient,
+    properties: dict[str, Any],
+    kind: type[Exception],
+    sentence: str,
 ) -> None:
     async def story() -> None:
         async with plugin(tmp_path / "p") as (made, ear):
@@ -318,7 +378,9 @@ def test_what_the_engine_refuses_is_a_sentence_and_leaves_nothing(
     run(story)
 
 
-def test_a_program_that_the_image_does_not_have_is_named(tmp_path: Path, client: docker.APIClient) -> None:
+def test_a_program_that_the_image_does_not_have_is_named(
+    tmp_path: Path, client: docker.APIClient
+) -> None:
     async def story() -> None:
         async with plugin(tmp_path / "p") as (made, ear):
             try:
@@ -356,27 +418,39 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path, client: docker.APIClient)
         ({"Image": "a", "Pull": "often"}, r"\$.Properties.Pull: .*often"),
         ({"Image": "a", "Ports": ["80/tcp"]}, r"\$.Properties.Ports\[0\]: expected a port such as"),
         ({"Image": "a", "Ports": ["70000"]}, r"\$.Properties.Ports\[0\]: expected a port such as"),
-        ({"Image": "a", "Ports": ["8:8"], "Network": "host"}, "no published port in the network host"),
+        (
+            {"Image": "a", "Ports": ["8:8"], "Network": "host"},
+            "no published port in the network host",
+        ),
         ({"Image": "a", "Labels": {"ikdemo.slot": "1"}}, "names that do not begin with ikdemo."),
         ({"Image": "a", "Env": {"A=B": "c"}}, r"\$.Properties.Env: expected names of variables"),
         ({"Image": "a", "Env": {"A": "c\0"}}, "NUL"),
         (
             {"Image": "a", "Volumes": []},
-            r"^\$\.Properties\.Volumes: no such member is known, expected one of Command, Env, Image, ",
+            r"^\$\.Properties\.Volumes: no such member is known, expected one of Command, "
+            r"Env, Image, ",
         ),
         ({"Image": "a", "Memory": "lots"}, r"\$.Properties.Memory: expected an amount such as 64M"),
     ],
 )
-def test_properties_that_nothing_can_be_made_from_are_refused(tmp_path: Path, properties: Any, sentence: str) -> None:
+def test_properties_that_nothing_can_be_made_from_are_refused(
+    tmp_path: Path, properties: Any, sentence: str
+) -> None:
     with pytest.raises(SpecError, match=sentence):
         asyncio.run(DockerInstances(tmp_path).validate(Raw(json.dumps(properties).encode())))
 
 
-def test_what_others_made_is_never_described_nor_touched(tmp_path: Path, client: docker.APIClient) -> None:
+def test_what_others_made_is_never_described_nor_touched(
+    tmp_path: Path, client: docker.APIClient
+) -> None:
     path = str((tmp_path / "p").resolve())  # in another container, say
-    labels = Labels("instance-1", "0", None, {"infrakit.group": "g"}).labels({OWNER: path, MARK: "another"})
+    labels = Labels("instance-1", "0", None, {"infrakit.group": "g"}).labels(
+        {OWNER: path, MARK: "another"}
+    )
     theirs = [
-        client.create_container(IMAGE, ["sleep", "1000"], labels=labels, stop_signal="SIGKILL")["Id"],
+        client.create_container(IMAGE, ["sleep", "1000"], labels=labels, stop_signal="SIGKILL")[
+            "Id"
+        ],
         client.create_container(IMAGE, ["true"], labels=labels)["Id"],
         client.create_container(IMAGE, ["true"], labels={OWNER: path})["Id"],
     ]
@@ -410,7 +484,9 @@ def test_the_next_plugin_knows_what_lives_tells_what_died_and_removes_what_never
         (tmp_path / "p").rename(tmp_path / "q")  # whose they are is not said by the path
         client.create_container(IMAGE, ["sleep", "1000"], labels=half, name="instance-5")
         async with plugin(tmp_path / "q") as (made, ear):
-            assert sorted(one.id for one in await made.describe_instances({})) == sorted([ids[0], ids[2]])
+            assert sorted(one.id for one in await made.describe_instances({})) == sorted(
+                [ids[0], ids[2]]
+            )
             assert [(event.kind, event.code, event.instance, event.slot) for event in ear.told] == [
                 ("lost", "unknown", ids[1], "1")
             ]
@@ -448,7 +524,9 @@ asyncio.run(story())
 
     async def story() -> None:
         async with plugin(tmp_path / "p") as (made, _):
-            wanted = InstanceSpec(Raw(json.dumps({"Image": IMAGE}).encode()), {"infrakit.group": "g"}, FOREVER)
+            wanted = InstanceSpec(
+                Raw(json.dumps({"Image": IMAGE}).encode()), {"infrakit.group": "g"}, FOREVER
+            )
             instance = await made.provision(wanted, "0")
             async with asyncio.timeout(10):
                 while [row["Names"] for row in client.containers(all=True)] != [[f"/{instance}"]]:  # noqa: ASYNC110
@@ -460,7 +538,9 @@ asyncio.run(story())
 def test_a_lost_answer_makes_no_second_container(
     tmp_path: Path, client: docker.APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The engine creates and starts, and its answers never come: what was made is not kept, and the slot is filled once."""
+    """The engine creates and starts, and its answers never come: what was made is not kept, and the
+    slot is filled once.
+    """
     lost: list[str] = []
 
     def losing(name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
@@ -492,10 +572,15 @@ def test_a_lost_answer_makes_no_second_container(
     run(story)
 
 
-def test_output_is_bounded_and_of_the_dead_the_end_is_kept(tmp_path: Path, client: docker.APIClient) -> None:
+def test_output_is_bounded_and_of_the_dead_the_end_is_kept(
+    tmp_path: Path, client: docker.APIClient
+) -> None:
     async def story() -> None:
         async with plugin(tmp_path / "p") as (made, ear):
-            script = "i=0; while [ $i -lt 30000 ]; do echo line $i of many; i=$((i+1)); done; sleep 0.5; exit 1"
+            script = (
+                "i=0; while [ $i -lt 30000 ]; do echo line $i of many; i=$((i+1)); done; "
+                "sleep 0.5; exit 1"
+            )
             instance = await made.provision(spec(script))
             await ear.next("lost")
             assert await made.logs(instance, 2) == ["line 29998 of many", "line 29999 of many"]

@@ -1,6 +1,8 @@
-"""What an engine says when it is unwell is never taken for an empty world; only its own word ends an instance.
+"""What an engine says when it is unwell is never taken for an empty world; only its own word ends
+an instance.
 
-The engine is a small server of the test's own that speaks Docker's API, so none of these tests needs a real one.
+The engine is a small server of the test's own that speaks Docker's API, so none of these tests
+needs a real one.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ CUT = (0, b"")
 
 
 class Engine:
-    """An engine with three running containers. ``answers``: what it says instead, by the end of what is asked for."""
+    """An engine with three running containers. ``answers``: what it says instead, by the end of
+    what is asked for.
+    """
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
@@ -77,7 +81,12 @@ class Engine:
                     return
                 self.asked(path)
                 length = next(
-                    (int(row[15:]) for row in head.decode().split("\r\n") if row.lower().startswith("content-length:")), 0
+                    (
+                        int(row[15:])
+                        for row in head.decode().split("\r\n")
+                        if row.lower().startswith("content-length:")
+                    ),
+                    0,
                 )
                 sent = await reader.readexactly(length)
                 if path.endswith("/containers/create"):
@@ -85,9 +94,14 @@ class Engine:
                     await self.creating.wait()
                 status, body = self.answer(method, path)
                 if (status, body) == CUT:
-                    writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n[{"Id": "c-0", "St')
+                    writer.write(
+                        b'HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n[{"Id": "c-0", "St'
+                    )
                     return
-                said = b"HTTP/1.1 %d Said\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (status, len(body))
+                said = (
+                    b"HTTP/1.1 %d Said\r\nContent-Type: application/json\r\nContent-Length: "
+                    b"%d\r\n\r\n" % (status, len(body))
+                )
                 writer.write(said + body)
         except (OSError, EOFError):
             pass
@@ -97,7 +111,12 @@ class Engine:
 
 def row(number: int, mark: str, state: str = "running", **more: Any) -> dict[str, Any]:
     badge = Labels(f"instance-{number}", str(number), None, {"infrakit.group": "g"}, "80")
-    listed = {"Id": f"c-{number}", "Names": [f"/instance-{number}"], "State": state, "Status": state}
+    listed = {
+        "Id": f"c-{number}",
+        "Names": [f"/instance-{number}"],
+        "State": state,
+        "Status": state,
+    }
     return {**listed, "Labels": badge.labels({MARK: mark}), **more}
 
 
@@ -140,21 +159,36 @@ LIST = "/containers/json"
     [
         ((500, b'{"message": "database is locked"}'), "^database is locked$"),
         ((503, b"upstream is gone"), "upstream is gone"),
-        ((400, b'{"message": "client version 1.44 is too new"}'), "^client version 1.44 is too new$"),
+        (
+            (400, b'{"message": "client version 1.44 is too new"}'),
+            "^client version 1.44 is too new$",
+        ),
         ((404, b"<html>not here</html>"), "not here"),
         (CUT, "went silent"),
         ((200, b""), "went silent"),
         ((200, b'[{"Id": "c-0", "Sta'), "went silent"),
         ((200, b"null"), "gives an answer that makes no sense: a list of containers was expected"),
-        ((200, b'{"message": "x"}'), "gives an answer that makes no sense: a list of containers was expected"),
-        ((200, b"[null]"), "gives an answer that makes no sense: a container without an Id or a State is listed"),
-        ((200, b'[{"Id": "c-0"}]'), "gives an answer that makes no sense: a container without an Id or a State is listed"),
+        (
+            (200, b'{"message": "x"}'),
+            "gives an answer that makes no sense: a list of containers was expected",
+        ),
+        (
+            (200, b"[null]"),
+            "gives an answer that makes no sense: a container without an Id or a State is listed",
+        ),
+        (
+            (200, b'[{"Id": "c-0"}]'),
+            "gives an answer that makes no sense: a container without an Id or a State is listed",
+        ),
         (
             (200, json.dumps([row(0, "ours"), row(0, "ours", "exited")]).encode()),
             "gives an answer that makes no sense: container c-0 is listed as running and as exited",
         ),
         ((200, b"[]"), "does not list instance-[01], and says that it lives"),
-        ((200, json.dumps([row(0, "ours"), row(2, "ours")]).encode()), "does not list instance-1, and says that it lives"),
+        (
+            (200, json.dumps([row(0, "ours"), row(2, "ours")]).encode()),
+            "does not list instance-1, and says that it lives",
+        ),
     ],
 )
 def test_a_list_that_is_none_or_lacks_what_lives_is_doubt(
@@ -217,10 +251,16 @@ def test_two_containers_of_one_instance_are_one_and_it_is_the_original_that_is_e
     run(story)
 
 
-def test_what_is_listed_beyond_what_was_asked_for_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_listed_beyond_what_was_asked_for_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def story() -> None:
         async with unwell(tmp_path, monkeypatch) as (plugin, engine, told, _):
-            engine.rows += [row(7, "theirs"), row(8, "theirs", "exited"), row(9, "theirs", "created")]
+            engine.rows += [
+                row(7, "theirs"),
+                row(8, "theirs", "exited"),
+                row(9, "theirs", "created"),
+            ]
             assert [one.id for one in await plugin.describe_instances({})] == WHOLE
             with pytest.raises(IkdemoError, match="instance-7 is no instance here"):
                 await plugin.destroy("instance-7")
@@ -234,7 +274,9 @@ def test_what_is_listed_beyond_what_was_asked_for_is_left_alone(tmp_path: Path, 
     run(story)
 
 
-def test_a_state_that_is_not_known_here_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_state_that_is_not_known_here_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def story() -> None:
         async with unwell(tmp_path, monkeypatch) as (plugin, engine, _, mark):
             engine.rows += [row(7, mark, "migrating"), row(8, mark, "created")]
@@ -259,17 +301,31 @@ def test_a_slot_that_cannot_be_is_none(tmp_path: Path, monkeypatch: pytest.Monke
     run(story)
 
 
-def test_events_that_make_no_sense_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_that_make_no_sense_are_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def story() -> None:
         async with unwell(tmp_path, monkeypatch) as (plugin, _, told, mark):
             assert plugin._parts is not None
             labels = row(1, mark)["Labels"]
-            odd: list[Any] = [None, [], {}, {"Actor": None}, {"Actor": {"ID": "c-1"}, "Action": "die"}]
-            odd += [{"Actor": {"ID": "c-1", "Attributes": labels}, "Action": "die", "timeNano": "soon"}]
-            odd += [{"Actor": {"ID": "c-1", "Attributes": {**labels, "exitCode": "x"}}, "Action": "die"}]
+            odd: list[Any] = [
+                None,
+                [],
+                {},
+                {"Actor": None},
+                {"Actor": {"ID": "c-1"}, "Action": "die"},
+            ]
+            odd += [
+                {"Actor": {"ID": "c-1", "Attributes": labels}, "Action": "die", "timeNano": "soon"}
+            ]
+            odd += [
+                {"Actor": {"ID": "c-1", "Attributes": {**labels, "exitCode": "x"}}, "Action": "die"}
+            ]
             for event in odd:
                 plugin._parts.fleet.hear(event)
-            assert await ids(plugin) == WHOLE and not [event for event in told if event.kind == "lost"]
+            assert await ids(plugin) == WHOLE and not [
+                event for event in told if event.kind == "lost"
+            ]
 
     run(story)
 
@@ -298,7 +354,9 @@ def test_without_a_descriptor_or_a_thread_left_nothing_is_lost_and_questions_are
             with monkeypatch.context() as patched:
                 patched.setattr(calls.threading, "Thread", NoThread)
                 for _ in range(calls.AT_ONCE + 1):  # each one gives its room back
-                    with pytest.raises(IkdemoError, match="cannot be asked: can't start new thread"):
+                    with pytest.raises(
+                        IkdemoError, match="cannot be asked: can't start new thread"
+                    ):
                         await ids(plugin)
             assert await ids(plugin) == WHOLE
             assert not [event for event in told if event.kind == "lost"]
@@ -312,9 +370,14 @@ def test_one_that_dies_while_the_engine_is_asked_about_another_is_lost_once(
     async def story() -> None:
         async with unwell(tmp_path, monkeypatch) as (plugin, engine, told, mark):
             assert plugin._parts is not None
-            fleet, died = plugin._parts.fleet, {"ID": "c-0", "Attributes": {**row(0, mark)["Labels"], "exitCode": "1"}}
+            fleet, died = (
+                plugin._parts.fleet,
+                {"ID": "c-0", "Attributes": {**row(0, mark)["Labels"], "exitCode": "1"}},
+            )
             engine.rows, listed = [engine.rows[0], engine.rows[2]], engine.rows[1]
-            engine.asked = lambda path: fleet.hear({"Actor": died, "Action": "die"}) if path.endswith("/c-1/json") else None
+            engine.asked = lambda path: (
+                fleet.hear({"Actor": died, "Action": "die"}) if path.endswith("/c-1/json") else None
+            )
             await fleet.agree()
             engine.asked = lambda path: None
             engine.rows.append(listed)
@@ -330,7 +393,9 @@ def test_overlapping_provisions_keep_to_the_room_and_to_one_for_a_slot_and_get_p
 ) -> None:
     properties = Raw(b'{"Image": "a", "Network": "host", "Pull": "always"}')
     ports = iter([1000, 1000, 1001, 1000, 1001, 1002])
-    monkeypatch.setattr(provisioning, "free_port", lambda taken: next(port for port in ports if port not in taken))
+    monkeypatch.setattr(
+        provisioning, "free_port", lambda taken: next(port for port in ports if port not in taken)
+    )
 
     async def story() -> None:
         async with unwell(tmp_path, monkeypatch) as (plugin, engine, _, __):
@@ -352,19 +417,25 @@ def test_overlapping_provisions_keep_to_the_room_and_to_one_for_a_slot_and_get_p
             assert (len(made), len(engine.made)) == (3, 3)
             refused = [str(one) for one in said if not isinstance(one, str)]
             assert set(refused) == {"no room: 6 instances are alive, and no more than 6 may be"}
-            listens = [next(text for text in one["Env"] if text.startswith("PORT=")) for one in engine.made]
+            listens = [
+                next(text for text in one["Env"] if text.startswith("PORT=")) for one in engine.made
+            ]
             assert sorted(listens) == ["PORT=1000", "PORT=1001", "PORT=1002"]
 
     run(story)
 
 
 @pytest.mark.parametrize("said", [b"null", b"[]", b"5"])
-def test_what_an_engine_says_of_itself_is_an_object(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
+def test_what_an_engine_says_of_itself_is_an_object(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
     async def story() -> None:
         async with unwell(tmp_path, monkeypatch) as (plugin, engine, _, __):
             assert plugin._parts is not None
             engine.answers["/info"] = 200, said
-            with pytest.raises(IkdemoError, match="gives an answer that makes no sense: an object was expected"):
+            with pytest.raises(
+                IkdemoError, match="gives an answer that makes no sense: an object was expected"
+            ):
                 await plugin._parts.fleet.engine.info()
 
     run(story)

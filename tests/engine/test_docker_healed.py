@@ -1,4 +1,6 @@
-"""Groups of real containers: killed, paused, removed, their plugin and engine killed; what is left is what was wanted."""
+"""Groups of real containers: killed, paused, removed, their plugin and engine killed; what is left
+is what was wanted.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,10 @@ class Fleet:
             "ID": "collabnix",
             "Properties": {
                 "Allocation": {"Size": size},
-                "Instance": {"Plugin": "instance-docker", "Properties": {"Image": IMAGE, **properties}},
+                "Instance": {
+                    "Plugin": "instance-docker",
+                    "Properties": {"Image": IMAGE, **properties},
+                },
                 "Flavor": {"Plugin": "flavor-vanilla", "Properties": {"Init": [script]}},
             },
         }
@@ -75,13 +80,19 @@ class Fleet:
         assert done.returncode == 0, done.stderr
 
     def whole(self, size: int = 5) -> dict[str, str]:
-        """Wait until the group is converged with nothing else left in the engine; return the slot of each instance."""
+        """Wait until the group is converged with nothing else left in the engine; return the slot
+        of each instance.
+        """
 
         def settled() -> bool:
             described = self.described()
             rows = self.rows()
             wanted = sorted(str(slot) for slot in range(size))
-            return described == set(self.slots()) and sorted(self.slots().values()) == wanted and len(rows) == size
+            return (
+                described == set(self.slots())
+                and sorted(self.slots().values()) == wanted
+                and len(rows) == size
+            )
 
         until(settled, PATIENCE, lambda: (self.rows(), self.why()))
         done = self.desk.run("ikdemo group wait collabnix --timeout 20s")
@@ -90,7 +101,9 @@ class Fleet:
 
     def described(self) -> set[str]:
         try:
-            said = ask(self.desk.plugins / "instance-docker", "Instance.DescribeInstances", {"Tags": {}})
+            said = ask(
+                self.desk.plugins / "instance-docker", "Instance.DescribeInstances", {"Tags": {}}
+            )
         except (Refused, OSError):
             return set()
         return {one["ID"] for one in said["Descriptions"] or []}
@@ -122,9 +135,16 @@ def test_the_example_is_the_lab_s_own_spec() -> None:
 def pages(fleet: Fleet) -> set[str]:
     """Ask every instance for its page where its tags say; return the IDs of those that answered."""
     answered = set()
-    for one in ask(fleet.desk.plugins / "instance-docker", "Instance.DescribeInstances", {"Tags": {}})["Descriptions"] or []:
+    for one in (
+        ask(fleet.desk.plugins / "instance-docker", "Instance.DescribeInstances", {"Tags": {}})[
+            "Descriptions"
+        ]
+        or []
+    ):
         try:
-            with urllib.request.urlopen(f"http://{one['Tags']['Address']}:{one['Tags']['port']}/", timeout=1) as page:
+            with urllib.request.urlopen(
+                f"http://{one['Tags']['Address']}:{one['Tags']['port']}/", timeout=1
+            ) as page:
                 answered.add(page.read().decode().split()[0])
         except OSError:
             continue
@@ -206,15 +226,27 @@ def test_an_engine_that_hangs_is_doubt_and_nothing_is_done_about_it(fleet: Fleet
     before, containers = fleet.whole(2), {row["Id"] for row in fleet.rows()}
 
     def looked() -> Any:
-        """Have the group look at its world; return the actions that it would take, or why it cannot look."""
+        """Have the group look at its world; return the actions that it would take, or why it cannot
+        look.
+        """
         try:
-            return ask(fleet.desk.plugins / "group", "Reconcile.Plan", {"ID": "collabnix"}, timeout=60)["Plan"]["Actions"] or []
+            return (
+                ask(
+                    fleet.desk.plugins / "group", "Reconcile.Plan", {"ID": "collabnix"}, timeout=60
+                )["Plan"]["Actions"]
+                or []
+            )
         except Refused as error:
             return str(error)
 
     def described() -> str:
         with pytest.raises(Refused) as caught:
-            ask(fleet.desk.plugins / "instance-docker", "Instance.DescribeInstances", {"Tags": {}}, timeout=60)
+            ask(
+                fleet.desk.plugins / "instance-docker",
+                "Instance.DescribeInstances",
+                {"Tags": {}},
+                timeout=60,
+            )
         return str(caught.value)
 
     os.kill(fleet.engine.pid, signal.SIGSTOP)
@@ -223,16 +255,21 @@ def test_an_engine_that_hangs_is_doubt_and_nothing_is_done_about_it(fleet: Fleet
             described_meanwhile = [asking.submit(described) for _ in range(2)]
             looked_meanwhile = [asking.submit(looked) for _ in range(2)]
         assert all("the Docker engine" in said.result() for said in described_meanwhile)
-        assert all(said.result() == [] or "the Docker engine" in said.result() for said in looked_meanwhile)
+        assert all(
+            said.result() == [] or "the Docker engine" in said.result() for said in looked_meanwhile
+        )
     finally:
         os.kill(fleet.engine.pid, signal.SIGCONT)
     assert fleet.whole(2) == before
-    assert [looked(), looked()] == [[], []]  # what was asked of the engine before it hung has been done by now
+    # what was asked of the engine before it hung has been done by now
+    assert [looked(), looked()] == [[], []]
     assert {row["Id"] for row in fleet.rows()} == containers
 
 
 @pytest.mark.timeout(120)
-def test_an_image_that_is_missing_is_a_reason_and_no_hot_loop_and_its_coming_helps(fleet: Fleet) -> None:
+def test_an_image_that_is_missing_is_a_reason_and_no_hot_loop_and_its_coming_helps(
+    fleet: Fleet,
+) -> None:
     fleet.commit(size=2, Image="ikdemo-test/later:local", Pull="never")
     why = until(lambda: (said := fleet.why()) and "backing-off" in said and said, PATIENCE)
     assert "the engine has no image ikdemo-test/later:local, and Pull is never" in why
@@ -269,7 +306,9 @@ def test_a_command_that_fails_at_once_is_tried_less_and_less_and_why_says_so(fle
 
 
 @pytest.mark.timeout(120)
-def test_a_killed_plugin_knows_all_its_containers_again_and_misses_those_that_died(fleet: Fleet) -> None:
+def test_a_killed_plugin_knows_all_its_containers_again_and_misses_those_that_died(
+    fleet: Fleet,
+) -> None:
     fleet.commit()
     before = fleet.whole()
     fleet.desk.stop("instance-docker", KILL)
@@ -289,9 +328,16 @@ def test_containers_stay_when_plugins_just_stop_and_go_along_when_told(fleet: Fl
     for name in ("group", "instance-docker"):
         assert fleet.desk.stop(name) == 0
     assert fleet.slots() == before
-    command = [*fleet.desk.program("ikdemo-instance-docker"), "--exit-with-stdin", "--grace", "500ms"]
+    command = [
+        *fleet.desk.program("ikdemo-instance-docker"),
+        "--exit-with-stdin",
+        "--grace",
+        "500ms",
+    ]
     with (fleet.desk.root / "log").open("w") as log:
-        process = subprocess.Popen(command, env=fleet.desk.environment, stdin=subprocess.PIPE, stderr=log)
+        process = subprocess.Popen(
+            command, env=fleet.desk.environment, stdin=subprocess.PIPE, stderr=log
+        )
     until(lambda: fleet.described() == set(before))
     assert process.stdin is not None
     process.stdin.close()
@@ -302,11 +348,20 @@ def test_containers_stay_when_plugins_just_stop_and_go_along_when_told(fleet: Fl
 def test_without_an_engine_the_plugin_runs_and_says_so(desk: Desk, engine: PrivateEngine) -> None:
     desk.environment["DOCKER_HOST"] = f"unix://{desk.root}/none.sock"
     desk.start("ikdemo-instance-docker", "instance-docker")
-    with pytest.raises(Refused, match=r"the Docker engine does not answer at unix://.*/none\.sock: no such file or directory"):
+    with pytest.raises(
+        Refused,
+        match=r"the Docker engine does not answer at unix://.*/none\.sock: no such file or "
+        r"directory",
+    ):
         ask(desk.plugins / "instance-docker", "Instance.DescribeInstances", {"Tags": {}})
     (desk.root / "none.sock").symlink_to(engine.host.removeprefix("unix://"))
     until(lambda: "answers again" in desk.log("instance-docker"))
-    assert ask(desk.plugins / "instance-docker", "Instance.DescribeInstances", {"Tags": {}})["Descriptions"] == []
+    assert (
+        ask(desk.plugins / "instance-docker", "Instance.DescribeInstances", {"Tags": {}})[
+            "Descriptions"
+        ]
+        == []
+    )
     desk.stop("instance-docker")
 
 
@@ -324,7 +379,9 @@ def test_after_many_kills_of_anything_there_are_exactly_the_wanted_ones(fleet: F
         elif living:
             victim = dice.choice(living)
             try:
-                dice.choice([BLOWS["kill"], BLOWS["kill"], BLOWS["rm -f"], BLOWS["stop"]])(fleet.client, victim)
+                dice.choice([BLOWS["kill"], BLOWS["kill"], BLOWS["rm -f"], BLOWS["stop"]])(
+                    fleet.client, victim
+                )
             except docker.errors.APIError:
                 continue  # it was gone before
             killed += 1

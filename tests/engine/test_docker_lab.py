@@ -1,4 +1,6 @@
-"""A lab with containers: they are killed as files and processes are, and none is left when the lab is closed."""
+"""A lab with containers: they are killed as files and processes are, and none is left when the lab
+is closed.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ def client(engine: PrivateEngine) -> Iterator[docker.APIClient]:
 
 
 @pytest.mark.timeout(120)
-def test_a_lab_kills_containers_and_leaves_none_though_its_plugin_was_killed(client: docker.APIClient) -> None:
+def test_a_lab_kills_containers_and_leaves_none_though_its_plugin_was_killed(
+    client: docker.APIClient,
+) -> None:
     stranger = client.create_container(IMAGE, ["sleep", "1000"], stop_signal="SIGKILL")["Id"]
     client.start(stranger)
     with Lab() as lab:

@@ -1,4 +1,6 @@
-"""Notebook 07 with an engine, and what it uses: live where an engine answers, recorded where none does; nothing is left."""
+"""Notebook 07 with an engine, and what it uses: live where an engine answers, recorded where none
+does; nothing is left.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ WITHIN = 200.0
 
 @pytest.fixture
 def image(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Name the image that the private engine has, as a learner with an engine of their own would."""
+    """Name the image that the private engine has, as a learner with an engine of their own
+    would.
+    """
     monkeypatch.setenv("IKDEMO_IMAGE", IMAGE)
 
 
@@ -55,12 +59,17 @@ def web(lab: Lab) -> Servers:
 
 def told(cell: dict[str, Any]) -> str:
     """Return what a cell showed, as text."""
-    parts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell["outputs"]]
+    parts = [
+        output.get("text") or output.get("data", {}).get("text/plain", "")
+        for output in cell["outputs"]
+    ]
     return "\n".join("".join(part) for part in parts)
 
 
 @pytest.mark.timeout(WITHIN + 20)
-def test_the_notebook_runs_live(engine: PrivateEngine, image: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_notebook_runs_live(
+    engine: PrivateEngine, image: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
         monkeypatch.setenv(name, str(tmp_path / name))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
@@ -83,7 +92,9 @@ def test_the_notebook_runs_live(engine: PrivateEngine, image: None, tmp_path: Pa
         ("Swarm service, defaults", "recorded"),
         ("Swarm service, restart delay 0 s", "recorded"),
     ]
-    assert marked["compare"].count("not within 3 s") == 2, "a restart policy heals neither docker kill nor rm -f"
+    assert marked["compare"].count("not within 3 s") == 2, (
+        "a restart policy heals neither docker kill nor rm -f"
+    )
     assert marked["check"].endswith("all good: True")
 
 
@@ -98,25 +109,38 @@ def test_containers_are_lost_in_every_way_and_come_back(lab: Lab, web: Servers) 
         web.wait()
         lab.wait("collabnix")  # a paused one that is being ended may answer once more
         assert victim not in lab.describe("collabnix").column("instance")
-        assert f"FAULT: docker {command} of {victim} in slot 1" in repr(lab.timeline("collabnix", since_fault=True))
-    with pytest.raises(IkdemoError, match="There is no docker 'start' here; there are: kill, rm -f, stop, pause"):
+        assert f"FAULT: docker {command} of {victim} in slot 1" in repr(
+            lab.timeline("collabnix", since_fault=True)
+        )
+    with pytest.raises(
+        IkdemoError, match="There is no docker 'start' here; there are: kill, rm -f, stop, pause"
+    ):
         lab.docker("collabnix", "start")
 
 
-def test_only_the_labs_own_containers_are_listed(client: docker.APIClient, lab: Lab, web: Servers) -> None:
+def test_only_the_labs_own_containers_are_listed(
+    client: docker.APIClient, lab: Lab, web: Servers
+) -> None:
     here = Docker(lab)
     somebodys = client.create_container(IMAGE, ["true"])["Id"]
     stranger = here.run()
     rows = list(here.ps())
     client.remove_container(somebodys)
-    assert [row[1:3] for row in rows] == [["0", "collabnix"], ["1", "collabnix"], ["2", "collabnix"], ["-", "-"]]
+    assert [row[1:3] for row in rows] == [
+        ["0", "collabnix"],
+        ["1", "collabnix"],
+        ["2", "collabnix"],
+        ["-", "-"],
+    ]
     assert rows[-1][0] == stranger
     assert here.remove(stranger) == f"removed {stranger}"
     assert stranger not in here.ps().column("container")
 
 
 @pytest.mark.timeout(120)
-def test_services_are_measured_where_the_engine_manages_a_swarm(client: docker.APIClient, lab: Lab, web: Servers) -> None:
+def test_services_are_measured_where_the_engine_manages_a_swarm(
+    client: docker.APIClient, lab: Lab, web: Servers
+) -> None:
     client.init_swarm(advertise_addr="127.0.0.1")
     try:
         compared = Docker(lab).compare("collabnix").healings
@@ -125,19 +149,27 @@ def test_services_are_measured_where_the_engine_manages_a_swarm(client: docker.A
         client.leave_swarm(force=True)
     assert {one.measured for one in compared} == {"live"}
     ours, always, defaults, quick = compared
-    assert all(seconds is not None for one in (ours, defaults, quick) for seconds in one.seconds.values())
+    assert all(
+        seconds is not None for one in (ours, defaults, quick) for seconds in one.seconds.values()
+    )
     assert always.seconds["docker kill"] is always.seconds["docker rm -f"] is None
-    assert min(seconds or 0.0 for seconds in defaults.seconds.values()) > 5.0, "that is the delay of a service by default"
+    assert min(seconds or 0.0 for seconds in defaults.seconds.values()) > 5.0, (
+        "that is the delay of a service by default"
+    )
 
 
-def test_what_a_killed_notebook_left_goes_with_the_directory(client: docker.APIClient, lab: Lab) -> None:
+def test_what_a_killed_notebook_left_goes_with_the_directory(
+    client: docker.APIClient, lab: Lab
+) -> None:
     Docker(lab).run()
     assert len(client.containers()) == 1
     lab.reset()
     assert client.containers(all=True) == []
 
 
-def test_an_engine_without_an_image_is_none(engine: PrivateEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_without_an_image_is_none(
+    engine: PrivateEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("IKDEMO_IMAGE", "localhost:1/nowhere/busybox:none")
     with Lab() as lab:
         here = Docker(lab)

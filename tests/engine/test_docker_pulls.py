@@ -1,4 +1,6 @@
-"""Images that the engine does not have yet: pulled once for all who wait, with patience but not without end."""
+"""Images that the engine does not have yet: pulled once for all who wait, with patience but not
+without end.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def test_an_image_is_pulled_once_for_all_who_wait_for_it(
             with pytest.raises(PluginFailure, match="Pull is never"):
                 await made.provision(spec(registry.image, "never"), "0")
             assert registry.asked == 0
-            waiting = [made.provision(spec(registry.image, "missing"), str(slot)) for slot in range(3)]
+            waiting = [
+                made.provision(spec(registry.image, "missing"), str(slot)) for slot in range(3)
+            ]
             for said in await asyncio.gather(*waiting, return_exceptions=True):
                 assert str(said).startswith(f"image {registry.image} is being pulled: ")
             asked = registry.asked

@@ -1,4 +1,6 @@
-"""The walk-through about containers, typed as printed where a Docker engine answers; without one see ``ground/test_pages``."""
+"""The walk-through about containers, typed as printed where a Docker engine answers; without one
+see ``ground/test_pages``.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ NAMED = "busybox:1.37"
 def engine_with_busybox(engine: PrivateEngine) -> Iterator[PrivateEngine]:
     """Give an engine that has the image which the example names, so that nothing is fetched."""
     if shutil.which("docker") is None:
-        pytest.skip("the page types Docker's own command: apt-get install docker.io, or docker-cli where that is a package")
+        pytest.skip(
+            "the page types Docker's own command: apt-get install docker.io, or docker-cli where "
+            "that is a package"
+        )
     client = docker.APIClient(engine.host, timeout=20)
     try:
         client.tag(IMAGE, *NAMED.split(":"))
@@ -31,7 +36,9 @@ def engine_with_busybox(engine: PrivateEngine) -> Iterator[PrivateEngine]:
 
 
 @pytest.mark.timeout(180)
-def test_containers_do_what_the_page_prints(engine_with_busybox: PrivateEngine, short_dir: Path) -> None:
+def test_containers_do_what_the_page_prints(
+    engine_with_busybox: PrivateEngine, short_dir: Path
+) -> None:
     shutil.copytree(ROOT / "examples", short_dir / "examples")
     lines = [line for line in typed(PAGE) if line.heading == HEADING]
     assert len(lines) >= 8

@@ -1,4 +1,5 @@
-"""The lab's image, built from the repository's Dockerfile and run: it is healthy, answers only with its token, and heals a group.
+"""The lab's image, built from the repository's Dockerfile and run: it is healthy, answers only with
+its token, and heals a group.
 
 It takes minutes and Debian's mirror, so it runs in CI, and elsewhere with IKDEMO_IMAGE_TEST=1.
 """
@@ -34,8 +35,14 @@ pytestmark = pytest.mark.timeout(600)
 def engine_with_lab() -> Iterator[PrivateEngine]:
     """Give an engine that has built the image."""
     if not any(os.environ.get(name) for name in ("CI", "IKDEMO_CI", "IKDEMO_IMAGE_TEST")):
-        pytest.skip("building the lab's image takes minutes and the network: set IKDEMO_IMAGE_TEST=1 to do it")
-    reason = lacking() or (not shutil.which("mmdebstrap") and "the lab's image needs a base: apt-get install mmdebstrap")
+        pytest.skip(
+            "building the lab's image takes minutes and the network: set IKDEMO_IMAGE_TEST=1 "
+            "to do it"
+        )
+    reason = lacking() or (
+        not shutil.which("mmdebstrap")
+        and "the lab's image needs a base: apt-get install mmdebstrap"
+    )
     if reason:
         pytest.skip(reason)
     engine = PrivateEngine()
@@ -55,9 +62,18 @@ def build(engine: PrivateEngine) -> None:
     room = engine.directory / "base"
     room.mkdir()
     try:
-        with served_wheels(room / "wheels", ["--requirement", str(ROOT / "binder/requirements.txt"), "hatchling"]) as wheels:
+        with served_wheels(
+            room / "wheels", ["--requirement", str(ROOT / "binder/requirements.txt"), "hatchling"]
+        ) as wheels:
             make_base(client, BASE, room, wheels)
-            said = client.build(path=str(ROOT), tag=LAB, buildargs={"BASE": BASE}, network_mode="host", forcerm=True, decode=True)
+            said = client.build(
+                path=str(ROOT),
+                tag=LAB,
+                buildargs={"BASE": BASE},
+                network_mode="host",
+                forcerm=True,
+                decode=True,
+            )
             lines = [line.get("stream", "") + line.get("error", "") for line in said]
         assert client.images(LAB), "".join(lines)[-5000:]
     finally:
@@ -75,7 +91,11 @@ def client(engine_with_lab: PrivateEngine) -> Iterator[docker.APIClient]:
 def lab(client: docker.APIClient) -> Iterator[str]:
     """Give a container that was started as the README says, and is healthy."""
     with running(client) as container:
-        until(lambda: state(client, container)["Health"]["Status"] == "healthy", 60.0, lambda: said(client, container))
+        until(
+            lambda: state(client, container)["Health"]["Status"] == "healthy",
+            60.0,
+            lambda: said(client, container),
+        )
         yield container
 
 
@@ -134,7 +154,9 @@ def test_the_lab_opens_with_the_address_it_prints_and_not_without(
         assert status(f"http://{address}:8888{place}?token={token}") == 200
 
 
-def test_a_learner_runs_the_first_notebook_as_nobody_special(client: docker.APIClient, lab: str) -> None:
+def test_a_learner_runs_the_first_notebook_as_nobody_special(
+    client: docker.APIClient, lab: str
+) -> None:
     assert run(client, lab, "id", "--user") == (0, "1000\n")
     code, printed = run(client, lab, "jupyter", "execute", "notebooks/00-welcome.ipynb")
     assert code == 0, printed
@@ -142,7 +164,9 @@ def test_a_learner_runs_the_first_notebook_as_nobody_special(client: docker.APIC
 
 def test_the_lab_ends_when_it_is_asked_to(client: docker.APIClient) -> None:
     with running(client) as container:
-        until(lambda: ADDRESS.search(said(client, container)), 60.0, lambda: said(client, container))
+        until(
+            lambda: ADDRESS.search(said(client, container)), 60.0, lambda: said(client, container)
+        )
         client.stop(container, timeout=20)
         assert state(client, container)["ExitCode"] == 0, said(client, container)
 
@@ -159,7 +183,9 @@ def test_the_notebook_about_containers_reaches_them_when_the_engine_is_handed_in
     binds, group = {socket: {"bind": "/var/run/docker.sock"}}, str(Path(socket).stat().st_gid)
     host = client.create_host_config(binds=binds, group_add=[group])
     command = ("jupyter", "execute", "notebooks/07-docker.ipynb")
-    with running(client, *command, host_config=host, environment={"IKDEMO_IMAGE": IMAGE}) as container:
+    with running(
+        client, *command, host_config=host, environment={"IKDEMO_IMAGE": IMAGE}
+    ) as container:
         began = int(time.time())
         assert client.wait(container, timeout=200)["StatusCode"] == 0, said(client, container)
         wanted = {"event": "start", "label": "ikdemo.tag.infrakit.group=collabnix"}

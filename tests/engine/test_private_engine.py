@@ -1,4 +1,6 @@
-"""The tests' own engine: containers are reached by address, it survives a crash and a restart, and leaves nothing."""
+"""The tests' own engine: containers are reached by address, it survives a crash and a restart, and
+leaves nothing.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ def test_a_container_is_reached_by_its_address(client: docker.APIClient, server:
     assert page(client, server) == b"hello\n"
 
 
-def test_a_crash_leaves_containers_until_the_engine_is_back(engine: PrivateEngine, client: docker.APIClient, server: str) -> None:
+def test_a_crash_leaves_containers_until_the_engine_is_back(
+    engine: PrivateEngine, client: docker.APIClient, server: str
+) -> None:
     assert page(client, server) == b"hello\n"
     address = client.inspect_container(server)["NetworkSettings"]["IPAddress"]
     engine.kill()
@@ -61,7 +65,9 @@ def test_a_crash_leaves_containers_until_the_engine_is_back(engine: PrivateEngin
     assert not client.inspect_container(server)["State"]["Running"]
 
 
-def test_a_restart_ends_the_containers_and_keeps_them(engine: PrivateEngine, client: docker.APIClient, server: str) -> None:
+def test_a_restart_ends_the_containers_and_keeps_them(
+    engine: PrivateEngine, client: docker.APIClient, server: str
+) -> None:
     engine.restart()
     assert not client.inspect_container(server)["State"]["Running"]
     client.start(server)
@@ -88,7 +94,10 @@ def test_nothing_runs_on_after_a_crash_that_nobody_repaired() -> None:
 def test_a_command_runs_with_an_engine_of_its_own_that_is_gone_afterwards() -> None:
     if reason := private.lacking():
         pytest.skip(reason)
-    look = "import docker, os; c = docker.from_env(); print(os.environ['DOCKER_HOST'], len(c.images.list())); c.close()"
+    look = (
+        "import docker, os; c = docker.from_env(); print(os.environ['DOCKER_HOST'], "
+        "len(c.images.list())); c.close()"
+    )
     command = [sys.executable, "-m", "engine.private", sys.executable, "-c", look]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=50)
@@ -97,5 +106,7 @@ def test_a_command_runs_with_an_engine_of_its_own_that_is_gone_afterwards() -> N
     directory = Path(host.removeprefix("unix://")).parent
     assert images == "1"
     assert not directory.exists()
-    assert [pid for pid in private.processes() if os.fsencode(directory) in private.command_of(pid)] == []
+    assert [
+        pid for pid in private.processes() if os.fsencode(directory) in private.command_of(pid)
+    ] == []
     assert str(directory) not in Path("/proc/mounts").read_text()

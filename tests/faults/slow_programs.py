@@ -1,7 +1,8 @@
-"""Plugin programs that are slow and fail now and then, by chance drawn from a seed: ``slow_programs.py KIND NAME FOLDER SEED``.
+"""Plugin programs that are slow and fail now and then, by chance drawn from a seed:
+``slow_programs.py KIND NAME FOLDER SEED``.
 
-``slots`` and ``plain`` serve files in a folder, with and without the extension Slots, and write a line for each call into
-``calls.log`` beside it; ``group`` is the group plugin, whose store is slow.
+``slots`` and ``plain`` serve files in a folder, with and without the extension Slots, and write a
+line for each call into ``calls.log`` beside it; ``group`` is the group plugin, whose store is slow.
 """
 
 from __future__ import annotations
@@ -64,7 +65,9 @@ class SlowFiles(FileInstances):
         await super().destroy(instance)
         self._fail()
 
-    async def describe_instances(self, tags: Mapping[str, str], slots: bool = False) -> list[Description]:
+    async def describe_instances(
+        self, tags: Mapping[str, str], slots: bool = False
+    ) -> list[Description]:
         await self._meet("describe")
         found = await super().describe_instances(tags, slots)
         await self._meet("described")

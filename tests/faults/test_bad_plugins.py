@@ -1,4 +1,6 @@
-"""Plugins that answer nonsense, break off, or are not what they were: one sentence why, no crash, not one instance too many."""
+"""Plugins that answer nonsense, break off, or are not what they were: one sentence why, no crash,
+not one instance too many.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from recorder import Answer, Fake, FakeFlavor, FakeInstances, Recorder, ask, fai
 
 
 class Cloud(FakeInstances):
-    """Instances in memory; ``says`` replaces what a method answers, after it was carried out. ``full``: none is made."""
+    """Instances in memory; ``says`` replaces what a method answers, after it was carried out.
+    ``full``: none is made.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -20,7 +24,11 @@ class Cloud(FakeInstances):
         self.full = False
 
     def __call__(self, method: str, params: dict[str, Any]) -> Answer:
-        answer = None if self.full and method == "Instance.Provision" else super().__call__(method, params)
+        answer = (
+            None
+            if self.full and method == "Instance.Provision"
+            else super().__call__(method, params)
+        )
         return self.says.get(method, answer)
 
 
@@ -48,10 +56,19 @@ class Group:
         ]
         desk.start("infrakit-group-default", "group", "--poll-interval", "30ms")
 
-    def commit(self, size: int = 3, group: str = "web", instance: str = "cloud", flavor: str = "plain") -> dict[str, Any]:
-        sections = {"Instance": {"Plugin": instance, "Properties": {}}, "Flavor": {"Plugin": flavor, "Properties": {}}}
+    def commit(
+        self, size: int = 3, group: str = "web", instance: str = "cloud", flavor: str = "plain"
+    ) -> dict[str, Any]:
+        sections = {
+            "Instance": {"Plugin": instance, "Properties": {}},
+            "Flavor": {"Plugin": flavor, "Properties": {}},
+        }
         properties = {"Allocation": {"Size": size}, **sections}
-        return ask(self.desk.plugins / "group", "Group.CommitGroup", Spec={"ID": group, "Properties": properties})
+        return ask(
+            self.desk.plugins / "group",
+            "Group.CommitGroup",
+            Spec={"ID": group, "Properties": properties},
+        )
 
     def why(self) -> str:
         done = self.desk.run("ikdemo group why web")
@@ -83,7 +100,11 @@ def words(value: object) -> str | None:
 def all_of(value: str) -> str:
     """Return an answer in which each member that a result may have is this value."""
     names = ("ID", "Spec", "Descriptions", "OK", "Health")
-    return '{"jsonrpc":"2.0","result":{' + ",".join(f'"{name}":{value}' for name in names) + '},"id":1}'
+    return (
+        '{"jsonrpc":"2.0","result":{'
+        + ",".join(f'"{name}":{value}' for name in names)
+        + '},"id":1}'
+    )
 
 
 NONSENSE: list[tuple[Answer, str]] = [
@@ -101,11 +122,16 @@ NONSENSE: list[tuple[Answer, str]] = [
     ({"error": {"code": 10**4000, "message": "x" * 10**6}}, "xxx... (1"),
 ]
 """What a plugin may answer to anything, and the words that tell a person so."""
-NO_ID: list[tuple[Answer, str]] = [({"result": {"ID": 5}}, "$.ID"), ({"result": {"ID": None}}, "gave no ID")]
+NO_ID: list[tuple[Answer, str]] = [
+    ({"result": {"ID": 5}}, "$.ID"),
+    ({"result": {"ID": None}}, "gave no ID"),
+]
 
 
 @pytest.mark.parametrize(("answer", "words"), [*NONSENSE, *NO_ID], ids=words)
-def test_instances_are_made_and_the_answer_is_nonsense(group: Group, answer: Answer, words: str) -> None:
+def test_instances_are_made_and_the_answer_is_nonsense(
+    group: Group, answer: Answer, words: str
+) -> None:
     """What is seen at the next look counts, whatever was answered."""
     group.cloud.says = {"Instance.Provision": answer}
     group.commit(3)
@@ -115,14 +141,17 @@ def test_instances_are_made_and_the_answer_is_nonsense(group: Group, answer: Ans
 
 
 @pytest.mark.parametrize(("answer", "words"), [*NONSENSE, *NO_ID], ids=words)
-def test_no_instance_is_made_and_the_answer_is_nonsense(group: Group, answer: Answer, words: str) -> None:
+def test_no_instance_is_made_and_the_answer_is_nonsense(
+    group: Group, answer: Answer, words: str
+) -> None:
     group.cloud.full = True
     group.cloud.says = {"Instance.Provision": answer}
     group.commit(1)
     group.recorder.until(lambda: group.recorder.count("Instance.Provision") == 1)
     group.recorder.polls(5)
     assert group.recorder.count("Instance.Provision") <= 3
-    # no answer at all: it may yet appear, and is waited for; otherwise the words are there while the slot waits for the next try
+    # no answer at all: it may yet appear, and is waited for; otherwise the words are there while
+    # the slot waits for the next try
     said = "has not been seen yet" if answer is None else words
     until(lambda: said in group.why(), say=group.why)
 
@@ -141,7 +170,9 @@ def test_a_description_that_is_nonsense_is_doubt(group: Group) -> None:
 
 
 @pytest.mark.parametrize(("answer", "words"), NONSENSE, ids=words)
-def test_a_flavor_that_answers_nonsense_makes_nothing_and_stops_no_destruction(group: Group, answer: Answer, words: str) -> None:
+def test_a_flavor_that_answers_nonsense_makes_nothing_and_stops_no_destruction(
+    group: Group, answer: Answer, words: str
+) -> None:
     group.flavor.says = {"Flavor.Prepare": answer}
     group.commit(1)
     group.recorder.until(lambda: group.recorder.count("Flavor.Prepare") > 0)
@@ -151,11 +182,15 @@ def test_a_flavor_that_answers_nonsense_makes_nothing_and_stops_no_destruction(g
     group.flavor.says = {"Flavor.Drain": answer, "Flavor.Healthy": answer}
     group.commit(1)
     group.until_made(1)
-    assert ask(group.desk.plugins / "group", "Group.DestroyGroup", ID="web")["result"] == {"OK": True}
+    assert ask(group.desk.plugins / "group", "Group.DestroyGroup", ID="web")["result"] == {
+        "OK": True
+    }
     assert group.cloud.living == {}
 
 
-def test_instances_of_another_group_are_left_alone_even_if_the_plugin_does_not_filter(group: Group) -> None:
+def test_instances_of_another_group_are_left_alone_even_if_the_plugin_does_not_filter(
+    group: Group,
+) -> None:
     foreign = {"ID": "i-900", "LogicalID": None, "Tags": {"infrakit.group": "other"}}
     group.commit(2)
     group.until_made(2)
@@ -165,20 +200,29 @@ def test_instances_of_another_group_are_left_alone_even_if_the_plugin_does_not_f
     assert "web is converged" in group.why()
     group.commit(1)
     group.recorder.until(lambda: group.recorder.count("Instance.Destroy") == 1)
-    destroyed = [one.params["Instance"] for one in group.recorder.requests if one.method == "Instance.Destroy"]
+    destroyed = [
+        one.params["Instance"]
+        for one in group.recorder.requests
+        if one.method == "Instance.Destroy"
+    ]
     assert destroyed == ["i-001"]
 
 
 WRONG = [
     (implements("Flavor"), "Plugin does not support interface {Instance 0.1.0}"),
-    (implements("Instance", version="0.9.0"), "Plugin supports Instance interface version 0.9.0, client requires 0.1.0"),
+    (
+        implements("Instance", version="0.9.0"),
+        "Plugin supports Instance interface version 0.9.0, client requires 0.1.0",
+    ),
     (failure("go away"), "go away"),
     ({"result": {}}, "Plugin does not support interface {Instance 0.1.0}"),
 ]
 
 
 @pytest.mark.parametrize(("answer", "words"), WRONG)
-def test_a_plugin_that_is_not_what_was_asked_for_is_refused_at_the_commit(group: Group, answer: Answer, words: str) -> None:
+def test_a_plugin_that_is_not_what_was_asked_for_is_refused_at_the_commit(
+    group: Group, answer: Answer, words: str
+) -> None:
     group.cloud.says = {"Plugin.Implements": answer}
     assert group.commit(1)["error"]["message"] == words
     assert set(group.recorder.methods("cloud")) == {"Plugin.Implements"}
@@ -186,7 +230,9 @@ def test_a_plugin_that_is_not_what_was_asked_for_is_refused_at_the_commit(group:
 
 
 @pytest.mark.parametrize(("answer", "words"), WRONG)
-def test_a_plugin_that_came_back_as_something_else_is_doubt(group: Group, answer: Answer, words: str) -> None:
+def test_a_plugin_that_came_back_as_something_else_is_doubt(
+    group: Group, answer: Answer, words: str
+) -> None:
     group.commit(2)
     group.until_made(2)
     group.fakes[0].stop()
@@ -195,7 +241,8 @@ def test_a_plugin_that_came_back_as_something_else_is_doubt(group: Group, answer
     mark = len(group.recorder.requests)
     group.recorder.until(lambda: group.recorder.methods("cloud").count("Plugin.Implements") > 6)
     asked = [one.method for one in group.recorder.requests[mark:] if one.plugin == "cloud"]
-    assert set(asked[1:]) == {"Plugin.Implements"}  # the first may have been on its way when the plugin came back
+    # the first may have been on its way when the plugin came back
+    assert set(asked[1:]) == {"Plugin.Implements"}
     assert words in group.why()
     group.cloud.says = {}
     group.until_made(2)

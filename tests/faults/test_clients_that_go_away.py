@@ -1,4 +1,6 @@
-"""Clients that go away in the middle of a call that changes something: the change is wholly made, or was never begun."""
+"""Clients that go away in the middle of a call that changes something: the change is wholly made,
+or was never begun.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,14 @@ ROUNDS = 40
 def spec(note: int, size: int) -> dict[str, Any]:
     instance = {"Plugin": "instance-file", "Properties": {"Note": note}}
     flavor = {"Plugin": "flavor-vanilla", "Properties": {"Tags": {"note": str(note)}}}
-    return {"ID": "web", "Properties": {"Allocation": {"Size": size, "LogicalIDs": None}, "Instance": instance, "Flavor": flavor}}
+    return {
+        "ID": "web",
+        "Properties": {
+            "Allocation": {"Size": size, "LogicalIDs": None},
+            "Instance": instance,
+            "Flavor": flavor,
+        },
+    }
 
 
 def whole(method: str, params: dict[str, Any]) -> bytes:
@@ -47,7 +56,9 @@ def notes(desk: Desk) -> Counter[int]:
     found: Counter[int] = Counter()
     for name in desk.living():
         try:
-            found[json.loads((desk.instances / name).read_text())["Spec"]["Properties"]["Note"]] += 1
+            found[
+                json.loads((desk.instances / name).read_text())["Spec"]["Properties"]["Note"]
+            ] += 1
         except FileNotFoundError:
             continue  # replaced since it was listed
     return found
@@ -70,7 +81,10 @@ def test_a_commit_whose_client_is_gone_is_wholly_made_or_never_begun(desk: Desk,
         made[str(cut == len(request))] += 1
     assert min(made.values()) > 5
     assert known is not None
-    size, note = known["Properties"]["Allocation"]["Size"], known["Properties"]["Instance"]["Properties"]["Note"]
+    size, note = (
+        known["Properties"]["Allocation"]["Size"],
+        known["Properties"]["Instance"]["Properties"]["Note"],
+    )
     until(lambda: notes(desk) == {note: size}, say=lambda: notes(desk))
     desk.processes["group"].kill()
     desk.processes.pop("group").wait()
@@ -97,4 +111,6 @@ def test_an_instance_whose_client_is_gone_is_made_once_or_not_at_all(desk: Desk)
 
 
 def slots(desk: Desk) -> Counter[str]:
-    return Counter(json.loads((desk.instances / name).read_text())["Slot"] for name in desk.living())
+    return Counter(
+        json.loads((desk.instances / name).read_text())["Slot"] for name in desk.living()
+    )

@@ -1,8 +1,9 @@
-"""Stop at the k-th side effect, for every k, then start again: the end is that of a run without a crash.
+"""Stop at the k-th side effect, for every k, then start again: the end is that of a run without a
+crash.
 
-A side effect is a file made or removed by the instance plugin, or a record written or removed by the group plugin. A crash is
-one of two: the effect did not happen, or it happened and nobody was told. Then nothing of the process goes on, and a new one
-finds only what was on disk.
+A side effect is a file made or removed by the instance plugin, or a record written or removed by
+the group plugin. A crash is one of two: the effect did not happen, or it happened and nobody was
+told. Then nothing of the process goes on, and a new one finds only what was on disk.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ from ikdemo.spi.events import EventBatch
 
 
 class Fuse:
-    """Counts side effects and lets the process hang for ever at one of them: dead, as far as anybody can tell."""
+    """Counts side effects and lets the process hang for ever at one of them: dead, as far as
+    anybody can tell.
+    """
 
     def __init__(self, at: int, before: bool) -> None:
         self.at, self.before, self.count = at, before, 0

@@ -1,4 +1,6 @@
-"""Plugins that may open few files: connections that nobody uses keep nobody out, and instances known are instances started."""
+"""Plugins that may open few files: connections that nobody uses keep nobody out, and instances
+known are instances started.
+"""
 
 from __future__ import annotations
 
@@ -40,8 +42,12 @@ def asked_once(path: Path) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(30)
     connection.connect(str(path))
-    body = json.dumps({"jsonrpc": "2.0", "method": "Plugin.Implements", "params": {}, "id": 1}).encode()
-    connection.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    body = json.dumps(
+        {"jsonrpc": "2.0", "method": "Plugin.Implements", "params": {}, "id": 1}
+    ).encode()
+    connection.sendall(
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    )
     assert connection.recv(4096).startswith(b"HTTP/1.1 200")
     return connection
 
@@ -50,18 +56,33 @@ def test_connections_that_nobody_uses_keep_nobody_out(few: Desk) -> None:
     with ExitStack() as stack:
         for _ in range(3 * LIMIT):
             stack.enter_context(asked_once(few.plugins / "instance-process"))
-        assert ask(few.plugins / "instance-process", "Instance.DescribeInstances", {"Tags": {}})["Descriptions"] in (None, [])
+        assert ask(few.plugins / "instance-process", "Instance.DescribeInstances", {"Tags": {}})[
+            "Descriptions"
+        ] in (None, [])
 
 
-def test_a_group_too_large_for_its_plugin_s_descriptors_is_exactly_what_the_plugin_knows(few: Desk) -> None:
+def test_a_group_too_large_for_its_plugin_s_descriptors_is_exactly_what_the_plugin_knows(
+    few: Desk,
+) -> None:
     few.start("infrakit-flavor-vanilla", "flavor-vanilla")
     few.start("infrakit-group-default", "group", "--poll-interval", "1s")
     instance = {"Plugin": "instance-process", "Properties": {"Command": ["sleep", "1000"]}}
     flavor = {"Plugin": "flavor-vanilla", "Properties": {}}
     properties = {"Allocation": {"Size": 2 * LIMIT}, "Instance": instance, "Flavor": flavor}
-    ask(few.plugins / "group", "Group.CommitGroup", {"Spec": {"ID": "g", "Properties": properties}, "Pretend": False})
+    ask(
+        few.plugins / "group",
+        "Group.CommitGroup",
+        {"Spec": {"ID": "g", "Properties": properties}, "Pretend": False},
+    )
     until(lambda: "no room to start a process" in few.run("ikdemo group why g").stdout, 60)
-    until(lambda: len(marked(register(few))) == len(described(few)) == len(list(register(few).glob("*.json"))), 60)
+    until(
+        lambda: (
+            len(marked(register(few)))
+            == len(described(few))
+            == len(list(register(few).glob("*.json")))
+        ),
+        60,
+    )
     assert held(few.processes["instance-process"].pid).descriptors < LIMIT
     assert few.run("infrakit group destroy g").returncode == 0
     assert (described(few), marked(register(few)), list(register(few).iterdir())) == ([], [], [])
@@ -70,4 +91,9 @@ def test_a_group_too_large_for_its_plugin_s_descriptors_is_exactly_what_the_plug
 
 
 def described(desk: Desk) -> list[object]:
-    return ask(desk.plugins / "instance-process", "Instance.DescribeInstances", {"Tags": {}}, 60)["Descriptions"] or []
+    return (
+        ask(desk.plugins / "instance-process", "Instance.DescribeInstances", {"Tags": {}}, 60)[
+            "Descriptions"
+        ]
+        or []
+    )

@@ -1,7 +1,9 @@
-"""A full disk, a read-only one, no more descriptors, folders that vanish, processes that hang: said clearly, and healed after.
+"""A full disk, a read-only one, no more descriptors, folders that vanish, processes that hang: said
+clearly, and healed after.
 
-Every test sees its fault in what a program says before it takes the fault away. Then the group is exactly as wanted: no instance
-was lost that was there, none was made twice, and no log holds an internal error.
+Every test sees its fault in what a program says before it takes the fault away. Then the group is
+exactly as wanted: no instance was lost that was there, none was made twice, and no log holds an
+internal error.
 """
 
 from __future__ import annotations
@@ -24,7 +26,10 @@ from desk import Desk
 
 
 def spec(group: str, size: int, instance: str = "instance-file") -> dict[str, Any]:
-    sections = {"Instance": {"Plugin": instance, "Properties": {}}, "Flavor": {"Plugin": "flavor-vanilla", "Properties": {}}}
+    sections = {
+        "Instance": {"Plugin": instance, "Properties": {}},
+        "Flavor": {"Plugin": "flavor-vanilla", "Properties": {}},
+    }
     return {"ID": group, "Properties": {"Allocation": {"Size": size}, **sections}}
 
 
@@ -45,7 +50,10 @@ class Times:
         return {group["ID"]: group["Properties"]["Allocation"]["Size"] for group in groups}
 
     def why(self, group: str) -> str:
-        return " ".join(f"{reason['Code']}: {reason['Text']} {reason['Error']}" for reason in self.reasons(group))
+        return " ".join(
+            f"{reason['Code']}: {reason['Text']} {reason['Error']}"
+            for reason in self.reasons(group)
+        )
 
     def reasons(self, group: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.ask("Reconcile.Why", ID=group)["Reasons"] or []
@@ -77,7 +85,10 @@ class Times:
         """Count the instances that a plugin has made since it began."""
         nothing = {"Since": {"Stream": "", "Next": 0}, "Timeout": 0, "Tags": {}}
         events = ask(self.desk.plugins / plugin, "Events.Watch", nothing)["Events"]
-        return sum(event["Kind"] == "provisioned" and event["Text"] == "its file was written" for event in events)
+        return sum(
+            event["Kind"] == "provisioned" and event["Text"] == "its file was written"
+            for event in events
+        )
 
 
 @pytest.fixture
@@ -91,17 +102,23 @@ def times(desk: Desk) -> Iterator[Times]:
 
 @pytest.fixture
 def mount() -> Iterator[Callable[[Path, str], None]]:
-    """Give a way to mount a small file system of its own on a folder (again: with other options)."""
+    """Give a way to mount a small file system of its own on a folder (again: with other
+    options).
+    """
     mounted: list[Path] = []
 
     def mount(folder: Path, options: str) -> None:
         again = "remount," if folder in mounted else "mode=0700,"
         folder.mkdir(exist_ok=True)
         done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", again + options, "ikdemo-test", str(folder)], capture_output=True, text=True
+            ["mount", "-t", "tmpfs", "-o", again + options, "ikdemo-test", str(folder)],
+            capture_output=True,
+            text=True,
         )
         if done.returncode:
-            pytest.skip(f"a file system of its own can be mounted by root only: {done.stderr.strip()}")
+            pytest.skip(
+                f"a file system of its own can be mounted by root only: {done.stderr.strip()}"
+            )
         if folder not in mounted:
             mounted.append(folder)
 
@@ -150,7 +167,9 @@ def take(folder: Path, number: int) -> set[str]:
     return set(names)
 
 
-def test_a_full_disk_is_named_and_the_group_is_whole_once_there_is_room(times: Times, mount: Callable[[Path, str], None]) -> None:
+def test_a_full_disk_is_named_and_the_group_is_whole_once_there_is_room(
+    times: Times, mount: Callable[[Path, str], None]
+) -> None:
     mount(times.desk.instances, "size=128k")
     times.desk.start_three()
     times.commit("web", 60)
@@ -187,7 +206,9 @@ def test_a_disk_too_full_for_the_state_refuses_a_commit_and_changes_nothing(
     assert before < times.whole("web", 5)
 
 
-def test_a_read_only_instance_folder_is_named_and_what_is_there_stays(times: Times, mount: Callable[[Path, str], None]) -> None:
+def test_a_read_only_instance_folder_is_named_and_what_is_there_stays(
+    times: Times, mount: Callable[[Path, str], None]
+) -> None:
     mount(times.desk.instances, "size=4m")
     times.desk.start_three()
     times.commit("web", 3)
@@ -196,14 +217,18 @@ def test_a_read_only_instance_folder_is_named_and_what_is_there_stays(times: Tim
     times.commit("web", 5)
     until(lambda: "read-only file system" in times.why("web"))
     assert set(times.desk.living()) == before
-    second = times.desk.run(f"ikdemo infrakit-instance-file --name other --dir {times.desk.instances}")
+    second = times.desk.run(
+        f"ikdemo infrakit-instance-file --name other --dir {times.desk.instances}"
+    )
     assert (second.returncode, "Traceback" in second.stderr) == (1, False)
     mount(times.desk.instances, "rw")
     assert before < times.whole("web", 5)
     assert times.written() == 5
 
 
-def test_a_program_says_that_its_folder_is_read_only_and_ends(times: Times, mount: Callable[[Path, str], None]) -> None:
+def test_a_program_says_that_its_folder_is_read_only_and_ends(
+    times: Times, mount: Callable[[Path, str], None]
+) -> None:
     mount(times.desk.instances, "size=64k")
     mount(times.desk.instances, "ro")
     started = times.desk.run(f"ikdemo infrakit-instance-file --dir {times.desk.instances}")
@@ -229,7 +254,11 @@ def test_a_state_folder_that_cannot_be_written_refuses_a_commit_and_changes_noth
         state.rename(aside)
     if fault == "another":
         state.mkdir()
-    expected = "read-only file system" if fault == "read-only" else "nothing can be stored until it is back"
+    expected = (
+        "read-only file system"
+        if fault == "read-only"
+        else "nothing can be stored until it is back"
+    )
     for method, params in (
         ("Group.CommitGroup", {"Spec": spec("web", 5)}),
         ("Group.CommitGroup", {"Spec": spec("api", 1)}),
@@ -278,7 +307,8 @@ def test_a_group_plugin_without_descriptors_refuses_and_recovers(times: Times) -
     times.desk.start_three()
     times.commit("web", 3)
     before = times.whole("web", 3)
-    with few_descriptors(times.desk.processes["group"].pid, spare=1):  # one for the caller, none for the file
+    # one for the caller, none for the file
+    with few_descriptors(times.desk.processes["group"].pid, spare=1):
         try:  # it may have made room by leaving a connection that nobody used
             times.commit("web", 5)
         except Refused as refused:
@@ -289,28 +319,38 @@ def test_a_group_plugin_without_descriptors_refuses_and_recovers(times: Times) -
     assert times.written() == 5
 
 
-def test_an_instance_plugin_without_descriptors_is_tried_again_and_makes_none_twice(times: Times) -> None:
+def test_an_instance_plugin_without_descriptors_is_tried_again_and_makes_none_twice(
+    times: Times,
+) -> None:
     times.desk.start_three()
     times.commit("web", 3)
     before = times.whole("web", 3)
     with few_descriptors(times.desk.processes["instance-file"].pid, spare=0):
         times.commit("web", 5)
         # it is refused, or has made room by leaving a connection that nobody used
-        until(lambda: "too many open files" in times.why("web") or len(times.desk.living()) == 5, say=lambda: times.why("web"))
+        until(
+            lambda: "too many open files" in times.why("web") or len(times.desk.living()) == 5,
+            say=lambda: times.why("web"),
+        )
         assert before <= set(times.desk.living())
     assert before < times.whole("web", 5)
     assert times.written() == 5
 
 
 @pytest.mark.parametrize("plugin", ["group", "instance-file", "flavor-vanilla"])
-def test_more_connections_than_descriptors_wait_and_are_served_later(times: Times, plugin: str) -> None:
+def test_more_connections_than_descriptors_wait_and_are_served_later(
+    times: Times, plugin: str
+) -> None:
     times.desk.start_three()
     times.commit("web", 3)
     times.whole("web", 3)
     path = times.desk.plugins / plugin
     with few_descriptors(times.desk.processes[plugin].pid, spare=5):
         with callers(path, 60):
-            until(lambda: "too many open files" in times.desk.log(plugin), say=lambda: times.desk.log(plugin)[-2000:])
+            until(
+                lambda: "too many open files" in times.desk.log(plugin),
+                say=lambda: times.desk.log(plugin)[-2000:],
+            )
         assert ask(path, "Plugin.Implements", {})["APIs"], "those that left made room"
     assert ask(path, "Plugin.Implements", {})["APIs"]
     assert len(times.desk.log(plugin).splitlines()) < 30
@@ -335,7 +375,9 @@ def test_an_instance_folder_that_is_gone_and_back_loses_and_doubles_nothing(time
     assert times.written() == 7
 
 
-def test_an_empty_folder_in_the_place_of_one_that_vanished_is_doubt_and_stays_empty(times: Times) -> None:
+def test_an_empty_folder_in_the_place_of_one_that_vanished_is_doubt_and_stays_empty(
+    times: Times,
+) -> None:
     times.desk.start_three()
     times.commit("web", 5)
     before = times.whole("web", 5)
@@ -387,7 +429,9 @@ def test_a_hanging_flavor_delays_what_is_to_be_made_and_nothing_else(times: Time
 
 
 def test_a_group_plugin_that_was_suspended_makes_what_is_missing_and_no_more(times: Times) -> None:
-    """As after ten minutes in a suspended machine: events were missed, calls have piled up, the clock has moved on."""
+    """As after ten minutes in a suspended machine: events were missed, calls have piled up, the
+    clock has moved on.
+    """
     desk = times.desk
     desk.start("infrakit-instance-file", "instance-file", "--dir", str(desk.instances))
     desk.start("infrakit-flavor-vanilla", "flavor-vanilla")

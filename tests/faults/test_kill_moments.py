@@ -1,7 +1,9 @@
-"""kill -9 of each plugin at seeded moments while a group is made, updated and destroyed: the end is that of no kill.
+"""kill -9 of each plugin at seeded moments while a group is made, updated and destroyed: the end is
+that of no kill.
 
-A moment is an amount of work: the kill comes when so many instances are made, replaced or gone. How many kills fell into
-unfinished work is counted, and there must be some. With IKDEMO_SOAK set there are a thousand moments.
+A moment is an amount of work: the kill comes when so many instances are made, replaced or gone. How
+many kills fell into unfinished work is counted, and there must be some. With IKDEMO_SOAK set there
+are a thousand moments.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ from desk import Desk
 
 SIZE = 150
 EARLY = 110
-"""Kills come before so many instances are done: late enough to matter, early enough to hit on a busy machine as well."""
+"""Kills come before so many instances are done: late enough to matter, early enough to hit on a
+busy machine as well.
+"""
 LIVES = 112 if os.environ.get("IKDEMO_SOAK") else 4
 PROGRAMS = {
     "group": ("infrakit-group-default", "--poll-interval", "1h"),
@@ -60,7 +64,8 @@ class Life:
     def strike(self, method: str, params: dict[str, Any], work_left: Callable[[], int]) -> None:
         """Ask for something, kill the victim after a seeded share of the work, and start it again.
 
-        What was refused or lost with the plugin that was killed is asked for once more if nobody remembers it.
+        What was refused or lost with the plugin that was killed is asked for once more if nobody
+        remembers it.
         """
         left_at_kill = SIZE - self.dice.randrange(EARLY)
         asked = self.asking.submit(self.ask, method, **params)
@@ -76,12 +81,26 @@ class Life:
 
     def restart(self) -> None:
         flags = list(PROGRAMS[self.victim])
-        self.desk.start(flags[0], self.victim, *flags[1:], *([str(self.desk.instances)] if flags[-1] == "--dir" else []))
+        self.desk.start(
+            flags[0],
+            self.victim,
+            *flags[1:],
+            *([str(self.desk.instances)] if flags[-1] == "--dir" else []),
+        )
 
     def is_remembered(self, method: str, params: dict[str, Any]) -> bool:
-        """Say whether the group plugin has taken in what was asked for, although the answer was lost."""
-        kept = [group["Properties"]["Instance"] for group in self.ask("Group.InspectGroups")["Groups"] or []]
-        return not kept if method == "Group.DestroyGroup" else params["Spec"]["Properties"]["Instance"] in kept
+        """Say whether the group plugin has taken in what was asked for, although the answer was
+        lost.
+        """
+        kept = [
+            group["Properties"]["Instance"]
+            for group in self.ask("Group.InspectGroups")["Groups"] or []
+        ]
+        return (
+            not kept
+            if method == "Group.DestroyGroup"
+            else params["Spec"]["Properties"]["Instance"] in kept
+        )
 
     def notes(self) -> dict[str, tuple[str, str]]:
         """Return slot and configuration of every instance file, by name."""
@@ -103,7 +122,10 @@ class Life:
         """Wait until the group is as wanted: every slot once, all of one configuration."""
         until = time.monotonic() + PATIENCE
         while not self.converged():
-            assert time.monotonic() < until, (self.desk.log("group"), self.ask("Reconcile.Why", ID="collabnix"))
+            assert time.monotonic() < until, (
+                self.desk.log("group"),
+                self.ask("Reconcile.Why", ID="collabnix"),
+            )
             time.sleep(0.01)
         assert sorted(self.notes().values()) == sorted((str(slot), note) for slot in range(SIZE))
 
@@ -148,12 +170,17 @@ def test_a_kill_at_any_moment_ends_as_no_kill(desk: Desk, victim: str) -> None:
             life.strike("Group.CommitGroup", {"Spec": spec(old)}, lambda: SIZE - len(life.names()))
             life.whole(old)
             before = life.names()
-            life.strike("Group.CommitGroup", {"Spec": spec(new)}, lambda before=before: len(before & life.names()))
+            life.strike(
+                "Group.CommitGroup",
+                {"Spec": spec(new)},
+                lambda before=before: len(before & life.names()),
+            )
             life.whole(new)
             assert not before & life.names()
             life.strike("Group.DestroyGroup", {"ID": "collabnix"}, lambda: len(life.names()))
             life.gone()
-    time.sleep(0.2)  # nothing tells that nothing will come; a healed instance would be there long before
+    # nothing tells that nothing will come; a healed instance would be there long before
+    time.sleep(0.2)
     assert not life.names()
     print(f"{life.hits} of {3 * LIVES} kills of {victim} fell into unfinished work")
     assert life.hits > LIVES

@@ -1,4 +1,6 @@
-"""Processes killed with SIGKILL at the worst moments: the world ends up as if nothing had happened."""
+"""Processes killed with SIGKILL at the worst moments: the world ends up as if nothing had
+happened.
+"""
 
 from __future__ import annotations
 
@@ -111,7 +113,9 @@ def test_an_update_goes_on_after_the_group_plugin_was_killed(desk: Desk) -> None
     assert not old & set(desk.living())
 
 
-def test_a_killed_instance_plugin_is_doubt_and_what_was_lost_meanwhile_comes_back(desk: Desk) -> None:
+def test_a_killed_instance_plugin_is_doubt_and_what_was_lost_meanwhile_comes_back(
+    desk: Desk,
+) -> None:
     desk.start_three()
     commit(desk, 4)
     before = desk.until(4)
@@ -152,7 +156,10 @@ def test_a_freed_group_stays_freed_after_a_restart(desk: Desk) -> None:
     restart_group(desk)
     assert desk.run("infrakit group ls -q").stdout.strip() == ""
     assert desk.living() == before[1:]
-    assert desk.run(f"infrakit group commit {spec(desk, 3)}").stdout == "Committed collabnix: Managing 3 instances\n"
+    assert (
+        desk.run(f"infrakit group commit {spec(desk, 3)}").stdout
+        == "Committed collabnix: Managing 3 instances\n"
+    )
     assert set(before[1:]) < set(desk.until(3))
 
 
@@ -166,13 +173,21 @@ def test_without_a_store_nothing_is_kept_across_restarts(desk: Desk) -> None:
     before = desk.until(3)
     wait(desk)
     assert desk.stop("group") == 0
-    assert sorted(path.name for path in desk.plugins.iterdir()) == ["flavor-vanilla", "instance-file"]
+    assert sorted(path.name for path in desk.plugins.iterdir()) == [
+        "flavor-vanilla",
+        "instance-file",
+    ]
     desk.start(*flags)
     assert desk.run("infrakit group ls -q").stdout == ""
-    assert desk.run(f"infrakit group commit {spec(desk, 3)}").stdout == "Committed collabnix: Managing 3 instances\n"
+    assert (
+        desk.run(f"infrakit group commit {spec(desk, 3)}").stdout
+        == "Committed collabnix: Managing 3 instances\n"
+    )
     wait(desk)
     assert desk.living() == before
-    contradiction = desk.run("ikdemo infrakit-group-default --name other --store none --state-dir x")
+    contradiction = desk.run(
+        "ikdemo infrakit-group-default --name other --store none --state-dir x"
+    )
     assert contradiction.returncode == 1
     assert "--store none keeps nothing" in contradiction.stderr
 

@@ -1,7 +1,9 @@
-"""Ten thousand mutated requests to each program: always an answer, a refusal or a clean close, and the plugin is as it was.
+"""Ten thousand mutated requests to each program: always an answer, a refusal or a clean close, and
+the plugin is as it was.
 
-The seeds are the bodies recorded from InfraKit's own clients, and those of the extensions. Every request differs in some seeded
-way from a good one: in bytes, in JSON, or in HTTP. No answer may come late, no memory or descriptor may stay behind.
+The seeds are the bodies recorded from InfraKit's own clients, and those of the extensions. Every
+request differs in some seeded way from a good one: in bytes, in JSON, or in HTTP. No answer may
+come late, no memory or descriptor may stay behind.
 """
 
 from __future__ import annotations
@@ -26,10 +28,36 @@ WARM_UP, CLEANING = REQUESTS // 4, 250
 DEADLINE = 20.0
 GROWTH = 20 * 1024  # KiB
 
-NUMBERS = [b"0", b"-1", b"1.5", b"NaN", b"-Infinity", b"1e400", b"2147483648", b"9223372036854775808", b"1" * 400, b"-0", b"1e2"]
-VALUES = [*NUMBERS, b"null", b"true", b'""', b"[]", b"{}", b'"\\ud800"', b'"\xff"', b'"\\u0000"', b'"../../etc/passwd"', b"'x'"]
+NUMBERS = [
+    b"0",
+    b"-1",
+    b"1.5",
+    b"NaN",
+    b"-Infinity",
+    b"1e400",
+    b"2147483648",
+    b"9223372036854775808",
+    b"1" * 400,
+    b"-0",
+    b"1e2",
+]
+VALUES = [
+    *NUMBERS,
+    b"null",
+    b"true",
+    b'""',
+    b"[]",
+    b"{}",
+    b'"\\ud800"',
+    b'"\xff"',
+    b'"\\u0000"',
+    b'"../../etc/passwd"',
+    b"'x'",
+]
 EXTENSIONS = {
-    "group": [f"Reconcile.{verb}" for verb in ("Plan", "Why", "Pause", "Resume", "Step", "Scale", "Free")],
+    "group": [
+        f"Reconcile.{verb}" for verb in ("Plan", "Why", "Pause", "Resume", "Step", "Scale", "Free")
+    ],
     "instance-file": ["Events.Watch", "Instance.Provision", "Instance.DescribeInstances"],
     "flavor-vanilla": ["Events.Watch", "Flavor.Healthy"],
 }
@@ -37,7 +65,10 @@ PARAMS = {
     "Reconcile.Scale": {"ID": "collabnix", "Size": 3},
     "Reconcile.Free": {"ID": "spare", "Force": True},
     "Events.Watch": {"Since": {"Stream": "x", "Next": 1}, "Timeout": 0, "Tags": {"a": "b"}},
-    "Instance.Provision": {"Spec": {"Properties": {"a": [1]}, "Tags": {"infrakit.group": "g"}}, "Slot": "0"},
+    "Instance.Provision": {
+        "Spec": {"Properties": {"a": [1]}, "Tags": {"infrakit.group": "g"}},
+        "Slot": "0",
+    },
     "Instance.DescribeInstances": {"Tags": {"infrakit.group": "g"}, "Slots": True},
     "Flavor.Healthy": {"Properties": {}, "Instance": {"ID": "i", "Tags": None}},
 }
@@ -52,7 +83,12 @@ def seeds(plugin: str) -> list[bytes]:
         if line["plugin"] == plugin and line["request"].get("body"):
             bodies.add(line["request"]["body"].encode("utf-8", "surrogatepass"))
     for method in EXTENSIONS[plugin]:
-        call = {"jsonrpc": "2.0", "method": method, "params": PARAMS.get(method, {"ID": "collabnix"}), "id": 1}
+        call = {
+            "jsonrpc": "2.0",
+            "method": method,
+            "params": PARAMS.get(method, {"ID": "collabnix"}),
+            "id": 1,
+        }
         bodies.add(json.dumps(call).encode())
         bodies.add(json.dumps([call, call]).encode())
     return sorted(bodies)
@@ -70,7 +106,11 @@ def flip(dice: Dice, body: bytes) -> bytes:
 
 def insert(dice: Dice, body: bytes) -> bytes:
     at = dice.randrange(len(body))
-    return body[:at] + dice.choice([dice.randbytes(3), b"{", b"]", b'"', b"\\", b",", b":", b"\0", *VALUES]) + body[at:]
+    return (
+        body[:at]
+        + dice.choice([dice.randbytes(3), b"{", b"]", b'"', b"\\", b",", b":", b"\0", *VALUES])
+        + body[at:]
+    )
 
 
 def delete(dice: Dice, body: bytes) -> bytes:
@@ -95,7 +135,11 @@ def repeat(dice: Dice, body: bytes) -> bytes:
 def nest(dice: Dice, body: bytes) -> bytes:
     depth = dice.choice([10, 63, 64, 65, 500, 20_000])
     return replace_value(
-        dice, body, dice.choice([b"[" * depth + b"]" * depth, b'{"a":' * depth + b"1" + b"}" * depth, b"[" * depth])
+        dice,
+        body,
+        dice.choice(
+            [b"[" * depth + b"]" * depth, b'{"a":' * depth + b"1" + b"}" * depth, b"[" * depth]
+        ),
     )
 
 
@@ -120,15 +164,21 @@ def swell(dice: Dice, body: bytes) -> bytes:
 OF_BODY: list[Mutation] = [flip, insert, delete, truncate, repeat, nest, number, number, swell]
 
 
-def head(body: bytes, *lines: bytes, first: bytes = b"POST / HTTP/1.1", length: bytes | None = None) -> bytes:
+def head(
+    body: bytes, *lines: bytes, first: bytes = b"POST / HTTP/1.1", length: bytes | None = None
+) -> bytes:
     length = b"%d" % len(body) if length is None else length
-    return b"\r\n".join([first, b"Host: a", b"Content-Length: " + length, *lines]) + b"\r\n\r\n" + body
+    return (
+        b"\r\n".join([first, b"Host: a", b"Content-Length: " + length, *lines]) + b"\r\n\r\n" + body
+    )
 
 
 OF_HTTP: list[Mutation] = [
     lambda dice, body: head(body, length=b"%d" % (len(body) + dice.randint(1, 2**30))),
     lambda dice, body: head(body, length=b"%d" % dice.randrange(len(body))),
-    lambda dice, body: head(body, length=dice.choice([b"-1", b"x", b"", b"1" * 30, b"0x10", b"5, 5"])),
+    lambda dice, body: head(
+        body, length=dice.choice([b"-1", b"x", b"", b"1" * 30, b"0x10", b"5, 5"])
+    ),
     lambda dice, body: head(body, b"Content-Length: 3"),
     lambda dice, body: head(body, b"Transfer-Encoding: chunked"),
     lambda dice, body: (
@@ -138,11 +188,19 @@ OF_HTTP: list[Mutation] = [
     lambda dice, body: head(body, b"Origin: http://evil.example"),
     lambda dice, body: head(body, b"Content-Type: text/plain"),
     lambda dice, body: head(
-        body, dice.choice([b"Bad Header: \xff", b"\0: x", b": x", b"Upgrade: websocket\r\nConnection: Upgrade"])
+        body,
+        dice.choice(
+            [b"Bad Header: \xff", b"\0: x", b": x", b"Upgrade: websocket\r\nConnection: Upgrade"]
+        ),
     ),
     lambda dice, body: head(body, b"X: " + b"x" * dice.choice([60_000, 70_000, 200_000])),
     lambda dice, body: head(body, *[b"X%d: y" % n for n in range(dice.choice([100, 9_000]))]),
-    lambda dice, body: head(body, first=dice.choice([b"GET / HTTP/1.1", b"BREW / HTTP/1.1", b"POST / HTTP/9.9", b"", b"\0\1\2"])),
+    lambda dice, body: head(
+        body,
+        first=dice.choice(
+            [b"GET / HTTP/1.1", b"BREW / HTTP/1.1", b"POST / HTTP/9.9", b"", b"\0\1\2"]
+        ),
+    ),
     lambda dice, body: flip(dice, head(body)),
     lambda dice, body: truncate(dice, head(body)),
     lambda dice, body: dice.randbytes(dice.randint(1, 500)),
@@ -150,7 +208,9 @@ OF_HTTP: list[Mutation] = [
 
 
 class Talk:
-    """Requests to one plugin, many on a connection as long as it stays; what came back is counted."""
+    """Requests to one plugin, many on a connection as long as it stays; what came back is
+    counted.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path, self.counts = path, Counter[str]()
@@ -158,7 +218,9 @@ class Talk:
         self._read = b""
 
     def send(self, request: bytes, *, last: bool) -> None:
-        """Send a request and take in what comes back; with ``last`` nothing more is said and the connection must end."""
+        """Send a request and take in what comes back; with ``last`` nothing more is said and the
+        connection must end.
+        """
         if self._socket is None:
             self._socket, self._read = connect(self.path), b""
             self.counts["connections"] += 1
@@ -167,13 +229,16 @@ class Talk:
             if last:
                 self._socket.shutdown(socket.SHUT_WR)
         except OSError:
-            self.counts["closed while sending"] += 1  # a refusal that came early; it may still be read
+            # a refusal that came early; it may still be read
+            self.counts["closed while sending"] += 1
         while self._one_answer() and last:
             pass
 
     def _one_answer(self) -> bool:
         """Read one answer; false when the connection has ended."""
-        raw_head = self._until(lambda data: data.find(b"\r\n\r\n") + 4 if b"\r\n\r\n" in data else 0)
+        raw_head = self._until(
+            lambda data: data.find(b"\r\n\r\n") + 4 if b"\r\n\r\n" in data else 0
+        )
         if not raw_head:
             self.end("closed")
             return False
@@ -221,7 +286,9 @@ def connect(path: Path) -> socket.socket:
 
 
 def check_reply(body: bytes) -> int:
-    """A reply is JSON-RPC: nothing for a notification, else a result or an error for each call; return how many are errors."""
+    """A reply is JSON-RPC: nothing for a notification, else a result or an error for each call;
+    return how many are errors.
+    """
     if not body:
         return 0
     errors = 0
@@ -261,7 +328,9 @@ def tidy(desk: Desk) -> None:
 
 
 def dawdle(path: Path, parts: list[bytes]) -> bytes:
-    """Send parts of a request and then nothing; return what comes back before the plugin ends the connection."""
+    """Send parts of a request and then nothing; return what comes back before the plugin ends the
+    connection.
+    """
     said = b""
     with connect(path) as connection:
         for part in parts:
@@ -273,8 +342,11 @@ def dawdle(path: Path, parts: list[bytes]) -> bytes:
 
 @pytest.mark.timeout(60 if REQUESTS == 10_000 else 3600)
 @pytest.mark.parametrize("plugin", EXTENSIONS)
-def test_mutated_requests_are_answered_refused_or_cut_off_and_leave_nothing_behind(desk: Desk, plugin: str) -> None:
-    desk.environment["MALLOC_MMAP_THRESHOLD_"] = "131072"  # what is freed is given back at once, so that what is held is seen
+def test_mutated_requests_are_answered_refused_or_cut_off_and_leave_nothing_behind(
+    desk: Desk, plugin: str
+) -> None:
+    # what is freed is given back at once, so that what is held is seen
+    desk.environment["MALLOC_MMAP_THRESHOLD_"] = "131072"
     desk.start_three()
     path, pid = desk.plugins / plugin, desk.processes[plugin].pid
     talk = Talk(path)
@@ -295,7 +367,8 @@ def test_mutated_requests_are_answered_refused_or_cut_off_and_leave_nothing_behi
             assert late.result(DEADLINE).startswith(b"HTTP/1.1 408 ")
     tidy(desk)
     assert {"Name": "Events", "Version": "0.1.0"} in ask(path, "Plugin.Implements", {})["APIs"]
-    until(lambda: held(pid).descriptors <= before.descriptors + 2)  # connections of calls at once are closed a little later
+    # connections of calls at once are closed a little later
+    until(lambda: held(pid).descriptors <= before.descriptors + 2)
     after = held(pid)
     print(plugin, dict(talk.counts), before, after)
     assert after.memory - before.memory < GROWTH
@@ -321,7 +394,9 @@ def test_a_group_too_large_to_look_at_is_refused_before_anything_is_stored(desk:
         ({"Size": 1}, {"Updating": {"Surge": 10**6}}),
     ):
         properties = {"Allocation": allocation, **sections, **updating}
-        with pytest.raises(Refused, match=r"^\$\.Properties\.\w+\.\w+: a group may have 100000 instances"):
+        with pytest.raises(
+            Refused, match=r"^\$\.Properties\.\w+\.\w+: a group may have 100000 instances"
+        ):
             ask(group, "Group.CommitGroup", {"Spec": {"ID": "large", "Properties": properties}})
     properties = {"Allocation": {"Size": 1}, **sections}
     ask(group, "Group.CommitGroup", {"Spec": {"ID": "small", "Properties": properties}})

@@ -1,4 +1,5 @@
-"""P9 over real sockets: commands overlap on real plugin programs that are slow, fail and are killed, and some order explains all.
+"""P9 over real sockets: commands overlap on real plugin programs that are slow, fail and are
+killed, and some order explains all.
 
 The schedules are drawn from a number, which is printed; how they interleave is up to the machine.
 """
@@ -79,16 +80,33 @@ class Overlap:
 
     def _start(self, kind: str, name: str, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
-        command = [sys.executable, str(PROGRAMS), kind, name, str(folder), f"{self._seed}/{self._lives}"]
+        command = [
+            sys.executable,
+            str(PROGRAMS),
+            kind,
+            name,
+            str(folder),
+            f"{self._seed}/{self._lives}",
+        ]
         with (self.desk.root / f"{name}.log").open("a") as log:
-            self.desk.processes[name] = subprocess.Popen(command, env=self.desk.environment, cwd=self.desk.cwd, stderr=log)
+            self.desk.processes[name] = subprocess.Popen(
+                command, env=self.desk.environment, cwd=self.desk.cwd, stderr=log
+            )
         path = str(self.desk.plugins / name)
-        until(lambda: _answers(path) or self.desk.processes[name].poll() is not None, say=lambda: self.desk.log(name))
+        until(
+            lambda: _answers(path) or self.desk.processes[name].poll() is not None,
+            say=lambda: self.desk.log(name),
+        )
         assert self.desk.processes[name].poll() is None, self.desk.log(name)
 
     async def round(self, groups: GroupPlugin) -> None:
-        """Ask for some things at almost the same time, and then how things stand; now and then the plugin is killed meanwhile."""
-        asked = [self._ask(groups, self._item(), self._chance.uniform(0, 0.05)) for _ in range(self._chance.randint(2, 5))]
+        """Ask for some things at almost the same time, and then how things stand; now and then the
+        plugin is killed meanwhile.
+        """
+        asked = [
+            self._ask(groups, self._item(), self._chance.uniform(0, 0.05))
+            for _ in range(self._chance.randint(2, 5))
+        ]
         killed = self._chance.random() < 0.15
         if killed:
             asked.append(self._kill(self._chance.uniform(0, 0.06)))
@@ -100,7 +118,9 @@ class Overlap:
 
     def _item(self) -> Item:
         verb = self._chance.choice(VERBS)
-        return Item(0.0, verb, note=self._chance.choice(["v1", "v2", "v3"]), size=self._chance.randint(1, 4))
+        return Item(
+            0.0, verb, note=self._chance.choice(["v1", "v2", "v3"]), size=self._chance.randint(1, 4)
+        )
 
     async def _kill(self, after: float) -> None:
         await asyncio.sleep(after)
@@ -120,7 +140,9 @@ class Overlap:
     async def end_well(self, groups: GroupPlugin) -> None:
         """Ask for a last configuration: it comes, and stays."""
         end, committed = time.monotonic() + 30, 0
-        while committed < 2:  # it may be in the middle of being destroyed; and a first commit adopts what is there as it is
+        # it may be in the middle of being destroyed; and a first commit adopts what is there as it
+        # is
+        while committed < 2:
             answer = await self._ask(groups, Item(0.0, "commit", note="v1", size=3), 0.0)
             committed += answer[0] == "details"
             await asyncio.sleep(0.05)
@@ -159,5 +181,7 @@ def test_some_order_explains_every_answer_over_sockets(desk: Desk, kind: str) ->
     assert len(desk.living()) == 3
     before = overlap.calls()
     until(lambda: overlap.calls()[len(before) :].count("describe") >= 3)
-    assert not {"provision", "destroy"} & set(overlap.calls()[len(before) :]), f"IKDEMO_SEED={seed}: there is no rest"
+    assert not {"provision", "destroy"} & set(overlap.calls()[len(before) :]), (
+        f"IKDEMO_SEED={seed}: there is no rest"
+    )
     assert len(desk.living()) == 3

@@ -1,4 +1,6 @@
-"""Groups of real web servers: killed, stopped, crashing, their plugins killed; what is left at the end is what was wanted."""
+"""Groups of real web servers: killed, stopped, crashing, their plugins killed; what is left at the
+end is what was wanted.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ PLUGINS = {
 
 @pytest.fixture
 def web(desk: Desk) -> Iterator[Desk]:
-    """Give a desk with the three plugins of a group of web servers; at the end no process of it is left."""
+    """Give a desk with the three plugins of a group of web servers; at the end no process of it is
+    left.
+    """
     desk.environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     for name in PLUGINS:
         start(desk, name)
@@ -96,10 +100,17 @@ def pids(desk: Desk) -> dict[str, int]:
 def pages(desk: Desk) -> set[str]:
     """Ask every instance for its page; return the IDs of those that answered."""
     answered = set()
-    described = ask(desk.plugins / "instance-process", "Instance.DescribeInstances", {"Tags": {}})["Descriptions"] or []
+    described = (
+        ask(desk.plugins / "instance-process", "Instance.DescribeInstances", {"Tags": {}})[
+            "Descriptions"
+        ]
+        or []
+    )
     for one in described:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{one['Tags']['port']}/", timeout=0.3) as page:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{one['Tags']['port']}/", timeout=0.3
+            ) as page:
                 answered.add(page.read().decode().split()[0])
         except OSError:
             continue
@@ -142,7 +153,9 @@ def test_a_stopped_server_is_called_unhealthy_and_replaced(web: Desk) -> None:
     assert len(set(before) & set(after)) == 4
     assert procfs.stat(before[victim]) is None
     assert judged(web, "unhealthy") == [victim]
-    ended = [event for event in told(web, "instance-process") if event["Kind"] in ("destroyed", "lost")]
+    ended = [
+        event for event in told(web, "instance-process") if event["Kind"] in ("destroyed", "lost")
+    ]
     assert [(event["Kind"], event["Instance"]) for event in ended] == [("destroyed", victim)]
 
 
@@ -158,9 +171,9 @@ def judged(desk: Desk, health: str) -> list[str]:
 
 def told(desk: Desk, plugin: str) -> list[dict[str, Any]]:
     """Return what a plugin has told so far."""
-    events: list[dict[str, Any]] = ask(desk.plugins / plugin, "Events.Watch", {"Since": {"Stream": "", "Next": 0}, "Timeout": 0})[
-        "Events"
-    ]
+    events: list[dict[str, Any]] = ask(
+        desk.plugins / plugin, "Events.Watch", {"Since": {"Stream": "", "Next": 0}, "Timeout": 0}
+    )["Events"]
     return events
 
 
@@ -182,11 +195,18 @@ HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Page).serve_forever()
 
 
 @pytest.mark.parametrize(("ill", "stays"), [(2, True), (3, False)])
-def test_a_server_stays_until_it_was_ill_so_many_times_in_a_row(web: Desk, ill: int, stays: bool) -> None:
+def test_a_server_stays_until_it_was_ill_so_many_times_in_a_row(
+    web: Desk, ill: int, stays: bool
+) -> None:
     spec = collabnix_processes(size=1)
     command = [sys.executable, "-c", ILL_AT_TIMES.replace("ROUND", str(ill + 1))]
     spec["Properties"]["Instance"]["Properties"] = {"Command": command}
-    spec["Properties"]["Flavor"]["Properties"] = {"Check": {"HTTP": "/"}, "Interval": "100ms", "Timeout": "20s", "Threshold": 3}
+    spec["Properties"]["Flavor"]["Properties"] = {
+        "Check": {"HTTP": "/"},
+        "Interval": "100ms",
+        "Timeout": "20s",
+        "Threshold": 3,
+    }
     commit(web, spec)
     [(instance, _)] = until(lambda: pids(web)).items()
     if stays:
@@ -200,11 +220,15 @@ def test_a_server_stays_until_it_was_ill_so_many_times_in_a_row(web: Desk, ill: 
 
 def checks(desk: Desk, instance: str) -> list[str]:
     """Return what a server printed at each check."""
-    printed: list[str] = ask(desk.plugins / "instance-process", "Instance.Logs", {"Instance": instance, "Tail": 0})["Lines"]
+    printed: list[str] = ask(
+        desk.plugins / "instance-process", "Instance.Logs", {"Instance": instance, "Tail": 0}
+    )["Lines"]
     return printed
 
 
-def test_a_killed_plugin_knows_all_its_processes_again_and_misses_those_that_died(web: Desk) -> None:
+def test_a_killed_plugin_knows_all_its_processes_again_and_misses_those_that_died(
+    web: Desk,
+) -> None:
     commit(web, collabnix_processes())
     before = all_answer(web)
     wait(web)
@@ -233,9 +257,12 @@ def test_a_command_that_crashes_at_once_is_tried_less_and_less_and_why_says_so(w
     ]
     commit(web, spec)
     until(lambda: starts(web) >= 6, 60)
-    began = [event["Time"] for event in told(web, "instance-process") if event["Kind"] == "provisioned"]
+    began = [
+        event["Time"] for event in told(web, "instance-process") if event["Kind"] == "provisioned"
+    ]
     waits = [later - sooner for sooner, later in itertools.pairwise(began)]
-    # one more is at once where an instance was found missing before it was told how it had ended; a hot loop would start hundreds
+    # one more is at once where an instance was found missing before it was told how it had ended; a
+    # hot loop would start hundreds
     assert waits[4] >= 1.0, waits
     assert waits[2] < waits[3] < waits[4], waits
     said = until(lambda: (text := why(web)) and "backing-off" in text and text)
@@ -255,11 +282,14 @@ def test_a_program_that_does_not_exist_is_a_reason_and_no_hot_loop(web: Desk) ->
 
 
 def almost_given_up(desk: Desk) -> None:
-    """Let every troubled slot of the stored group have all its tries but one behind it, as after most of a minute."""
+    """Let every troubled slot of the stored group have all its tries but one behind it, as after
+    most of a minute.
+    """
     store = Store(desk.plugins / "group.state")
     for record in store.open():
         spent = {
-            slot: replace(trouble, unproductive=GIVE_UP_AFTER - 1, not_before=0.0) for slot, trouble in record.backoffs.items()
+            slot: replace(trouble, unproductive=GIVE_UP_AFTER - 1, not_before=0.0)
+            for slot, trouble in record.backoffs.items()
         }
         store.save(replace(record, backoffs=spent))
     store.close()
@@ -268,28 +298,48 @@ def almost_given_up(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("command", "last"),
     [
-        (["sh", "-c", 'echo x >> "$STARTS"; echo no such luck; exit 3'], "it said last: no such luck"),
+        (
+            ["sh", "-c", 'echo x >> "$STARTS"; echo no such luck; exit 3'],
+            "it said last: no such luck",
+        ),
         (["no-such-program"], "cannot run no-such-program: there is no such program"),
     ],
 )
-def test_what_ends_at_once_or_is_not_there_is_given_up_until_somebody_says_so(web: Desk, command: list[str], last: str) -> None:
+def test_what_ends_at_once_or_is_not_there_is_given_up_until_somebody_says_so(
+    web: Desk, command: list[str], last: str
+) -> None:
     spec = collabnix_processes(size=1)
-    spec["Properties"]["Instance"]["Properties"] = {"Command": command, "Env": {"STARTS": str(web.cwd / "starts")}}
+    spec["Properties"]["Instance"]["Properties"] = {
+        "Command": command,
+        "Env": {"STARTS": str(web.cwd / "starts")},
+    }
     commit(web, spec)
     until(lambda: "backing-off" in (text := why(web)) and last in text)
     web.stop("group")
     almost_given_up(web)
     start(web, "group")
     said = given_up(web)
-    assert said.startswith("stopped trying until the spec changes: 9 attempts in a row came to nothing, the last one: ")
+    assert said.startswith(
+        "stopped trying until the spec changes: 9 attempts in a row came to nothing, the last one: "
+    )
     assert said.endswith(last)
     assert said in why(web)
-    assert len([event for event in told(web, "group") if event["Kind"] == "halted" and last in event["Text"]]) == 1
+    assert (
+        len(
+            [
+                event
+                for event in told(web, "group")
+                if event["Kind"] == "halted" and last in event["Text"]
+            ]
+        )
+        == 1
+    )
     web.stop("group", KILL)
     start(web, "group")
     assert given_up(web) == said
     tries = starts(web)
-    assert web.run("infrakit group commit spec.json").returncode == 0  # the same spec is no other spec
+    # the same spec is no other spec
+    assert web.run("infrakit group commit spec.json").returncode == 0
     assert web.run("ikdemo group step collabnix").returncode == 0
     assert (given_up(web), starts(web)) == (said, tries)
     assert web.run("ikdemo group resume collabnix").returncode == 0
@@ -321,7 +371,10 @@ def starts(desk: Desk) -> int:
 def test_nothing_is_left_after_a_group_was_destroyed(web: Desk) -> None:
     spec = collabnix_processes()
     init = spec["Properties"]["Flavor"]["Properties"]["Init"]
-    spec["Properties"]["Flavor"]["Properties"]["Init"] = ["sleep 1000 & (trap '' TERM; sleep 1000; sleep 1000) &", *init]
+    spec["Properties"]["Flavor"]["Properties"]["Init"] = [
+        "sleep 1000 & (trap '' TERM; sleep 1000; sleep 1000) &",
+        *init,
+    ]
     commit(web, spec)
     all_answer(web)
     assert len(ours(web)) > 10
@@ -332,11 +385,15 @@ def test_nothing_is_left_after_a_group_was_destroyed(web: Desk) -> None:
 
 
 @pytest.mark.parametrize("ending", ["its standard input ends", "it is asked to end"])
-def test_a_plugin_that_ends_with_its_parent_takes_its_instances_along(web: Desk, ending: str) -> None:
+def test_a_plugin_that_ends_with_its_parent_takes_its_instances_along(
+    web: Desk, ending: str
+) -> None:
     web.stop("instance-process")
     command = [*web.program("ikdemo-instance-process"), "--exit-with-stdin", "--grace", "2s"]
     with (web.root / "log").open("w") as log:
-        process = subprocess.Popen(command, env=web.environment, cwd=web.cwd, stdin=subprocess.PIPE, stderr=log)
+        process = subprocess.Popen(
+            command, env=web.environment, cwd=web.cwd, stdin=subprocess.PIPE, stderr=log
+        )
     until(lambda: served(web.plugins / "instance-process"))
     commit(web, collabnix_processes())
     all_answer(web)

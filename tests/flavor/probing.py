@@ -1,4 +1,6 @@
-"""A probe flavor that runs in the test's own loop, what it told, and a web server that it can check."""
+"""A probe flavor that runs in the test's own loop, what it told, and a web server that it can
+check.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ QUICK = {"Interval": "20ms", "Timeout": "200ms", "Threshold": 3}
 
 
 class Server:
-    """A web server that does as it is told: ``status`` is what it answers, None lets callers wait for ever."""
+    """A web server that does as it is told: ``status`` is what it answers, None lets callers wait
+    for ever.
+    """
 
     def __init__(self) -> None:
         self.status: int | None = 200
@@ -92,4 +96,9 @@ async def codes(told: asyncio.Queue[Event], *wanted: str) -> None:
     """Wait for the next events and compare their codes."""
     for code in wanted:
         event = await told.get()
-        assert (event.kind, event.group, event.instance, event.code) == ("health", "g", "i-1", code), event
+        assert (event.kind, event.group, event.instance, event.code) == (
+            "health",
+            "g",
+            "i-1",
+            code,
+        ), event

@@ -1,4 +1,6 @@
-"""What a combo passes on of health: the events of its parts that offer them, over real sockets; and a group healed by it."""
+"""What a combo passes on of health: the events of its parts that offer them, over real sockets; and
+a group healed by it.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +33,17 @@ QUICK = {"Check": {"TCP": True}, "Interval": "20ms", "Timeout": "200ms", "Thresh
 
 
 def listed(*flavors: tuple[str, object]) -> Raw:
-    return Raw(json.dumps({"Flavors": [{"Plugin": name, "Properties": own} for name, own in flavors]}).encode())
+    return Raw(
+        json.dumps(
+            {"Flavors": [{"Plugin": name, "Properties": own} for name, own in flavors]}
+        ).encode()
+    )
 
 
 class Hasty(Vanilla):
-    """A flavor that tells at its first look and does not offer to: it is not to be believed at once."""
+    """A flavor that tells at its first look and does not offer to: it is not to be believed at
+    once.
+    """
 
     offers = frozenset()
 
@@ -51,11 +59,23 @@ class Hasty(Vanilla):
 
 
 @asynccontextmanager
-async def combined(directory: Path) -> AsyncIterator[tuple[Peers, AsyncIterator[Event], dict[str, Serving]]]:
-    """Serve a combo and its parts; hand out the means to ask, what the combo tells, and what is served."""
+async def combined(
+    directory: Path,
+) -> AsyncIterator[tuple[Peers, AsyncIterator[Event], dict[str, Serving]]]:
+    """Serve a combo and its parts; hand out the means to ask, what the combo tells, and what is
+    served.
+    """
     peers, own = Peers(directory), Peers(directory)
-    parts = {"probe": Probe(start_up=0.0), "vanilla": Vanilla(), "hasty": Hasty(), "combo": Combo(own)}
-    serving = {name: await ikdemo.serve(part, name=name, directory=directory) for name, part in parts.items()}
+    parts = {
+        "probe": Probe(start_up=0.0),
+        "vanilla": Vanilla(),
+        "hasty": Hasty(),
+        "combo": Combo(own),
+    }
+    serving = {
+        name: await ikdemo.serve(part, name=name, directory=directory)
+        for name, part in parts.items()
+    }
 
     async def told() -> AsyncIterator[Event]:
         async for batch in peers.events("combo"):
@@ -79,16 +99,22 @@ async def about(told: AsyncIterator[Event], instance: str) -> Event:
     raise AssertionError("the stream has ended")
 
 
-def test_health_events_of_the_parts_are_the_combo_s_own_and_a_restarted_part_is_asked_again(short_dir: Path) -> None:
+def test_health_events_of_the_parts_are_the_combo_s_own_and_a_restarted_part_is_asked_again(
+    short_dir: Path,
+) -> None:
     async def story() -> None:
         async with asyncio.timeout(20), combined(short_dir) as (peers, told, serving):
-            server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
+            server = await asyncio.start_server(
+                lambda reader, writer: writer.close(), "127.0.0.1", 0
+            )
             port = str(server.sockets[0].getsockname()[1])
             instance = Description("i-1", tags={"infrakit.group": "web", "port": port})
             combo = await peers.flavor("combo")
             assert combo.offers.isdisjoint({"HealthEvents", "ConstantHealth"})
             properties = listed(
-                ("hasty", {}), ("combo", {"Flavors": [{"Plugin": "probe", "Properties": QUICK}]}), ("vanilla", {})
+                ("hasty", {}),
+                ("combo", {"Flavors": [{"Plugin": "probe", "Properties": QUICK}]}),
+                ("vanilla", {}),
             )
 
             async def healthy(asked: Description = instance) -> Health:
@@ -98,13 +124,20 @@ def test_health_events_of_the_parts_are_the_combo_s_own_and_a_restarted_part_is_
             assert (await anext(told)).code == "missed"  # from now on it is followed
             assert await healthy() is Health.UNKNOWN
             event = await about(told, "i-1")
-            assert (event.plugin, event.group, event.instance, event.code) == ("combo", "web", "i-1", "healthy")
+            assert (event.plugin, event.group, event.instance, event.code) == (
+                "combo",
+                "web",
+                "i-1",
+                "healthy",
+            )
             assert await healthy() is Health.HEALTHY
             server.close()
             assert (await about(told, "i-1")).code == "unhealthy"
             assert await healthy() is Health.UNHEALTHY
             await serving["probe"].stop()
-            serving["probe"] = await ikdemo.serve(Probe(start_up=0.0), name="probe", directory=short_dir)
+            serving["probe"] = await ikdemo.serve(
+                Probe(start_up=0.0), name="probe", directory=short_dir
+            )
             assert (await about(told, "")).code == "missed"
             await healthy()  # the new one knows of nobody until it is asked
             assert (await about(told, "i-1")).code == "unhealthy"
@@ -119,15 +152,22 @@ def test_a_combo_that_was_stopped_follows_nobody(short_dir: Path) -> None:
             instance = Description("i-1", tags={"port": "1"})
             await (await peers.flavor("combo")).plugin.healthy(listed(("probe", QUICK)), instance)
             await anext(told)
-        return [task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        return [
+            task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()
+        ]
 
     assert asyncio.run(story()) == []
 
 
-def test_a_group_of_a_combo_replaces_a_stopped_server_although_its_poll_never_comes(desk: Desk) -> None:
+def test_a_group_of_a_combo_replaces_a_stopped_server_although_its_poll_never_comes(
+    desk: Desk,
+) -> None:
     desk.environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     desk.start("ikdemo-instance-process", "instance-process", "--grace", "1s")
-    for program, name in (("ikdemo-flavor-probe", "flavor-probe"), ("infrakit-flavor-vanilla", "flavor-vanilla")):
+    for program, name in (
+        ("ikdemo-flavor-probe", "flavor-probe"),
+        ("infrakit-flavor-vanilla", "flavor-vanilla"),
+    ):
         desk.start(program, name)
     desk.start("infrakit-flavor-combo", "flavor-combo")
     desk.start("infrakit-group-default", "group", "--poll-interval", "1h")
@@ -143,7 +183,10 @@ def test_a_group_of_a_combo_replaces_a_stopped_server_although_its_poll_never_co
 def heal_twice(desk: Desk) -> None:
     """Stop a server, and another one after the probe itself was killed and started again."""
     spec: dict[str, Any] = collabnix_processes(size=3)
-    parts = [spec["Properties"]["Flavor"], {"Plugin": "flavor-vanilla", "Properties": {"Tags": {"tier": "web"}}}]
+    parts = [
+        spec["Properties"]["Flavor"],
+        {"Plugin": "flavor-vanilla", "Properties": {"Tags": {"tier": "web"}}},
+    ]
     spec["Properties"]["Flavor"] = {"Plugin": "flavor-combo", "Properties": {"Flavors": parts}}
     (desk.cwd / "spec.json").write_text(json.dumps(spec))
     assert desk.run("infrakit group commit spec.json").returncode == 0
@@ -156,7 +199,9 @@ def heal_twice(desk: Desk) -> None:
             desk.stop("flavor-probe", signal.SIGKILL)
             desk.start("ikdemo-flavor-probe", "flavor-probe")
         until(lambda: len(well(desk) & set(pids(desk))) == 3)
-    described = ask(desk.plugins / "instance-process", "Instance.DescribeInstances", {"Tags": {"tier": "web"}})
+    described = ask(
+        desk.plugins / "instance-process", "Instance.DescribeInstances", {"Tags": {"tier": "web"}}
+    )
     assert len(described["Descriptions"]) == 3
 
 

@@ -1,4 +1,6 @@
-"""The probe flavor against real servers: when it calls an instance healthy, when not, and whom it tells."""
+"""The probe flavor against real servers: when it calls an instance healthy, when not, and whom it
+tells.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from ikdemo.spi.errors import PluginFailure, SpecError
 ONE = Allocation(1)
 
 
-def test_health_is_unknown_then_healthy_then_unhealthy_then_healthy_and_each_change_is_told_once() -> None:
+def test_health_is_unknown_then_healthy_then_unhealthy_then_healthy_and_each_change_is_told_once() -> (
+    None
+):
     async def story() -> None:
         async with serving() as (server, instance), probing() as (probe, told):
             check = properties({"HTTP": "/"})
@@ -55,7 +59,9 @@ def test_fewer_failures_in_a_row_than_the_threshold_change_nothing() -> None:
 def test_an_instance_that_hangs_is_unhealthy_after_as_many_checks_as_the_threshold_says() -> None:
     async def story() -> None:
         async with serving() as (server, instance), probing() as (probe, told):
-            await probe.healthy(properties({"HTTP": "/"}, Interval="100ms", Timeout="80ms"), instance)
+            await probe.healthy(
+                properties({"HTTP": "/"}, Interval="100ms", Timeout="80ms"), instance
+            )
             await codes(told, "healthy")
             await server.deserted()
             server.status, before = None, server.visits
@@ -123,11 +129,15 @@ def test_what_does_not_speak_http_is_not_well() -> None:
     served = [False, True]
 
     async def story() -> None:
-        async with probing(start_up=0.0) as (probe, told), await asyncio.start_server(babble, "127.0.0.1", 0) as listening:
+        async with (
+            probing(start_up=0.0) as (probe, told),
+            await asyncio.start_server(babble, "127.0.0.1", 0) as listening,
+        ):
             port = str(listening.sockets[0].getsockname()[1])
             for name in ("a", "b"):
                 await probe.healthy(
-                    properties({"HTTP": "/"}, Threshold=1, Interval="1h"), Description(name, None, {"port": port})
+                    properties({"HTTP": "/"}, Threshold=1, Interval="1h"),
+                    Description(name, None, {"port": port}),
                 )
                 assert (await told.get()).code == "unhealthy"
 
@@ -139,7 +149,10 @@ def test_checks_in_flight_are_bounded() -> None:
         async with serving() as (server, instance), probing() as (probe, told):
             server.status = None
             for number in range(200):
-                await probe.healthy(properties({"HTTP": "/"}, Timeout="100ms"), Description(f"i-{number}", None, instance.tags))
+                await probe.healthy(
+                    properties({"HTTP": "/"}, Timeout="100ms"),
+                    Description(f"i-{number}", None, instance.tags),
+                )
             await server.visited(200)
             assert server.most == 64
             assert told.empty()
@@ -189,14 +202,20 @@ def test_it_adds_what_vanilla_adds() -> None:
         ({"Check": {"HTTP": "/ HTTP/1.1\r\nX: y"}}, "Check.HTTP"),
         ({"Check": {"Command": []}}, "Check.Command: expected a program"),
         ({"Check": {"TCP": True}, "Interval": "1"}, "Interval: expected a duration such as"),
-        ({"Check": {"TCP": True}, "Timeout": "0s"}, "Timeout: expected a duration between 10ms and 1h"),
+        (
+            {"Check": {"TCP": True}, "Timeout": "0s"},
+            "Timeout: expected a duration between 10ms and 1h",
+        ),
         ({"Check": {"TCP": True}, "Threshold": 0}, "Threshold: expected a whole number >= 1"),
         ({"Check": {"TCP": True}, "Init": "ls"}, "Init: expected a list"),
         (
             {"Check": {"TCP": True}, "Intervall": "1s"},
             r"^\$\.Properties\.Intervall: no such member is known, expected one of Check, ",
         ),
-        ({"Check": {"HTTP": "/", "Port": 80}}, r"^\$\.Properties\.Check\.Port: no such member .*one of Command, HTTP, TCP$"),
+        (
+            {"Check": {"HTTP": "/", "Port": 80}},
+            r"^\$\.Properties\.Check\.Port: no such member .*one of Command, HTTP, TCP$",
+        ),
     ],
 )
 def test_properties_that_make_no_sense_are_refused(wrong: dict[str, Any], sentence: str) -> None:
@@ -214,11 +233,17 @@ def test_an_instance_without_a_port_cannot_be_asked() -> None:
     run(story)
 
 
-def test_members_are_known_in_any_letter_case_and_a_stored_group_goes_on_with_one_that_is_not() -> None:
+def test_members_are_known_in_any_letter_case_and_a_stored_group_goes_on_with_one_that_is_not() -> (
+    None
+):
     async def story() -> None:
         async with serving() as (_, instance), probing() as (probe, told):
             await probe.validate(
-                Raw(b'{"check": {"tcp": true, "HTTP": null}, "INTERVAL": "1s", "tags": {"x": "y"}, "init": []}'), ONE
+                Raw(
+                    b'{"check": {"tcp": true, "HTTP": null}, "INTERVAL": "1s", "tags": {"x": '
+                    b'"y"}, "init": []}'
+                ),
+                ONE,
             )
             await probe.healthy(properties({"TCP": True, "Port": 1}, Retries=1), instance)
             await codes(told, "healthy")

@@ -1,4 +1,6 @@
-"""What the probe flavor keeps is bounded: instances that are gone are forgotten, by time and by number."""
+"""What the probe flavor keeps is bounded: instances that are gone are forgotten, by time and by
+number.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def test_what_is_asked_about_is_neither_named_nor_forgotten() -> None:
             await probe.healthy(CHECK, instance)
             await codes(told, "healthy")
             await probe.healthy(CHECK, gone(1))
-            while checking() == 2:  # twice as long as it takes to forget one that nobody asks about and that does not answer
+            # twice as long as it takes to forget one that nobody asks about and that does not
+            # answer
+            while checking() == 2:
                 assert await probe.healthy(CHECK, instance) is Health.HEALTHY
                 await server.visited(server.visits + 1)
             assert [told.get_nowait().instance for _ in range(told.qsize())] == ["gone-1"]
@@ -67,7 +71,9 @@ def test_what_does_not_answer_is_forgotten_long_before_what_does() -> None:
     run(story)
 
 
-def test_when_there_is_no_room_what_is_gone_makes_it_and_what_lives_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_there_is_no_room_what_is_gone_makes_it_and_what_lives_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(module, "MOST", 4)
 
     async def story() -> None:
@@ -99,7 +105,9 @@ def test_five_hundred_instances_that_came_and_went_leave_nothing_behind() -> Non
 
             async def come_and_go(turn: int) -> int:
                 tags = [instance.tags if number % 2 else {"port": "1"} for number in range(50)]
-                come = [Description(f"i-{turn}-{number}", None, tags[number]) for number in range(50)]
+                come = [
+                    Description(f"i-{turn}-{number}", None, tags[number]) for number in range(50)
+                ]
                 before = server.visits
                 for one in come:
                     await probe.healthy(CHECK, one)
@@ -108,7 +116,8 @@ def test_five_hundred_instances_that_came_and_went_leave_nothing_behind() -> Non
                     await probe.drain(CHECK, one)
                 await only_checking(0)
                 await server.deserted()
-                for _ in range(5):  # connections that were given up are closed in the next turns of the loop
+                # connections that were given up are closed in the next turns of the loop
+                for _ in range(5):
                     await asyncio.sleep(0)
                 gc.collect()
                 return tracemalloc.get_traced_memory()[0]
@@ -118,6 +127,7 @@ def test_five_hundred_instances_that_came_and_went_leave_nothing_behind() -> Non
                 held = [await come_and_go(turn) for turn in range(10)]
             finally:
                 tracemalloc.stop()
-            assert max(held) - held[0] < 500_000, held  # four hundred and fifty instances, each of some thousands of bytes
+            # four hundred and fifty instances, each of some thousands of bytes
+            assert max(held) - held[0] < 500_000, held
 
     run(story)

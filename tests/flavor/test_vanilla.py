@@ -12,7 +12,10 @@ from ikdemo.spi.documents import Allocation, Attachment, Description, Health, In
 from ikdemo.spi.errors import SpecError
 
 NOTHING = InstanceSpec()
-COLLABNIX = b'{"Init": ["docker pull hello", "docker run -d hello"], "Tags": {"tier": "web", "project": "infrakit"}}'
+COLLABNIX = (
+    b'{"Init": ["docker pull hello", "docker run -d hello"], "Tags": {"tier": "web", '
+    b'"project": "infrakit"}}'
+)
 
 
 def prepare(properties: bytes, spec: InstanceSpec = NOTHING) -> InstanceSpec:
@@ -24,7 +27,9 @@ def validate(properties: bytes) -> None:
 
 
 def test_init_lines_and_tags_are_added_and_everything_else_is_kept() -> None:
-    spec = InstanceSpec(Raw(b'{"b":1, "a":[ 1.0, 2 ]}'), {"x": "y"}, "", "l1", [Attachment("v", "ebs")])
+    spec = InstanceSpec(
+        Raw(b'{"b":1, "a":[ 1.0, 2 ]}'), {"x": "y"}, "", "l1", [Attachment("v", "ebs")]
+    )
     assert prepare(COLLABNIX, spec) == InstanceSpec(
         spec.properties,
         {"x": "y", "tier": "web", "project": "infrakit"},
@@ -50,7 +55,9 @@ def test_lines_come_after_the_init_that_is_there(lines: bytes, before: str, afte
 
 
 def test_the_flavors_tag_wins_as_in_infrakit() -> None:
-    assert prepare(b'{"Tags": {"a": "2", "c": "3"}}', InstanceSpec(tags={"a": "1", "b": "1"})).tags == {
+    assert prepare(
+        b'{"Tags": {"a": "2", "c": "3"}}', InstanceSpec(tags={"a": "1", "b": "1"})
+    ).tags == {
         "a": "2",
         "b": "1",
         "c": "3",
@@ -70,9 +77,12 @@ def test_the_spec_that_came_in_is_left_as_it_was() -> None:
 
 
 @pytest.mark.parametrize(
-    "properties", [b"{}", COLLABNIX, b'{"init": ["a"], "TAGS": {"k": "v"}}', b'{"n": 1e400}', b'{"Init": null}']
+    "properties",
+    [b"{}", COLLABNIX, b'{"init": ["a"], "TAGS": {"k": "v"}}', b'{"n": 1e400}', b'{"Init": null}'],
 )
-def test_properties_in_any_letter_case_and_with_more_members_are_accepted(properties: bytes) -> None:
+def test_properties_in_any_letter_case_and_with_more_members_are_accepted(
+    properties: bytes,
+) -> None:
     validate(properties)
 
 
@@ -83,7 +93,10 @@ def test_properties_in_any_letter_case_and_with_more_members_are_accepted(proper
         (b"[]", r"^\$\.Properties: expected an object, got "),
         (b'"x"', r"^\$\.Properties: expected an object, got a string$"),
         (b'{"Init": "a"}', r"^\$\.Properties\.Init: expected a list or null, got a string$"),
-        (b'{"Init": ["a", 1]}', r"^\$\.Properties\.Init\[1\]: expected a string, got a whole number$"),
+        (
+            b'{"Init": ["a", 1]}',
+            r"^\$\.Properties\.Init\[1\]: expected a string, got a whole number$",
+        ),
         (b'{"Tags": []}', r"^\$\.Properties\.Tags: expected an object or null, got "),
         (b'{"Tags": {"a": 1}}', r"^\$\.Properties\.Tags.*: expected a string, got a whole number$"),
     ],

@@ -1,4 +1,6 @@
-"""The benchmark itself: its table and its file hold what they should, its charts say what they show. No time is judged here."""
+"""The benchmark itself: its table and its file hold what they should, its charts say what they
+show. No time is judged here.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +34,16 @@ def run(module: str, *words: object, infrakit: Path | None = None) -> str:
     if infrakit is not None:
         environment["INFRAKIT_BIN"] = str(infrakit)
     command = [sys.executable, "-m", module, *map(str, words)]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def measured(rows: list[str], where: Path, infrakit: Path | None = None) -> tuple[str, dict[str, Any]]:
+def measured(
+    rows: list[str], where: Path, infrakit: Path | None = None
+) -> tuple[str, dict[str, Any]]:
     """Run some rows and return what is printed and what is kept."""
     printed = run("benchmarks", "--quick", "--only", *rows, "--json", where, infrakit=infrakit)
     kept: dict[str, Any] = json.loads(where.read_text())
@@ -47,10 +53,17 @@ def measured(rows: list[str], where: Path, infrakit: Path | None = None) -> tupl
 
 def test_every_row_has_figures_of_ours_and_of_its_floor(tmp_path: Path) -> None:
     printed, kept = measured(ROWS, tmp_path / "bench.json")
-    assert (kept["kind"], kept["quick"], kept["infrakit"], kept["seed"]) == ("bench", True, None, 101)
+    assert (kept["kind"], kept["quick"], kept["infrakit"], kept["seed"]) == (
+        "bench",
+        True,
+        None,
+        101,
+    )
     assert len(kept["load"]) == 3
     for row in kept["figures"]:
-        assert row["ours"]["runs"] == row["floor"]["runs"] == len(row["ours"]["values"]) == 2, row["row"]
+        assert row["ours"]["runs"] == row["floor"]["runs"] == len(row["ours"]["values"]) == 2, row[
+            "row"
+        ]
         assert row["infrakit"] is None, row["row"]
         assert set(row["met"]) == set(row["limits"]), row["row"]
         if row["unit"] != "%":  # a plugin at rest may have used nothing at all
@@ -95,8 +108,19 @@ FACTS = {
 
 def made_bench() -> dict[str, Any]:
     """Return a run of two rows: one met twice and far faster than InfraKit, one missed."""
-    heal = {"row": "heal", "what": "heal 1 of 5", "unit": "ms", "size": 5, "limits": {"median": 3, "p99": 15}}
-    heal |= {"met": {"median": True, "p99": True}, "ours": figure(2.0), "floor": figure(0.1), "infrakit": figure(4300.0)}
+    heal = {
+        "row": "heal",
+        "what": "heal 1 of 5",
+        "unit": "ms",
+        "size": 5,
+        "limits": {"median": 3, "p99": 15},
+    }
+    heal |= {
+        "met": {"median": True, "p99": True},
+        "ours": figure(2.0),
+        "floor": figure(0.1),
+        "infrakit": figure(4300.0),
+    }
     grow = {
         "row": "converge",
         "what": "converge 1,000",
@@ -117,7 +141,10 @@ def made_scale() -> dict[str, Any]:
         return {"ours": figure(cost), "floor": figure(cost / 10)}
 
     costs = ((10, 50.0), (100, 40.0), (1000, 90.0))
-    rows = [{"size": size, "converge": both(cost), "heal": both(2.0), "describe": both(size / 500)} for size, cost in costs]
+    rows = [
+        {"size": size, "converge": both(cost), "heal": both(2.0), "describe": both(size / 500)}
+        for size, cost in costs
+    ]
     return {"kind": "scale", **FACTS, "figures": rows}
 
 

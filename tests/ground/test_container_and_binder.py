@@ -32,11 +32,17 @@ def test_the_image_is_served_by_nobody_special_under_an_init() -> None:
 
 
 def test_what_the_image_copies_is_here_and_reaches_the_builder() -> None:
-    let_in = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    let_in = [
+        line[1:]
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    ]
     for copied in instructions("COPY"):
         for source in [word for word in shlex.split(copied)[:-1] if not word.startswith("--")]:
             assert (ROOT / source).exists(), source
-            assert any(fnmatch(source, pattern) for pattern in let_in), f"{source} is kept from the builder by .dockerignore"
+            assert any(fnmatch(source, pattern) for pattern in let_in), (
+                f"{source} is kept from the builder by .dockerignore"
+            )
 
 
 @pytest.mark.parametrize("name", ["binder/postBuild", "binder/start", ".ci/run"])
@@ -48,7 +54,12 @@ def test_scripts_can_be_run(name: str) -> None:
 
 
 def test_binder_starts_what_it_is_asked_to_start() -> None:
-    done = subprocess.run([ROOT / "binder/start", "echo", "two words", "x"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [ROOT / "binder/start", "echo", "two words", "x"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout == "two words x\n"
 
 
@@ -62,7 +73,13 @@ def test_binder_would_build_what_is_here() -> None:
     program = Path(sys.executable).with_name("jupyter-repo2docker")
     command = [program, "--no-build", "--debug", "."]
     printed = subprocess.run(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=50, check=True
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=50,
+        check=True,
     )
     assert "Building conda environment for python=3.12" in printed.stdout
     assert 'pip install --no-cache-dir -r "binder/requirements.txt"' in printed.stdout
@@ -70,17 +87,28 @@ def test_binder_would_build_what_is_here() -> None:
     assert 'ENV R2D_ENTRYPOINT="${REPO_DIR}/binder/start"' in printed.stdout
 
 
-@pytest.mark.timeout(180)  # builds the package, with a download of the build tool when it is not cached
+# builds the package, with a download of the build tool when it is not cached
+@pytest.mark.timeout(180)
 def test_binder_lays_the_desk_for_its_own_jupyterlab(tmp_path: Path) -> None:
-    """Run postBuild in a home and an environment of its own, which borrows only the dependencies."""
+    """Run postBuild in a home and an environment of its own, which borrows only the
+    dependencies.
+    """
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
     own = next((tmp_path / "env/lib").glob("python3*/site-packages"))
     borrowed = next(Path(place) for place in sys.path if place.endswith("site-packages"))
     (own / "borrowed.pth").write_text(f"{borrowed}\n")
     path = f"{tmp_path / 'env/bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "IKDEMO_DESK"))}
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("JUPYTER", "IKDEMO_DESK"))
+    }
     done = subprocess.run(
-        ["binder/postBuild"], cwd=ROOT, env=clean | {"PATH": path, "HOME": str(tmp_path)}, capture_output=True, text=True
+        ["binder/postBuild"],
+        cwd=ROOT,
+        env=clean | {"PATH": path, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "env/share/jupyter/labextensions/ikdemo/package.json").is_file()
@@ -99,7 +127,9 @@ BINDER = re.compile(r"https://mybinder\.org/v2/[^)\s\"]+")
 
 def test_the_pages_are_written_from_the_one_address() -> None:
     front, address = (ROOT / "README.md").read_text(), LINKS["REPOSITORY"]
-    assert (ROOT / "docs/binder.md").read_text() == LINKS["page"](address), "run: python binder/links.py"
+    assert (ROOT / "docs/binder.md").read_text() == LINKS["page"](address), (
+        "run: python binder/links.py"
+    )
     assert front == LINKS["readme"](front, address), "run: python binder/links.py"
 
 
@@ -118,12 +148,21 @@ def test_once_the_address_is_known_every_link_leads_to_what_is_here() -> None:
     found = [*BINDER.findall(front), *BINDER.findall(LINKS["page"]("someone/somewhere"))]
     assert len(found) == 2 + len(list((ROOT / "notebooks").glob("*.ipynb")))
     for link in found:
-        address, _, place = link.removeprefix("https://mybinder.org/v2/gh/").partition("/HEAD?urlpath=")
+        address, _, place = link.removeprefix("https://mybinder.org/v2/gh/").partition(
+            "/HEAD?urlpath="
+        )
         assert address == "someone/somewhere"
         assert place == LINKS["DESK"] or (ROOT / place.removeprefix("lab/tree/")).is_file(), link
 
 
 def test_nothing_else_names_the_repository() -> None:
-    tracked = subprocess.run(["git", "grep", "-lE", "mybinder.org/v2/"], cwd=ROOT, capture_output=True, text=True)
-    allowed = {"README.md", "docs/binder.md", "binder/links.py", "tests/ground/test_container_and_binder.py"}
+    tracked = subprocess.run(
+        ["git", "grep", "-lE", "mybinder.org/v2/"], cwd=ROOT, capture_output=True, text=True
+    )
+    allowed = {
+        "README.md",
+        "docs/binder.md",
+        "binder/links.py",
+        "tests/ground/test_container_and_binder.py",
+    }
     assert set(tracked.stdout.split()) <= allowed

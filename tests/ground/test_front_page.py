@@ -1,6 +1,7 @@
 """The README typed by a stranger: from the clone to the demo, and nothing is left running.
 
-It installs everything once more, which takes minutes and the network, so it runs in CI, and elsewhere with IKDEMO_CLONE_TEST=1.
+It installs everything once more, which takes minutes and the network, so it runs in CI, and
+elsewhere with IKDEMO_CLONE_TEST=1.
 """
 
 from __future__ import annotations
@@ -32,16 +33,25 @@ def test_the_page_goes_from_the_clone_to_the_demo() -> None:
 @pytest.mark.timeout(INSTALLING + 100)
 def test_what_the_page_says_works_in_a_new_clone(short_dir: Path) -> None:
     if not any(os.environ.get(name) for name in ("CI", "IKDEMO_CI", "IKDEMO_CLONE_TEST")):
-        pytest.skip("installing everything once more takes minutes: set IKDEMO_CLONE_TEST=1 to do it")
+        pytest.skip(
+            "installing everything once more takes minutes: set IKDEMO_CLONE_TEST=1 to do it"
+        )
     home = short_dir / "home"
     home.mkdir()
-    strangers = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(home), "LAB_ARGS": "--no-browser", "VIRTUAL_ENV": ""}
+    strangers = {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(home),
+        "LAB_ARGS": "--no-browser",
+        "VIRTUAL_ENV": "",
+    }
     with story(short_dir, **strangers) as terminals:
         for command in commands():
             if command.startswith("git clone"):
                 terminals.enter(f"git clone --quiet {ROOT} ikdemo")
             elif command == "make lab":
-                terminals.open(command).await_words(lambda text: bool(ADDRESS.search(text)), INSTALLING)
+                terminals.open(command).await_words(
+                    lambda text: bool(ADDRESS.search(text)), INSTALLING
+                )
                 terminals.interrupt(-signal.SIGINT)  # which is how make ends
             elif command == "make test":  # which is where this test runs
                 assert "pytest" in terminals.enter("make -n test")

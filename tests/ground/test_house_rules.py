@@ -1,4 +1,6 @@
-"""The rules that hold the tests themselves: no silent skip in CI, no process left behind, make's targets as they are told."""
+"""The rules that hold the tests themselves: no silent skip in CI, no process left behind, make's
+targets as they are told.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,12 @@ ROOT = Path(__file__).parents[2]
 PROBES = {
     "test_skipping.py": "import pytest\n\ndef test_one():\n    pytest.skip('no engine here')\n",
     "test_not_collected.py": "import pytest\npytest.importorskip('no_such_module')\n",
-    "test_orphan.py": "import subprocess\n\ndef test_one():\n    subprocess.Popen(['sleep', '60'], start_new_session=True)\n",
+    "test_orphan.py": "import subprocess\n\ndef test_one():\n    subprocess.Popen(['sleep', "
+    "'60'], start_new_session=True)\n",
     "test_hanging.py": (
         "import asyncio, time\n\n"
-        "async def hang():\n    asyncio.get_running_loop().call_soon(time.sleep, 60)\n    await asyncio.sleep(60)\n\n"
+        "async def hang():\n    asyncio.get_running_loop().call_soon(time.sleep, 60)\n    await "
+        "asyncio.sleep(60)\n\n"
         "def test_hanging():\n    asyncio.run(hang())\n\n"
         "def test_failing():\n    raise AssertionError\n"
     ),
@@ -44,10 +48,16 @@ def pytest_on(name: str, folder: Path, *more: str, **environment: str) -> tuple[
     for ours in ("conftest.py", "desk.py", "limits.py"):
         shutil.copy(ROOT / "tests" / ours, folder)
     (folder / name).write_text(PROBES[name])
-    clean = {key: value for key, value in os.environ.items() if key not in ("CI", "IKDEMO_CI", "IKDEMO_TEST_SESSION")}
+    clean = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("CI", "IKDEMO_CI", "IKDEMO_TEST_SESSION")
+    }
     options = "-q -p no:cacheprovider -p no:nbval --rootdir . -c /dev/null"
     command = [sys.executable, "-m", "pytest", *options.split(), *more, name]
-    done = subprocess.run(command, cwd=folder, env=clean | environment, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=folder, env=clean | environment, capture_output=True, text=True
+    )
     return done.returncode, done.stdout
 
 
@@ -77,7 +87,9 @@ def test_one_test_over_its_limit_is_named_and_the_others_run(tmp_path: Path) -> 
 def test_an_alarm_between_the_phases_of_a_test_ends_no_run(tmp_path: Path) -> None:
     slow = "import time\n\ndef pytest_runtest_logreport(report):\n    time.sleep(1.5)\n"
     (tmp_path / "slow_report.py").write_text(slow)
-    status, said = pytest_on("test_fine.py", tmp_path, "--timeout=1", "-p", "slow_report", PYTHONPATH=str(tmp_path))
+    status, said = pytest_on(
+        "test_fine.py", tmp_path, "--timeout=1", "-p", "slow_report", PYTHONPATH=str(tmp_path)
+    )
     assert status == 0, said
 
 
@@ -86,7 +98,9 @@ def test_an_honest_test_passes_in_ci(tmp_path: Path) -> None:
 
 
 def test_make_tells_its_targets_and_has_them() -> None:
-    told = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(
+        ["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     targets = re.findall(r"^make (\w+)", told, re.MULTILINE)
     assert targets[:2] == ["lab", "test"]
     for target in targets:
@@ -96,7 +110,9 @@ def test_make_tells_its_targets_and_has_them() -> None:
 def test_make_says_what_to_do_without_a_python(tmp_path: Path) -> None:
     for name in INSTALLED_FROM:
         shutil.copy(ROOT / name, tmp_path)
-    done = subprocess.run(["make", "install", "PYTHON="], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        ["make", "install", "PYTHON="], cwd=tmp_path, capture_output=True, text=True
+    )
     assert done.returncode == 2
     assert "apt install python3-venv" in done.stderr
 
@@ -112,17 +128,23 @@ def test_make_says_what_to_do_without_a_python(tmp_path: Path) -> None:
         (["installed-lab", "installed"], "test", ""),
     ],
 )
-def test_make_installs_what_is_needed_and_no_more(installed: list[str], asked: str, installs: str, tmp_path: Path) -> None:
+def test_make_installs_what_is_needed_and_no_more(
+    installed: list[str], asked: str, installs: str, tmp_path: Path
+) -> None:
     for name in INSTALLED_FROM:
         shutil.copy(ROOT / name, tmp_path)
     (tmp_path / ".venv").mkdir()
     for stamp in installed:
         (tmp_path / ".venv" / stamp).touch()
-    said = subprocess.run(["make", "-n", asked], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        ["make", "-n", asked], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout
     assert re.findall(r"install\.py \w+", said) == ([installs] if installs else [])
 
 
-def test_installing_says_how_far_it_is_and_shows_what_pip_says_when_it_fails(tmp_path: Path) -> None:
+def test_installing_says_how_far_it_is_and_shows_what_pip_says_when_it_fails(
+    tmp_path: Path,
+) -> None:
     """Into an environment that has no pip but one which says what pip says."""
     package = tmp_path / "pip"
     package.mkdir()

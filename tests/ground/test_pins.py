@@ -21,20 +21,27 @@ EXTRAS = {"": PROJECT["dependencies"], **PROJECT["optional-dependencies"]}
 
 def pins(name: str) -> dict[str, str]:
     """Read a file of pins as a table from package to version."""
-    lines = [line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith("#")]
+    lines = [
+        line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith("#")
+    ]
     for line in lines:
-        assert re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!]+", line), f"{name}: not a plain pin: {line}"
+        assert re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!]+", line), (
+            f"{name}: not a plain pin: {line}"
+        )
     return {canonicalize_name(line.partition("==")[0]): line.partition("==")[2] for line in lines}
 
 
 @pytest.mark.parametrize(
-    ("extra", "name"), [(extra, "constraints.txt") for extra in EXTRAS] + [("lab", "binder/requirements.txt")]
+    ("extra", "name"),
+    [(extra, "constraints.txt") for extra in EXTRAS] + [("lab", "binder/requirements.txt")],
 )
 def test_each_dependency_is_pinned_within_its_range(extra: str, name: str) -> None:
     pinned = pins(name)
     for requirement in map(Requirement, EXTRAS[extra]):
         if requirement.name != "ikdemo":
-            assert requirement.specifier.contains(Version(pinned[canonicalize_name(requirement.name)])), str(requirement)
+            assert requirement.specifier.contains(
+                Version(pinned[canonicalize_name(requirement.name)])
+            ), str(requirement)
 
 
 def test_binder_and_container_have_the_versions_that_were_tested() -> None:
@@ -43,7 +50,11 @@ def test_binder_and_container_have_the_versions_that_were_tested() -> None:
 
 def test_each_dependency_has_its_reason_beside_it() -> None:
     listed = re.findall(r'^  "([^"]+)",(.*)$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
-    without = [name for name, reason in listed if not name.startswith("ikdemo") and not reason.strip().startswith("# ")]
+    without = [
+        name
+        for name, reason in listed
+        if not name.startswith("ikdemo") and not reason.strip().startswith("# ")
+    ]
     assert listed
     assert without == []
 

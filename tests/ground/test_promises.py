@@ -1,4 +1,6 @@
-"""No promise without a test: every test that a page names is collected by pytest, and is not skipped."""
+"""No promise without a test: every test that a page names is collected by pytest, and is not
+skipped.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ def test_every_test_that_a_page_names_exists() -> None:
     collected = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert collected.returncode == 0, collected.stdout + collected.stderr
     found = {line.partition("[")[0] for line in collected.stdout.splitlines() if "::" in line}
-    assert [test for test in tests if not any(f"{one}::".startswith(f"{test}::") for one in found)] == []
+    assert [
+        test for test in tests if not any(f"{one}::".startswith(f"{test}::") for one in found)
+    ] == []
 
 
 def test_no_test_that_a_page_names_is_skipped() -> None:

@@ -1,4 +1,6 @@
-"""The pages' pictures: there, small, and told in words for those who cannot see them; the moving one is as it was recorded."""
+"""The pages' pictures: there, small, and told in words for those who cannot see them; the moving
+one is as it was recorded.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ def test_each_picture_is_there_is_small_and_is_told_in_words() -> None:
     shown = {
         (page.parent / path).resolve(): words
         for page in PAGES
-        for words, path in re.findall(r"!\[([^\]]*)\]\(((?:docs/)?pictures/[^)]+)\)", page.read_text())
+        for words, path in re.findall(
+            r"!\[([^\]]*)\]\(((?:docs/)?pictures/[^)]+)\)", page.read_text()
+        )
     }
     kept = [path for path in (ROOT / "docs/pictures").iterdir() if path.suffix in (".png", ".svg")]
     assert sorted(shown) == sorted(kept)
@@ -55,7 +59,11 @@ def test_the_moving_picture_says_what_it_shows_and_rests_for_whom_motion_is_too_
 def test_the_slots_are_counted_from_the_lives_that_were_recorded() -> None:
     record = json.loads(healing.RECORD.read_text())
     film = healing.Film(record)
-    assert min(film.filled(moment) for moment in film.changes()) == record["fewest"] == healing.SIZE - healing.VICTIMS
+    assert (
+        min(film.filled(moment) for moment in film.changes())
+        == record["fewest"]
+        == healing.SIZE - healing.VICTIMS
+    )
     assert film.filled(-healing.BEFORE) == film.filled(film.whole) == healing.SIZE
     assert 0 < film.noticed < film.whole == max(bar.born for bar in film.bars)
     assert film.slower * film.length / 1000 >= healing.PLAY

@@ -19,8 +19,12 @@ SVG = "{http://www.w3.org/2000/svg}"
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the page by the command that the documentation names."""
     folder = tmp_path_factory.mktemp("pages") / "site" / "recovery"  # not there yet
-    (command,) = re.findall(r"^    python (examples/\S+) \S+$", (ROOT / "docs/embedding.md").read_text(), re.MULTILINE)
-    done = subprocess.run([sys.executable, command, folder], cwd=ROOT, capture_output=True, text=True, timeout=40)
+    (command,) = re.findall(
+        r"^    python (examples/\S+) \S+$", (ROOT / "docs/embedding.md").read_text(), re.MULTILINE
+    )
+    done = subprocess.run(
+        [sys.executable, command, folder], cwd=ROOT, capture_output=True, text=True, timeout=40
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     return folder
 
@@ -28,12 +32,16 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_figure_is_xml_that_says_what_it_shows(built: Path) -> None:
     figure = ElementTree.fromstring((built / "recovery.svg").read_text())
     assert (figure.tag, figure.get("role")) == (f"{SVG}svg", "img")
-    told = {node.get("id"): node.text for node in figure if node.tag in (f"{SVG}title", f"{SVG}desc")}
+    told = {
+        node.get("id"): node.text for node in figure if node.tag in (f"{SVG}title", f"{SVG}desc")
+    }
     assert (figure.get("aria-labelledby") or "").split() == list(told)
     title, words = told.values()
     assert title == "Group collabnix heals"
     assert re.match(
-        r"Group collabnix: after a fault only \d of 5 slots were filled\. .* every slot was filled again\.", words or ""
+        r"Group collabnix: after a fault only \d of 5 slots were filled\. .* every slot was "
+        r"filled again\.",
+        words or "",
     )
     assert not re.search(r"\b20\d\d-\d\d|<dc:date", (built / "recovery.svg").read_text())
 

@@ -1,4 +1,6 @@
-"""A short soak: every way to strike is used, no promise is broken, and what it measures is judged as it says."""
+"""A short soak: every way to strike is used, no promise is broken, and what it measures is judged
+as it says.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,15 @@ import pytest
 from benchmarks.growth import Sample, growth
 from benchmarks.soak import real
 
-ALWAYS = {"commands acknowledged", "instances deleted", "storms", "plugins killed", "squeezes", "processes killed", "looks"}
+ALWAYS = {
+    "commands acknowledged",
+    "instances deleted",
+    "storms",
+    "plugins killed",
+    "squeezes",
+    "processes killed",
+    "looks",
+}
 
 
 @pytest.mark.timeout(300)
@@ -18,23 +28,37 @@ def test_a_short_soak_strikes_in_every_way_and_no_promise_is_broken(short_dir: P
     report = asyncio.run(real(short_dir, 0.0, seed=1))
     assert report["said"] == []
     assert not any(report["broken"].values()), report["broken"]
-    assert {"more than Size", "healthy processes ended", "strangers harmed"} <= report["broken"].keys()
+    assert {"more than Size", "healthy processes ended", "strangers harmed"} <= report[
+        "broken"
+    ].keys()
     assert {what for what in ALWAYS if report["counts"].get(what)} == ALWAYS
-    assert {row["verdict"] for row in report["held"] if row["what"] == "memory, KiB"} == {"too short to tell"}
+    assert {row["verdict"] for row in report["held"] if row["what"] == "memory, KiB"} == {
+        "too short to tell"
+    }
 
 
 def verdicts(memory: float, descriptors: float) -> dict[str, str]:
     """Return the verdicts on an hour in which a process grows by so many KiB and descriptors."""
     shares = [at / 3600 for at in range(0, 3601, 5)]
-    taken = [Sample(3600 * share, 30_000 + int(memory * share), 10 + int(descriptors * share), 1) for share in shares]
+    taken = [
+        Sample(3600 * share, 30_000 + int(memory * share), 10 + int(descriptors * share), 1)
+        for share in shares
+    ]
     return {row["what"]: row["verdict"] for row in growth({"files group": taken})}
 
 
 @pytest.mark.parametrize(
     ("memory", "descriptors", "said"),
-    [(0, 0, ("flat", "flat")), (900, 5, ("flat", "flat")), (1200, 0, ("GROWS", "flat")), (0, 60, ("flat", "GROWS"))],
+    [
+        (0, 0, ("flat", "flat")),
+        (900, 5, ("flat", "flat")),
+        (1200, 0, ("GROWS", "flat")),
+        (0, 60, ("flat", "GROWS")),
+    ],
 )
-def test_what_grows_in_an_hour_is_told_from_what_is_flat(memory: float, descriptors: float, said: tuple[str, str]) -> None:
+def test_what_grows_in_an_hour_is_told_from_what_is_flat(
+    memory: float, descriptors: float, said: tuple[str, str]
+) -> None:
     found = verdicts(memory, descriptors)
     assert (found["memory, KiB"], found["descriptors"], found["threads"]) == (*said, "flat")
 

@@ -17,21 +17,39 @@ def run(*command: str | Path, cwd: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.timeout(300)  # two downloads of the build tool and three small wheels, when nothing is cached
+# two downloads of the build tool and three small wheels, when nothing is cached
+@pytest.mark.timeout(300)
 def test_the_core_installs_without_the_lab(tmp_path: Path) -> None:
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
     run(*pip, "wheel", "--no-deps", "--wheel-dir", tmp_path, ROOT, cwd=tmp_path)
     wheel = next(tmp_path.glob("ikdemo-*.whl"))
     run(sys.executable, "-m", "venv", "--without-pip", "fresh", cwd=tmp_path)
     python = tmp_path / "fresh/bin/python"
-    run(*pip, "--python", python, "install", "--constraint", ROOT / "constraints.txt", wheel, cwd=tmp_path)
+    run(
+        *pip,
+        "--python",
+        python,
+        "install",
+        "--constraint",
+        ROOT / "constraints.txt",
+        wheel,
+        cwd=tmp_path,
+    )
 
     assert run(tmp_path / "fresh/bin/infrakit", "version", cwd=tmp_path).startswith("Version: ")
     flavors = ("infrakit-flavor-vanilla", "infrakit-flavor-combo", "infrakit-flavor-zookeeper")
     ours = ("ikdemo-instance-process", "ikdemo-flavor-probe")
     for program in ("infrakit-group-default", "infrakit-instance-file", *flavors, *ours):
         assert "Version: 0.1.0" in run(tmp_path / "fresh/bin" / program, "version", cwd=tmp_path)
-    assert run(python, "-c", "import ikdemo; print(ikdemo.Group.__name__, ikdemo.Lab.__name__)", cwd=tmp_path) == "Group Lab\n"
+    assert (
+        run(
+            python,
+            "-c",
+            "import ikdemo; print(ikdemo.Group.__name__, ikdemo.Lab.__name__)",
+            cwd=tmp_path,
+        )
+        == "Group Lab\n"
+    )
 
     site = next((tmp_path / "fresh/lib").glob("python3*/site-packages"))
     assert (site / "ikdemo/py.typed").is_file()
@@ -44,6 +62,8 @@ def test_the_core_installs_without_the_lab(tmp_path: Path) -> None:
         assert (tmp_path / "fresh/share/jupyter" / shared).is_file(), shared
     desk = {path.name for path in (site / "ikdemo/desk").iterdir()}
     assert desk >= {"terminal.bash", "workspace.json"}
-    assert not desk & {"overrides.json", "launcher", "notebooks"}, "what JupyterLab finds in share is there only"
+    assert not desk & {"overrides.json", "launcher", "notebooks"}, (
+        "what JupyterLab finds in share is there only"
+    )
     names = {path.name.split("-")[0].lower() for path in site.glob("*.dist-info")}
     assert names == {"ikdemo", "msgspec", "httptools", "inotify_simple"}

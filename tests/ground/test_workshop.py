@@ -1,4 +1,6 @@
-"""What the workshop page has people type: the wheelhouse, made and used as printed, but without the large part of it."""
+"""What the workshop page has people type: the wheelhouse, made and used as printed, but without the
+large part of it.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +19,21 @@ PAGE = (ROOT / "docs/workshop.md").read_text()
 def commands(heading: str) -> list[list[str]]:
     """Return the blocks of commands below a heading, one list each."""
     section = re.split(r"^## ", PAGE.partition(f"\n## {heading}\n")[2], flags=re.MULTILINE)[0]
-    return [[line.strip() for line in block.splitlines()] for block in re.findall(r"(?:^    .+\n)+", section, re.MULTILINE)]
+    return [
+        [line.strip() for line in block.splitlines()]
+        for block in re.findall(r"(?:^    .+\n)+", section, re.MULTILINE)
+    ]
 
 
 def type_all(lines: list[str], folder: Path) -> str:
     """Type commands into one shell, and end at the first that fails."""
     done = subprocess.run(
-        ["bash", "-ec", "\n".join(lines)], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ
+        ["bash", "-ec", "\n".join(lines)],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ,
     )
     assert done.returncode == 0, done.stdout
     return done.stdout
@@ -31,8 +41,12 @@ def type_all(lines: list[str], folder: Path) -> str:
 
 @pytest.mark.timeout(300)  # downloads the build tool and three small wheels, when nothing is cached
 def test_a_wheelhouse_installs_where_there_is_no_index(tmp_path: Path) -> None:
-    """As printed, but ``ikdemo`` for ``ikdemo[lab]``: what differs is a hundred wheels, not the way."""
-    prepare, use = [[line.replace("[lab]", "") for line in block] for block in commands("A wheelhouse")]
+    """As printed, but ``ikdemo`` for ``ikdemo[lab]``: what differs is a hundred wheels, not the
+    way.
+    """
+    prepare, use = [
+        [line.replace("[lab]", "") for line in block] for block in commands("A wheelhouse")
+    ]
     clone, room = tmp_path / "clone", tmp_path / "room"
     clone.mkdir()
     room.mkdir()

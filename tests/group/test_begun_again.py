@@ -1,4 +1,6 @@
-"""A loop and a watch that end unexpectedly say so and are begun again; polls are an hour away, so nothing else would heal."""
+"""A loop and a watch that end unexpectedly say so and are begun again; polls are an hour away, so
+nothing else would heal.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +23,17 @@ from ikdemo.spi.documents import GroupSpec
 from ikdemo.spi.events import EventBatch
 
 SIZE = 3
-SECTIONS = {"Instance": {"Plugin": "files", "Properties": {}}, "Flavor": {"Plugin": "flavor", "Properties": {}}}
+SECTIONS = {
+    "Instance": {"Plugin": "files", "Properties": {}},
+    "Flavor": {"Plugin": "flavor", "Properties": {}},
+}
 SPEC = {"ID": "web", "Properties": {"Allocation": {"Size": SIZE}, **SECTIONS}}
 
 
 class Breaking(_Here):
-    """A lookup whose event streams break, with an error that nobody foresaw, or just end, when they are told to."""
+    """A lookup whose event streams break, with an error that nobody foresaw, or just end, when they
+    are told to.
+    """
 
     def __init__(self, plugins: Mapping[str, Plugin]) -> None:
         super().__init__(plugins)
@@ -110,7 +117,9 @@ def test_a_loop_that_ends_unexpectedly_is_begun_again(
     assert "The loop of group web ended unexpectedly and is begun again" in caplog.text
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError("one over nothing"), None], ids=["error", "end"])
+@pytest.mark.parametrize(
+    "error", [ZeroDivisionError("one over nothing"), None], ids=["error", "end"]
+)
 def test_a_watch_that_ends_unexpectedly_is_begun_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, error: Exception | None
 ) -> None:

@@ -45,7 +45,9 @@ def committed(note: str, duration: str) -> GroupSpec:
 
 
 async def update(root: Path, duration: str, jump: float, *, until_converged: bool) -> list[Reason]:
-    """Roll a group from v1 to v2 with proofs of ``duration``, set the date meanwhile; return every reason that was given."""
+    """Roll a group from v1 to v2 with proofs of ``duration``, set the date meanwhile; return every
+    reason that was given.
+    """
     files, clock = FileInstances(root), SetClock()
     here = _Here({"instance-file": files, "flavor-vanilla": Vanilla()})
     groups = Groups(here, state_dir=None, poll_interval=0.05, clock=clock)
@@ -63,7 +65,11 @@ async def update(root: Path, duration: str, jump: float, *, until_converged: boo
                 await asyncio.sleep(0.005)
             clock.ahead = jump
             looks = 0
-            while looks < 50 if not until_converged else not (await groups.describe_group("web")).converged:
+            while (
+                looks < 50
+                if not until_converged
+                else not (await groups.describe_group("web")).converged
+            ):
                 looks += 1
                 given += await groups.why_group("web")
                 await asyncio.sleep(0.005)
@@ -75,7 +81,11 @@ async def update(root: Path, duration: str, jump: float, *, until_converged: boo
 
 def proofs(given: list[Reason]) -> list[float]:
     """Return the seconds of proof that the sentences name."""
-    return [float(found[1]) for text in sentences(given) if (found := re.search(r"healthy for (\S+) of", text))]
+    return [
+        float(found[1])
+        for text in sentences(given)
+        if (found := re.search(r"healthy for (\S+) of", text))
+    ]
 
 
 @pytest.mark.parametrize("jump", [HOUR, -HOUR])
@@ -92,9 +102,13 @@ def test_a_date_set_forward_proves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("jump", [HOUR, -HOUR])
-def test_since_when_is_a_stamp_of_the_date_as_it_is_set_and_the_span_to_it_stays(jump: float) -> None:
+def test_since_when_is_a_stamp_of_the_date_as_it_is_set_and_the_span_to_it_stays(
+    jump: float,
+) -> None:
     clock = SetClock()
-    plan = Plan(reasons=(Reason("missing", "no instance in this slot", slot="0", since=clock.now() - 7),))
+    plan = Plan(
+        reasons=(Reason("missing", "no instance in this slot", slot="0", since=clock.now() - 7),)
+    )
     for ahead in (0.0, jump):
         clock.ahead = ahead
         (reason,) = clock.stamped(plan).reasons
@@ -103,7 +117,9 @@ def test_since_when_is_a_stamp_of_the_date_as_it_is_set_and_the_span_to_it_stays
 
 
 def waiting(not_before: float) -> Record:
-    properties = GroupProperties(PluginSpec("instance-file"), PluginSpec("flavor-vanilla"), Allocation(1))
+    properties = GroupProperties(
+        PluginSpec("instance-file"), PluginSpec("flavor-vanilla"), Allocation(1)
+    )
     return Record("web", properties, backoffs={"0": BackoffState(3, not_before, "no room")})
 
 

@@ -1,4 +1,6 @@
-"""A whole group in this process, on real instance files: commit, heal, scale, roll, adopt, destroy, and say why not."""
+"""A whole group in this process, on real instance files: commit, heal, scale, roll, adopt, destroy,
+and say why not.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,10 @@ def spec(size: int = 5, note: str = "v1", **allocation: Any) -> dict[str, Any]:
         "Properties": {
             "Allocation": allocation or {"Size": size},
             "Instance": {"Plugin": "instance-file", "Properties": {"Note": note}},
-            "Flavor": {"Plugin": "flavor-vanilla", "Properties": {"Init": ["echo hi"], "Tags": {"tier": "web"}}},
+            "Flavor": {
+                "Plugin": "flavor-vanilla",
+                "Properties": {"Init": ["echo hi"], "Tags": {"tier": "web"}},
+            },
         },
     }
 
@@ -38,14 +43,18 @@ def section(name: str, properties: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def group(directory: Path, wanted: dict[str, Any], flavor: Any = None) -> AsyncIterator[ikdemo.Group]:
+async def group(
+    directory: Path, wanted: dict[str, Any], flavor: Any = None
+) -> AsyncIterator[ikdemo.Group]:
     plugins = {"instance-file": FileInstances(directory), "flavor-vanilla": flavor or Vanilla()}
     async with ikdemo.Group(wanted, plugins, poll_interval=60.0) as made:
         yield made
 
 
 def files(directory: Path) -> dict[str, dict[str, Any]]:
-    return {path.name: json.loads(path.read_text()) for path in sorted(directory.glob("instance-*"))}
+    return {
+        path.name: json.loads(path.read_text()) for path in sorted(directory.glob("instance-*"))
+    }
 
 
 def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -56,7 +65,9 @@ def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(bounded())
 
 
-def test_a_committed_group_is_made_and_lost_instances_come_back_without_the_poll(tmp_path: Path) -> None:
+def test_a_committed_group_is_made_and_lost_instances_come_back_without_the_poll(
+    tmp_path: Path,
+) -> None:
     async def story() -> None:
         async with group(tmp_path, spec(5)) as made:
             await made.wait(5)
@@ -70,7 +81,9 @@ def test_a_committed_group_is_made_and_lost_instances_come_back_without_the_poll
             after = files(tmp_path)
             assert len(after) == 5
             assert not set(lost) & set(after)
-            assert {after[name]["Slot"] for name in set(after) - set(before)} == {before[name]["Slot"] for name in lost}
+            assert {after[name]["Slot"] for name in set(after) - set(before)} == {
+                before[name]["Slot"] for name in lost
+            }
 
     run(story)
 
@@ -131,7 +144,10 @@ def test_a_changed_spec_rolls_one_at_a_time(tmp_path: Path) -> None:
         async with ikdemo.Group(spec(4), plugins, poll_interval=60.0) as made:
             await made.wait(5)
             old = set(files(tmp_path))
-            assert await made.commit(spec(4, note="v2")) == "Performing a rolling update on 4 instances"
+            assert (
+                await made.commit(spec(4, note="v2"))
+                == "Performing a rolling update on 4 instances"
+            )
             await made.wait(5)
             assert not old & set(files(tmp_path))
             assert {one["Spec"]["Properties"]["Note"] for one in files(tmp_path).values()} == {"v2"}
@@ -144,7 +160,9 @@ def test_a_first_commit_adopts_and_never_rolls_and_says_so(tmp_path: Path) -> No
     for number in range(3):
         tags = {"infrakit.group": "collabnix", "infrakit.config_sha": "another"}
         name = f"instance-{number}"
-        (tmp_path / name).write_text(json.dumps({"ID": name, "LogicalID": None, "Tags": tags, "Spec": {}}))
+        (tmp_path / name).write_text(
+            json.dumps({"ID": name, "LogicalID": None, "Tags": tags, "Spec": {}})
+        )
 
     async def story() -> None:
         async with group(tmp_path, spec(2)) as made:
@@ -182,11 +200,16 @@ def test_pets_keep_their_names(tmp_path: Path) -> None:
     async def story() -> None:
         async with group(tmp_path, spec(LogicalIDs=["10.0.0.1", "10.0.0.2"])) as made:
             await made.wait(5)
-            (name,) = [name for name, one in files(tmp_path).items() if one["LogicalID"] == "10.0.0.2"]
+            (name,) = [
+                name for name, one in files(tmp_path).items() if one["LogicalID"] == "10.0.0.2"
+            ]
             (tmp_path / name).unlink()
             await drifted(made)
             await made.wait(5)
-            assert sorted(one["LogicalID"] for one in files(tmp_path).values()) == ["10.0.0.1", "10.0.0.2"]
+            assert sorted(one["LogicalID"] for one in files(tmp_path).values()) == [
+                "10.0.0.1",
+                "10.0.0.2",
+            ]
             with pytest.raises(SpecError, match="Logical ID changes"):
                 await made.commit(spec(LogicalIDs=["10.0.0.1"]))
             with pytest.raises(SpecError, match="only a group with a Size can be scaled"):
@@ -196,7 +219,9 @@ def test_pets_keep_their_names(tmp_path: Path) -> None:
 
 
 def test_destroy_leaves_nothing_and_touches_nobody_else(tmp_path: Path) -> None:
-    (tmp_path / "instance-foreign").write_text('{"ID": "instance-foreign", "Tags": {"infrakit.group": "other"}}')
+    (tmp_path / "instance-foreign").write_text(
+        '{"ID": "instance-foreign", "Tags": {"infrakit.group": "other"}}'
+    )
 
     async def story() -> None:
         async with group(tmp_path, spec(3)) as made:
@@ -207,7 +232,9 @@ def test_destroy_leaves_nothing_and_touches_nobody_else(tmp_path: Path) -> None:
     run(story)
 
 
-def test_a_vanished_directory_is_doubt_not_emptiness_and_heals_when_it_is_back(tmp_path: Path) -> None:
+def test_a_vanished_directory_is_doubt_not_emptiness_and_heals_when_it_is_back(
+    tmp_path: Path,
+) -> None:
     directory = tmp_path / "instances"
     directory.mkdir()
 
@@ -231,7 +258,9 @@ class Troubled(Vanilla):
 
     refuses = True
 
-    async def prepare(self, properties: Raw, spec: InstanceSpec, allocation: Allocation) -> InstanceSpec:
+    async def prepare(
+        self, properties: Raw, spec: InstanceSpec, allocation: Allocation
+    ) -> InstanceSpec:
         if self.refuses:
             raise PluginFailure("no more room in the rack")
         return await super().prepare(properties, spec, allocation)
@@ -253,7 +282,9 @@ def test_failures_are_backed_off_with_a_reason_and_end_by_themselves(tmp_path: P
 
 
 class Judge(Vanilla):
-    """A flavor whose health is asked for; ``unhealthy`` holds the IDs it calls unhealthy, ``new`` what it says of new ones."""
+    """A flavor whose health is asked for; ``unhealthy`` holds the IDs it calls unhealthy, ``new``
+    what it says of new ones.
+    """
 
     offers = frozenset[str]()
 
@@ -262,7 +293,11 @@ class Judge(Vanilla):
 
     async def healthy(self, properties: Raw, instance: Description) -> Health:
         note = (instance.tags or {}).get("tier", "")
-        return Health.UNHEALTHY if instance.id in self.unhealthy or note == "broken" else Health.HEALTHY
+        return (
+            Health.UNHEALTHY
+            if instance.id in self.unhealthy or note == "broken"
+            else Health.HEALTHY
+        )
 
 
 def test_an_unhealthy_new_instance_stops_the_roll_and_says_why(tmp_path: Path) -> None:
@@ -286,7 +321,10 @@ def test_an_unhealthy_new_instance_stops_the_roll_and_says_why(tmp_path: Path) -
 
 def test_a_flavors_tags_cannot_take_an_instance_out_of_its_group(tmp_path: Path) -> None:
     wanted = spec(2)
-    wanted["Properties"]["Flavor"]["Properties"]["Tags"] = {"infrakit.group": "hijack", "infrakit.config_sha": "x"}
+    wanted["Properties"]["Flavor"]["Properties"]["Tags"] = {
+        "infrakit.group": "hijack",
+        "infrakit.config_sha": "x",
+    }
 
     async def story() -> None:
         async with group(tmp_path, wanted) as made:
@@ -302,11 +340,19 @@ def test_a_flavors_tags_cannot_take_an_instance_out_of_its_group(tmp_path: Path)
         ({"ID": ""}, "Group ID must not be blank"),
         ({"Properties": None}, "Invalid properties: $.Properties: missing"),
         ({"Properties": []}, "Invalid properties: $.Properties: expected an object, got a list"),
-        ({"Properties": section("Flavor", {"Init": "x"})}, "$.Properties.Flavor.Properties.Init: expected a list"),
-        ({"Properties": section("Instance", [])}, "$.Properties.Instance.Properties: expected an object, got a list"),
+        (
+            {"Properties": section("Flavor", {"Init": "x"})},
+            "$.Properties.Flavor.Properties.Init: expected a list",
+        ),
+        (
+            {"Properties": section("Instance", [])},
+            "$.Properties.Instance.Properties: expected an object, got a list",
+        ),
     ],
 )
-def test_a_bad_spec_is_refused_in_one_sentence_and_changes_nothing(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+def test_a_bad_spec_is_refused_in_one_sentence_and_changes_nothing(
+    tmp_path: Path, change: dict[str, Any], words: str
+) -> None:
     async def story() -> None:
         with pytest.raises(SpecError) as caught:
             async with group(tmp_path, {**spec(2), **change}):

@@ -1,4 +1,6 @@
-"""Between two polls a group goes by what its plugin tells: deaths cost no look, anything odd costs one, nothing is missed."""
+"""Between two polls a group goes by what its plugin tells: deaths cost no look, anything odd costs
+one, nothing is missed.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ class Watched(FileInstances):
     looks = 0
     made = 0
 
-    async def describe_instances(self, tags: Mapping[str, str], slots: bool = False) -> list[Description]:
+    async def describe_instances(
+        self, tags: Mapping[str, str], slots: bool = False
+    ) -> list[Description]:
         self.looks += 1
         return await super().describe_instances(tags, slots)
 
@@ -53,7 +57,9 @@ class Asked(Vanilla):
 
 
 class Bench:
-    """A group of five files, its poll an hour away, over sockets; ``said``: what kinds of events it told."""
+    """A group of five files, its poll an hour away, over sockets; ``said``: what kinds of events it
+    told.
+    """
 
     def __init__(self, files: Path, plugin: Watched, groups: Groups, said: list[str]) -> None:
         self.files, self.plugin, self.groups, self.said = files, plugin, groups, said
@@ -75,7 +81,9 @@ class Bench:
                 await asyncio.sleep(0.005)
 
     async def at_rest(self) -> int:
-        """Wait until the loop has had nothing to do for a while; return how often it has looked by then."""
+        """Wait until the loop has had nothing to do for a while; return how often it has looked by
+        then.
+        """
         before = -1
         while (now := self.plugin.looks) != before or len(self.living()) != SIZE:
             before = now
@@ -102,7 +110,9 @@ async def bench(root: Path, flavor: Vanilla) -> AsyncIterator[Bench]:
             await one.stop()
 
 
-def run(root: Path, story: Callable[[Bench], Awaitable[None]], flavor: Vanilla | None = None) -> None:
+def run(
+    root: Path, story: Callable[[Bench], Awaitable[None]], flavor: Vanilla | None = None
+) -> None:
     async def told() -> None:
         async with asyncio.timeout(40), bench(root, flavor or Vanilla()) as made:
             await made.commit()
@@ -119,7 +129,11 @@ def test_deaths_are_healed_without_a_look(short_dir: Path) -> None:
             victims = bench.living()[:count]
             for victim in victims:
                 victim.unlink()
-            await bench.until(lambda victims=victims: len(bench.living()) == SIZE and not set(victims) & set(bench.living()))
+            await bench.until(
+                lambda victims=victims: (
+                    len(bench.living()) == SIZE and not set(victims) & set(bench.living())
+                )
+            )
         assert await bench.at_rest() == looks
         assert bench.plugin.made == SIZE + 1 + SIZE + SIZE - 1
 
@@ -134,12 +148,21 @@ def test_what_somebody_does_by_hand_is_looked_at_at_once(short_dir: Path) -> Non
         await bench.until(lambda: len(bench.living()) == SIZE)
         await bench.at_rest()
         edited, text = bench.living()[2], bench.living()[2].read_bytes()
-        for content, told in ((re.sub(rb'(config_sha": *)"[^"]*"', rb'\1"another"', text), True), (text, False)):
+        for content, told in (
+            (re.sub(rb'(config_sha": *)"[^"]*"', rb'\1"another"', text), True),
+            (text, False),
+        ):
             before = bench.plugin.looks
             edited.write_bytes(content)
             await bench.until(lambda before=before: bench.plugin.looks > before)
             why = [reason.text for reason in await bench.groups.why_group("web")]
-            assert any(f"describes instance {edited.name} with config_sha 'another'" in text for text in why) == told
+            assert (
+                any(
+                    f"describes instance {edited.name} with config_sha 'another'" in text
+                    for text in why
+                )
+                == told
+            )
             assert edited.exists()
         elsewhere = bench.files.parent / moved.name
         for path in bench.living()[:2]:  # away, healed, and back: two in one slot
@@ -158,13 +181,20 @@ def test_nothing_is_destroyed_without_a_look(short_dir: Path) -> None:
     async def story(bench: Bench) -> None:
         looks = await bench.at_rest()
         await bench.commit(note="v2")
-        await bench.until(lambda: all(b"v2" in path.read_bytes() for path in bench.living()) and len(bench.living()) == SIZE)
+        await bench.until(
+            lambda: (
+                all(b"v2" in path.read_bytes() for path in bench.living())
+                and len(bench.living()) == SIZE
+            )
+        )
         assert await bench.at_rest() >= looks + SIZE  # one at a time
 
     run(short_dir, story)
 
 
-def test_a_flavor_that_has_to_be_asked_is_asked_about_what_a_look_describes(short_dir: Path) -> None:
+def test_a_flavor_that_has_to_be_asked_is_asked_about_what_a_look_describes(
+    short_dir: Path,
+) -> None:
     flavor = Asked()
 
     async def story(bench: Bench) -> None:

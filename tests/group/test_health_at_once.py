@@ -1,4 +1,6 @@
-"""How many unhealthy answers it takes: one after a flavor has told of it, or promises to tell; three in a row of any other."""
+"""How many unhealthy answers it takes: one after a flavor has told of it, or promises to tell;
+three in a row of any other.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ class AllSick(Vanilla):
 
 
 class Telling(Vanilla):
-    """A flavor that can be told which instance is sick; with health events it says so, without it has to be asked."""
+    """A flavor that can be told which instance is sick; with health events it says so, without it
+    has to be asked.
+    """
 
     def __init__(self, offers: frozenset[str], *, tells: bool) -> None:
         self.offers, self.tells = offers, tells  # type: ignore[misc]
@@ -108,20 +112,26 @@ def test_the_planner_counts_as_far_as_it_is_told(enough: int) -> None:
     memory = Memory()
     for passes in range(1, enough + 1):
         todo = plan(group, unhealthy, memory, 0.0)
-        assert [action.code for action in todo.actions] == (["unhealthy"] if passes == enough else [])
+        assert [action.code for action in todo.actions] == (
+            ["unhealthy"] if passes == enough else []
+        )
         memory = settle(group, unhealthy, memory, todo, [], 0.0)
 
 
 def test_in_a_row_means_at_as_many_polls() -> None:
     group = Desired("g", "sha", (Slot("0"), Slot("1")), poll=10.0)
     unhealthy = Observation(
-        (ObservedInstance("i", slot="0", sha="sha", health=Health.UNHEALTHY), ObservedInstance("j", slot="1", sha="sha"))
+        (
+            ObservedInstance("i", slot="0", sha="sha", health=Health.UNHEALTHY),
+            ObservedInstance("j", slot="1", sha="sha"),
+        )
     )
     memory, acted = Memory(), list[float]()
     for now in (100.0, 100.2, 104.0, 108.9, 109.5, 110.0, 118.0, 118.6):
         todo = plan(group, unhealthy, memory, now)
         acted += [now] * len(todo.actions)
-        memory = settle(group, unhealthy, memory, todo, [], now + 3.0, seen_at=now)  # what was done took its time
+        # what was done took its time
+        memory = settle(group, unhealthy, memory, todo, [], now + 3.0, seen_at=now)
     assert acted == [118.6]
 
 
@@ -170,7 +180,10 @@ def test_a_resume_replaces_too_many_sick_once_and_the_reason_says_so(tmp_path: P
                 while {reason.code for reason in await group.why()} != {"too-many-sick"}:  # noqa: ASYNC110
                     await asyncio.sleep(0.005)
                 (text,) = {reason.text for reason in await group.why()}
-                assert text.endswith("3 of 3 instances are unhealthy; replacing them has stopped, resume replaces them once")
+                assert text.endswith(
+                    "3 of 3 instances are unhealthy; replacing them has stopped, resume replaces "
+                    "them once"
+                )
                 assert {one.id for one in await group.instances()} == before
                 await group._groups.resume_group("web")
                 while before & {one.id for one in await group.instances()}:  # noqa: ASYNC110
@@ -181,8 +194,13 @@ def test_a_resume_replaces_too_many_sick_once_and_the_reason_says_so(tmp_path: P
 
 def test_a_resume_that_finds_nobody_sick_is_no_word_for_later() -> None:
     group = Desired("g", "sha", tuple(Slot(str(n)) for n in range(3)), unhealthy_after=1)
-    seen = [ObservedInstance(f"i-{n}", slot=str(n), sha="sha", health=Health.HEALTHY) for n in range(3)]
-    well, ill = (Observation(tuple(structs.replace(s, health=h) for s in seen)) for h in (Health.HEALTHY, Health.UNHEALTHY))
+    seen = [
+        ObservedInstance(f"i-{n}", slot=str(n), sha="sha", health=Health.HEALTHY) for n in range(3)
+    ]
+    well, ill = (
+        Observation(tuple(structs.replace(s, health=h) for s in seen))
+        for h in (Health.HEALTHY, Health.UNHEALTHY)
+    )
     memory = force_replacement(Memory())
     assert len(plan(group, ill, memory, 0.0).actions) == 3
     memory = settle(group, well, memory, plan(group, well, memory, 0.0), [], 0.0)

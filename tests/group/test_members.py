@@ -1,4 +1,6 @@
-"""Whose is it, and what is it: members by the group tag alone, known by their ID, with plugins that describe them oddly."""
+"""Whose is it, and what is it: members by the group tag alone, known by their ID, with plugins that
+describe them oddly.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ GROUP, SHA = "infrakit.group", "infrakit.config_sha"
 
 
 class Cloud:
-    """Instances in memory; ``describe`` changes what is described of them. It does not filter, unless that says so."""
+    """Instances in memory; ``describe`` changes what is described of them. It does not filter,
+    unless that says so.
+    """
 
     interface = "Instance"
 
@@ -43,7 +47,9 @@ class Cloud:
         self.destroyed.append(instance)
         self.living.pop(instance)
 
-    async def describe_instances(self, tags: Mapping[str, str], slots: bool = False) -> list[Description]:
+    async def describe_instances(
+        self, tags: Mapping[str, str], slots: bool = False
+    ) -> list[Description]:
         self.described += 1
         return self.change(list(self.living.values()))
 
@@ -54,17 +60,28 @@ class Cloud:
 
 
 def spec(note: str = "v1", size: int = 3, group: str = "web", **allocation: Any) -> dict[str, Any]:
-    sections = {"Instance": {"Plugin": "cloud", "Properties": {"Note": note}}, "Flavor": {"Plugin": "plain", "Properties": {}}}
+    sections = {
+        "Instance": {"Plugin": "cloud", "Properties": {"Note": note}},
+        "Flavor": {"Plugin": "plain", "Properties": {}},
+    }
     pace = {"BatchSize": 1, "Duration": "0"}
-    return {"ID": group, "Properties": {"Allocation": allocation or {"Size": size}, **sections, "Updating": pace}}
+    return {
+        "ID": group,
+        "Properties": {"Allocation": allocation or {"Size": size}, **sections, "Updating": pace},
+    }
 
 
 def run(
-    cloud: Cloud, story: Callable[[ikdemo.Group], Awaitable[None]], wanted: dict[str, Any] | None = None, poll: float = 0.02
+    cloud: Cloud,
+    story: Callable[[ikdemo.Group], Awaitable[None]],
+    wanted: dict[str, Any] | None = None,
+    poll: float = 0.02,
 ) -> None:
     async def told() -> None:
         async with asyncio.timeout(30):
-            async with ikdemo.Group(wanted or spec(), {"cloud": cloud, "plain": Vanilla()}, poll_interval=poll) as group:
+            async with ikdemo.Group(
+                wanted or spec(), {"cloud": cloud, "plain": Vanilla()}, poll_interval=poll
+            ) as group:
                 await group.wait(10)
                 await story(group)
 
@@ -72,7 +89,9 @@ def run(
 
 
 def again(one: Description, **members: Any) -> Description:
-    return Description(**{**{name: getattr(one, name) for name in ("id", "logical_id", "tags", "slot")}, **members})
+    return Description(
+        **{**{name: getattr(one, name) for name in ("id", "logical_id", "tags", "slot")}, **members}
+    )
 
 
 def about(reasons: list[Reason], instance: str) -> str:
@@ -115,12 +134,17 @@ def test_a_member_that_is_described_without_the_groups_tag_is_doubt() -> None:
     cloud = Cloud()
 
     async def story(group: ikdemo.Group) -> None:
-        cloud.change = lambda found: [again(one, tags={"Name": "x"}) if one.id == "vm-001" else one for one in found]
+        cloud.change = lambda found: [
+            again(one, tags={"Name": "x"}) if one.id == "vm-001" else one for one in found
+        ]
         cloud.living.pop("vm-002")
         await cloud.polls()
         assert (cloud.made, cloud.destroyed) == (["vm-000", "vm-001", "vm-002"], [])
         (reason,) = await group.why()
-        assert "plugin cloud describes instance vm-001, a member of the group, without the group's tag" in reason.text
+        assert (
+            "plugin cloud describes instance vm-001, a member of the group, without the group's tag"
+            in reason.text
+        )
         cloud.change = list
         await group.wait(10)
         assert len(cloud.living) == 3
@@ -130,7 +154,10 @@ def test_a_member_that_is_described_without_the_groups_tag_is_doubt() -> None:
 
 def test_tags_in_another_letter_case_change_nothing_and_are_named() -> None:
     def lower(found: list[Description]) -> list[Description]:
-        return [again(one, tags={key: value.lower() for key, value in (one.tags or {}).items()}) for one in found]
+        return [
+            again(one, tags={key: value.lower() for key, value in (one.tags or {}).items()})
+            for one in found
+        ]
 
     cloud = Cloud()
     cloud.change = lower
@@ -185,12 +212,20 @@ def test_an_instance_that_is_listed_twice_is_one(offers: tuple[str, ...]) -> Non
 
 
 @pytest.mark.parametrize("offers", [(), ("Slots",)])
-@pytest.mark.parametrize("members", [{"tags": {GROUP: "web", SHA: "x"}}, {"logical_id": "other"}, {"tags": {GROUP: "other"}}])
-def test_a_list_that_contradicts_itself_is_doubt(offers: tuple[str, ...], members: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "members",
+    [{"tags": {GROUP: "web", SHA: "x"}}, {"logical_id": "other"}, {"tags": {GROUP: "other"}}],
+)
+def test_a_list_that_contradicts_itself_is_doubt(
+    offers: tuple[str, ...], members: dict[str, Any]
+) -> None:
     cloud = Cloud(*offers)
 
     async def story(group: ikdemo.Group) -> None:
-        cloud.change = lambda found: [*found, again(cloud.living.get("vm-001", found[0]), **members)]
+        cloud.change = lambda found: [
+            *found,
+            again(cloud.living.get("vm-001", found[0]), **members),
+        ]
         await cloud.polls()
         (reason,) = await group.why()
         assert "plugin cloud lists instance vm-001 twice, and not alike" in reason.text
@@ -239,12 +274,17 @@ def test_what_a_list_says_later_of_a_known_instance_changes_nothing_and_is_named
     async def story(group: ikdemo.Group) -> None:
         def swapped(found: list[Description]) -> list[Description]:
             slots = [one.slot for one in found]
-            return [again(one, slot=slot, tags={GROUP: "web", SHA: "zz"}) for one, slot in zip(found, slots[::-1], strict=True)]
+            return [
+                again(one, slot=slot, tags={GROUP: "web", SHA: "zz"})
+                for one, slot in zip(found, slots[::-1], strict=True)
+            ]
 
         cloud.change = swapped
         await cloud.polls()
         assert (len(cloud.made), cloud.destroyed) == (3, [])
-        assert "slot '2' instead of '0' and config_sha 'zz' instead of" in about(await group.why(), "vm-000")
+        assert "slot '2' instead of '0' and config_sha 'zz' instead of" in about(
+            await group.why(), "vm-000"
+        )
         await group.wait(10)
 
     run(cloud, story)

@@ -1,4 +1,6 @@
-"""Commands on one group at the same time take effect one after the other, whatever is slow, and each gets an answer (P9)."""
+"""Commands on one group at the same time take effect one after the other, whatever is slow, and
+each gets an answer (P9).
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ from ikdemo.spi.errors import IkdemoError, PluginFailure, SpecError, UnknownGrou
 
 
 class Gate:
-    """Lets calls through, or holds them until it is opened again; ``waiting`` is set when one is held."""
+    """Lets calls through, or holds them until it is opened again; ``waiting`` is set when one is
+    held.
+    """
 
     def __init__(self) -> None:
         self.waiting = asyncio.Event()
@@ -67,13 +71,21 @@ class Machines:
     async def destroy(self, instance: str) -> None:
         del self.living[instance]
 
-    async def describe_instances(self, tags: Mapping[str, str], slots: bool = False) -> list[Description]:
+    async def describe_instances(
+        self, tags: Mapping[str, str], slots: bool = False
+    ) -> list[Description]:
         await self.describing.passed()
-        return [Description(one, None, has) for one, has in self.living.items() if tags.items() <= has.items()]
+        return [
+            Description(one, None, has)
+            for one, has in self.living.items()
+            if tags.items() <= has.items()
+        ]
 
 
 class SlowStore:
-    """Holds the saves of a group plugin until it is released, as a disk does whose flush takes long."""
+    """Holds the saves of a group plugin until it is released, as a disk does whose flush takes
+    long.
+    """
 
     def __init__(self, groups: Groups) -> None:
         self._save, self._released = groups._store.save, threading.Event()
@@ -111,7 +123,11 @@ def spec(note: str, size: int = 3, plugin: str = "machines") -> GroupSpec:
 
 @asynccontextmanager
 async def kept(machines: Machines, state: Path | None = None, **more: Any) -> AsyncIterator[Groups]:
-    groups = Groups(_Here({"machines": machines, "vanilla": Vanilla(), **more}), state_dir=state, poll_interval=0.05)
+    groups = Groups(
+        _Here({"machines": machines, "vanilla": Vanilla(), **more}),
+        state_dir=state,
+        poll_interval=0.05,
+    )
     async with asyncio.timeout(30):
         await groups.start(lambda event: None)
         try:
@@ -182,8 +198,13 @@ def test_a_scale_during_whose_look_a_commit_is_answered_does_not_undo_it() -> No
 def test_two_first_commits_at_once_are_one_and_a_replacement() -> None:
     async def story() -> None:
         async with kept(Machines()) as groups:
-            said = await asyncio.gather(groups.commit_group(spec("v1")), groups.commit_group(spec("v1", 5)))
-            assert sorted(said) == ["Adding 2 instances to increase the group size to 5", "Managing 3 instances"]
+            said = await asyncio.gather(
+                groups.commit_group(spec("v1")), groups.commit_group(spec("v1", 5))
+            )
+            assert sorted(said) == [
+                "Adding 2 instances to increase the group size to 5",
+                "Managing 3 instances",
+            ]
             assert await note(groups) == ("v1", 5)
 
     asyncio.run(story())
@@ -274,7 +295,9 @@ def test_a_change_is_made_wholly_although_its_caller_goes_away(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("end", ["stop", "free"])
-def test_a_step_whose_pass_hangs_is_answered_when_its_loop_ends(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_whose_pass_hangs_is_answered_when_its_loop_ends(
+    end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("ikdemo.group.supervisor.STOP_WAIT", 0.05)
 
     async def story() -> None:
@@ -290,7 +313,8 @@ def test_a_step_whose_pass_hangs_is_answered_when_its_loop_ends(end: str, monkey
             await (groups.stop() if end == "stop" else groups.free_group("web"))
             for waiting in (step, next_step):
                 with pytest.raises(
-                    PluginFailure, match=f"overtaken by {'the group plugin stopped' if end == 'stop' else 'a free'}"
+                    PluginFailure,
+                    match=f"overtaken by {'the group plugin stopped' if end == 'stop' else 'a free'}",
                 ):
                     await waiting
 
@@ -332,7 +356,10 @@ def test_a_destroy_that_is_overtaken_by_a_free_says_so() -> None:
                 await asyncio.sleep(0)
             assert [one.id for one in await groups.list_groups()] == ["web"]
             assert any("being destroyed" in reason.text for reason in await groups.why_group("web"))
-            with pytest.raises(PluginFailure, match="is being destroyed; to let it go at once: ikdemo group free --force web"):
+            with pytest.raises(
+                PluginFailure,
+                match="is being destroyed; to let it go at once: ikdemo group free --force web",
+            ):
                 await groups.force_free("web", force=False)
             freed = await groups.force_free("web", force=True)
             assert freed.left == tuple(sorted(machines.living))
@@ -406,7 +433,9 @@ def test_a_group_with_instances_cannot_be_given_another_instance_plugin() -> Non
     asyncio.run(story())
 
 
-def test_what_is_asked_of_a_plugin_without_slots_is_written_down_before_it_is_asked(tmp_path: Path) -> None:
+def test_what_is_asked_of_a_plugin_without_slots_is_written_down_before_it_is_asked(
+    tmp_path: Path,
+) -> None:
     async def story() -> None:
         machines = Machines()
         async with kept(machines, tmp_path) as groups:

@@ -24,7 +24,10 @@ def spec(note: str, size: int = 4, **updating: Any) -> dict[str, Any]:
         "Instance": {"Plugin": "instance-file", "Properties": {"Note": note}},
         "Flavor": {"Plugin": "flavor-vanilla", "Properties": {"Tags": {"version": note}}},
     }
-    return {"ID": "web", "Properties": {**properties, **({"Updating": updating} if updating else {})}}
+    return {
+        "ID": "web",
+        "Properties": {**properties, **({"Updating": updating} if updating else {})},
+    }
 
 
 class Counting(FileInstances):
@@ -49,7 +52,9 @@ class Counting(FileInstances):
 
 
 class Judge(Vanilla):
-    """Calls every instance healthy, except those of versions named in ``bad``; counts how often it was asked."""
+    """Calls every instance healthy, except those of versions named in ``bad``; counts how often it
+    was asked.
+    """
 
     offers = frozenset[str]()
 
@@ -59,15 +64,23 @@ class Judge(Vanilla):
 
     async def healthy(self, properties: Raw, instance: Description) -> Health:
         self.asked[instance.id] = self.asked.get(instance.id, 0) + 1
-        return Health.UNHEALTHY if (instance.tags or {}).get("version") in self.bad else Health.HEALTHY
+        return (
+            Health.UNHEALTHY if (instance.tags or {}).get("version") in self.bad else Health.HEALTHY
+        )
 
 
 def versions(directory: Path) -> list[str]:
-    return sorted(json.loads(path.read_text())["Tags"]["version"] for path in directory.glob("instance-*"))
+    return sorted(
+        json.loads(path.read_text())["Tags"]["version"] for path in directory.glob("instance-*")
+    )
 
 
-async def rolled(directory: Path, flavor: Vanilla, updating: dict[str, Any], poll: float = 60.0) -> Counting:
-    """Make a group of 4, roll it to v2 at a pace, and return the plugin with its counts of the roll."""
+async def rolled(
+    directory: Path, flavor: Vanilla, updating: dict[str, Any], poll: float = 60.0
+) -> Counting:
+    """Make a group of 4, roll it to v2 at a pace, and return the plugin with its counts of the
+    roll.
+    """
     instances = Counting(directory)
     plugins = {"instance-file": instances, "flavor-vanilla": flavor}
     async with asyncio.timeout(20), ikdemo.Group(spec("v1"), plugins, poll_interval=poll) as group:
@@ -106,7 +119,10 @@ def test_a_new_instance_is_healthy_so_long_before_the_next_one_leaves(tmp_path: 
 def test_an_update_that_stopped_is_rolled_back_by_committing_the_old_spec(tmp_path: Path) -> None:
     async def story() -> None:
         plugins = {"instance-file": FileInstances(tmp_path), "flavor-vanilla": Judge("v2")}
-        async with asyncio.timeout(20), ikdemo.Group(spec("v1", Duration="0"), plugins, poll_interval=0.05) as group:
+        async with (
+            asyncio.timeout(20),
+            ikdemo.Group(spec("v1", Duration="0"), plugins, poll_interval=0.05) as group,
+        ):
             await group.wait(5)
             await group.commit(spec("v2", Duration="0"))
             with pytest.raises(NotConverged, match="the update has stopped"):
@@ -128,7 +144,9 @@ def test_an_update_that_stopped_is_rolled_back_by_committing_the_old_spec(tmp_pa
         ({"Surge": 1.5}, "$.Properties.Updating.Surge"),
     ],
 )
-def test_a_pace_that_cannot_be_kept_is_refused(tmp_path: Path, updating: dict[str, Any], path: str) -> None:
+def test_a_pace_that_cannot_be_kept_is_refused(
+    tmp_path: Path, updating: dict[str, Any], path: str
+) -> None:
     async def story() -> None:
         plugins = {"instance-file": FileInstances(tmp_path), "flavor-vanilla": Vanilla()}
         with pytest.raises(SpecError) as caught:
@@ -147,4 +165,6 @@ def test_updating_is_shown_where_it_was_given_and_nowhere_else(tmp_path: Path) -
             return bytes(shown.properties)
 
     assert b"Updating" not in asyncio.run(inspect(spec("v1")))
-    assert b'"Updating":{"BatchSize":2,"Count":0,"Surge":0}' in asyncio.run(inspect(spec("v1", BatchSize=2)))
+    assert b'"Updating":{"BatchSize":2,"Count":0,"Surge":0}' in asyncio.run(
+        inspect(spec("v1", BatchSize=2))
+    )

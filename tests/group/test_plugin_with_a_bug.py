@@ -1,4 +1,6 @@
-"""A plugin object whose code is at fault ends one pass, with its own words, and not the healing of the group."""
+"""A plugin object whose code is at fault ends one pass, with its own words, and not the healing of
+the group.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,10 @@ from ikdemo.spi.decode import decode
 from ikdemo.spi.documents import GroupSpec, InstanceSpec
 
 SIZE = 300
-SECTIONS = {"Instance": {"Plugin": "files", "Properties": {}}, "Flavor": {"Plugin": "flavor", "Properties": {}}}
+SECTIONS = {
+    "Instance": {"Plugin": "files", "Properties": {}},
+    "Flavor": {"Plugin": "flavor", "Properties": {}},
+}
 
 
 class AtFault(FileInstances):
@@ -45,7 +50,9 @@ def test_one_pass_ends_and_says_why_and_the_next_goes_on(tmp_path: Path) -> None
         files.mended = True
         while not (await groups.describe_group("web")).converged:
             await groups.step_group("web")
-        slots = sorted(int(json.loads(path.read_bytes())["Slot"]) for path in (tmp_path / "i").iterdir())
+        slots = sorted(
+            int(json.loads(path.read_bytes())["Slot"]) for path in (tmp_path / "i").iterdir()
+        )
         assert slots == list(range(SIZE))
         await groups.stop()
         await files.stop()

@@ -1,4 +1,6 @@
-"""A poll at which nothing has changed costs one line; whatever was not told is found by it all the same, and healed."""
+"""A poll at which nothing has changed costs one line; whatever was not told is found by it all the
+same, and healed.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ LOGICAL = {"LogicalIDs": ["a", "b", "a"]}
 
 
 class Counted(FileInstances):
-    """File instances that count their answers and, once told to, say nothing of what happens to them."""
+    """File instances that count their answers and, once told to, say nothing of what happens to
+    them.
+    """
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
@@ -37,7 +41,9 @@ class Counted(FileInstances):
 
         await super().start(tell)
 
-    async def describe_instances(self, tags: Mapping[str, str], slots: bool = False) -> list[Description]:
+    async def describe_instances(
+        self, tags: Mapping[str, str], slots: bool = False
+    ) -> list[Description]:
         self.described += 1
         return await super().describe_instances(tags, slots)
 
@@ -56,12 +62,27 @@ class Counted(FileInstances):
             await self.asked.wait_for(lambda: self.digested >= until)
 
 
-def run(home: Path, story: Callable[[Counted, ikdemo.Group], Awaitable[None]], allocation: dict[str, Any] | None = None) -> None:
+def run(
+    home: Path,
+    story: Callable[[Counted, ikdemo.Group], Awaitable[None]],
+    allocation: dict[str, Any] | None = None,
+) -> None:
     async def told() -> None:
         files = Counted(home)
-        sections = {"Instance": {"Plugin": "files", "Properties": {}}, "Flavor": {"Plugin": "flavor", "Properties": {}}}
-        wanted = {"ID": "web", "Properties": {"Allocation": allocation or {"Size": SIZE}, **sections}}
-        async with asyncio.timeout(30), ikdemo.Group(wanted, {"files": files, "flavor": Vanilla()}, poll_interval=POLL) as group:
+        sections = {
+            "Instance": {"Plugin": "files", "Properties": {}},
+            "Flavor": {"Plugin": "flavor", "Properties": {}},
+        }
+        wanted = {
+            "ID": "web",
+            "Properties": {"Allocation": allocation or {"Size": SIZE}, **sections},
+        }
+        async with (
+            asyncio.timeout(30),
+            ikdemo.Group(
+                wanted, {"files": files, "flavor": Vanilla()}, poll_interval=POLL
+            ) as group,
+        ):
             await group.wait(10)
             await files.polls(2)  # what was done at the beginning is long over by then
             await story(files, group)
@@ -74,7 +95,9 @@ def ids(home: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("allocation", [{"Size": SIZE}, LOGICAL])
-def test_a_poll_over_what_is_known_describes_nothing(tmp_path: Path, allocation: dict[str, Any]) -> None:
+def test_a_poll_over_what_is_known_describes_nothing(
+    tmp_path: Path, allocation: dict[str, Any]
+) -> None:
     async def story(files: Counted, group: ikdemo.Group) -> None:
         before, living = files.described, ids(tmp_path / "i")
         await files.polls(5)
@@ -93,11 +116,15 @@ def double(home: Path) -> None:
 
 def edit(home: Path) -> None:
     victim = min(home.glob("instance-*"))
-    victim.write_bytes(victim.read_bytes().replace(b'"infrakit.group": "web"', b'"infrakit.group": "other"'))
+    victim.write_bytes(
+        victim.read_bytes().replace(b'"infrakit.group": "web"', b'"infrakit.group": "other"')
+    )
 
 
 @pytest.mark.parametrize("harm", [lose, double, edit])
-def test_what_nobody_told_of_is_found_and_healed_at_the_poll(tmp_path: Path, harm: Callable[[Path], None]) -> None:
+def test_what_nobody_told_of_is_found_and_healed_at_the_poll(
+    tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
     async def story(files: Counted, group: ikdemo.Group) -> None:
         files.silent = True
         before = files.described

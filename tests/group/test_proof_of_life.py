@@ -66,7 +66,9 @@ def spec(version: str, size: int = 3) -> GroupSpec:
 class World:
     """One group plugin over files, with a clock and a flavor in the test's hands."""
 
-    def __init__(self, root: Path, flavor: Vanilla, instances: type[FileInstances] = Mortals) -> None:
+    def __init__(
+        self, root: Path, flavor: Vanilla, instances: type[FileInstances] = Mortals
+    ) -> None:
         self.clock, self.flavor, self.directory = Skipping(), flavor, root / "i"
         self.directory.mkdir(exist_ok=True)
         self.instances = instances(self.directory)
@@ -74,7 +76,10 @@ class World:
         self.groups = Groups(self.here, state_dir=root / "s", poll_interval=0.02, clock=self.clock)
 
     def versions(self) -> list[str]:
-        return sorted(json.loads(path.read_text())["Tags"]["version"] for path in self.directory.glob("instance-*"))
+        return sorted(
+            json.loads(path.read_text())["Tags"]["version"]
+            for path in self.directory.glob("instance-*")
+        )
 
     async def why(self) -> dict[str, list[str]]:
         said: dict[str, list[str]] = {}
@@ -86,7 +91,9 @@ class World:
         return (await self.groups.describe_group("web")).converged
 
     async def until(self, wanted: Any, skip: float = 0.0) -> None:
-        """Let passes be made until something is so, the clock put forward by ``skip`` seconds between them."""
+        """Let passes be made until something is so, the clock put forward by ``skip`` seconds
+        between them.
+        """
         while True:
             said = wanted()
             if await said if asyncio.iscoroutine(said) else said:
@@ -111,7 +118,9 @@ async def kept(world: World) -> AsyncIterator[World]:
             await world.instances.stop()
 
 
-def test_what_can_end_by_itself_has_to_live_five_seconds_before_the_next_one_leaves(tmp_path: Path) -> None:
+def test_what_can_end_by_itself_has_to_live_five_seconds_before_the_next_one_leaves(
+    tmp_path: Path,
+) -> None:
     async def story() -> None:
         async with kept(World(tmp_path, Vanilla())) as world:
             await world.groups.commit_group(spec("v1"))
@@ -173,7 +182,11 @@ def test_a_stopped_update_heals_what_it_has_not_taken_with_what_was_good(tmp_pat
                 return "halted" in await world.why()
 
             await world.until(halted)
-            lost = next(p for p in world.directory.glob("instance-*") if json.loads(p.read_text())["Tags"]["version"] == "v1")
+            lost = next(
+                p
+                for p in world.directory.glob("instance-*")
+                if json.loads(p.read_text())["Tags"]["version"] == "v1"
+            )
             lost.unlink()
             await world.until(lambda: len(world.versions()) == 3)
             await world.two_passes()
@@ -246,14 +259,20 @@ class Forgetful(FileInstances):
     async def destroy(self, instance: str) -> None:
         self.calls.append(instance)
         if instance not in self.shown:
-            self.shown |= {one.id: one for one in await super().describe_instances({}) if one.id == instance}
+            self.shown |= {
+                one.id: one for one in await super().describe_instances({}) if one.id == instance
+            }
             await super().destroy(instance)
 
-    async def describe_instances(self, tags: Mapping[str, str], slots: bool = False) -> list[Description]:
+    async def describe_instances(
+        self, tags: Mapping[str, str], slots: bool = False
+    ) -> list[Description]:
         return [*await super().describe_instances(tags), *self.shown.values()]
 
 
-def test_what_was_destroyed_and_is_still_described_is_not_destroyed_at_every_pass(tmp_path: Path) -> None:
+def test_what_was_destroyed_and_is_still_described_is_not_destroyed_at_every_pass(
+    tmp_path: Path,
+) -> None:
     async def story() -> None:
         async with kept(World(tmp_path, Vanilla(), Forgetful)) as world:
             assert isinstance(world.instances, Forgetful)

@@ -1,4 +1,6 @@
-"""Two groups, and room for the instances of one: who waits for a place gets it when the other group makes one free."""
+"""Two groups, and room for the instances of one: who waits for a place gets it when the other group
+makes one free.
+"""
 
 from __future__ import annotations
 
@@ -47,13 +49,23 @@ class Settable(Clock):
 
 
 def spec(group: str, size: int) -> GroupSpec:
-    sections = {"Instance": {"Plugin": "files", "Properties": {}}, "Flavor": {"Plugin": "flavor", "Properties": {}}}
-    return decode(json.dumps({"ID": group, "Properties": {"Allocation": {"Size": size}, **sections}}).encode(), GroupSpec)
+    sections = {
+        "Instance": {"Plugin": "files", "Properties": {}},
+        "Flavor": {"Plugin": "flavor", "Properties": {}},
+    }
+    return decode(
+        json.dumps(
+            {"ID": group, "Properties": {"Allocation": {"Size": size}, **sections}}
+        ).encode(),
+        GroupSpec,
+    )
 
 
 @asynccontextmanager
 async def full(root: Path, clock: Settable) -> AsyncIterator[tuple[Groups, Small]]:
-    """Fill the room with one group, and let another wait for a place longer than any test takes; nothing is polled."""
+    """Fill the room with one group, and let another wait for a place longer than any test takes;
+    nothing is polled.
+    """
     files = Small(root)
     here = _Here({"files": files, "flavor": Vanilla()})
     groups = Groups(here, state_dir=None, poll_interval=3600.0, clock=clock)
@@ -87,7 +99,9 @@ def test_a_place_that_another_group_makes_free_is_taken_at_once(tmp_path: Path) 
     asyncio.run(story())
 
 
-def test_however_many_places_are_made_free_what_was_refused_is_tried_once_a_second(tmp_path: Path) -> None:
+def test_however_many_places_are_made_free_what_was_refused_is_tried_once_a_second(
+    tmp_path: Path,
+) -> None:
     async def story() -> None:
         clock = Settable()
         async with full(tmp_path, clock) as (groups, files):

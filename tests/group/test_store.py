@@ -18,7 +18,9 @@ from ikdemo.reconcile.model import BackoffState
 from ikdemo.spi.documents import Allocation, GroupProperties, PluginSpec
 from ikdemo.spi.errors import CorruptState, InUse
 
-PROPERTIES = GroupProperties(PluginSpec("instance-file", Raw(b'{"Note":1.0}')), PluginSpec("flavor-vanilla"), Allocation(5))
+PROPERTIES = GroupProperties(
+    PluginSpec("instance-file", Raw(b'{"Note":1.0}')), PluginSpec("flavor-vanilla"), Allocation(5)
+)
 RECORD = Record("collabnix", PROPERTIES, rolls=True)
 
 
@@ -41,14 +43,20 @@ def saved(directory: Path, *records: Record) -> Path:
 
 def test_what_was_saved_is_there_after_a_restart(tmp_path: Path) -> None:
     marked = Record("other", PROPERTIES, destroying=True, paused=True)
-    assert sorted(r.id for r in reopened(saved(tmp_path / "s", RECORD, marked))) == ["collabnix", "other"]
+    assert sorted(r.id for r in reopened(saved(tmp_path / "s", RECORD, marked))) == [
+        "collabnix",
+        "other",
+    ]
     again = {r.id: r for r in reopened(tmp_path / "s")}
     assert again["other"] == marked
     assert bytes(again["collabnix"].properties.instance.properties) == b'{"Note":1.0}'
 
 
 def test_a_record_of_before_slots_were_given_up_can_still_be_read(tmp_path: Path) -> None:
-    directory = saved(tmp_path / "s", msgspec.structs.replace(RECORD, backoffs={"0": BackoffState(4, 1000.5, "no room")}))
+    directory = saved(
+        tmp_path / "s",
+        msgspec.structs.replace(RECORD, backoffs={"0": BackoffState(4, 1000.5, "no room")}),
+    )
     (path,) = directory.glob("*.json")
     text = path.read_text()
     assert ',"futile":0' in text
@@ -60,7 +68,9 @@ def test_a_record_of_before_slots_were_given_up_can_still_be_read(tmp_path: Path
 @given(st.text(min_size=1))
 def test_any_text_can_be_a_group_id(tmp_path_factory: pytest.TempPathFactory, group: str) -> None:
     directory = saved(tmp_path_factory.mktemp("s"), Record(group, PROPERTIES))
-    assert [record.id for record in reopened(directory)] == [group.encode("utf-8", "replace").decode()]
+    assert [record.id for record in reopened(directory)] == [
+        group.encode("utf-8", "replace").decode()
+    ]
 
 
 def test_a_removed_group_stays_removed(tmp_path: Path) -> None:
@@ -73,7 +83,10 @@ def test_a_removed_group_stays_removed(tmp_path: Path) -> None:
     assert reopened(tmp_path) == []
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b'{"id":"collabnix"}', b'{"id":"x","properties":{},"format":1}', b"\0\0\0"])
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"{", b'{"id":"collabnix"}', b'{"id":"x","properties":{},"format":1}', b"\0\0\0"],
+)
 def test_a_corrupt_file_is_refused_by_name_and_left_alone(tmp_path: Path, damage: bytes) -> None:
     saved(tmp_path, RECORD)
     (path,) = tmp_path.glob("*.json")
@@ -119,9 +132,14 @@ sys.stdin.read()
 """
 
 
-def test_a_second_owner_is_refused_by_pid_and_a_dead_ones_place_is_free_at_once(tmp_path: Path) -> None:
+def test_a_second_owner_is_refused_by_pid_and_a_dead_ones_place_is_free_at_once(
+    tmp_path: Path,
+) -> None:
     owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", OWNER, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     with owner:
         assert owner.stdout is not None
@@ -141,18 +159,26 @@ def test_what_a_killed_writer_left_half_written_is_cleared(tmp_path: Path) -> No
     assert not leftover.exists()
 
 
-def test_a_record_is_flushed_before_anybody_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A kill shows nothing of this, a power cut would: the file is flushed, then named, then its directory is flushed."""
+def test_a_record_is_flushed_before_anybody_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill shows nothing of this, a power cut would: the file is flushed, then named, then its
+    directory is flushed.
+    """
     did: list[str] = []
     fsync, rename = os.fsync, os.rename
     monkeypatch.setattr(os, "fsync", lambda fd: (did.append("flush"), fsync(fd))[1])
-    monkeypatch.setattr(os, "rename", lambda *names, **how: (did.append("name"), rename(*names, **how))[1])
+    monkeypatch.setattr(
+        os, "rename", lambda *names, **how: (did.append("name"), rename(*names, **how))[1]
+    )
     saved(tmp_path / "s", RECORD)
     assert did[-3:] == ["flush", "name", "flush"]
 
 
 def test_a_group_is_forgotten_durably(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a power cut brings back would be a group again: its files go first, then the directory is flushed."""
+    """What a power cut brings back would be a group again: its files go first, then the directory
+    is flushed.
+    """
     store = Store(tmp_path)
     store.open()
     store.save(RECORD)

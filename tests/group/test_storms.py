@@ -1,4 +1,6 @@
-"""A storm: what is deleted again and again is made less and less often, why says so, and a resume ends it."""
+"""A storm: what is deleted again and again is made less and less often, why says so, and a resume
+ends it.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,10 @@ def clear(folder: Path) -> None:
 
 
 def test_a_janitor_is_slowed_down_named_and_a_resume_heals(tmp_path: Path) -> None:
-    sections = {"Instance": {"Plugin": "files", "Properties": {}}, "Flavor": {"Plugin": "flavor", "Properties": {}}}
+    sections = {
+        "Instance": {"Plugin": "files", "Properties": {}},
+        "Flavor": {"Plugin": "flavor", "Properties": {}},
+    }
     spec = {"ID": "web", "Properties": {"Allocation": {"Size": SIZE}, **sections}}
 
     async def story() -> None:
@@ -56,7 +61,9 @@ def test_a_janitor_is_slowed_down_named_and_a_resume_heals(tmp_path: Path) -> No
                 storm, *slots = why
                 assert "ended from outside in the last 10 s" in storm.text
                 assert (storm.slot, storm.instance) == ("", "")
-                assert sorted(reason.slot for reason in slots) == [str(slot) for slot in range(SIZE)]
+                assert sorted(reason.slot for reason in slots) == [
+                    str(slot) for slot in range(SIZE)
+                ]
                 assert SIZE * (1 + ALLOWANCE) <= files.made <= SIZE * (1 + ALLOWANCE + DOUBLINGS)
                 await groups.resume_group("web")
                 while not (await groups.describe_group("web")).converged:  # noqa: ASYNC110

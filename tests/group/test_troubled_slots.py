@@ -1,4 +1,6 @@
-"""Slots in trouble: a refusal that only another spec can end, deaths that count, and waits that outlive the process."""
+"""Slots in trouble: a refusal that only another spec can end, deaths that count, and waits that
+outlive the process.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ class Fussy(Vanilla):
     def __init__(self) -> None:
         self.asked = 0
 
-    async def prepare(self, properties: Raw, spec: InstanceSpec, allocation: Allocation) -> InstanceSpec:
+    async def prepare(
+        self, properties: Raw, spec: InstanceSpec, allocation: Allocation
+    ) -> InstanceSpec:
         self.asked += 1
         if b'"never"' in bytes(properties):
             raise SpecError("nobody can prepare this")
@@ -52,7 +56,10 @@ def test_a_refusal_of_the_spec_is_not_tried_again_until_the_spec_changes(tmp_pat
     async def story() -> None:
         flavor = Fussy()
         plugins = {"instance-file": FileInstances(tmp_path), "flavor-vanilla": flavor}
-        async with asyncio.timeout(20), ikdemo.Group(spec("never"), plugins, poll_interval=0.02) as group:
+        async with (
+            asyncio.timeout(20),
+            ikdemo.Group(spec("never"), plugins, poll_interval=0.02) as group,
+        ):
             with pytest.raises(NotConverged, match="nobody can prepare this"):
                 await group.wait(0.5)
             assert [reason.code for reason in await group.why()] == ["spec-refused"]
@@ -68,7 +75,9 @@ async def served(short_dir: Path, flavor: Fussy) -> AsyncIterator[Groups]:
     """Serve both plugins on sockets and hand out a group plugin that reaches them there."""
     plugins = short_dir / "p"
     peers = Peers(plugins)
-    files = await ikdemo.serve(FileInstances(short_dir / "i"), name="instance-file", directory=plugins)
+    files = await ikdemo.serve(
+        FileInstances(short_dir / "i"), name="instance-file", directory=plugins
+    )
     serving = await ikdemo.serve(flavor, name="flavor-vanilla", directory=plugins)
     groups = Groups(peers, state_dir=short_dir / "s", poll_interval=0.05)
     await groups.start(lambda event: None)
@@ -140,14 +149,26 @@ class Mortal(FileInstances):
     def _die(self, instance: str, slot: str | None) -> None:
         (self._path / instance).unlink()
         self._attended()
-        self.emit(Event("lost", group="web", instance=instance, slot=slot or "", code="died", text="exit status 1"))
+        self.emit(
+            Event(
+                "lost",
+                group="web",
+                instance=instance,
+                slot=slot or "",
+                code="died",
+                text="exit status 1",
+            )
+        )
 
 
 def test_what_dies_as_soon_as_it_is_made_is_made_less_and_less_often(tmp_path: Path) -> None:
     async def story() -> int:
         instances = Mortal(tmp_path)
         plugins = {"instance-file": instances, "flavor-vanilla": Vanilla()}
-        async with asyncio.timeout(20), ikdemo.Group(spec("v1"), plugins, poll_interval=0.02) as group:
+        async with (
+            asyncio.timeout(20),
+            ikdemo.Group(spec("v1"), plugins, poll_interval=0.02) as group,
+        ):
             with pytest.raises(NotConverged, match="exit status 1"):
                 await group.wait(3.0)
         return instances.starts

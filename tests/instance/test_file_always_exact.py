@@ -1,4 +1,6 @@
-"""Whatever is done to an instance directory, in whatever order, the plugin describes what is in it now."""
+"""Whatever is done to an instance directory, in whatever order, the plugin describes what is in it
+now.
+"""
 
 from __future__ import annotations
 
@@ -25,21 +27,30 @@ Step = tuple[Any, ...]
 
 steps = st.one_of(
     st.tuples(
-        st.just("provision"), st.sampled_from(["g", "h"]), st.sampled_from(["old", "new"]), st.sampled_from([None, "0", "1"])
+        st.just("provision"),
+        st.sampled_from(["g", "h"]),
+        st.sampled_from(["old", "new"]),
+        st.sampled_from([None, "0", "1"]),
     ),
     st.tuples(st.just("destroy"), st.integers(0, 9)),
-    st.tuples(st.sampled_from(["delete", "garble", "truncate", "edit", "touch", "link"]), st.integers(0, 9)),
+    st.tuples(
+        st.sampled_from(["delete", "garble", "truncate", "edit", "touch", "link"]),
+        st.integers(0, 9),
+    ),
     st.tuples(st.sampled_from(["rename", "copy"]), st.integers(0, 9), st.sampled_from(NAMES)),
     st.tuples(st.sampled_from(["folder", "symlink", "foreign"]), st.sampled_from(NAMES)),
     st.tuples(st.just("look")),
     st.tuples(st.just("let the loop look")),
     st.tuples(st.just("swap"), st.integers(0, 9), st.integers(0, 9)),
-    st.tuples(st.sampled_from(["replace the directory", "move the directory", "cover the directory"])),
+    st.tuples(
+        st.sampled_from(["replace the directory", "move the directory", "cover the directory"])
+    ),
 )
 
 
 def really_there(home: Path) -> list[tuple[str, Any, Any]]:
-    """Read the directory afresh: ID, tags and slot of every instance, in the order of the file names.
+    """Read the directory afresh: ID, tags and slot of every instance, in the order of the file
+    names.
 
     Of several files with one ID the one that bears it as its name counts, or else the first one.
     """
@@ -50,8 +61,13 @@ def really_there(home: Path) -> list[tuple[str, Any, Any]]:
                 content = json.loads(path.read_text())
             except ValueError:
                 continue
-            if isinstance(content, dict) and (content["ID"] not in found or content["ID"] == path.name):
-                found[content["ID"]] = path.name, (content["ID"], content["Tags"], content.get("Slot"))
+            if isinstance(content, dict) and (
+                content["ID"] not in found or content["ID"] == path.name
+            ):
+                found[content["ID"]] = (
+                    path.name,
+                    (content["ID"], content["Tags"], content.get("Slot")),
+                )
     return [instance for _, instance in sorted(found.values(), key=lambda one: one[0])]
 
 
@@ -61,7 +77,11 @@ def disturb(home: Path, step: Step) -> None:
     if step[0] in ("folder", "symlink", "foreign"):
         path = home / step[1]
         if not os.path.lexists(path):
-            {"folder": path.mkdir, "symlink": lambda: path.symlink_to("x"), "foreign": lambda: path.write_text("[1]")}[step[0]]()
+            {
+                "folder": path.mkdir,
+                "symlink": lambda: path.symlink_to("x"),
+                "foreign": lambda: path.write_text("[1]"),
+            }[step[0]]()
         elif path.is_dir():
             path.rmdir()
     elif step[0] == "swap" and files:
@@ -81,14 +101,17 @@ def change(path: Path, verb: str, target: Path) -> None:
     if verb == "delete":
         path.unlink()
     elif verb in ("garble", "truncate", "edit") and path.stat().st_nlink > 1:
-        return  # the kernel tells of one name of a file only; the others are found by comparing, later
+        # the kernel tells of one name of a file only; the others are found by comparing, later
+        return
     elif verb == "garble":
         path.write_text("x" * path.stat().st_size)
     elif verb == "truncate":
         os.truncate(path, path.stat().st_size // 2)
         path.open("a").close()
     elif verb == "edit":
-        path.write_text(json.dumps({"ID": path.name, "Tags": {GROUP_TAG: "h", "edited": "yes"}, "Slot": "1"}))
+        path.write_text(
+            json.dumps({"ID": path.name, "Tags": {GROUP_TAG: "h", "edited": "yes"}, "Slot": "1"})
+        )
     elif verb == "touch":
         path.touch()
     elif verb == "rename" and not target.is_symlink():
@@ -101,7 +124,9 @@ async def call(plugin: FileInstances, step: Step) -> None:
     """Provision or destroy; what is refused changes nothing."""
     try:
         if step[0] == "provision":
-            await plugin.provision(InstanceSpec(tags={GROUP_TAG: step[1], SHA_TAG: step[2]}), step[3])
+            await plugin.provision(
+                InstanceSpec(tags={GROUP_TAG: step[1], SHA_TAG: step[2]}), step[3]
+            )
         elif described := await plugin.describe_instances({}):
             await plugin.destroy(described[step[1] % len(described)].id)
     except PluginFailure as error:
@@ -148,14 +173,22 @@ def test_the_plugin_describes_what_is_there_and_its_events_add_up_to_it(story: l
             shutil.copytree(home, root / "new", symlinks=True)
             shutil.rmtree(home)
             (root / "new").rename(home)
-            await check(plugin)  # until it is looked at there is no saying which directory succeeds the deleted one
+            # until it is looked at there is no saying which directory succeeds the deleted one
+            await check(plugin)
         elif step[0] in ("move the directory", "cover the directory"):
             home.rename(root / "moved")
             if step[0] == "cover the directory":
                 home.mkdir()
-            for asked in (plugin.describe_instances({}), plugin.provision(InstanceSpec(), "0"), plugin.destroy("instance-7")):
+            for asked in (
+                plugin.describe_instances({}),
+                plugin.provision(InstanceSpec(), "0"),
+                plugin.destroy("instance-7"),
+            ):
                 with pytest.raises(
-                    PluginFailure, match="no such file" if step[0] == "move the directory" else "another directory"
+                    PluginFailure,
+                    match="no such file"
+                    if step[0] == "move the directory"
+                    else "another directory",
                 ):
                     await asked
             if step[0] == "cover the directory":

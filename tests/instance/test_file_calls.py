@@ -47,7 +47,9 @@ def test_an_instance_is_a_file_that_everybody_may_read(tmp_path: Path, running: 
     asyncio.run(story())
 
 
-def test_describe_goes_by_content_filters_by_every_tag_and_sorts_by_file_name(tmp_path: Path, running: Any) -> None:
+def test_describe_goes_by_content_filters_by_every_tag_and_sorts_by_file_name(
+    tmp_path: Path, running: Any
+) -> None:
     put(tmp_path, "instance-3", LogicalID="", Tags=None)
     put(tmp_path, "instance-1", Tags={"group": "a", "tier": "web"})
     put(tmp_path, "instance-2", LogicalID="10.0.0.1", Tags={"group": "a", "tier": "db"})
@@ -70,39 +72,67 @@ def test_describe_goes_by_content_filters_by_every_tag_and_sorts_by_file_name(tm
     asyncio.run(story())
 
 
-def test_provision_into_a_slot_is_idempotent_until_the_instance_is_gone(tmp_path: Path, running: Any) -> None:
+def test_provision_into_a_slot_is_idempotent_until_the_instance_is_gone(
+    tmp_path: Path, running: Any
+) -> None:
     async def story() -> None:
         async with running(tmp_path) as (plugin, heard):
             first = await plugin.provision(OLD, "0")
             assert await plugin.provision(OLD, "0") == first
             with pytest.raises(PluginFailure, match=f"^slot 0 of group g is occupied by {first}$"):
                 await plugin.provision(NEW, "0")
-            elsewhere = [await plugin.provision(OLD, "1"), await plugin.provision(OTHER, "0"), await plugin.provision(OLD)]
+            elsewhere = [
+                await plugin.provision(OLD, "1"),
+                await plugin.provision(OTHER, "0"),
+                await plugin.provision(OLD),
+            ]
             assert len({first, *elsewhere}) == 4 == len(names(tmp_path))
             await plugin.destroy(first)
             assert await plugin.provision(NEW, "0") not in (first, *elsewhere)
-            assert [event.kind for event in heard.events] == ["provisioned"] * 4 + ["destroyed", "provisioned"]
+            assert [event.kind for event in heard.events] == ["provisioned"] * 4 + [
+                "destroyed",
+                "provisioned",
+            ]
 
     asyncio.run(story())
 
 
-def test_slots_are_told_only_to_those_who_ask_and_survive_a_restart(tmp_path: Path, running: Any) -> None:
+def test_slots_are_told_only_to_those_who_ask_and_survive_a_restart(
+    tmp_path: Path, running: Any
+) -> None:
     async def story() -> None:
         async with running(tmp_path) as (plugin, _):
             first, plain = await plugin.provision(OLD, "db/2"), await plugin.provision(OLD)
         async with running(tmp_path) as (plugin, _):
-            assert {d.id: d.slot for d in await plugin.describe_instances({}, slots=True)} == {first: "db/2", plain: UNSET}
+            assert {d.id: d.slot for d in await plugin.describe_instances({}, slots=True)} == {
+                first: "db/2",
+                plain: UNSET,
+            }
             assert {d.slot for d in await plugin.describe_instances({})} == {UNSET}
             assert await plugin.provision(OLD, "db/2") == first
 
 
-def test_an_empty_slot_is_none_and_one_that_cannot_be_is_refused_before_anything_is_made(tmp_path: Path, running: Any) -> None:
+def test_an_empty_slot_is_none_and_one_that_cannot_be_is_refused_before_anything_is_made(
+    tmp_path: Path, running: Any
+) -> None:
     async def story() -> None:
         async with running(tmp_path) as (plugin, _):
-            assert len({await plugin.provision(OLD, ""), await plugin.provision(OLD, ""), await plugin.provision(OLD)}) == 3
+            assert (
+                len(
+                    {
+                        await plugin.provision(OLD, ""),
+                        await plugin.provision(OLD, ""),
+                        await plugin.provision(OLD),
+                    }
+                )
+                == 3
+            )
             assert {d.slot for d in await plugin.describe_instances({}, slots=True)} == {UNSET}
             for slot in ("x" * 129, "1" * 10):
-                with pytest.raises(SpecError, match=r"^\$\.Slot: expected at most 128 characters, and at most 9 digits"):
+                with pytest.raises(
+                    SpecError,
+                    match=r"^\$\.Slot: expected at most 128 characters, and at most 9 digits",
+                ):
                     await plugin.provision(OLD, slot)
             assert len(names(tmp_path)) == 3
 
@@ -118,13 +148,18 @@ def test_parallel_calls_for_one_slot_make_one_instance(tmp_path: Path, running: 
     asyncio.run(story())
 
 
-def test_of_two_files_that_claim_a_slot_the_first_is_its_occupant(tmp_path: Path, running: Any) -> None:
+def test_of_two_files_that_claim_a_slot_the_first_is_its_occupant(
+    tmp_path: Path, running: Any
+) -> None:
     for name, sha in (("instance-2", "new"), ("instance-1", "old")):
         put(tmp_path, name, Tags={GROUP_TAG: "g", SHA_TAG: sha}, Slot="0")
 
     async def story() -> None:
         async with running(tmp_path) as (plugin, _):
-            assert [d.id for d in await plugin.describe_instances({}, slots=True)] == ["instance-1", "instance-2"]
+            assert [d.id for d in await plugin.describe_instances({}, slots=True)] == [
+                "instance-1",
+                "instance-2",
+            ]
             assert await plugin.provision(OLD, "0") == "instance-1"
             with pytest.raises(PluginFailure, match="occupied by instance-1"):
                 await plugin.provision(NEW, "0")
@@ -134,8 +169,15 @@ def test_of_two_files_that_claim_a_slot_the_first_is_its_occupant(tmp_path: Path
     asyncio.run(story())
 
 
-def test_destroy_goes_by_the_id_described_then_by_the_name_and_takes_copies_along(tmp_path: Path, running: Any) -> None:
-    for name, content in (("a-copy", "instance-1"), ("instance-1", "instance-1"), ("b", "odd-id"), ("c", "d")):
+def test_destroy_goes_by_the_id_described_then_by_the_name_and_takes_copies_along(
+    tmp_path: Path, running: Any
+) -> None:
+    for name, content in (
+        ("a-copy", "instance-1"),
+        ("instance-1", "instance-1"),
+        ("b", "odd-id"),
+        ("c", "d"),
+    ):
         put(tmp_path, name, ID=content)
 
     async def story() -> None:
@@ -151,7 +193,9 @@ def test_destroy_goes_by_the_id_described_then_by_the_name_and_takes_copies_alon
     asyncio.run(story())
 
 
-def test_destroy_removes_nothing_but_instances_of_its_own_directory(tmp_path: Path, running: Any) -> None:
+def test_destroy_removes_nothing_but_instances_of_its_own_directory(
+    tmp_path: Path, running: Any
+) -> None:
     home = tmp_path / "home"
     (home / "folder").mkdir(parents=True)
     (home / "garbage").write_text("hello")
@@ -167,13 +211,20 @@ def test_destroy_removes_nothing_but_instances_of_its_own_directory(tmp_path: Pa
                     await plugin.destroy(instance)
                 assert "\n" not in str(caught.value)
             for instance in ("folder", "garbage", "link", "foreign"):
-                with pytest.raises(PluginFailure, match=f"^remove {home}/{instance}: not an instance file$"):
+                with pytest.raises(
+                    PluginFailure, match=f"^remove {home}/{instance}: not an instance file$"
+                ):
                     await plugin.destroy(instance)
-            with pytest.raises(PluginFailure, match=f"^remove {home}/instance-1: no such file or directory$"):
+            with pytest.raises(
+                PluginFailure, match=f"^remove {home}/instance-1: no such file or directory$"
+            ):
                 await plugin.destroy("instance-1")
 
     asyncio.run(story())
-    assert names(home) == [".hidden", "folder", "foreign", "garbage", "link"] and (tmp_path / "victim").exists()
+    assert (
+        names(home) == [".hidden", "folder", "foreign", "garbage", "link"]
+        and (tmp_path / "victim").exists()
+    )
 
 
 @pytest.mark.parametrize("properties", [b"[1]", b'"x"', b"5", b"true"])
@@ -189,7 +240,9 @@ def test_properties_must_be_an_object(tmp_path: Path, running: Any, properties: 
     assert names(tmp_path) == []
 
 
-def test_any_object_is_valid_and_a_missing_one_is_only_so_for_provision(tmp_path: Path, running: Any) -> None:
+def test_any_object_is_valid_and_a_missing_one_is_only_so_for_provision(
+    tmp_path: Path, running: Any
+) -> None:
     async def story() -> None:
         async with running(tmp_path) as (plugin, _):
             await plugin.validate(Raw(b' {"anything": [1.0]}'))

@@ -62,7 +62,10 @@ def refusal_of(path: Path) -> str:
 
 def test_a_directory_that_cannot_be_had_is_refused_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert refusal_of(tmp_path / "no" / "such") == f"create {tmp_path}/no/such: its parent folder does not exist"
+    assert (
+        refusal_of(tmp_path / "no" / "such")
+        == f"create {tmp_path}/no/such: its parent folder does not exist"
+    )
     assert refusal_of(tmp_path / "file") == f"open {tmp_path}/file: not a directory"
     assert refusal_of(tmp_path / "file" / "i") == f"create {tmp_path}/file/i: not a directory"
 
@@ -73,16 +76,25 @@ def test_a_read_only_directory_is_refused_in_one_sentence() -> None:
         (home / "i").mkdir(mode=0o555)
         home.chmod(0o555)
         for path, sentence in ((home / "i", "write to"), (home / "new", "create")):
-            ran = subprocess.run([sys.executable, "-c", START_AS_NOBODY, str(path)], capture_output=True, text=True, check=True)
+            ran = subprocess.run(
+                [sys.executable, "-c", START_AS_NOBODY, str(path)],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
             assert (ran.stdout, ran.stderr) == (f"{sentence} {path}: permission denied\n", "")
     finally:
         home.chmod(0o755)
         shutil.rmtree(home)
 
 
-def test_the_second_owner_is_refused_until_the_first_is_killed_and_then_takes_over_at_once(tmp_path: Path, running: Any) -> None:
+def test_the_second_owner_is_refused_until_the_first_is_killed_and_then_takes_over_at_once(
+    tmp_path: Path, running: Any
+) -> None:
     home = tmp_path / "i"
-    with subprocess.Popen([sys.executable, "-c", OWNER, str(home)], stdout=subprocess.PIPE, text=True) as owner:
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(home)], stdout=subprocess.PIPE, text=True
+    ) as owner:
         assert owner.stdout is not None
         instance = owner.stdout.readline().strip()
         assert refusal_of(home) == f"{home} is in use by pid {owner.pid}"
@@ -101,22 +113,36 @@ def test_the_second_owner_is_refused_until_the_first_is_killed_and_then_takes_ov
 
 
 @pytest.mark.parametrize("how", ["deleted", "moved away", "parent moved away"])
-def test_a_missing_directory_is_no_empty_world_and_works_again_when_it_is_back(tmp_path: Path, running: Any, how: str) -> None:
+def test_a_missing_directory_is_no_empty_world_and_works_again_when_it_is_back(
+    tmp_path: Path, running: Any, how: str
+) -> None:
     home = tmp_path / "parent" / "i"
     home.parent.mkdir()
-    gone, away = (home.parent, tmp_path / "away") if how == "parent moved away" else (home, tmp_path / "away")
+    gone, away = (
+        (home.parent, tmp_path / "away")
+        if how == "parent moved away"
+        else (home, tmp_path / "away")
+    )
 
     async def story() -> None:
         async with running(home) as (plugin, heard):
             instance = await plugin.provision(SPEC, "0")
             shutil.rmtree(gone) if how == "deleted" else gone.rename(away)
-            for call in (plugin.describe_instances({}), plugin.provision(SPEC, "0"), plugin.destroy(instance)):
-                with pytest.raises(PluginFailure, match=f"^open {re.escape(str(home))}: no such file or directory$"):
+            for call in (
+                plugin.describe_instances({}),
+                plugin.provision(SPEC, "0"),
+                plugin.destroy(instance),
+            ):
+                with pytest.raises(
+                    PluginFailure, match=f"^open {re.escape(str(home))}: no such file or directory$"
+                ):
                     await call
             assert (await heard.next("reported")).text.startswith(f"{home} is gone")
             home.mkdir(mode=0o700) if how == "deleted" else away.rename(gone)
             assert (await heard.next("reported")).text == f"{home} is back"  # without any call
-            assert [d.id for d in await plugin.describe_instances({})] == ([] if how == "deleted" else [instance])
+            assert [d.id for d in await plugin.describe_instances({})] == (
+                [] if how == "deleted" else [instance]
+            )
             assert heard.facts().count(("lost", instance)) == (1 if how == "deleted" else 0)
             second = await plugin.provision(SPEC, "1")
             (home / second).unlink()
@@ -127,7 +153,9 @@ def test_a_missing_directory_is_no_empty_world_and_works_again_when_it_is_back(t
     asyncio.run(story())
 
 
-def test_another_directory_in_the_same_place_is_doubt_until_the_first_is_back(tmp_path: Path, running: Any) -> None:
+def test_another_directory_in_the_same_place_is_doubt_until_the_first_is_back(
+    tmp_path: Path, running: Any
+) -> None:
     home = tmp_path / "i"
 
     async def story() -> None:
@@ -144,7 +172,9 @@ def test_another_directory_in_the_same_place_is_doubt_until_the_first_is_back(tm
             ]
             for call in calls:
                 with pytest.raises(
-                    PluginFailure, match=f"^{re.escape(str(home))} is another directory than the one that was taken"
+                    PluginFailure,
+                    match=f"^{re.escape(str(home))} is another directory than the one that "
+                    "was taken",
                 ):
                     await call
             assert [path.name for path in home.iterdir()] == [kept]
@@ -158,7 +188,9 @@ def test_another_directory_in_the_same_place_is_doubt_until_the_first_is_back(tm
     asyncio.run(story())
 
 
-def test_a_deleted_directory_is_succeeded_by_the_next_one_which_is_compared_with_it(tmp_path: Path, running: Any) -> None:
+def test_a_deleted_directory_is_succeeded_by_the_next_one_which_is_compared_with_it(
+    tmp_path: Path, running: Any
+) -> None:
     home = tmp_path / "i"
 
     async def story() -> None:
@@ -169,12 +201,16 @@ def test_a_deleted_directory_is_succeeded_by_the_next_one_which_is_compared_with
             shutil.rmtree(home)
             (tmp_path / "new").rename(home)
             assert [d.id for d in await plugin.describe_instances({})] == [kept]
-            assert [fact for fact in heard.facts() if fact[0] in ("lost", "provisioned")][2:] == [("lost", lost)]
+            assert [fact for fact in heard.facts() if fact[0] in ("lost", "provisioned")][2:] == [
+                ("lost", lost)
+            ]
 
     asyncio.run(story())
 
 
-def test_a_directory_that_somebody_else_took_meanwhile_is_not_touched(tmp_path: Path, running: Any) -> None:
+def test_a_directory_that_somebody_else_took_meanwhile_is_not_touched(
+    tmp_path: Path, running: Any
+) -> None:
     home = tmp_path / "i"
 
     async def story() -> None:
@@ -212,8 +248,12 @@ async def main():
 
 asyncio.run(main())
 """
-    ran = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True)
-    assert re.fullmatch(rf"write {re.escape(str(tmp_path))}/instance-\d+: file too large\n\[\]\n", ran.stdout)
+    ran = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert re.fullmatch(
+        rf"write {re.escape(str(tmp_path))}/instance-\d+: file too large\n\[\]\n", ran.stdout
+    )
     assert list(tmp_path.iterdir()) == []
 
 

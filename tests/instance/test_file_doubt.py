@@ -1,4 +1,6 @@
-"""What cannot be looked at is not known to be gone: the plugin says so in every method, loses nothing, and goes on afterwards."""
+"""What cannot be looked at is not known to be gone: the plugin says so in every method, loses
+nothing, and goes on afterwards.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +94,9 @@ def no_descriptor_left() -> Iterator[None]:
 
 
 def one_by_one(take: Any, name: str) -> Any:
-    """Return a way to take notices that tells the first time only of one name: the kernel tells one after the other."""
+    """Return a way to take notices that tells the first time only of one name: the kernel tells one
+    after the other.
+    """
     late: list[dict[str, Notice]] = []
 
     def taken(notices: Any) -> Any:
@@ -105,11 +109,18 @@ def one_by_one(take: Any, name: str) -> Any:
     return taken
 
 
-def test_a_file_that_may_not_be_read_is_doubt_if_it_may_be_an_instance_also_after_a_restart() -> None:
+def test_a_file_that_may_not_be_read_is_doubt_if_it_may_be_an_instance_also_after_a_restart() -> (
+    None
+):
     home = Path(tempfile.mkdtemp(dir="/tmp"))
     try:
         home.chmod(0o777)
-        ran = subprocess.run([sys.executable, "-c", UNREADABLE, str(home)], capture_output=True, text=True, check=True)
+        ran = subprocess.run(
+            [sys.executable, "-c", UNREADABLE, str(home)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         instance = next(path.name for path in home.iterdir() if path.read_text().endswith(" "))
         refused = f"open {home}/{instance}: permission denied"
         foreign = f"{home}: 'theirs' is no instance and is left alone: may not be read"
@@ -122,7 +133,9 @@ def test_a_file_that_may_not_be_read_is_doubt_if_it_may_be_an_instance_also_afte
         shutil.rmtree(home)
 
 
-def test_without_a_descriptor_left_nothing_is_lost_and_nothing_is_made(tmp_path: Path, running: Any) -> None:
+def test_without_a_descriptor_left_nothing_is_lost_and_nothing_is_made(
+    tmp_path: Path, running: Any
+) -> None:
     async def story() -> None:
         async with running(tmp_path) as (plugin, heard):
             edited, deleted, kept = [await plugin.provision(SPEC, str(slot)) for slot in range(3)]
@@ -130,10 +143,19 @@ def test_without_a_descriptor_left_nothing_is_lost_and_nothing_is_made(tmp_path:
             (tmp_path / edited).write_text(json.dumps({**content, "LogicalID": "new"}))
             (tmp_path / deleted).unlink()
             with no_descriptor_left():
-                for call in (plugin.describe_instances({}), plugin.provision(SPEC, "7"), plugin.destroy(kept)):
-                    with pytest.raises(PluginFailure, match=f"^open {tmp_path}/{edited}: too many open files$"):
+                for call in (
+                    plugin.describe_instances({}),
+                    plugin.provision(SPEC, "7"),
+                    plugin.destroy(kept),
+                ):
+                    with pytest.raises(
+                        PluginFailure, match=f"^open {tmp_path}/{edited}: too many open files$"
+                    ):
                         await call
-            assert {d.id: d.logical_id for d in await plugin.describe_instances({})} == {edited: "new", kept: None}
+            assert {d.id: d.logical_id for d in await plugin.describe_instances({})} == {
+                edited: "new",
+                kept: None,
+            }
             assert heard.facts()[3:] == [("lost", deleted), ("reported", ""), ("changed", edited)]
             with no_descriptor_left(), pytest.raises(PluginFailure, match=r"too many open files$"):
                 await plugin.provision(SPEC, "7")
@@ -157,7 +179,11 @@ def test_without_a_descriptor_left_a_directory_that_cannot_be_listed_is_not_empt
             made = [await plugin.provision(SPEC, str(slot)) for slot in range(3)]
             (tmp_path / made[0]).rename(tmp_path / "elsewhere")
             with no_descriptor_left():
-                for call in (plugin.describe_instances({}), plugin.provision(SPEC, "0"), plugin.destroy(made[0])):
+                for call in (
+                    plugin.describe_instances({}),
+                    plugin.provision(SPEC, "0"),
+                    plugin.destroy(made[0]),
+                ):
                     with pytest.raises(PluginFailure, match=r"too many open files$"):
                         await call
             assert {d.id for d in await plugin.describe_instances({})} == set(made)
@@ -189,7 +215,9 @@ def test_a_file_that_is_renamed_while_the_directory_is_listed_is_not_lost(
             if watched:  # so that it is not told under which name it is now before it is listed
                 (tmp_path / instance).rename(tmp_path / ".hidden")
                 (tmp_path / ".hidden").rename(tmp_path / "renamed")
-                monkeypatch.setattr(directory.Notices, "take", one_by_one(directory.Notices.take, instance))
+                monkeypatch.setattr(
+                    directory.Notices, "take", one_by_one(directory.Notices.take, instance)
+                )
             monkeypatch.setattr(Contents, "_listed", listed_and_renamed)
             for _ in range(2):
                 assert [d.id for d in await plugin.describe_instances({})] == [instance]
@@ -199,7 +227,9 @@ def test_a_file_that_is_renamed_while_the_directory_is_listed_is_not_lost(
     asyncio.run(story())
 
 
-def test_a_path_that_is_no_text_is_told_with_its_odd_bytes_replaced(tmp_path: Path, running: Any) -> None:
+def test_a_path_that_is_no_text_is_told_with_its_odd_bytes_replaced(
+    tmp_path: Path, running: Any
+) -> None:
     home = tmp_path / os.fsdecode(b"caf\xe9")
 
     async def story() -> None:

@@ -42,13 +42,20 @@ def test_a_deleted_file_is_told_at_once_without_any_call(tmp_path: Path, running
             instance = await plugin.provision(SPEC, "3")
             await asyncio.to_thread(subprocess.run, ["rm", tmp_path / instance], check=True)
             lost = await heard.next("lost")
-            assert (lost.instance, lost.group, lost.slot, lost.tags) == (instance, "g", "3", SPEC.tags)
+            assert (lost.instance, lost.group, lost.slot, lost.tags) == (
+                instance,
+                "g",
+                "3",
+                SPEC.tags,
+            )
             assert heard.facts() == [("provisioned", instance), ("lost", instance)]
 
     asyncio.run(story())
 
 
-def test_an_answer_is_as_fresh_as_the_directory_even_if_the_loop_had_no_time_to_look(tmp_path: Path, running: Any) -> None:
+def test_an_answer_is_as_fresh_as_the_directory_even_if_the_loop_had_no_time_to_look(
+    tmp_path: Path, running: Any
+) -> None:
     async def story() -> None:
         async with running(tmp_path) as (plugin, _):
             instance = await plugin.provision(SPEC, "0")
@@ -126,9 +133,15 @@ def test_what_is_no_instance_is_reported_once_and_left_alone(tmp_path: Path, run
                 litter()
             for _ in range(3):
                 assert [d.id for d in await plugin.describe_instances({})] == ["instance-1"]
-            told = [event.text.removeprefix(f"{tmp_path}: ") for event in heard.events if event.kind == "reported"]
+            told = [
+                event.text.removeprefix(f"{tmp_path}: ")
+                for event in heard.events
+                if event.kind == "reported"
+            ]
             assert len(told) == len(expected)
-            assert all(any(text.startswith(sentence) for text in told) for sentence in expected), told
+            assert all(any(text.startswith(sentence) for text in told) for sentence in expected), (
+                told
+            )
             assert len(list(os.scandir(tmp_path))) == len(expected) + 2
 
     (tmp_path / "instance-1").write_text(content("instance-1"))
@@ -146,12 +159,16 @@ def test_a_crowd_of_foreign_files_is_summed_up(tmp_path: Path, running: Any) -> 
     async def story() -> None:
         async with running(tmp_path) as (plugin, heard):
             assert await plugin.describe_instances({}) == []
-            assert [event.text for event in heard.events][20:] == [f"{tmp_path}: 40 more such entries"]
+            assert [event.text for event in heard.events][20:] == [
+                f"{tmp_path}: 40 more such entries"
+            ]
 
     asyncio.run(story())
 
 
-def test_an_instance_is_the_same_under_any_file_name_and_however_many_files_it_has(tmp_path: Path, running: Any) -> None:
+def test_an_instance_is_the_same_under_any_file_name_and_however_many_files_it_has(
+    tmp_path: Path, running: Any
+) -> None:
     async def story() -> None:
         async with running(tmp_path) as (plugin, heard):
             made = [await plugin.provision(SPEC, str(slot)) for slot in range(5)]
@@ -162,9 +179,9 @@ def test_an_instance_is_the_same_under_any_file_name_and_however_many_files_it_h
             for instance in made:
                 shutil.copy(tmp_path / instance.upper(), tmp_path / f"copy-of-{instance}")
                 os.link(tmp_path / instance.upper(), tmp_path / f"linked-{instance}")
-            assert sorted(await plugin.describe_instances({}, slots=True), key=lambda d: d.id) == sorted(
-                before, key=lambda d: d.id
-            )
+            assert sorted(
+                await plugin.describe_instances({}, slots=True), key=lambda d: d.id
+            ) == sorted(before, key=lambda d: d.id)
             assert await plugin.provision(SPEC, "2") == made[2]
             for instance in made:  # and others die at once
                 (tmp_path / instance.upper()).unlink()
@@ -190,7 +207,9 @@ def test_files_that_swap_their_names_lose_nothing(tmp_path: Path, running: Any) 
     asyncio.run(story())
 
 
-def test_files_that_are_renamed_without_end_are_doubt_and_no_loss(tmp_path: Path, running: Any) -> None:
+def test_files_that_are_renamed_without_end_are_doubt_and_no_loss(
+    tmp_path: Path, running: Any
+) -> None:
     script = """
 import os, sys
 home, turn = sys.argv[1], 0
@@ -206,7 +225,9 @@ while True:
         async with running(tmp_path) as (plugin, heard):
             made = {await plugin.provision(SPEC, str(slot)) for slot in range(5)}
             piped = asyncio.subprocess.PIPE
-            renaming = await asyncio.create_subprocess_exec(sys.executable, "-c", script, str(tmp_path), stdout=piped)
+            renaming = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", script, str(tmp_path), stdout=piped
+            )
             assert renaming.stdout is not None and await renaming.stdout.readline()
             for _ in range(200):
                 with suppress(PluginFailure):
@@ -220,7 +241,9 @@ while True:
     asyncio.run(story())
 
 
-def test_a_copy_that_another_group_claims_is_that_groups_once_the_instance_is_gone(tmp_path: Path, running: Any) -> None:
+def test_a_copy_that_another_group_claims_is_that_groups_once_the_instance_is_gone(
+    tmp_path: Path, running: Any
+) -> None:
     async def story() -> None:
         async with running(tmp_path) as (plugin, _):
             instance = await plugin.provision(SPEC, "0")
@@ -235,16 +258,33 @@ def test_a_copy_that_another_group_claims_is_that_groups_once_the_instance_is_go
     asyncio.run(story())
 
 
-HOSTILE = ["", "../../victim", "a\nb", "\x1b[31mred", "<b>alert</b>", "x" * 129, "..", "/etc/passwd", "\u202eevil", "a\0b"]
+HOSTILE = [
+    "",
+    "../../victim",
+    "a\nb",
+    "\x1b[31mred",
+    "<b>alert</b>",
+    "x" * 129,
+    "..",
+    "/etc/passwd",
+    "\u202eevil",
+    "a\0b",
+]
 
 
 @pytest.mark.parametrize("told", ["before the start", "while it runs"])
-def test_a_file_with_an_id_or_slot_that_cannot_be_is_no_instance(tmp_path: Path, running: Any, told: str) -> None:
+def test_a_file_with_an_id_or_slot_that_cannot_be_is_no_instance(
+    tmp_path: Path, running: Any, told: str
+) -> None:
     def put() -> None:
         for number, instance in enumerate(HOSTILE):
-            (tmp_path / f"id-{number}").write_text(json.dumps({"ID": instance, "Tags": {GROUP_TAG: "g"}}))
+            (tmp_path / f"id-{number}").write_text(
+                json.dumps({"ID": instance, "Tags": {GROUP_TAG: "g"}})
+            )
         for number, slot in enumerate(("9" * 5000, "9" * 10, "0" * 200, "\u0663" * 10, "x" * 129)):
-            (tmp_path / f"slot-{number}").write_text(json.dumps({"ID": f"i-{number}", "Tags": {GROUP_TAG: "g"}, "Slot": slot}))
+            (tmp_path / f"slot-{number}").write_text(
+                json.dumps({"ID": f"i-{number}", "Tags": {GROUP_TAG: "g"}, "Slot": slot})
+            )
 
     async def story() -> None:
         if told == "before the start":
@@ -256,22 +296,33 @@ def test_a_file_with_an_id_or_slot_that_cannot_be_is_no_instance(tmp_path: Path,
                 assert await plugin.describe_instances({GROUP_TAG: "g"}, slots=True) == []
             reports = [event.text for event in heard.events]
             assert len(reports) == len(HOSTILE) + 5 == len(set(reports))
-            assert sum("$.ID: expected 1 to 128 printable characters" in text for text in reports) == len(HOSTILE)
-            assert sum("$.Slot: expected at most 128 characters, and at most 9 digits" in text for text in reports) == 5
+            assert sum(
+                "$.ID: expected 1 to 128 printable characters" in text for text in reports
+            ) == len(HOSTILE)
+            assert (
+                sum(
+                    "$.Slot: expected at most 128 characters, and at most 9 digits" in text
+                    for text in reports
+                )
+                == 5
+            )
             assert all(text.isprintable() for text in reports)
         assert len(list(os.scandir(tmp_path))) == len(HOSTILE) + 5
 
     asyncio.run(story())
 
 
-def test_a_file_that_is_truncated_and_never_closed_is_lost_by_its_event(tmp_path: Path, running: Any) -> None:
+def test_a_file_that_is_truncated_and_never_closed_is_lost_by_its_event(
+    tmp_path: Path, running: Any
+) -> None:
     async def story() -> None:
         async with running(tmp_path) as (plugin, heard):
             instance = await plugin.provision(SPEC, "0")
             await plugin.describe_instances({})  # what was noticed of its making is taken
             os.truncate(tmp_path / instance, 0)
             assert await plugin.provision(SPEC, "0") == instance  # a writer may be at work
-            assert (await heard.next("lost")).instance == instance  # long before everything is compared, without any call
+            # long before everything is compared, without any call
+            assert (await heard.next("lost")).instance == instance
             assert await plugin.provision(SPEC, "0") != instance
 
     asyncio.run(story())
@@ -281,7 +332,10 @@ def test_a_file_being_written_is_waited_for_and_then_judged(tmp_path: Path, runn
     async def story() -> None:
         async with running(tmp_path) as (plugin, heard):
             instance = await plugin.provision(SPEC, "0")
-            with (tmp_path / instance).open("r+") as rewriting, (tmp_path / "new").open("w") as writing:
+            with (
+                (tmp_path / instance).open("r+") as rewriting,
+                (tmp_path / "new").open("w") as writing,
+            ):
                 whole = rewriting.read()
                 rewriting.truncate(40)
                 writing.write('{"ID": "insta')
@@ -291,7 +345,10 @@ def test_a_file_being_written_is_waited_for_and_then_judged(tmp_path: Path, runn
                 rewriting.seek(0)
                 rewriting.write(whole)
             reported = await heard.next("reported")
-            assert "'new'" in reported.text and heard.facts() == [("provisioned", instance), ("reported", "")]
+            assert "'new'" in reported.text and heard.facts() == [
+                ("provisioned", instance),
+                ("reported", ""),
+            ]
             (tmp_path / instance).write_text(whole[:40])
             assert (await heard.next("lost")).instance == instance
             (tmp_path / instance).write_text(whole)
@@ -300,7 +357,9 @@ def test_a_file_being_written_is_waited_for_and_then_judged(tmp_path: Path, runn
     asyncio.run(story())
 
 
-def test_more_changes_than_the_kernel_notes_down_are_still_seen(tmp_path: Path, running: Any) -> None:
+def test_more_changes_than_the_kernel_notes_down_are_still_seen(
+    tmp_path: Path, running: Any
+) -> None:
     async def story() -> None:
         async with running(tmp_path) as (plugin, heard):
             kept, deleted = await plugin.provision(SPEC, "0"), await plugin.provision(SPEC, "1")
@@ -329,11 +388,15 @@ def test_without_notices_every_call_reads_the_directory(
             (tmp_path / instance).unlink()
             (tmp_path / "instance-1").write_text(content("instance-1"))
             assert [d.id for d in await plugin.describe_instances({})] == ["instance-1"]
-            assert heard.facts()[0] == ("provisioned", instance) and ("lost", instance) in heard.facts()
+            assert (
+                heard.facts()[0] == ("provisioned", instance)
+                and ("lost", instance) in heard.facts()
+            )
 
     asyncio.run(story())
     assert [record.message for record in caplog.records] == [
-        f"{tmp_path} cannot be watched (no space left on device): it is read at every call, deletions are noticed late"
+        f"{tmp_path} cannot be watched (no space left on device): it is read at every call, "
+        "deletions are noticed late"
     ]
 
 
@@ -352,7 +415,9 @@ def test_what_the_kernel_does_not_notice_is_found_by_comparing(
             monkeypatch.setattr(directory, "COMPARE_SHARE", 0)
             await plugin.describe_instances({})  # brings the comparison about
             await heard.next("changed")
-            assert [d.tags for d in await plugin.describe_instances({})] == [{GROUP_TAG: "g", "tier": "other"}]
+            assert [d.tags for d in await plugin.describe_instances({})] == [
+                {GROUP_TAG: "g", "tier": "other"}
+            ]
 
     asyncio.run(story())
 
@@ -370,11 +435,15 @@ def test_a_comparison_by_parts_keeps_nobody_waiting_and_misses_nothing(
                 outside.write_text(content(f"instance-{number}"))
                 os.link(outside, home / f"instance-{number}")
             assert len(await plugin.describe_instances({})) == size
-            for number in range(0, size, 2):  # by its other name, of which the kernel says nothing here
+            # by its other name, of which the kernel says nothing here
+            for number in range(0, size, 2):
                 (elsewhere / str(number)).write_text(content(f"instance-{number}", tier="other"))
             for name, value in (("COMPARE", 0.0), ("COMPARE_SHARE", 0), ("PART", 3)):
                 monkeypatch.setattr(directory, name, value)
-            expected = {f"instance-{n}": {GROUP_TAG: "g"} | ({} if n % 2 else {"tier": "other"}) for n in range(2, size)}
+            expected = {
+                f"instance-{n}": {GROUP_TAG: "g"} | ({} if n % 2 else {"tier": "other"})
+                for n in range(2, size)
+            }
             described, turns = {}, 0
             while described != expected:
                 turns += 1
@@ -402,12 +471,16 @@ for turn in range(400):
 
     async def story() -> None:
         async with running(tmp_path) as (plugin, _):
-            writer = await asyncio.create_subprocess_exec(sys.executable, "-c", script, str(tmp_path))
+            writer = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", script, str(tmp_path)
+            )
             while writer.returncode is None:
                 described = await plugin.describe_instances({})
                 assert all(d.id.startswith("instance-") and d.tags for d in described)
                 await asyncio.sleep(0)
             assert await writer.wait() == 0
-            assert {d.id: d.tags for d in await plugin.describe_instances({})} == tags_of_whole_files(tmp_path)
+            assert {
+                d.id: d.tags for d in await plugin.describe_instances({})
+            } == tags_of_whole_files(tmp_path)
 
     asyncio.run(story())

@@ -1,4 +1,6 @@
-"""Calls that overlap, beside other hands that rename, copy and delete: one instance in a slot, and nothing lost that is there."""
+"""Calls that overlap, beside other hands that rename, copy and delete: one instance in a slot, and
+nothing lost that is there.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +29,19 @@ def there(home: Path) -> set[str]:
 
 
 class Hands:
-    """A thread that does things to a directory, in the order of a seed, until ``rest``. ``deletes``: also what ends instances."""
+    """A thread that does things to a directory, in the order of a seed, until ``rest``.
+    ``deletes``: also what ends instances.
+    """
 
     def __init__(self, home: Path, seed: int, deletes: bool) -> None:
         self.home, self.turns, self._dice = home, 0, random.Random(seed)
-        self._verbs = [self._rename, self._copy, self._link, self._take_away, *([self._delete] if deletes else [])]
+        self._verbs = [
+            self._rename,
+            self._copy,
+            self._link,
+            self._take_away,
+            *([self._delete] if deletes else []),
+        ]
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._work)
         self._thread.start()
@@ -79,7 +89,9 @@ async def answered(call: Any) -> Any:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_one_instance_fills_a_slot_whatever_its_file_is_called_meanwhile(tmp_path: Path, running: Any, seed: int) -> None:
+def test_one_instance_fills_a_slot_whatever_its_file_is_called_meanwhile(
+    tmp_path: Path, running: Any, seed: int
+) -> None:
     home = tmp_path / "i"
 
     async def story() -> None:
@@ -89,23 +101,35 @@ def test_one_instance_fills_a_slot_whatever_its_file_is_called_meanwhile(tmp_pat
             try:
                 for turn in itertools.count():
                     slots = random.Random(turn).choices(list(made), k=6)
-                    said = await asyncio.gather(*(answered(plugin.provision(SPEC, slot)) for slot in slots))
-                    assert all(one in (None, made[slot]) for slot, one in zip(slots, said, strict=True))
+                    said = await asyncio.gather(
+                        *(answered(plugin.provision(SPEC, slot)) for slot in slots)
+                    )
+                    assert all(
+                        one in (None, made[slot]) for slot, one in zip(slots, said, strict=True)
+                    )
                     described = await answered(plugin.describe_instances({GROUP_TAG: "g"}))
-                    assert described is None or sorted(d.id for d in described) == sorted(made.values())
+                    assert described is None or sorted(d.id for d in described) == sorted(
+                        made.values()
+                    )
                     if turn > 100 and hands.turns > 300:
                         break
                     await asyncio.sleep(0)
             finally:
                 hands.rest()
-            assert sorted(d.id for d in await plugin.describe_instances({})) == sorted(made.values())
-            assert {fact for fact in heard.facts() if fact[1]} == {("provisioned", one) for one in made.values()}
+            assert sorted(d.id for d in await plugin.describe_instances({})) == sorted(
+                made.values()
+            )
+            assert {fact for fact in heard.facts() if fact[1]} == {
+                ("provisioned", one) for one in made.values()
+            }
 
     asyncio.run(asyncio.wait_for(story(), 60))
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_after_any_overlap_what_is_described_and_what_was_told_is_what_is_there(tmp_path: Path, running: Any, seed: int) -> None:
+def test_after_any_overlap_what_is_described_and_what_was_told_is_what_is_there(
+    tmp_path: Path, running: Any, seed: int
+) -> None:
     home, dice = tmp_path / "i", random.Random(seed)
 
     async def story() -> None:

@@ -29,11 +29,18 @@ RECORDED = {
     "2-empty-spec": InstanceSpec(),
     "3-by-group": InstanceSpec(
         Raw(b'{"Note": "Instance properties version 1.0"}'),
-        {"tier": "web", "project": "infrakit", GROUP_TAG: "cattle", SHA_TAG: "006438mMXW8gXeYtUxgf9Zbg94Y="},
+        {
+            "tier": "web",
+            "project": "infrakit",
+            GROUP_TAG: "cattle",
+            SHA_TAG: "006438mMXW8gXeYtUxgf9Zbg94Y=",
+        },
         "docker pull nginx:alpine\ndocker run -d -p 80:80 nginx-alpine",
     ),
     "4-by-group-quorum": InstanceSpec(
-        Raw(b"{}"), {GROUP_TAG: "pets", SHA_TAG: "eZj4wR53SReGpDxC9v02eHh-C8I="}, logical_id="10.0.0.7"
+        Raw(b"{}"),
+        {GROUP_TAG: "pets", SHA_TAG: "eZj4wR53SReGpDxC9v02eHh-C8I="},
+        logical_id="10.0.0.7",
     ),
 }
 """Instance files that InfraKit's own plugin wrote, and the specs they were made from."""
@@ -64,12 +71,18 @@ def test_infrakits_files_are_read(name: str) -> None:
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=8,
 )
 raws = st.builds(
-    lambda value, spread: Raw(json.dumps(value, indent=1 if spread else None, ensure_ascii=spread).encode()),
+    lambda value, spread: Raw(
+        json.dumps(value, indent=1 if spread else None, ensure_ascii=spread).encode()
+    ),
     st.dictionaries(texts, values, max_size=3),
     st.booleans(),
 )
@@ -89,7 +102,12 @@ def test_every_spec_and_slot_comes_back_from_its_file(spec: InstanceSpec, slot: 
     assert format.read(data) == Description("instance-1", spec.logical_id, spec.tags, slot or UNSET)
     kept = decode(data, format.Content).spec
     assert json.loads(bytes(kept.properties)) == json.loads(bytes(spec.properties))
-    assert (kept.tags, kept.init, kept.logical_id, kept.attachments) == (spec.tags, spec.init, spec.logical_id, spec.attachments)
+    assert (kept.tags, kept.init, kept.logical_id, kept.attachments) == (
+        spec.tags,
+        spec.init,
+        spec.logical_id,
+        spec.attachments,
+    )
 
 
 @given(spec=specs, slot=st.none() | texts)
@@ -102,14 +120,24 @@ def test_the_layout_is_that_of_an_indented_document(spec: InstanceSpec, slot: st
 
 
 @pytest.mark.parametrize(
-    "more", [b"", b', "unrelated": 1', b', "Tags": null, "LogicalID": null', b', "Slot": ""', b', "Slot": null']
+    "more",
+    [
+        b"",
+        b', "unrelated": 1',
+        b', "Tags": null, "LogicalID": null',
+        b', "Slot": ""',
+        b', "Slot": null',
+    ],
 )
 def test_any_object_with_an_id_counts_and_lacks_what_it_does_not_say(more: bytes) -> None:
     assert format.read(b'{"ID": "i"' + more + b"}") == Description("i")
 
 
 def test_members_are_found_in_any_letter_case() -> None:
-    data = b'{"id": "i", "LOGICALID": "l", "tags": {"Tier": "web"}, "slot": "3", "spec": {"init": "x"}}'
+    data = (
+        b'{"id": "i", "LOGICALID": "l", "tags": {"Tier": "web"}, "slot": "3", "spec": '
+        b'{"init": "x"}}'
+    )
     assert format.read(data) == Description("i", "l", {"Tier": "web"}, "3")
 
 
@@ -138,5 +166,7 @@ def test_a_file_too_large_to_be_read_again_is_not_made() -> None:
     largest = InstanceSpec(init="x" * (format.LIMIT - 400))
     assert len(format.write("instance-1", largest)) <= format.LIMIT
     for spec in (InstanceSpec(init="x" * format.LIMIT), InstanceSpec(Raw(b"[" * 2_000_000))):
-        with pytest.raises(SpecError, match=r"^\$\.Spec: too large, an instance file holds at most 1048576 bytes$"):
+        with pytest.raises(
+            SpecError, match=r"^\$\.Spec: too large, an instance file holds at most 1048576 bytes$"
+        ):
             format.write("instance-1", spec)

@@ -1,4 +1,6 @@
-"""What the process plugin does when called: real processes begin, are described, print, end, and leave nothing behind."""
+"""What the process plugin does when called: real processes begin, are described, print, end, and
+leave nothing behind.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,11 @@ class Ear:
 
 
 def spec(script: str = "", sha: str = "s", **properties: Any) -> InstanceSpec:
-    return InstanceSpec(Raw(json.dumps(properties).encode()), {"infrakit.group": "g", "infrakit.config_sha": sha}, script)
+    return InstanceSpec(
+        Raw(json.dumps(properties).encode()),
+        {"infrakit.group": "g", "infrakit.config_sha": sha},
+        script,
+    )
 
 
 def pid_of(directory: Path, instance: str) -> int:
@@ -83,7 +89,9 @@ def test_an_instance_knows_who_it_is_and_where_to_listen(tmp_path: Path) -> None
     async def story() -> None:
         async with plugin(tmp_path / "p") as (made, ear):
             script = f'echo "$INSTANCE_ID|$SLOT|$GROUP|$PORT|$COLOUR|$PWD"; {FOREVER}'
-            instance = await made.provision(spec(script, Env={"COLOUR": "red", "PORT": "1"}, Cwd="/usr"), "3")
+            instance = await made.provision(
+                spec(script, Env={"COLOUR": "red", "PORT": "1"}, Cwd="/usr"), "3"
+            )
             [described] = await made.describe_instances({"infrakit.group": "g"}, slots=True)
             tags = described.tags or {}
             assert (described.id, described.slot, described.logical_id) == (instance, "3", None)
@@ -96,14 +104,18 @@ def test_an_instance_knows_who_it_is_and_where_to_listen(tmp_path: Path) -> None
     run(story)
 
 
-def test_an_empty_slot_is_none_and_one_that_cannot_be_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+def test_an_empty_slot_is_none_and_one_that_cannot_be_is_refused_before_anything_is_made(
+    tmp_path: Path,
+) -> None:
     async def story() -> None:
         async with plugin(tmp_path / "p") as (made, _):
             first = await made.provision(spec(FOREVER), "")
             assert await made.provision(spec(FOREVER), "") != first
             with pytest.raises(SpecError, match=r"^\$\.Slot: expected at most 128 characters"):
                 await made.provision(spec(FOREVER), "1" * 10)
-            assert [described.slot for described in await made.describe_instances({}, slots=True)] == [UNSET, UNSET]
+            assert [
+                described.slot for described in await made.describe_instances({}, slots=True)
+            ] == [UNSET, UNSET]
 
     run(story)
 
@@ -132,7 +144,9 @@ def test_no_two_instances_share_a_port(tmp_path: Path) -> None:
     run(story)
 
 
-def test_ports_that_somebody_listens_on_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ports_that_somebody_listens_on_are_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def story() -> None:
         with socket.socket() as held:
             held.bind(("127.0.0.1", 0))
@@ -145,12 +159,19 @@ def test_ports_that_somebody_listens_on_are_passed_over(tmp_path: Path, monkeypa
     run(story)
 
 
-def test_the_end_of_a_process_is_told_at_once_with_its_status_and_its_last_words(tmp_path: Path) -> None:
+def test_the_end_of_a_process_is_told_at_once_with_its_status_and_its_last_words(
+    tmp_path: Path,
+) -> None:
     async def story() -> None:
         async with plugin(tmp_path / "p") as (made, ear):
             instance = await made.provision(spec("echo 'no such file: x' >&2; exit 3"), "0")
             event = await ear.next("lost")
-            assert (event.instance, event.slot, event.group, event.code) == (instance, "0", "g", "died")
+            assert (event.instance, event.slot, event.group, event.code) == (
+                instance,
+                "0",
+                "g",
+                "died",
+            )
             assert event.text.startswith("exited with status 3 after")
             assert event.text.endswith("it said last: no such file: x")
             assert await made.describe_instances({}) == []
@@ -169,13 +190,18 @@ def test_a_signal_from_outside_may_be_the_command_s_own_doing_only_at_its_beginn
         async with plugin(tmp_path / "p") as (made, ear):
             for beginning, code in ((60.0, "early"), (0.0, "killed")):
                 monkeypatch.setattr(process_group, "BEGINNING", beginning)
-                os.kill(pid_of(tmp_path / "p", await made.provision(spec(FOREVER), "0")), signal.SIGKILL)
+                os.kill(
+                    pid_of(tmp_path / "p", await made.provision(spec(FOREVER), "0")), signal.SIGKILL
+                )
                 event = await ear.next("lost")
                 assert event.code == code
                 assert event.text.startswith("was ended by SIGKILL")
-            os.kill(pid_of(tmp_path / "p", await made.provision(spec(FOREVER), "0")), signal.SIGSEGV)
+            os.kill(
+                pid_of(tmp_path / "p", await made.provision(spec(FOREVER), "0")), signal.SIGSEGV
+            )
             assert (await ear.next("lost")).code == "died"
-            await made.provision(spec("sleep 1000 & kill -TERM $!; wait $!"), "0")  # the shell passes it on as its status
+            # the shell passes it on as its status
+            await made.provision(spec("sleep 1000 & kill -TERM $!; wait $!"), "0")
             event = await ear.next("lost")
             assert event.code == "killed"
             assert event.text.startswith("exited with status 143")
@@ -183,10 +209,14 @@ def test_a_signal_from_outside_may_be_the_command_s_own_doing_only_at_its_beginn
     run(story)
 
 
-FAMILY = "sleep 1000 & (trap '' TERM; sleep 1000; sleep 1000) & sh -c 'sleep 1000; true' & echo ready; "
+FAMILY = (
+    "sleep 1000 & (trap '' TERM; sleep 1000; sleep 1000) & sh -c 'sleep 1000; true' & echo ready; "
+)
 
 
-@pytest.mark.parametrize("ending", ["wait", "exec sleep 1000", "trap '' TERM; while :; do sleep 1; done"])
+@pytest.mark.parametrize(
+    "ending", ["wait", "exec sleep 1000", "trap '' TERM; while :; do sleep 1; done"]
+)
 def test_nothing_of_a_group_is_left_after_destroy(tmp_path: Path, ending: str) -> None:
     async def story() -> None:
         async with plugin(tmp_path / "p", grace=0.3) as (made, ear):
@@ -233,7 +263,9 @@ def test_a_stopped_process_is_destroyed_well_within_the_grace_time(tmp_path: Pat
 def test_a_destroy_goes_on_when_its_caller_goes_away(tmp_path: Path) -> None:
     async def story() -> None:
         async with plugin(tmp_path / "p", grace=0.2) as (made, ear):
-            instance = await made.provision(spec("trap '' TERM; echo ready; while :; do sleep 1; done"), "0")
+            instance = await made.provision(
+                spec("trap '' TERM; echo ready; while :; do sleep 1; done"), "0"
+            )
             await printed(made, instance, 1)
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.05):
@@ -250,12 +282,15 @@ def test_output_is_kept_and_bounded(tmp_path: Path) -> None:
     async def story() -> None:
         async with plugin(tmp_path / "p") as (made, _):
             script = (
-                f"i=0; while [ $i -lt 40000 ]; do echo line $i of many; i=$((i+1)); done; printf '\\377\\n'; echo done; {FOREVER}"
+                "i=0; while [ $i -lt 40000 ]; do echo line $i of many; i=$((i+1)); done; "
+                f"printf '\\377\\n'; echo done; {FOREVER}"
             )
             instance = await made.provision(spec(script))
             file = tmp_path / "p" / f"{instance}.log"
             async with asyncio.timeout(20):
-                while (await made.logs(instance, 1)) != ["done"] or file.stat().st_size > output.KEPT:  # noqa: ASYNC110
+                while (  # noqa: ASYNC110
+                    await made.logs(instance, 1)
+                ) != ["done"] or file.stat().st_size > output.KEPT:
                     await asyncio.sleep(0.02)
             assert await made.logs(instance, 3) == ["line 39999 of many", "\ufffd", "done"]
             assert len("\n".join(await made.logs(instance))) <= output.KEPT
@@ -265,8 +300,11 @@ def test_output_is_kept_and_bounded(tmp_path: Path) -> None:
     run(story)
 
 
-def test_an_output_stays_short_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ikdemo.instance.process.output_limit.EVERY", 600.0)  # so that it is the kernel's word that counts
+def test_an_output_stays_short_while_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # so that it is the kernel's word that counts
+    monkeypatch.setattr("ikdemo.instance.process.output_limit.EVERY", 600.0)
 
     async def story() -> None:
         async with plugin(tmp_path / "p") as (made, _):
@@ -283,7 +321,9 @@ def test_an_output_stays_short_while_it_is_written(tmp_path: Path, monkeypatch: 
     run(story)
 
 
-def test_an_output_is_cut_where_the_kernel_notices_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_output_is_cut_where_the_kernel_notices_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def none(*_: Any) -> Any:
         raise OSError(24, "Too many open files")
 
@@ -304,7 +344,9 @@ def test_the_pid_of_an_instance_is_a_tag_unless_its_spec_has_one(tmp_path: Path)
     async def story() -> None:
         async with plugin(tmp_path / "p") as (made, _):
             first = await made.provision(InstanceSpec(Raw(b"{}"), {"infrakit.group": "g"}, FOREVER))
-            second = await made.provision(InstanceSpec(Raw(b"{}"), {"infrakit.group": "g", "pid": "mine"}, FOREVER))
+            second = await made.provision(
+                InstanceSpec(Raw(b"{}"), {"infrakit.group": "g", "pid": "mine"}, FOREVER)
+            )
             tags = {one.id: one.tags or {} for one in await made.describe_instances({})}
             os.kill(int(tags[first]["pid"]), 0)
             assert tags[second]["pid"] == "mine"
@@ -319,8 +361,17 @@ def test_what_is_written_down_can_be_read_again_and_more_is_refused_before_anyth
         monkeypatch.setattr(state_files, "LIMIT", 5000)
         made, ear = ProcessInstances(tmp_path / "p"), Ear()
         await made.start(ear)
-        room = 5000 - len(encode(record_with({"pid": str(2**31 - 1), "port": "20000", "infrakit.group": "g", "k": ""})))
-        fits, over = (InstanceSpec(Raw(b"{}"), {"infrakit.group": "g", "k": "v" * (room + n)}, FOREVER) for n in (-20, 20))
+        room = 5000 - len(
+            encode(
+                record_with(
+                    {"pid": str(2**31 - 1), "port": "20000", "infrakit.group": "g", "k": ""}
+                )
+            )
+        )
+        fits, over = (
+            InstanceSpec(Raw(b"{}"), {"infrakit.group": "g", "k": "v" * (room + n)}, FOREVER)
+            for n in (-20, 20)
+        )
         with pytest.raises(SpecError, match="no more than 5000 are read again"):
             await made.provision(over)
         assert (list((tmp_path / "p").iterdir()), left(tmp_path / "p")) == ([], [])
@@ -336,10 +387,14 @@ def test_what_is_written_down_can_be_read_again_and_more_is_refused_before_anyth
 
 
 def record_with(tags: dict[str, str]) -> state_files.ProcessRecord:
-    return state_files.ProcessRecord(f"instance-{2**62}", 1, 0, procfs.boot(), time.time(), 20000, None, tags)
+    return state_files.ProcessRecord(
+        f"instance-{2**62}", 1, 0, procfs.boot(), time.time(), 20000, None, tags
+    )
 
 
-def test_the_age_of_an_instance_is_not_a_matter_of_the_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_age_of_an_instance_is_not_a_matter_of_the_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def story() -> None:
         for hours in (1, -1):
             made, ear = ProcessInstances(tmp_path / "p"), Ear()
@@ -387,15 +442,30 @@ def test_limits_on_number_and_memory_hold(tmp_path: Path) -> None:
         ({"Command": ["sleep", 1]}, r"\$.Properties.Command\[1\]: expected a string"),
         ({"Env": {"A=B": "c"}}, "cannot be a variable's name"),
         ({"Env": {"A": "c\0"}}, "NUL"),
-        ({"Command": ["true", "x" * LONGEST, "y" * (LONGEST + 1)]}, r"\$.Properties.Command: argument list too long"),
+        (
+            {"Command": ["true", "x" * LONGEST, "y" * (LONGEST + 1)]},
+            r"\$.Properties.Command: argument list too long",
+        ),
         ({"Env": {"A": "x" * LONGEST}}, r"\$.Properties.Env.A: argument list too long"),
-        ({"Init": "sleep 1"}, r"\$.Properties.Init: no such member is known.*; Init belongs to .* the flavor"),
-        ({"Comand": ["true"]}, r"\$.Properties.Comand: no such member is known, expected one of Command, Cwd, Env, Memory"),
-        ({"Memory": "lots"}, r"\$.Properties.Memory: expected an amount such as 64M or 1G, got 'lots'"),
+        (
+            {"Init": "sleep 1"},
+            r"\$.Properties.Init: no such member is known.*; Init belongs to .* the flavor",
+        ),
+        (
+            {"Comand": ["true"]},
+            r"\$.Properties.Comand: no such member is known, expected one of Command, Cwd, "
+            r"Env, Memory",
+        ),
+        (
+            {"Memory": "lots"},
+            r"\$.Properties.Memory: expected an amount such as 64M or 1G, got 'lots'",
+        ),
         ([], "expected an object"),
     ],
 )
-def test_properties_that_nothing_can_be_started_from_are_refused(tmp_path: Path, properties: Any, sentence: str) -> None:
+def test_properties_that_nothing_can_be_started_from_are_refused(
+    tmp_path: Path, properties: Any, sentence: str
+) -> None:
     with pytest.raises(SpecError, match=sentence):
         asyncio.run(ProcessInstances(tmp_path).validate(Raw(json.dumps(properties).encode())))
 
@@ -403,17 +473,25 @@ def test_properties_that_nothing_can_be_started_from_are_refused(tmp_path: Path,
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        (spec(Command=["no-such-program-here"]), "cannot run no-such-program-here: there is no such program"),
+        (
+            spec(Command=["no-such-program-here"]),
+            "cannot run no-such-program-here: there is no such program",
+        ),
         (spec(FOREVER, Cwd="/no/such/place"), "cannot run in /no/such/place"),
         (spec(Command=["/etc/passwd"]), "cannot run /etc/passwd"),
-        (spec(Command=["\x1b[2J" + "n" * 5000]), r"cannot run \\x1b\[2Jn{96}\.\.\.: there is no such program$"),
+        (
+            spec(Command=["\x1b[2J" + "n" * 5000]),
+            r"cannot run \\x1b\[2Jn{96}\.\.\.: there is no such program$",
+        ),
         (spec(), "neither Properties.Command nor an Init"),
         (spec("x" * 3_000_000), "cannot run sh: argument list too long"),
         (spec("x" * (LONGEST + 1)), "cannot run sh: argument list too long"),
         (spec(Command=["sh", *["x" * LONGEST] * 100]), "cannot run sh: argument list too long"),
     ],
 )
-def test_what_cannot_be_started_is_said_and_leaves_nothing(tmp_path: Path, wrong: InstanceSpec, sentence: str) -> None:
+def test_what_cannot_be_started_is_said_and_leaves_nothing(
+    tmp_path: Path, wrong: InstanceSpec, sentence: str
+) -> None:
     async def story() -> None:
         async with plugin(tmp_path / "p") as (made, _):
             with pytest.raises(SpecError, match=sentence):

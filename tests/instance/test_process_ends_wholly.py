@@ -1,5 +1,8 @@
-"""An instance ends with all that it started, however far that went away, and whoever ends it; nobody else's processes do."""
-# ruff: noqa: ASYNC110, ASYNC222, ASYNC240  nothing else runs in these loops, and most of what is awaited has no event
+"""An instance ends with all that it started, however far that went away, and whoever ends it;
+nobody else's processes do.
+"""
+# ruff: noqa: ASYNC110, ASYNC222, ASYNC240  nothing else runs in these loops, and most of what is
+# awaited has no event
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ from ikdemo.spi.errors import PluginFailure
 from ikdemo.spi.events import Event
 
 SLEEPER = InstanceSpec(Raw(b'{"Command": ["sleep", "1000"]}'), {"infrakit.group": "g"})
-TWICE = "import os, time; os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0); time.sleep(1000)"
+TWICE = (
+    "import os, time; os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0); "
+    "time.sleep(1000)"
+)
 WAYS = {
     "another session": "setsid sleep 1000 &",
     "another group": "timeout 1000 sleep 1000 &",
@@ -35,7 +41,8 @@ WAYS = {
     "a daemon that ignores SIGTERM": "setsid sh -c 'trap \"\" TERM; sleep 1000; sleep 1000' &",
     "a cleared environment": "env -i sleep 1000 &",
     "a cleared environment in another session": "env -i setsid sleep 1000 &",
-    "a child of one in another session, environment cleared": "setsid sh -c 'env -i setsid sleep 1000 & exec sleep 1000' &",
+    "a child of one in another session, environment cleared": "setsid sh -c 'env -i setsid sleep "
+    "1000 & exec sleep 1000' &",
 }
 
 
@@ -56,7 +63,9 @@ async def begin(directory: Path, **options: Any) -> tuple[ProcessInstances, list
 
 
 def there(directory: Path) -> dict[int, int]:
-    """Return pid and start time of every process that works in a folder: what it was started with may be gone by now."""
+    """Return pid and start time of every process that works in a folder: what it was started with
+    may be gone by now.
+    """
     found = {}
     for pid, one in look().stats.items():
         try:
@@ -68,11 +77,14 @@ def there(directory: Path) -> dict[int, int]:
 
 
 async def settled(where: Path, made: ProcessInstances, instance: str) -> dict[int, int]:
-    """Wait until an instance has said that it is ready and everything that it starts runs a program that sleeps."""
+    """Wait until an instance has said that it is ready and everything that it starts runs a program
+    that sleeps.
+    """
     while "ready" not in await made.logs(instance):
         await asyncio.sleep(0.01)
     while not all(
-        name in (b"sleep", b"sh", b"timeout") or b"time.sleep" in rest for name, rest in map(command, there(directory))
+        name in (b"sleep", b"sh", b"timeout") or b"time.sleep" in rest
+        for name, rest in map(command, there(directory))
     ):
         await asyncio.sleep(0.01)
     return there(where)
@@ -87,7 +99,11 @@ def command(pid: int) -> tuple[bytes, bytes]:
 
 
 def script(way: str, then: str) -> InstanceSpec:
-    return InstanceSpec(Raw(b"{}"), {"infrakit.group": "g"}, f'cd "$WHERE"\n{WAYS[way]}\nsleep 0.2; echo ready\n{then}')
+    return InstanceSpec(
+        Raw(b"{}"),
+        {"infrakit.group": "g"},
+        f'cd "$WHERE"\n{WAYS[way]}\nsleep 0.2; echo ready\n{then}',
+    )
 
 
 @pytest.fixture
@@ -108,7 +124,9 @@ def test_what_went_away_is_ended_by_destroy(directory: Path, where: Path, way: s
         assert len(everybody) >= 4
         await made.destroy(instance)
         left = there(where)
-        assert len(left) == len(everybody) // 2, "what belongs to another instance stays, and nothing else"
+        assert len(left) == len(everybody) // 2, (
+            "what belongs to another instance stays, and nothing else"
+        )
         assert [event.kind for event in told] == ["provisioned", "provisioned", "destroyed"]
         await made.destroy(other)
         assert there(where) == {}
@@ -118,15 +136,21 @@ def test_what_went_away_is_ended_by_destroy(directory: Path, where: Path, way: s
 
 
 LEAVING_MARKS = [way for way in WAYS if way != "a cleared environment in another session"]
-"""What can be found when the leader is gone: the parent of one that cleared everything is not known any longer."""
+"""What can be found when the leader is gone: the parent of one that cleared everything is not known
+any longer.
+"""
 
 
 @pytest.mark.parametrize("way", LEAVING_MARKS)
 @pytest.mark.parametrize("death", ["its own", "kill -9"])
-def test_what_went_away_is_ended_after_the_leader(directory: Path, where: Path, way: str, death: str) -> None:
+def test_what_went_away_is_ended_after_the_leader(
+    directory: Path, where: Path, way: str, death: str
+) -> None:
     async def story() -> None:
         made, told = await begin(directory)
-        instance = await made.provision(script(way, "read x < go; exit 3" if death == "its own" else "exec sleep 1000"), "0")
+        instance = await made.provision(
+            script(way, "read x < go; exit 3" if death == "its own" else "exec sleep 1000"), "0"
+        )
         if death == "its own":
             os.mkfifo(where / "go")
         await settled(where, made, instance)
@@ -143,7 +167,9 @@ def test_what_went_away_is_ended_after_the_leader(directory: Path, where: Path, 
 
 @pytest.mark.parametrize("way", LEAVING_MARKS)
 @pytest.mark.parametrize("fate", ["buried", "destroyed", "lost"])
-def test_what_went_away_is_ended_by_a_plugin_that_was_restarted(directory: Path, where: Path, way: str, fate: str) -> None:
+def test_what_went_away_is_ended_by_a_plugin_that_was_restarted(
+    directory: Path, where: Path, way: str, fate: str
+) -> None:
     async def story() -> None:
         made, _ = await begin(directory)
         instance = await made.provision(script(way, "exec sleep 1000"), "0")
@@ -171,7 +197,10 @@ def test_what_went_away_is_ended_by_a_plugin_that_was_restarted(directory: Path,
 def test_strays_that_begin_others_while_they_are_killed_are_ended_as_well(
     directory: Path, where: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = 'cd "$WHERE"; setsid sh -c "while :; do setsid sleep 1000 & sleep 0.05; done" & echo ready; exec sleep 1000'
+    script = (
+        'cd "$WHERE"; setsid sh -c "while :; do setsid sleep 1000 & sleep 0.05; done" & '
+        "echo ready; exec sleep 1000"
+    )
 
     def kill_late(processes: Processes, strays: dict[int, int]) -> None:
         while not there(where).keys() - strays.keys():
@@ -197,7 +226,9 @@ def test_strays_that_begin_others_while_they_are_killed_are_ended_as_well(
 
 
 def records(directory: Path) -> dict[str, int]:
-    return {path.stem: int(json.loads(path.read_text())["Pid"]) for path in directory.glob("*.json")}
+    return {
+        path.stem: int(json.loads(path.read_text())["Pid"]) for path in directory.glob("*.json")
+    }
 
 
 @pytest.mark.parametrize("attributes", [True, False])
@@ -221,7 +252,8 @@ def test_a_plugin_at_the_place_of_another_ends_none_of_its_instances(
         with pytest.raises(PluginFailure, match="is not the directory that this plugin took"):
             await first.provision(SLEEPER, "3")
         assert sorted(path.name for path in directory.iterdir()) == before
-        assert sorted(one.id for one in await first.describe_instances({})) == sorted(ids)  # it holds them still
+        # it holds them still
+        assert sorted(one.id for one in await first.describe_instances({})) == sorted(ids)
         await first.destroy(ids[0])
         os.kill(living[ids[1]], signal.SIGKILL)
         while "lost" not in [event.kind for event in told]:
@@ -229,7 +261,8 @@ def test_a_plugin_at_the_place_of_another_ends_none_of_its_instances(
         assert sorted(path.name for path in directory.iterdir()) == before
         assert list(records(directory.parent / "moved")) == [ids[2]]
         await first.stop()
-        again, news = await begin(directory.parent / "moved", takes_along=True)  # where its records and its mark are
+        # where its records and its mark are
+        again, news = await begin(directory.parent / "moved", takes_along=True)
         assert ([one.id for one in await again.describe_instances({})], news) == ([ids[2]], [])
         await again.stop()
         assert len(marked(directory)) == 1
@@ -243,7 +276,9 @@ def unsupported(*_: Any) -> Any:
     raise OSError(95, "Operation not supported")
 
 
-def test_instances_of_a_version_without_marks_are_known_by_records_only(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_instances_of_a_version_without_marks_are_known_by_records_only(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def story() -> None:
         with monkeypatch.context() as patched:
             patched.setattr("ikdemo.instance.process.plugin.environment_of", without_mark)
@@ -294,7 +329,11 @@ def test_a_process_that_only_looks_like_one_of_an_instance_stays(directory: Path
             await made.stop()
             os.kill(record["Pid"], signal.SIGKILL)
             os.waitpid(record["Pid"], 0)
-            path.write_text(json.dumps(record | {"Pid": stranger.pid, "Start": procfs.start_of(stranger.pid) - 1}))
+            path.write_text(
+                json.dumps(
+                    record | {"Pid": stranger.pid, "Start": procfs.start_of(stranger.pid) - 1}
+                )
+            )
             made, told = await begin(directory)
             assert [event.kind for event in told] == ["lost"]
             await made.stop()

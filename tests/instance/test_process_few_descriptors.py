@@ -1,4 +1,6 @@
-"""A process plugin that is short of descriptors, or may not look, is in doubt: nothing is told lost, started or ended."""
+"""A process plugin that is short of descriptors, or may not look, is in doubt: nothing is told
+lost, started or ended.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ from ikdemo.spi.documents import InstanceSpec
 from ikdemo.spi.errors import PluginFailure
 from ikdemo.spi.events import Event
 
-SLEEPER = InstanceSpec(Raw(b'{"Command": ["sleep", "1000"]}'), {"infrakit.group": "g", "infrakit.config_sha": "s"})
+SLEEPER = InstanceSpec(
+    Raw(b'{"Command": ["sleep", "1000"]}'), {"infrakit.group": "g", "infrakit.config_sha": "s"}
+)
 
 
 @pytest.fixture
@@ -40,7 +44,9 @@ def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 @contextmanager
 def only(free: int) -> Iterator[None]:
-    """Leave so many descriptors to open within the block; the lowest ones that are free now are taken as well."""
+    """Leave so many descriptors to open within the block; the lowest ones that are free now are
+    taken as well.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     opened = []
     while len(opened) < free + 1:
@@ -65,7 +71,9 @@ def files(directory: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("free", [*range(9), 12, 20])
-def test_a_start_short_of_descriptors_is_refused_and_changes_nothing(directory: Path, free: int) -> None:
+def test_a_start_short_of_descriptors_is_refused_and_changes_nothing(
+    directory: Path, free: int
+) -> None:
     async def story() -> None:
         made, _ = await begin(directory)
         ids = [await made.provision(SLEEPER, str(slot)) for slot in range(6)]
@@ -87,7 +95,9 @@ def test_a_start_short_of_descriptors_is_refused_and_changes_nothing(directory: 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.EACCES, errno.ENOMEM, errno.ENFILE])
 @pytest.mark.parametrize("file", ["stat", "json", "boot_id"])
-def test_what_cannot_be_looked_at_is_not_gone(directory: Path, monkeypatch: pytest.MonkeyPatch, file: str, number: int) -> None:
+def test_what_cannot_be_looked_at_is_not_gone(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, file: str, number: int
+) -> None:
     async def story() -> None:
         made, _ = await begin(directory)
         await made.provision(SLEEPER, "0")
@@ -129,14 +139,19 @@ def test_a_record_that_is_none_costs_no_process_its_life(directory: Path) -> Non
 
 
 @pytest.mark.parametrize("free", [*range(8), KEPT - 1])
-def test_nothing_is_begun_without_descriptors_and_what_lives_can_still_be_ended(directory: Path, free: int) -> None:
+def test_nothing_is_begun_without_descriptors_and_what_lives_can_still_be_ended(
+    directory: Path, free: int
+) -> None:
     async def story() -> None:
         made, told = await begin(directory)
         ids = [await made.provision(SLEEPER, str(slot)) for slot in range(3)]
         told.clear()
         before, living = files(directory), sorted(marked(directory))
         with only(free):
-            with pytest.raises(PluginFailure, match="no room to start a process: fewer than 16 file descriptors are free"):
+            with pytest.raises(
+                PluginFailure,
+                match="no room to start a process: fewer than 16 file descriptors are free",
+            ):
                 await made.provision(SLEEPER, "3")
             assert len(await made.describe_instances({})) == 3
         assert (told, files(directory), sorted(marked(directory))) == ([], before, living)
@@ -151,7 +166,9 @@ def test_nothing_is_begun_without_descriptors_and_what_lives_can_still_be_ended(
 
 
 @pytest.mark.parametrize("failing", ["hold", "write"])
-def test_a_process_that_cannot_be_taken_up_is_ended(directory: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
+def test_a_process_that_cannot_be_taken_up_is_ended(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
     async def story() -> None:
         made, told = await begin(directory)
 
@@ -167,7 +184,11 @@ def test_a_process_that_cannot_be_taken_up_is_ended(directory: Path, monkeypatch
                 patched.setattr(StateFiles, "write", refused)
             with pytest.raises(PluginFailure, match="too many open files"):
                 await made.provision(SLEEPER, "0")
-        assert (await made.describe_instances({}), files(directory), marked(directory)) == ([], [], [])
+        assert (await made.describe_instances({}), files(directory), marked(directory)) == (
+            [],
+            [],
+            [],
+        )
         assert [event.kind for event in told if event.kind == "lost"] == []
         await made.stop()
 

@@ -1,4 +1,6 @@
-"""A process plugin that starts and loses instances for long holds no more at the end than it did when it had begun."""
+"""A process plugin that starts and loses instances for long holds no more at the end than it did
+when it had begun.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +21,23 @@ from ikdemo.instance.process.plugin import ProcessInstances
 from ikdemo.rpc.event_ring import EventRing
 from ikdemo.spi.documents import InstanceSpec
 
-SPEC = InstanceSpec(Raw(b'{"Command": ["sh", "-c", "echo hello; exec sleep 1000"]}'), {"infrakit.group": "g", "k": "v" * 1000})
-ENDING = InstanceSpec(Raw(b'{"Command": ["sh", "-c", "echo hello; exit 3"]}'), {"infrakit.group": "g", "k": "v" * 1000})
+SPEC = InstanceSpec(
+    Raw(b'{"Command": ["sh", "-c", "echo hello; exec sleep 1000"]}'),
+    {"infrakit.group": "g", "k": "v" * 1000},
+)
+ENDING = InstanceSpec(
+    Raw(b'{"Command": ["sh", "-c", "echo hello; exit 3"]}'),
+    {"infrakit.group": "g", "k": "v" * 1000},
+)
 
 
 @pytest.mark.timeout(120)
 def test_what_has_ended_is_forgotten_but_for_the_latest(tmp_path: Path) -> None:
     async def life(made: ProcessInstances) -> None:
         """Let one instance be destroyed, one killed, and one end by itself."""
-        destroyed, killed, _ = [await made.provision(spec, str(slot)) for slot, spec in enumerate((SPEC, SPEC, ENDING))]
+        destroyed, killed, _ = [
+            await made.provision(spec, str(slot)) for slot, spec in enumerate((SPEC, SPEC, ENDING))
+        ]
         [leader] = [one.record.pid for one in made._started() if one.record.id == killed]
         os.kill(leader, signal.SIGKILL)
         await made.destroy(destroyed)
@@ -35,7 +45,8 @@ def test_what_has_ended_is_forgotten_but_for_the_latest(tmp_path: Path) -> None:
             await asyncio.sleep(0.001)
 
     async def story() -> None:
-        ring = EventRing("instance-process", capacity=30)  # the events that are kept for readers are bounded by themselves
+        # the events that are kept for readers are bounded by themselves
+        ring = EventRing("instance-process", capacity=30)
         made = ProcessInstances(tmp_path / "p", takes_along=True)
         await made.start(ring.append)
         for _ in range(DEAD):

@@ -1,5 +1,8 @@
-"""A process plugin that is restarted knows its own again, and nobody else's; one that takes its instances along leaves none."""
-# ruff: noqa: ASYNC110, ASYNC222, ASYNC240  nothing else runs in these loops, and most of what is awaited has no event
+"""A process plugin that is restarted knows its own again, and nobody else's; one that takes its
+instances along leaves none.
+"""
+# ruff: noqa: ASYNC110, ASYNC222, ASYNC240  nothing else runs in these loops, and most of what is
+# awaited has no event
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ from ikdemo.spi.documents import InstanceSpec
 from ikdemo.spi.errors import InUse, PluginFailure
 from ikdemo.spi.events import Event
 
-SLEEPER = InstanceSpec(Raw(b'{"Command": ["sleep", "1000"]}'), {"infrakit.group": "g", "infrakit.config_sha": "s"})
+SLEEPER = InstanceSpec(
+    Raw(b'{"Command": ["sleep", "1000"]}'), {"infrakit.group": "g", "infrakit.config_sha": "s"}
+)
 
 
 @pytest.fixture
@@ -46,7 +51,9 @@ def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 def pids(directory: Path) -> dict[str, int]:
-    return {path.stem: int(json.loads(path.read_text())["Pid"]) for path in directory.glob("*.json")}
+    return {
+        path.stem: int(json.loads(path.read_text())["Pid"]) for path in directory.glob("*.json")
+    }
 
 
 def test_what_lives_is_known_again_and_what_died_meanwhile_is_told(directory: Path) -> None:
@@ -60,8 +67,12 @@ def test_what_lives_is_known_again_and_what_died_meanwhile_is_told(directory: Pa
         os.waitid(os.P_PIDFD, held, os.WEXITED)
         os.close(held)
         made, told = await begin(directory)
-        assert sorted(one.id for one in await made.describe_instances({})) == sorted([ids[0], ids[2]])
-        assert [(event.kind, event.code, event.instance, event.slot) for event in told] == [("lost", "unknown", ids[1], "1")]
+        assert sorted(one.id for one in await made.describe_instances({})) == sorted(
+            [ids[0], ids[2]]
+        )
+        assert [(event.kind, event.code, event.instance, event.slot) for event in told] == [
+            ("lost", "unknown", ids[1], "1")
+        ]
         assert pids(directory) == {name: pid for name, pid in before.items() if name != ids[1]}
         assert await made.provision(SLEEPER, "0") == ids[0]
         for instance in (ids[0], ids[2]):
@@ -73,7 +84,9 @@ def test_what_lives_is_known_again_and_what_died_meanwhile_is_told(directory: Pa
 
 
 @pytest.mark.parametrize("member", ["Start", "Boot"])
-def test_a_pid_that_was_given_to_another_process_is_never_taken_for_ours(directory: Path, member: str) -> None:
+def test_a_pid_that_was_given_to_another_process_is_never_taken_for_ours(
+    directory: Path, member: str
+) -> None:
     with subprocess.Popen(["sleep", "1000"], start_new_session=True) as stranger:
 
         async def story() -> None:
@@ -96,12 +109,17 @@ def test_a_pid_that_was_given_to_another_process_is_never_taken_for_ours(directo
         stranger.kill()
 
 
-def test_a_forged_record_that_is_right_about_pid_and_start_is_the_same_process(directory: Path) -> None:
+def test_a_forged_record_that_is_right_about_pid_and_start_is_the_same_process(
+    directory: Path,
+) -> None:
     async def story() -> None:
         made, _ = await begin(directory)
         instance = await made.provision(SLEEPER, "0")
         await made.stop()
-        assert procfs.start_of(pids(directory)[instance]) == json.loads((directory / f"{instance}.json").read_text())["Start"]
+        assert (
+            procfs.start_of(pids(directory)[instance])
+            == json.loads((directory / f"{instance}.json").read_text())["Start"]
+        )
         made, told = await begin(directory, takes_along=True)
         assert told == []
         await made.stop()
@@ -143,10 +161,14 @@ asyncio.run(story())
     run(story)
 
 
-def test_children_that_outlived_their_leader_while_the_plugin_was_away_are_ended(directory: Path) -> None:
+def test_children_that_outlived_their_leader_while_the_plugin_was_away_are_ended(
+    directory: Path,
+) -> None:
     async def story() -> None:
         made, _ = await begin(directory)
-        instance = await made.provision(InstanceSpec(Raw(b"{}"), None, "sleep 1000 & echo ready; wait"), "0")
+        instance = await made.provision(
+            InstanceSpec(Raw(b"{}"), None, "sleep 1000 & echo ready; wait"), "0"
+        )
         while not await made.logs(instance):
             await asyncio.sleep(0.01)
         leader = pids(directory)[instance]

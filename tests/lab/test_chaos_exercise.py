@@ -1,4 +1,6 @@
-"""The exercise of notebook 09: the right way is accepted, and typical slips get a sentence that helps."""
+"""The exercise of notebook 09: the right way is accepted, and typical slips get a sentence that
+helps.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,12 @@ from ikdemo.lab.chaos.exercise import immunology
 from ikdemo.lab.chaos.findings import Findings
 
 
-def tried(poll: float = 1.0, provision: float = 0.5, rate: float = 0.01, kills: int = 1000) -> Findings:
-    return Experiment(Simulated(poll=poll, provision=provision), kills=kills, rate=rate, seed=1).run()
+def tried(
+    poll: float = 1.0, provision: float = 0.5, rate: float = 0.01, kills: int = 1000
+) -> Findings:
+    return Experiment(
+        Simulated(poll=poll, provision=provision), kills=kills, rate=rate, seed=1
+    ).run()
 
 
 def test_the_solution_is_accepted() -> None:

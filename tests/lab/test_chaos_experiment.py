@@ -1,4 +1,6 @@
-"""Experiments on real groups: refused when not steady, within limits, rolled back when interrupted, healed in the end."""
+"""Experiments on real groups: refused when not steady, within limits, rolled back when interrupted,
+healed in the end.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,10 @@ def test_files_are_killed_and_all_come_back(files: Lab) -> None:
     assert (len(found.kills), found.whole, found.size) == (8, True, 5)
     assert len({kill.instance for kill in found.kills}) == 8
     assert before & {kill.instance for kill in found.kills}
-    assert all(kill.filled is not None and kill.noticed is not None and kill.noticed <= kill.filled for kill in found.kills)
+    assert all(
+        kill.filled is not None and kill.noticed is not None and kill.noticed <= kill.filled
+        for kill in found.kills
+    )
     assert [one.theory for one in found.measures] == [None] * 4  # nothing was supposed
     assert json.loads(json.dumps(found.to_dict()))["left"] == "collabnix is as wanted: 5 instances"
 
@@ -53,7 +58,9 @@ def test_with_events_the_supposition_of_a_poll_is_refuted(files: Lab) -> None:
 
 
 def test_with_the_poll_alone_theory_and_measurement_agree(lab: Lab) -> None:
-    """The bounds are wider than an interval of 95 %: the machine may be busy, and chance has its share."""
+    """The bounds are wider than an interval of 95 %: the machine may be busy, and chance has its
+    share.
+    """
     lab.start("instance-file", "flavor-vanilla")
     lab.mute("instance-file", under="quiet-files")
     lab.start_plugin("group", poll_interval="0.4s")
@@ -73,7 +80,10 @@ def test_a_group_that_is_not_steady_is_left_alone(files: Lab) -> None:
     chaos = Experiment(files, kills=3, rate=4.0)
     files.pause("collabnix")
     assert not chaos.steady()
-    with pytest.raises(IkdemoError, match=r"Nothing was done: .*not in its steady state.*its loop acts .it is paused"):
+    with pytest.raises(
+        IkdemoError,
+        match=r"Nothing was done: .*not in its steady state.*its loop acts .it is paused",
+    ):
         chaos.run()
     assert files.recovery("collabnix").falls == []
 
@@ -84,9 +94,25 @@ def test_a_group_that_was_not_committed_is_named(files: Lab) -> None:
 
 
 def test_a_slot_whose_server_is_silent_is_not_filled() -> None:
-    told = [("committed", 0.0, ""), ("provisioned", 0.0, ""), ("fault", 2.0, "silent"), ("mended", 7.0, "silent")]
+    told = [
+        ("committed", 0.0, ""),
+        ("provisioned", 0.0, ""),
+        ("fault", 2.0, "silent"),
+        ("mended", 7.0, "silent"),
+    ]
     events = [Event(kind, at, "p", "web", "a", "0", code, size=1) for kind, at, code in told]
-    assert filled_shares(Recovery("web", events, 10.0), 0.0, 10.0) == (1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0)
+    assert filled_shares(Recovery("web", events, 10.0), 0.0, 10.0) == (
+        1.0,
+        1.0,
+        0.0,
+        0.0,
+        0.0,
+        0.0,
+        0.0,
+        1.0,
+        1.0,
+        1.0,
+    )
 
 
 def test_when_nothing_heals_the_limit_holds_and_the_findings_say_so(lab: Lab) -> None:
@@ -98,12 +124,21 @@ def test_when_nothing_heals_the_limit_holds_and_the_findings_say_so(lab: Lab) ->
     found = Experiment(lab, kills=20, rate=8.0, least=3).run()
     assert len(found.kills) <= 4
     assert found.spared > 0
-    assert min(level.quality for level in found.recovery.levels if level.time > found.recovery.last.began) >= 3 / 5
+    assert (
+        min(
+            level.quality
+            for level in found.recovery.levels
+            if level.time > found.recovery.last.began
+        )
+        >= 3 / 5
+    )
 
 
 def test_an_interrupt_rolls_back_and_nothing_stays_paused(files: Lab) -> None:
     def interrupt() -> None:
-        """Wait for the first kill, pause the loop, let one more happen, and press the stop button."""
+        """Wait for the first kill, pause the loop, let one more happen, and press the stop
+        button.
+        """
         deadline = time.monotonic() + 20
         while "FAULT" not in repr(files.timeline("collabnix")) and time.monotonic() < deadline:
             time.sleep(0.01)

@@ -1,4 +1,6 @@
-"""Experiments on simulated groups: theory within its intervals, limits kept, the same seed the same experiment."""
+"""Experiments on simulated groups: theory within its intervals, limits kept, the same seed the same
+experiment.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ def test_never_are_fewer_left_than_agreed() -> None:
     """Kills that come much faster than the loop looks: most are held back."""
     found = Experiment(Simulated(size=6, poll=100.0), kills=30, rate=1.0, least=4).run()
     assert found.spared > len(found.kills)
-    assert min(level.quality for level in found.recovery.levels[1:] if level.time > 1.0) == pytest.approx(4 / 6)
+    assert min(
+        level.quality for level in found.recovery.levels[1:] if level.time > 1.0
+    ) == pytest.approx(4 / 6)
 
 
 def test_it_ends_in_time_when_nothing_can_be_killed_any_more() -> None:
@@ -60,9 +64,13 @@ def test_it_ends_in_time_when_nothing_can_be_killed_any_more() -> None:
     found = chaos.run()
     assert found.seconds == pytest.approx(chaos.longest)
     assert (len(found.kills), len(found.times())) == (1, 1)
-    assert repr(found).startswith("Group simulated, 1 kills. 1 of them were healed, too few to measure.")
+    assert repr(found).startswith(
+        "Group simulated, 1 kills. 1 of them were healed, too few to measure."
+    )
     assert found._repr_mimebundle_().keys() == {"text/plain"}
-    assert "not yet  at least 50 instances were killed. There were 1: allow more kills" in repr(found.check())
+    assert "not yet  at least 50 instances were killed. There were 1: allow more kills" in repr(
+        found.check()
+    )
 
 
 @pytest.mark.parametrize("wrong", [{"kills": 0}, {"rate": 0.0}, {"least": 5}, {"least": -1}])
@@ -92,7 +100,10 @@ def test_availability_agrees_where_kills_are_rare_and_falls_short_where_they_are
 
 def test_a_measured_experiment_is_a_point_beside_the_simulated_ones() -> None:
     sweep = availability([10.0], [0.004], measured=[rare(1).run()])
-    assert [value.endswith(", measured") for value in sweep.table().column("availability")] == [True, False]
+    assert [value.endswith(", measured") for value in sweep.table().column("availability")] == [
+        True,
+        False,
+    ]
 
 
 def test_availability_needs_something_to_show() -> None:

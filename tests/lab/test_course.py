@@ -1,4 +1,6 @@
-"""The way through the notebooks, in a real kernel: Run All ends at an exercise, what is good is noted, nothing shown is red."""
+"""The way through the notebooks, in a real kernel: Run All ends at an exercise, what is good is
+noted, nothing shown is red.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from ikdemo.lab.teaching.progress import PROGRESS
 BEGIN = """from ikdemo.lab.teaching.check import Check, Point
 from ikdemo.lab.teaching.progress import follow_checks, progress
 follow_checks()"""
-DONE, NOT_DONE = (f'Check([Point({good}, "it is done", "do it")], exercise=True)' for good in (True, False))
+DONE, NOT_DONE = (
+    f'Check([Point({good}, "it is done", "do it")], exercise=True)' for good in (True, False)
+)
 CHECKED, UNCHECKED = (f'Check([Point({good}, "five run", "wait")])' for good in (True, False))
 AFTER = "print('went on')"
 
@@ -42,10 +46,14 @@ def as_told_by_a_server(copy: Path, name: str = "01-b") -> dict[str, str]:
 
 
 def run(sources: list[str], environment: Mapping[str, str]) -> tuple[list[NotebookNode], str]:
-    """Run cells until one ends in an error, as Run All does; return them, and the name of the error."""
+    """Run cells until one ends in an error, as Run All does; return them, and the name of the
+    error.
+    """
     notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
     try:
-        NotebookClient(notebook, timeout=60, store_widget_state=False).execute(env=dict(environment))
+        NotebookClient(notebook, timeout=60, store_widget_state=False).execute(
+            env=dict(environment)
+        )
     except CellExecutionError as error:
         return notebook.cells, error.ename
     return notebook.cells, ""
@@ -76,7 +84,9 @@ def test_programs_that_run_notebooks_run_them_through(copy: Path) -> None:
     assert "Run All" not in shown(cells[1])
 
 
-def test_a_program_that_a_notebook_runs_does_so_too(copy: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_program_that_a_notebook_runs_does_so_too(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """``!papermill other.ipynb`` hands on what the server told the outer kernel."""
     (tmp_path / "inner.py").write_text(
         "import nbformat.v4 as v4, nbclient\n"
@@ -86,7 +96,8 @@ def test_a_program_that_a_notebook_runs_does_so_too(copy: Path, monkeypatch: pyt
     )
     cells, _ = run(
         [
-            f"import subprocess, sys\nprint(subprocess.run([sys.executable, {str(tmp_path / 'inner.py')!r}], "
+            "import subprocess, sys\nprint(subprocess.run([sys.executable, "
+            f"{str(tmp_path / 'inner.py')!r}], "
             "capture_output=True, text=True))"
         ],
         as_told_by_a_server(copy),
@@ -98,11 +109,16 @@ def test_a_program_that_a_notebook_runs_does_so_too(copy: Path, monkeypatch: pyt
 def test_what_is_good_is_noted_once_and_the_next_notebook_is_named(copy: Path) -> None:
     cells, _ = run([BEGIN, CHECKED, CHECKED, DONE, DONE, "progress()"], as_told_by_a_server(copy))
     lines = [json.loads(line) for line in (copy / PROGRESS).read_text().splitlines()]
-    assert [(line["notebook"], line["part"]) for line in lines] == [("01-b", "work"), ("01-b", "exercise")]
+    assert [(line["notebook"], line["part"]) for line in lines] == [
+        ("01-b", "work"),
+        ("01-b", "exercise"),
+    ]
     assert "Noted on your map: the work in 01-b is checked." in shown(cells[1])
     assert "Noted" not in shown(cells[2])
     for solved in cells[3:5]:
-        assert shown(solved).endswith("Noted on your map: the exercise of 01-b is solved. Next: 02-c")
+        assert shown(solved).endswith(
+            "Noted on your map: the exercise of 01-b is solved. Next: 02-c"
+        )
         assert '<a href="02-c.ipynb">02-c</a>' in solved.outputs[-1]["data"]["text/html"]
     rows = [" ".join(line.split()) for line in shown(cells[5]).splitlines()]
     assert rows[1:] == ["00-a not yet not yet", "01-b yes yes", "02-c not yet not yet"]
@@ -114,13 +130,18 @@ def test_after_the_last_notebook_none_is_named(copy: Path) -> None:
 
 
 def test_half_a_line_of_a_full_disk_is_passed_over(copy: Path) -> None:
-    (copy / PROGRESS).write_text('{"notebook": "00-a", "part": "work"}\n{"notebook": "01-\n[]\n"x"\n')
+    (copy / PROGRESS).write_text(
+        '{"notebook": "00-a", "part": "work"}\n{"notebook": "01-\n[]\n"x"\n'
+    )
     cells, _ = run([BEGIN, "progress()"], as_told_by_a_server(copy))
     assert "00-a      yes" in shown(cells[1])
 
 
 def test_a_check_is_good_although_it_cannot_be_noted(copy: Path) -> None:
-    full = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))\n"  # no file may grow
+    # no file may grow
+    full = (
+        "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))\n"
+    )
     cells, error = run([BEGIN, full + DONE, AFTER], as_told_by_a_server(copy))
     assert "all good: True" in shown(cells[1])
     assert f"Good, but it could not be noted in {PROGRESS}: file too large." in shown(cells[1])

@@ -1,4 +1,6 @@
-"""The dashboard over real plugin processes: buttons are pressed, and the world, the words and the lamps follow."""
+"""The dashboard over real plugin processes: buttons are pressed, and the world, the words and the
+lamps follow.
+"""
 
 from __future__ import annotations
 
@@ -60,8 +62,17 @@ def test_one_is_killed_and_comes_back(lab: Lab) -> None:
     before = set(lab.instances().column("instance"))
     press(dashboard, "kill one")
     says(dashboard, "done Killed 1: slot ")
-    until(lambda: len(set(lab.instances().column("instance")) & before) == 4 and len(lab.instances()) == 5)
-    until(lambda: "as wanted. 5 of 5 slots filled." in label(dashboard) and "whole again" in label(dashboard))
+    until(
+        lambda: (
+            len(set(lab.instances().column("instance")) & before) == 4 and len(lab.instances()) == 5
+        )
+    )
+    until(
+        lambda: (
+            "as wanted. 5 of 5 slots filled." in label(dashboard)
+            and "whole again" in label(dashboard)
+        )
+    )
     until(lambda: "FAULT: removed the file of" in dashboard.view.log.value)
 
 
@@ -153,7 +164,8 @@ def test_plugins_that_come_later_get_their_row_and_those_of_this_python_no_butto
     dashboard = lab.dashboard()
     lab.serve(Vanilla(), "flavor-mine")
     lab.start("flavor-combo")
-    until(lambda: len(dashboard.plugins.box.children) == 1 + 5)  # below the title; lamps are lit before they have a row
+    # below the title; lamps are lit before they have a row
+    until(lambda: len(dashboard.plugins.box.children) == 1 + 5)
     assert "running" in dashboard.plugins.lamp("flavor-combo")
     assert "flavor-mine" in dashboard.plugins.lamp("flavor-mine")
     assert not any("flavor-mine" in button.tooltip for button in dashboard.clicks.buttons)
@@ -169,7 +181,10 @@ def test_with_the_lab_the_dashboard_ends(end: Callable[[Lab], object], how: str)
         end(lab)
         assert label(dashboard).startswith(f"Group collabnix: {how}.")
         assert all(button.disabled for button in [*dashboard.clicks.buttons, dashboard.share])
-        assert all("stopped" in dashboard.plugins.lamp(name) for name in ("group", "flavor-vanilla", "instance-file"))
+        assert all(
+            "stopped" in dashboard.plugins.lamp(name)
+            for name in ("group", "flavor-vanilla", "instance-file")
+        )
         assert words_of(dashboard.clicks.said.value) == f"ended This dashboard has ended: {how}."
         assert not [thread.name for thread in threading.enumerate() if "live view" in thread.name]
 
@@ -185,9 +200,13 @@ def test_a_newer_view_of_a_group_ends_the_older(lab: Lab) -> None:
 def test_a_file_shows_a_picture_and_a_kernel_the_widget(lab: Lab) -> None:
     shown = lab.dashboard()._repr_mimebundle_()
     assert shown["text/plain"] == "Dashboard of group collabnix"
-    assert re.search(r'<img alt="Group collabnix: as wanted\. 5 of 5[^"]+" src="data:image/svg\+xml;base64,', shown["text/html"])
+    assert re.search(
+        r'<img alt="Group collabnix: as wanted\. 5 of 5[^"]+" src="data:image/svg\+xml;base64,',
+        shown["text/html"],
+    )
     assert "application/vnd.jupyter.widget-view+json" in shown
-    assert shown[view.STAGE]["since"] < lab.dashboard()._repr_mimebundle_()[view.STAGE]["since"]  # the stage takes the newer one
+    # the stage takes the newer one
+    assert shown[view.STAGE]["since"] < lab.dashboard()._repr_mimebundle_()[view.STAGE]["since"]
 
 
 def test_the_lamp_of_a_plugin_of_this_python_goes_out_with_the_lab() -> None:
@@ -256,12 +275,19 @@ def test_a_view_that_breaks_down_says_so_instead_of_standing_still(lab: Lab) -> 
 def test_nothing_is_sent_while_nothing_happens_and_what_happens_is_sent_at_once(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (drawing, model, slots, story, view):  # so that what happened has soon left the picture
+    # so that what happened has soon left the picture
+    for module in (drawing, model, slots, story, view):
         monkeypatch.setattr(module, "WINDOW", 0.5)
     shown, frames, sent = lab.watch("collabnix"), list[float](), list[str]()
     shown._also = lambda seen, _: frames.append(seen.now)
     shown.picture.observe(lambda change: sent.append(change["new"]), "value")
-    until(lambda: bool(frames) and "as wanted." in shown.picture.value and frames[-1] > shown._story.latest + 1.0)
+    until(
+        lambda: (
+            bool(frames)
+            and "as wanted." in shown.picture.value
+            and frames[-1] > shown._story.latest + 1.0
+        )
+    )
     sent.clear()
     frames.clear()
     until(lambda: len(frames) > 2)  # it looks, but seldom, and has nothing to send
@@ -277,14 +303,23 @@ def test_a_storm_and_a_group_that_is_destroyed_have_a_sign_and_a_reason(lab: Lab
     async def why() -> list[Reason]:
         return said
 
-    storm = Reason("backing-off", "42 instances ended from outside in the last 10 s", slot="3", awaits="the next attempt")
+    storm = Reason(
+        "backing-off",
+        "42 instances ended from outside in the last 10 s",
+        slot="3",
+        awaits="the next attempt",
+    )
     others = [Reason("missing", "no instance in this slot", slot=str(slot)) for slot in range(3)]
     said[:] = [*others, storm]
     shown = LiveView("collabnix", lab._line, why).start()
     until(lambda: "Group collabnix: storm." in shown.picture.value)
-    assert "Why: slot 3: 42 instances ended from outside in the last 10 s" in words_of(shown.reason.value)
+    assert "Why: slot 3: 42 instances ended from outside in the last 10 s" in words_of(
+        shown.reason.value
+    )
     said[:] = [*others, DESTROYING]
     shown.wake()
     until(lambda: "Group collabnix: being destroyed." in shown.picture.value)
     until(lambda: "Why: the group is being destroyed" in words_of(shown.reason.value))
-    assert words_of(shown.reason.value).endswith("To let it go at once: lab.free('collabnix', force=True)")
+    assert words_of(shown.reason.value).endswith(
+        "To let it go at once: lab.free('collabnix', force=True)"
+    )

@@ -1,4 +1,6 @@
-"""Each notebook's exercise: the right way is accepted, and every typical slip, in the lab or the answer, has its own sentence."""
+"""Each notebook's exercise: the right way is accepted, and every typical slip, in the lab or the
+answer, has its own sentence.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ def test_an_empty_lab_is_named_and_not_a_traceback(lab: Lab) -> None:
 def test_welcome(five: Lab) -> None:
     said = told(exercises.welcome(five, 0))
     assert "The last time it was 0: lab.kill" in said
-    assert "Q falls to, in per cent: 0. Do first what the lines above ask" in said, "an answer is no use without the deed"
+    assert "Q falls to, in per cent: 0. Do first what the lines above ask" in said, (
+        "an answer is no use without the deed"
+    )
     five.kill("collabnix", 1)
     five.wait("collabnix")
     assert "The last time it was 1: lab.kill" in told(exercises.welcome(five, ...))
@@ -64,23 +68,34 @@ def test_welcome(five: Lab) -> None:
     five.wait("collabnix")
     assert "not yet" not in repr(exercises.welcome(five, 0))
     assert UNANSWERED in told(exercises.welcome(five, None))
-    assert "Your answer is 80: so far it falls when one of five is lost" in told(exercises.welcome(five, 80))
+    assert "Your answer is 80: so far it falls when one of five is lost" in told(
+        exercises.welcome(five, 80)
+    )
     assert "Your answer is 100: there Q is before the fall" in told(exercises.welcome(five, 100))
-    assert "Your answer is the text '0': write it without quotes" in told(exercises.welcome(five, "0"))
+    assert "Your answer is the text '0': write it without quotes" in told(
+        exercises.welcome(five, "0")
+    )
     assert "Your answer is False: write a number" in told(exercises.welcome(five, False))
     assert "Your answer is 55: look for robustness" in told(exercises.welcome(five, 55))
 
 
 def test_plugins(lab: Lab) -> None:
     lab.start("flavor-vanilla")
-    assert 'It is not started; start it: lab.start_plugin("instance-file", name="my-files")' in told(exercises.plugins(lab, ...))
+    assert (
+        'It is not started; start it: lab.start_plugin("instance-file", name="my-files")'
+        in told(exercises.plugins(lab, ...))
+    )
     lab.start_plugin("flavor-vanilla", name="my-files")
     assert "Its program is infrakit-flavor-vanilla; stop it" in told(exercises.plugins(lab, ...))
     lab.stop_plugin("my-files")
     assert "It is stopped; start it" in told(exercises.plugins(lab, "Instance"))
     lab.start_plugin("instance-file", name="my-files")
     assert exercises.plugins(lab, "Instance")
-    for wrong, hint in {"Group": "the group plugin answers this", "Slots": "this is an extension", "x": "the first Name"}.items():
+    for wrong, hint in {
+        "Group": "the group plugin answers this",
+        "Slots": "this is an extension",
+        "x": "the first Name",
+    }.items():
         assert hint in told(exercises.plugins(lab, wrong))
 
 
@@ -88,7 +103,9 @@ def test_commit(lab: Lab) -> None:
     lab.start()
     spec = collabnix(size=7)
     lab.commit(spec)
-    assert "It is still 'Collabnix Infrakit 101': change spec" in told(exercises.commit(lab, spec, 7))
+    assert "It is still 'Collabnix Infrakit 101': change spec" in told(
+        exercises.commit(lab, spec, 7)
+    )
     spec["Properties"]["Instance"]["Properties"]["Note"] = "version 2"
     assert exercises.commit(lab, spec, 7)
     assert "Your answer is 0: the Note is part of" in told(exercises.commit(lab, spec, 0))
@@ -104,7 +121,9 @@ def test_self_healing(five: Lab) -> None:
     assert "It has been running all the time: kill it first, remove two, then start it" in said
     five.kill_plugin("group")
     five.kill("collabnix", 2)
-    assert 'the group plugin runs. Start it: lab.start_plugin("group")' in told(exercises.self_healing(five, 3, 5))
+    assert 'the group plugin runs. Start it: lab.start_plugin("group")' in told(
+        exercises.self_healing(five, 3, 5)
+    )
     five.start_plugin("group")
     five.wait("collabnix")
     assert exercises.self_healing(five, 3, 5)
@@ -150,7 +169,9 @@ def test_cattle_and_pets(lab: Lab) -> None:
     twins["Properties"]["Allocation"] = {"LogicalIDs": ["rex", "rex"]}
     lab.commit(twins)
     lab.wait("twins")
-    assert 'one was killed. Kill one: lab.kill("twins", 1)' in told(exercises.cattle_and_pets(lab, ["rex#0", "rex#1"]))
+    assert 'one was killed. Kill one: lab.kill("twins", 1)' in told(
+        exercises.cattle_and_pets(lab, ["rex#0", "rex#1"])
+    )
     lab.kill("twins", 1)
     lab.wait("twins")
     assert exercises.cattle_and_pets(lab, ["rex#1", "rex#0"])
@@ -166,11 +187,18 @@ def test_real_processes(lab: Lab) -> None:
     probe = {"Check": {"HTTP": "/"}, "Interval": "200ms", "Timeout": "100ms", "Threshold": 3}
     spec["Properties"]["Flavor"] = {"Plugin": "flavor-probe", "Properties": probe}
     lab.commit(spec)
-    assert "Threshold is 2. It is 3: change it in the spec, then commit" in told(exercises.real_processes(lab, 400))
+    assert "Threshold is 2. It is 3: change it in the spec, then commit" in told(
+        exercises.real_processes(lab, 400)
+    )
     probe["Threshold"] = 2
     lab.commit(spec)
     assert exercises.real_processes(lab, 400)
-    for wrong, hint in {0.4: "right in seconds", 300: "the best case", 500: "the worst case", 600: "N - 1 intervals"}.items():
+    for wrong, hint in {
+        0.4: "right in seconds",
+        300: "the best case",
+        500: "the worst case",
+        600: "N - 1 intervals",
+    }.items():
         assert hint in told(exercises.real_processes(lab, wrong))
 
 
@@ -185,7 +213,10 @@ class Zoo:
 
     async def validate(self, properties: Any, allocation: Any) -> None:
         if self.refuse and self.refuse in bytes(properties).decode():
-            raise SpecError(f"{self.path}: a zoo needs animals" if self.path else "a zoo needs animals", path=self.path)
+            raise SpecError(
+                f"{self.path}: a zoo needs animals" if self.path else "a zoo needs animals",
+                path=self.path,
+            )
 
     async def prepare(self, properties: Any, spec: Any, allocation: Any) -> Any:
         return spec
@@ -198,7 +229,12 @@ class Zoo:
 
 def test_own_plugin(lab: Lab) -> None:
     lab.start("instance-file", "group")
-    zoos = {"old": Zoo(), "strict": Zoo("["), "vague": Zoo("[]"), "right": Zoo("[]", "$.Properties.Animals")}
+    zoos = {
+        "old": Zoo(),
+        "strict": Zoo("["),
+        "vague": Zoo("[]"),
+        "right": Zoo("[]", "$.Properties.Animals"),
+    }
     assert "Plugin not found: flavor-zoo" in told(exercises.own_plugin(lab))
     told_of = dict[str, Check]()
     for name, zoo in zoos.items():
@@ -217,7 +253,9 @@ def test_a_spec_that_lacks_a_part_is_a_sentence(lab: Lab) -> None:
     spec = collabnix(size=7)
     lab.commit(spec)
     del spec["Properties"]["Instance"]
-    assert "not yet  the spec has all its parts. 'Instance' is missing: compare it with" in told(exercises.commit(lab, spec, 7))
+    assert "not yet  the spec has all its parts. 'Instance' is missing: compare it with" in told(
+        exercises.commit(lab, spec, 7)
+    )
     assert "One of its parts is of another kind" in told(exercises.commit(lab, [], 7))  # type: ignore[arg-type]
     spec = collabnix(size=7)
     spec["Properties"]["Instance"]["Properties"] = {}

@@ -1,4 +1,6 @@
-"""Nothing that plugins and instances say moves a cursor, turns a line around, forges one, or becomes markup."""
+"""Nothing that plugins and instances say moves a cursor, turns a line around, forges one, or
+becomes markup.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ from ikdemo.spi.plans import Action, ObservedInstance, Outcome, Plan, Reason, St
 
 UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 BAD = "\x1b]0;owned\x07\r\x9b2J\u202egnp\u2028\ud800\x00<img src=x onerror='a()'>\"&amp;$\\frac{"
-TEXTS = st.text(min_size=1) | st.lists(st.sampled_from([*BAD, "<b>", "-->", "'", "`", "\n"]), min_size=1).map("".join)
+TEXTS = st.text(min_size=1) | st.lists(
+    st.sampled_from([*BAD, "<b>", "-->", "'", "`", "\n"]), min_size=1
+).map("".join)
 MILD = "mild"
 
 
@@ -43,7 +47,10 @@ def hostile(test: Any) -> Any:
 
 def shows_itself(text: str) -> None:
     """Hold that a text has lines of its own making only, and nothing else that cannot be seen."""
-    assert not {unicodedata.category(char) for char in text.replace("\n", "").replace("\t", "")} & UNSEEN, ascii(text)
+    assert (
+        not {unicodedata.category(char) for char in text.replace("\n", "").replace("\t", "")}
+        & UNSEEN
+    ), ascii(text)
     text.encode()
 
 
@@ -81,10 +88,25 @@ def lines(text: str) -> Iterator[tuple[str, int]]:
     yield repr(Check([Point(False, text, text)])), 2
     yield repr(reasons(step(text).plan.reasons)), 2
     record = Timeline()
-    record.add([event, Event("lost", 2.0, text, text, text, text, "missing", text), Event(text, 3.0, text, text, text, text)])
+    record.add(
+        [
+            event,
+            Event("lost", 2.0, text, text, text, text, "missing", text),
+            Event(text, 3.0, text, text, text, text),
+        ]
+    )
     yield repr(record.table()), 4
     yield (
-        repr(Visit(text, 2, [PageAnswer(text, text, text, text, text, "", 0.1), PageAnswer(text, text, "", "", "", text, 0.1)])),
+        repr(
+            Visit(
+                text,
+                2,
+                [
+                    PageAnswer(text, text, text, text, text, "", 0.1),
+                    PageAnswer(text, text, "", "", "", text, 0.1),
+                ],
+            )
+        ),
         1,
     )
     yield repr(Visit(text, 2, [PageAnswer(text, text, text, text, text, "", 0.1)]).table), 2
@@ -101,16 +123,35 @@ def pages(text: str) -> Iterator[str]:
     yield StepView(step(text))._repr_html_()
     yield _reason(text)
     yield _log([(1.0, text, text)])
-    yield Visit(text, 1, [PageAnswer(text, text, text, text, text, text, 0.1, text)])._repr_mimebundle_()["text/html"]
+    yield Visit(
+        text, 1, [PageAnswer(text, text, text, text, text, text, 0.1, text)]
+    )._repr_mimebundle_()["text/html"]
 
 
 def story(text: str) -> list[Event]:
     """Return the life of a group whose one instance is lost, comes back, and is rolled."""
-    told = [("committed", "a"), ("provisioned", "a"), ("fault", ""), ("lost", "a"), ("drifted", ""), ("provisioned", "b")]
+    told = [
+        ("committed", "a"),
+        ("provisioned", "a"),
+        ("fault", ""),
+        ("lost", "a"),
+        ("drifted", ""),
+        ("provisioned", "b"),
+    ]
     told += [("committed", "b"), ("planned", ""), ("converged", "")]
     names = {"a": text, "b": text + "b", "": text}
     return [
-        Event(kind, 1.0 + at, text, text, names[sha], text, text=text, size=1, tags={SHA_TAG: sha + text})
+        Event(
+            kind,
+            1.0 + at,
+            text,
+            text,
+            names[sha],
+            text,
+            text=text,
+            size=1,
+            tags={SHA_TAG: sha + text},
+        )
         for at, (kind, sha) in enumerate(told)
     ]
 
@@ -156,7 +197,9 @@ def test_no_text_becomes_markup_in_a_moving_picture(text: str) -> None:
             drawn.append(draw(scene, DIFFERENT))
             shows_itself(drawn[-1])
             if not any(unicodedata.category(char) in UNSEEN for char in name):
-                assert ElementTree.fromstring(drawn[-1]).get("aria-label") == words(scene, DIFFERENT)
+                assert ElementTree.fromstring(drawn[-1]).get("aria-label") == words(
+                    scene, DIFFERENT
+                )
         names = [sorted({node.tag for node in ElementTree.fromstring(svg).iter()}) for svg in drawn]
         assert names[0] == names[1]
 
@@ -169,7 +212,13 @@ def test_no_text_becomes_markup_or_mathematics_in_a_figure(text: str) -> None:
     for found in (Recovery(text, story(text), 9.0), Rollout(text, story(text), 9.0)):
         svg = found.svg()
         shows_itself(svg)
-        assert {node.tag.rpartition("}")[2] for node in ElementTree.fromstring(svg).iter()} >= {"title", "desc", "text"}
-        assert "img" not in {node.tag.rpartition("}")[2] for node in ElementTree.fromstring(svg).iter()}
+        assert {node.tag.rpartition("}")[2] for node in ElementTree.fromstring(svg).iter()} >= {
+            "title",
+            "desc",
+            "text",
+        }
+        assert "img" not in {
+            node.tag.rpartition("}")[2] for node in ElementTree.fromstring(svg).iter()
+        }
         for page in found._repr_mimebundle_().values():
             shows_itself(page)

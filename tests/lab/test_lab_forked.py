@@ -1,4 +1,6 @@
-"""A process that is forked from a notebook's has no part in its lab: it ends nothing, and keeps nothing of it alive."""
+"""A process that is forked from a notebook's has no part in its lab: it ends nothing, and keeps
+nothing of it alive.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ workers = ProcessPoolExecutor(2, mp_context=get_context("fork"))
 print(lab.root, *{pid for pid in workers.map(lambda_free, [0.2, 0.2])}, flush=True)
 time.sleep(60)
 """
-WORK = "import os, time\ndef lambda_free(seconds):\n    time.sleep(seconds)\n    return os.getpid()\n"
+WORK = (
+    "import os, time\ndef lambda_free(seconds):\n    time.sleep(seconds)\n    return os.getpid()\n"
+)
 
 
 @pytest.fixture
@@ -64,11 +68,15 @@ def open_in(pid: int) -> set[str]:
 
 
 def test_a_forked_child_ends_and_the_lab_lives_on() -> None:
-    done = subprocess.run([sys.executable, "-c", PARENT], capture_output=True, text=True, timeout=50)
+    done = subprocess.run(
+        [sys.executable, "-c", PARENT], capture_output=True, text=True, timeout=50
+    )
     assert (done.stdout, done.stderr) == ("0 {'running'} collabnix is as wanted: 5 instances\n", "")
 
 
-def test_a_forked_child_keeps_no_pipe_and_no_socket_and_is_told_that_the_lab_is_not_its(lab: Lab) -> None:
+def test_a_forked_child_keeps_no_pipe_and_no_socket_and_is_told_that_the_lab_is_not_its(
+    lab: Lab,
+) -> None:
     ours, told = os.pipe()
     held = set(map(str, lab.descriptors()))
     kept = {str(Path(f"/proc/self/fd/{number}").readlink()) for number in held}
@@ -86,16 +94,21 @@ def test_a_forked_child_keeps_no_pipe_and_no_socket_and_is_told_that_the_lab_is_
     assert os.waitpid(pid, 0)[1] == 0
     assert (
         os.read(ours, 4096).decode()
-        == "This lab is closed. Open a fresh one: run the first code cell, or lab = Lab.fresh(); left: "
+        == "This lab is closed. Open a fresh one: run the first code cell, or lab = "
+        "Lab.fresh(); left: "
     )
     os.close(ours)
     os.close(told)
     assert lab.wait("collabnix")
 
 
-def test_workers_that_outlive_a_killed_kernel_keep_nothing_of_its_lab(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_that_outlive_a_killed_kernel_keep_nothing_of_its_lab(
+    short_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_dir))
-    with subprocess.Popen([sys.executable, "-c", WORK + LEARNER], stdout=subprocess.PIPE, text=True) as learner:
+    with subprocess.Popen(
+        [sys.executable, "-c", WORK + LEARNER], stdout=subprocess.PIPE, text=True
+    ) as learner:
         assert learner.stdout is not None
         root, *workers = learner.stdout.readline().split()
         learner.kill()
@@ -104,7 +117,9 @@ def test_workers_that_outlive_a_killed_kernel_keep_nothing_of_its_lab(short_dir:
         while Path(root).exists() and time.monotonic() < deadline:
             time.sleep(0.02)
         assert not Path(root).exists()
-        assert all(Path(f"/proc/{worker}").exists() for worker in workers), "they were to outlive it"
+        assert all(Path(f"/proc/{worker}").exists() for worker in workers), (
+            "they were to outlive it"
+        )
     finally:
         for worker in workers:
             os.kill(int(worker), signal.SIGKILL)

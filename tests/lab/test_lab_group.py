@@ -1,4 +1,6 @@
-"""A lab with real plugin processes: commit, break, heal, look; and one sentence for whatever goes wrong."""
+"""A lab with real plugin processes: commit, break, heal, look; and one sentence for whatever goes
+wrong.
+"""
 
 from __future__ import annotations
 
@@ -38,16 +40,24 @@ def test_removed_instances_come_back_and_the_record_says_when(lab: Lab) -> None:
     assert None not in (fall.detected, fall.acted, fall.recovered)
     assert fall.began < fall.detected <= fall.acted <= fall.recovered  # type: ignore[operator]
     assert fall.recovered - fall.began < 5.0  # type: ignore[operator]  # without waiting for the poll of 10 s
-    assert sorted({life.slot for life in recovery.lives if life.died}) == sorted(removed.column("slot"))
+    assert sorted({life.slot for life in recovery.lives if life.died}) == sorted(
+        removed.column("slot")
+    )
     assert lab.instances().column("slot") == ["0", "1", "2", "3", "4"]
     assert not set(removed.column("removed")) & set(lab.describe("collabnix").column("instance"))
-    assert next(what for _, _, what in lab.timeline("collabnix", since_fault=True)).startswith("FAULT")
+    assert next(what for _, _, what in lab.timeline("collabnix", since_fault=True)).startswith(
+        "FAULT"
+    )
 
 
-def test_a_spec_may_be_a_dict_a_file_or_text_and_pretending_changes_nothing(lab: Lab, tmp_path: Path) -> None:
+def test_a_spec_may_be_a_dict_a_file_or_text_and_pretending_changes_nothing(
+    lab: Lab, tmp_path: Path
+) -> None:
     file = tmp_path / "collabnix.json"
     file.write_text(json.dumps(collabnix(size=2)))
-    assert lab.commit(file, pretend=True) == "Committing collabnix would involve: Managing 2 instances"
+    assert (
+        lab.commit(file, pretend=True) == "Committing collabnix would involve: Managing 2 instances"
+    )
     assert len(lab.instances()) == 0
     lab.commit(str(file))
     lab.commit(json.dumps(collabnix(size=3)))
@@ -75,7 +85,11 @@ def test_a_paused_loop_plans_and_one_step_acts(lab: Lab) -> None:
     lab.pause("collabnix")
     lab.kill("collabnix", 2, seed=3)
     look = lab.plan("collabnix")
-    assert (len(look.observed), look.planned.column("because"), len(look.done)) == (3, ["missing", "missing"], 0)
+    assert (len(look.observed), look.planned.column("because"), len(look.done)) == (
+        3,
+        ["missing", "missing"],
+        0,
+    )
     assert "paused" in lab.why("collabnix").column("reason")
     done = lab.step("collabnix")
     assert len(done.done) == 2
@@ -147,15 +161,24 @@ def test_shell_commands_see_this_lab_and_show_short_paths(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        (lambda lab: lab.commit("no-such-file.json"), "open no-such-file.json: no such file or directory"),
+        (
+            lambda lab: lab.commit("no-such-file.json"),
+            "open no-such-file.json: no such file or directory",
+        ),
         (lambda lab: lab.commit("{nope}"), "not JSON"),
         (lambda lab: lab.commit(collabnix(plugin="nope")), "Plugin not found: nope"),
-        (lambda lab: lab.commit(served_by("flavor-judge")), "Failed to find Flavor plugin 'flavor-judge'"),
+        (
+            lambda lab: lab.commit(served_by("flavor-judge")),
+            "Failed to find Flavor plugin 'flavor-judge'",
+        ),
         (lambda lab: lab.describe("nobody"), "not being watched"),
         (lambda lab: lab.kill_plugin("nobody"), "no plugin process 'nobody'"),
         (lambda lab: lab.start("instance-swarm"), "no plugin 'instance-swarm' to start"),
         (lambda lab: lab.start_plugin("group", poll_interval=1), "already running"),
-        (lambda lab: lab.start_plugin("group", "slow", poll_interval="soon"), "did not start.*soon"),
+        (
+            lambda lab: lab.start_plugin("group", "slow", poll_interval="soon"),
+            "did not start.*soon",
+        ),
         (lambda lab: lab.recovery("nobody").last, "no recovery to show"),
         (lambda lab: lab.directory("group"), "not a file plugin"),
     ],

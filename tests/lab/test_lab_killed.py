@@ -1,4 +1,6 @@
-"""A lab whose Python gets SIGKILL leaves nothing: its plugins end, their instances with them, and its directory goes."""
+"""A lab whose Python gets SIGKILL leaves nothing: its plugins end, their instances with them, and
+its directory goes.
+"""
 
 from __future__ import annotations
 
@@ -41,15 +43,25 @@ def home(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def seeing(root: Path) -> list[int]:
-    """Return every process that was started to see this lab's plugins: plugins, their instances, commands."""
+    """Return every process that was started to see this lab's plugins: plugins, their instances,
+    commands.
+    """
     own = os.fsencode(root / "plugins")
-    return [pid for pid, variables in procfs.with_variable(ENVIRONMENT) if variables[os.fsencode(ENVIRONMENT)] == own]
+    return [
+        pid
+        for pid, variables in procfs.with_variable(ENVIRONMENT)
+        if variables[os.fsencode(ENVIRONMENT)] == own
+    ]
 
 
 @pytest.mark.parametrize("who", ["the kernel alone", "a plugin before", "the whole process group"])
 def test_nothing_is_left_of_a_lab_whose_python_was_killed(who: str, home: Path) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", LEARNER, who], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+        [sys.executable, "-c", LEARNER, who],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
     ) as learner:
         assert learner.stdout is not None
         root = Path(learner.stdout.readline().strip())
@@ -67,8 +79,15 @@ def test_nothing_is_left_of_a_lab_whose_python_was_killed(who: str, home: Path) 
 
 
 def test_a_closed_lab_needs_no_caretaker(home: Path) -> None:
-    """The shell that would clean up has ended when ``close`` returns, and nothing was left for it to do."""
-    program = "from ikdemo import Lab\nlab = Lab()\nlab.start()\nlab.close()\nprint(open('/proc/thread-self/children').read())"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    """The shell that would clean up has ended when ``close`` returns, and nothing was left for it
+    to do.
+    """
+    program = (
+        "from ikdemo import Lab\nlab = "
+        "Lab()\nlab.start()\nlab.close()\nprint(open('/proc/thread-self/children').read())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30
+    )
     assert (done.stdout.strip(), done.stderr) == ("", "")
     assert list(home.iterdir()) == []

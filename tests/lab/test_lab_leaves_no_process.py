@@ -1,4 +1,6 @@
-"""A lab that is closed leaves no process of its instances behind, even if their plugin was killed and never came back."""
+"""A lab that is closed leaves no process of its instances behind, even if their plugin was killed
+and never came back.
+"""
 
 from __future__ import annotations
 

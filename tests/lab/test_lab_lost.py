@@ -1,4 +1,6 @@
-"""A lab whose directory was taken away says so, whatever is asked, and the first cell gives another one."""
+"""A lab whose directory was taken away says so, whatever is asked, and the first cell gives another
+one.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,8 @@ def lost(runtime: Path) -> Lab:
     lab.start()
     lab.commit(collabnix())
     lab.wait("collabnix")
-    runtime.rename(runtime.with_name("gone"))  # at once, as an unmount does it: nothing heals half of it
+    # at once, as an unmount does it: nothing heals half of it
+    runtime.rename(runtime.with_name("gone"))
     return lab
 
 
@@ -50,12 +53,17 @@ ASKED: list[Callable[[Lab], object]] = [
 ]
 
 
-def test_every_verb_says_that_the_directory_was_removed_and_the_first_cell_gives_another_lab(runtime: Path) -> None:
+def test_every_verb_says_that_the_directory_was_removed_and_the_first_cell_gives_another_lab(
+    runtime: Path,
+) -> None:
     lab = lost(runtime)
     for ask in ASKED:
         with pytest.raises(IkdemoError) as refused:
             ask(lab)
-        said = f"The directory of this lab was removed, and all that was in it: {lab.root}. Open a fresh one: run the first code"
+        said = (
+            f"The directory of this lab was removed, and all that was in it: {lab.root}. Open "
+            "a fresh one: run the first code"
+        )
         assert str(refused.value).startswith(said)
         assert not getattr(refused.value, "__notes__", ())
     assert "The directory of this lab was removed" in repr(lab.check("collabnix"))
@@ -63,17 +71,25 @@ def test_every_verb_says_that_the_directory_was_removed_and_the_first_cell_gives
     assert another is not lab
     assert len(another.start()) == 3
     shutil.rmtree(runtime.with_name("gone"))
-    seeing = [told for _, told in procfs.with_variable(ENVIRONMENT) if str(lab.plugin_dir).encode() in told.values()]
+    seeing = [
+        told
+        for _, told in procfs.with_variable(ENVIRONMENT)
+        if str(lab.plugin_dir).encode() in told.values()
+    ]
     assert seeing == [], "what the lost lab had started has ended"
 
 
-def test_without_any_temporary_directory_the_sentence_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_temporary_directory_the_sentence_is_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def nowhere() -> str:
         raise FileNotFoundError(2, "No usable temporary directory found")
 
     monkeypatch.setattr(tempfile, "gettempdir", nowhere)
     monkeypatch.setattr("os.access", lambda *_: False)
     with pytest.raises(
-        IkdemoError, match="A lab needs a writable temporary directory with a short name, such as /tmp; set TMPDIR"
+        IkdemoError,
+        match="A lab needs a writable temporary directory with a short name, such as /tmp; "
+        "set TMPDIR",
     ):
         home()

@@ -1,4 +1,6 @@
-"""A learner's own plugin in a lab: an object served from this Python, and a file started as a process."""
+"""A learner's own plugin in a lab: an object served from this Python, and a file started as a
+process.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,9 @@ def test_a_file_that_does_not_start_says_why_in_one_line(script: str, says: str)
         assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_is_not_there_and_one_that_serves_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_not_there_and_one_that_serves_another_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("ikdemo.lab.host.event_collector.START_WITHIN", 1.5)
     with Lab() as lab:
         with pytest.raises(IkdemoError, match=r"no file 'mine\.py'"):

@@ -1,4 +1,6 @@
-"""What a lab leaves behind: nothing when it is closed, nothing when its Python is killed; and two labs never meet."""
+"""What a lab leaves behind: nothing when it is closed, nothing when its Python is killed; and two
+labs never meet.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ def until(true, timeout: float) -> bool:  # type: ignore[no-untyped-def]
 
 
 def open_child() -> tuple[subprocess.Popen[str], Path, list[int]]:
-    child = subprocess.Popen([sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert child.stdout is not None
     root, *pids = child.stdout.readline().split()
     assert len(pids) == 3
@@ -63,13 +67,17 @@ def alone(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("alone")
-def test_no_plugin_outlives_a_python_that_is_killed_and_the_next_lab_sweeps(short_dir: Path) -> None:
+def test_no_plugin_outlives_a_python_that_is_killed_and_the_next_lab_sweeps(
+    short_dir: Path,
+) -> None:
     child, root, pids = open_child()
     assert all(alive(pid) for pid in pids)
     child.send_signal(signal.SIGKILL)
     child.wait(10)
     close_pipes(child)
-    assert until(lambda: not any(alive(pid) for pid in pids), timeout=20.0), "plugins outlived their lab"
+    assert until(lambda: not any(alive(pid) for pid in pids), timeout=20.0), (
+        "plugins outlived their lab"
+    )
     assert root.parent == short_dir
     assert root.exists()
     with Lab():
@@ -119,10 +127,14 @@ def test_two_labs_never_see_each_other() -> None:
         one.destroy("collabnix")
         assert "not being watched" in one.run("infrakit group describe collabnix")
         assert len(other.describe("collabnix")) == 3
-        assert {event.size for event in other._record.events("collabnix") if event.kind == "committed"} == {3}
+        assert {
+            event.size for event in other._record.events("collabnix") if event.kind == "committed"
+        } == {3}
 
 
-def test_a_long_temporary_directory_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_temporary_directory_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     long = tmp_path / ("deep" * 20)
     long.mkdir()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(long))

@@ -1,4 +1,6 @@
-"""A learner who got lost goes back to an empty lab: groups, plugins and files are gone, and the same lab works again."""
+"""A learner who got lost goes back to an empty lab: groups, plugins and files are gone, and the
+same lab works again.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ def test_a_lab_is_empty_after_a_reset_and_can_be_used_again() -> None:
         pids, root = [process.pid for process in lab._processes.values()], lab.root
         said = lab.reset()
         assert said == (
-            "Reset: destroyed collabnix; stopped flavor-vanilla, group, instance-file; the lab is empty. "
+            "Reset: destroyed collabnix; stopped flavor-vanilla, group, instance-file; the lab "
+            "is empty. "
             "Begin again with lab.start()."
         )
         assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
@@ -42,12 +45,16 @@ def test_a_reset_destroys_what_is_paused_and_what_was_committed_elsewhere() -> N
         lab.commit(collabnix(size=2))
         lab.wait("collabnix")
         lab.pause("collabnix")
-        (lab.root / "other.json").write_text(str(collabnix(size=1, group="other")).replace("'", '"'))
+        (lab.root / "other.json").write_text(
+            str(collabnix(size=1, group="other")).replace("'", '"')
+        )
         assert "exit status" not in lab.run("infrakit group commit other.json")
         assert "destroyed collabnix; destroyed other; stopped" in lab.reset()
 
 
-def test_a_reset_without_a_group_plugin_ends_the_processes_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reset_without_a_group_plugin_ends_the_processes_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     with Lab() as lab:
         lab.start("instance-process", "flavor-probe", "group")

@@ -1,4 +1,6 @@
-"""A lab's group of web servers: visited over HTTP, killed, stopped, and what was measured set beside the theory."""
+"""A lab's group of web servers: visited over HTTP, killed, stopped, and what was measured set
+beside the theory.
+"""
 
 from __future__ import annotations
 
@@ -49,13 +51,17 @@ def test_each_server_says_who_it_is(lab: Lab, web: Servers) -> None:
         (answer,) = (answer for answer in visit.answers if answer.slot == slot)
         assert answer[:5] == (slot, instance, port, pid, f"{instance} in slot {slot} of collabnix")
         assert os.getpgid(int(pid)) == int(pid)
-        assert f"port={port}" in next(row[3] for row in lab.describe("collabnix") if row[1] == instance)
+        assert f"port={port}" in next(
+            row[3] for row in lab.describe("collabnix") if row[1] == instance
+        )
 
 
 def test_a_page_that_is_opened_again_ends_the_one_before(web: Servers) -> None:
     """A cell that is run again must not leave a visitor behind each time."""
     pages = [web.page() for _ in range(3)]
-    visitors = [thread for thread in threading.enumerate() if thread.name == "web page of collabnix"]
+    visitors = [
+        thread for thread in threading.enumerate() if thread.name == "web page of collabnix"
+    ]
     for thread in visitors[:-1]:
         thread.join(20)
     assert [thread.is_alive() for thread in visitors] == [False] * (len(visitors) - 1) + [True]
@@ -96,22 +102,33 @@ def test_a_silence_costs_what_it_lasts_though_the_loop_never_notices(lab: Lab) -
     spec = collabnix_processes(size=2)
     spec["ID"] = "deaf"
     spec["Properties"]["Flavor"]["Plugin"] = "flavor-vanilla"
-    spec["Properties"]["Flavor"]["Properties"] = {"Init": spec["Properties"]["Flavor"]["Properties"]["Init"]}
+    spec["Properties"]["Flavor"]["Properties"] = {
+        "Init": spec["Properties"]["Flavor"]["Properties"]["Init"]
+    }
     lab.commit(spec)
     lab.wait("deaf")
     lab.signal("deaf", "STOP", slot="1")
     assert lab.recovery("deaf").last.fewest == 1
     lab.signal("deaf", "CONT", slot="1")
     recovery = lab.recovery("deaf")
-    stopped, continued = (event.time for event in recovery.events if event.kind in ("fault", "mended"))
+    stopped, continued = (
+        event.time for event in recovery.events if event.kind in ("fault", "mended")
+    )
     fall = recovery.last
-    assert (fall.cause, fall.began, fall.recovered, fall.detected) == ("fault", stopped, continued, None)
+    assert (fall.cause, fall.began, fall.recovered, fall.detected) == (
+        "fault",
+        stopped,
+        continued,
+        None,
+    )
     assert fall.loss == fall.unnoticed == pytest.approx((continued - stopped) / 2)
     assert "The group plugin never noticed." in recovery.words
     lab.destroy("deaf")
 
 
-def test_what_could_not_be_broken_is_written_back(lab: Lab, web: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_could_not_be_broken_is_written_back(
+    lab: Lab, web: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object) -> None:
         raise IkdemoError("not permitted")
 
@@ -139,7 +156,9 @@ def test_what_cannot_be_done_is_said(lab: Lab) -> None:
         lab.kill("collabnix", 4)
     with pytest.raises(IkdemoError, match="'instance-file' is no process plugin of this lab"):
         lab.signal("files", "KILL")
-    with pytest.raises(IkdemoError, match="'instance-file' makes no containers, so docker pause finds none"):
+    with pytest.raises(
+        IkdemoError, match="'instance-file' makes no containers, so docker pause finds none"
+    ):
         lab.docker("files", "pause")
     assert lab.health("files").column("health") == ["healthy", "healthy"]
     assert lab.kill("files").columns == ["slot", "removed"]
@@ -148,7 +167,10 @@ def test_what_cannot_be_done_is_said(lab: Lab) -> None:
 def test_a_live_page_stands_still_in_a_file(web: Servers) -> None:
     shown = web.page()._repr_mimebundle_()
     assert shown["text/plain"] == "Web page of group collabnix"
-    assert re.search(r'<img alt="Group collabnix: 3 of 3 servers answer." src="data:image/svg\+xml;base64,', shown["text/html"])
+    assert re.search(
+        r'<img alt="Group collabnix: 3 of 3 servers answer." src="data:image/svg\+xml;base64,',
+        shown["text/html"],
+    )
 
 
 def test_tiles_say_in_words_what_they_say_in_colour() -> None:
@@ -156,27 +178,49 @@ def test_tiles_say_in_words_what_they_say_in_colour() -> None:
     silent = PageAnswer("2", "instance-2", "20002", "12", "", "is silent", 0.3)
     visit = Visit("<web>", 3, [good, silent])
     assert not visit.whole
-    assert visit.words == "Group <web>: 1 of 3 servers answer. Slot 2 (pid 12): is silent. No process: 1."
+    assert (
+        visit.words
+        == "Group <web>: 1 of 3 servers answer. Slot 2 (pid 12): is silent. No process: 1."
+    )
     drawn = visit.svg()
-    assert [word in drawn for word in ("answers in 1.00 ms", "IS SILENT", "NO PROCESS", "&lt;web&gt;", "<web>")] == [True] * 4 + [
-        False
-    ]
+    assert [
+        word in drawn
+        for word in ("answers in 1.00 ms", "IS SILENT", "NO PROCESS", "&lt;web&gt;", "<web>")
+    ] == [True] * 4 + [False]
     assert drawn.count("<rect x=") == 3
     assert visit.table.column("answer") == ["instance-1 in slot 0 of <web>", "is silent"]
 
 
 def test_containers_are_told_by_their_address() -> None:
-    good = PageAnswer("0", "instance-1", "80", "", "instance-1 in slot 0 of web", "", 0.001, "172.17.0.2")
+    good = PageAnswer(
+        "0", "instance-1", "80", "", "instance-1 in slot 0 of web", "", 0.001, "172.17.0.2"
+    )
     gone = PageAnswer("1", "instance-2", "80", "", "", "nobody there", 0.3, "")
     visit = Visit("web", 3, [good, gone], "container")
-    assert visit.words == "Group web: 1 of 3 servers answer. Slot 1 (no address): nobody there. No container: 1."
-    assert [word in visit.svg() for word in ("172.17.0.2:80", "NO CONTAINER", "NO PROCESS")] == [True, True, False]
+    assert (
+        visit.words
+        == "Group web: 1 of 3 servers answer. Slot 1 (no address): nobody there. No container: 1."
+    )
+    assert [word in visit.svg() for word in ("172.17.0.2:80", "NO CONTAINER", "NO PROCESS")] == [
+        True,
+        True,
+        False,
+    ]
     assert visit.table.columns == ["slot", "address", "port", "answer", "within"]
-    assert Visit("web", 2, [], "container").words == "Group web: 0 of 2 servers answer. No container: 2."
+    assert (
+        Visit("web", 2, [], "container").words
+        == "Group web: 0 of 2 servers answer. No container: 2."
+    )
 
 
 def test_medians_stand_above_the_theory_of_the_probe() -> None:
-    measured = {"kill -9": [Outage(0.002, 0.004, 0.2), Outage(0.004, 0.006, 0.25), Outage(0.003, 0.005, 0.9)]}
+    measured = {
+        "kill -9": [
+            Outage(0.002, 0.004, 0.2),
+            Outage(0.004, 0.006, 0.25),
+            Outage(0.003, 0.005, 0.9),
+        ]
+    }
     table = side_by_side(measured, collabnix_processes())
     assert list(table) == [
         ["kill -9", "3", "3.00 ms", "5.00 ms", "250 ms"],
@@ -185,5 +229,10 @@ def test_medians_stand_above_the_theory_of_the_probe() -> None:
 
 
 def test_a_process_that_was_given_the_pid_of_another_gets_no_signal(lab: Lab, web: Servers) -> None:
-    send(ProcessRecord("instance-1", os.getpid(), procfs.start_of(os.getpid()) + 1, procfs.boot(), 0.0, 1), signal.SIGKILL)
+    send(
+        ProcessRecord(
+            "instance-1", os.getpid(), procfs.start_of(os.getpid()) + 1, procfs.boot(), 0.0, 1
+        ),
+        signal.SIGKILL,
+    )
     assert web.visit().whole

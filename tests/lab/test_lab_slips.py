@@ -1,4 +1,6 @@
-"""A learner who skips a step, runs one twice or goes on after the end is told what to do, at once, and nothing is left behind."""
+"""A learner who skips a step, runs one twice or goes on after the end is told what to do, at once,
+and nothing is left behind.
+"""
 
 from __future__ import annotations
 
@@ -53,8 +55,16 @@ def test_a_group_that_nobody_committed_is_named(name: str, lab: Lab) -> None:
 def test_a_closed_lab_says_so_and_leaves_nothing_behind() -> None:
     lab = Lab()
     lab.close()
-    for verb in (*ASK_THE_GROUP.values(), lambda lab: lab.start(), lambda lab: lab.run("ls"), lambda lab: lab.reset()):
-        assert "This lab is closed. Open a fresh one: run the first code cell, or lab = Lab.fresh()" in shown(verb, lab)
+    for verb in (
+        *ASK_THE_GROUP.values(),
+        lambda lab: lab.start(),
+        lambda lab: lab.run("ls"),
+        lambda lab: lab.reset(),
+    ):
+        assert (
+            "This lab is closed. Open a fresh one: run the first code cell, or lab = Lab.fresh()"
+            in shown(verb, lab)
+        )
     assert not lab.root.exists()
 
 
@@ -63,7 +73,9 @@ def test_how_many_to_kill_must_be_a_number(n: int, lab: Lab) -> None:
     lab.start()
     lab.commit(collabnix())
     lab.wait("collabnix")
-    assert f"Expected a whole number such as 2, got {n!r}" in shown(lambda lab: lab.kill("collabnix", n), lab)
+    assert f"Expected a whole number such as 2, got {n!r}" in shown(
+        lambda lab: lab.kill("collabnix", n), lab
+    )
 
 
 def test_a_first_cell_that_is_run_again_gives_the_same_lab_empty() -> None:
@@ -86,7 +98,10 @@ def test_a_first_cell_that_is_run_again_gives_the_same_lab_empty() -> None:
 
 class TestCheck:
     def test_it_names_the_step_that_is_missing(self, lab: Lab) -> None:
-        assert "not yet  group collabnix is committed. Plugin not found: group. Start it first: lab.start()" in self.said(lab)
+        assert (
+            "not yet  group collabnix is committed. Plugin not found: group. Start it first: "
+            "lab.start()" in self.said(lab)
+        )
         lab.start()
         assert "is not being watched. Commit it first: lab.commit(...)" in self.said(lab)
         lab.commit(collabnix(size=3))

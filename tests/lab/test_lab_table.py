@@ -25,16 +25,28 @@ def test_columns_line_up_without_trailing_blanks() -> None:
 
 def test_rows_and_columns_can_be_used() -> None:
     table = Table(["slot", "id"], [[0, "i-1"], [1, "i-2"]])
-    assert (len(table), list(table), table.column("id")) == (2, [["0", "i-1"], ["1", "i-2"]], ["i-1", "i-2"])
+    assert (len(table), list(table), table.column("id")) == (
+        2,
+        [["0", "i-1"], ["1", "i-2"]],
+        ["i-1", "i-2"],
+    )
 
 
 def test_of_a_long_table_the_ends_are_shown_and_how_many_lie_between() -> None:
     table = Table(["slot", "what"], [[n, "made"] for n in range(2001)])
     told, html = repr(table).splitlines(), table._repr_html_()
-    assert (told[1], told[30], told[32], told[-1]) == ("0     made", "29    made", "1971  made", "2000  made")
+    assert (told[1], told[30], told[32], told[-1]) == (
+        "0     made",
+        "29    made",
+        "1971  made",
+        "2000  made",
+    )
     assert told[31] == "… and 1,941 more; .rows has all of them"
     assert html.count("<tr>") == 62
-    assert '<td colspan="2" style="text-align:left">… and 1,941 more; .rows has all of them</td>' in html
+    assert (
+        '<td colspan="2" style="text-align:left">… and 1,941 more; .rows has all of them</td>'
+        in html
+    )
     assert len(html) < 10_000
     assert (len(table), len(list(table)), len(table.column("slot"))) == (2001, 2001, 2001)
     assert "more" not in repr(Table(["slot"], [[n] for n in range(60)]))

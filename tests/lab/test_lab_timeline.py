@@ -1,4 +1,6 @@
-"""The merged record: time order across streams, agreement with the world after a gap, waiting, words."""
+"""The merged record: time order across streams, agreement with the world after a gap, waiting,
+words.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,19 @@ def test_streams_that_arrive_late_are_put_into_time_order() -> None:
 
 def test_after_a_gap_the_record_agrees_with_what_is_there() -> None:
     record = Timeline()
-    record.add([Event("provisioned", 1.0, "files", "g", "gone", "0"), Event("provisioned", 1.0, "other", "g", "kept", "1")])
+    record.add(
+        [
+            Event("provisioned", 1.0, "files", "g", "gone", "0"),
+            Event("provisioned", 1.0, "other", "g", "kept", "1"),
+        ]
+    )
     record.agree("files", [Description("new", tags={GROUP_TAG: "g"}, slot="0")], since=5.0)
     assert record.living(plugin="files").keys() == {"new"}
     assert record.living(group="g").keys() == {"new", "kept"}
-    assert [(e.kind, e.instance, e.time) for e in record.events("g")[-2:]] == [("lost", "gone", 5.0), ("found", "new", 5.0)]
+    assert [(e.kind, e.instance, e.time) for e in record.events("g")[-2:]] == [
+        ("lost", "gone", 5.0),
+        ("found", "new", 5.0),
+    ]
 
 
 def test_what_was_made_after_the_look_began_is_not_called_lost() -> None:
@@ -35,7 +45,12 @@ def test_what_was_made_after_the_look_began_is_not_called_lost() -> None:
 
 def test_agreeing_about_one_group_leaves_the_others_alone() -> None:
     record = Timeline()
-    record.add([Event("provisioned", 1.0, "files", "a", "i-a"), Event("provisioned", 1.0, "files", "b", "i-b")])
+    record.add(
+        [
+            Event("provisioned", 1.0, "files", "a", "i-a"),
+            Event("provisioned", 1.0, "files", "b", "i-b"),
+        ]
+    )
     record.agree("files", [], since=5.0, group="a")
     assert record.living(plugin="files").keys() == {"i-b"}
 
@@ -52,7 +67,10 @@ def test_waiting_ends_with_the_event_or_with_the_time() -> None:
 def test_the_table_counts_seconds_from_the_first_event() -> None:
     record = Timeline()
     record.add(
-        [Event("fault", 10.0, "lab", "g", "i-1", "0", text="removed the file of"), Event("lost", 10.25, "files", "g", "i-1", "0")]
+        [
+            Event("fault", 10.0, "lab", "g", "i-1", "0", text="removed the file of"),
+            Event("lost", 10.25, "files", "g", "i-1", "0"),
+        ]
     )
     assert record.table("g").rows == [
         ["   0.0000", "lab", "FAULT: removed the file of i-1 in slot 0"],

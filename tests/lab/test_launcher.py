@@ -1,4 +1,6 @@
-"""The launcher of a lab: what it forks are processes like any other, held without a doubt, and none outlives it."""
+"""The launcher of a lab: what it forks are processes like any other, held without a doubt, and none
+outlives it.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,10 @@ def sleeper() -> dict[str, Any]:
     """Return the spec of a group of one process."""
     instance = {"Plugin": "instance-process", "Properties": {"Command": ["sleep", "60"]}}
     flavor = {"Plugin": "flavor-vanilla", "Properties": {}}
-    return {"ID": "one", "Properties": {"Allocation": {"Size": 1}, "Instance": instance, "Flavor": flavor}}
+    return {
+        "ID": "one",
+        "Properties": {"Allocation": {"Size": 1}, "Instance": instance, "Flavor": flavor},
+    }
 
 
 def of(lab: Lab) -> dict[str, int]:
@@ -110,12 +115,16 @@ def test_a_plugin_that_says_nothing_ends_with_its_exit_status(lab: Lab) -> None:
 
 
 def test_a_start_that_cannot_be_says_what_the_program_said(lab: Lab) -> None:
-    with pytest.raises(PluginUnavailable, match=r"bad did not start: .*poll interval must be longer than 0"):
+    with pytest.raises(
+        PluginUnavailable, match=r"bad did not start: .*poll interval must be longer than 0"
+    ):
         lab.start_plugin("group", "bad", poll_interval="0s")
     assert lab._processes["bad"].state.startswith("ended: ")
 
 
-def test_plugins_end_with_a_launcher_that_is_killed_and_the_next_start_gets_another(lab: Lab) -> None:
+def test_plugins_end_with_a_launcher_that_is_killed_and_the_next_start_gets_another(
+    lab: Lab,
+) -> None:
     lab.start()
     processes = list(lab._processes.values())
     killed = launcher(lab)
@@ -130,7 +139,9 @@ def test_plugins_end_with_a_launcher_that_is_killed_and_the_next_start_gets_anot
     assert all(state == "running" for _, _, state in lab.plugins().rows)
 
 
-def test_a_plugin_sees_the_environment_of_the_moment_it_is_started_in(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plugin_sees_the_environment_of_the_moment_it_is_started_in(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TOLD", "after the launcher had begun")
     lab.start("instance-process", "flavor-vanilla", "group")
     lab.commit(sleeper())
@@ -167,10 +178,14 @@ def test_a_process_is_never_confused_with_one_that_got_its_pid(lab: Lab) -> None
 
 
 @pytest.mark.parametrize("kib", [296, 900])
-def test_a_large_environment_is_passed_on_whole(kib: int, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_environment_is_passed_on_whole(
+    kib: int, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A kernel of a large Kubernetes cluster is told of every service in it."""
     for number in range(kib * 1024 // 90):
-        monkeypatch.setenv(f"SERVICE_{number:05}_PORT", f"tcp://10.3.246.84:{number:05}".ljust(70, "é"))
+        monkeypatch.setenv(
+            f"SERVICE_{number:05}_PORT", f"tcp://10.3.246.84:{number:05}".ljust(70, "é")
+        )
     monkeypatch.setenv("TOLD", "\udcff")
     lab.start("instance-process", "flavor-vanilla", "group")
     lab.commit(sleeper())
@@ -182,10 +197,14 @@ def test_a_large_environment_is_passed_on_whole(kib: int, lab: Lab, monkeypatch:
     assert b"TOLD=\xff" in told
 
 
-def test_an_order_that_is_too_long_is_refused_in_words(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_order_that_is_too_long_is_refused_in_words(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in range(100):
         monkeypatch.setenv(f"LONG_{number}", "x" * 200_000)
-    with pytest.raises(IkdemoError, match="cannot be started: its environment and flags take more than 16 MiB"):
+    with pytest.raises(
+        IkdemoError, match="cannot be started: its environment and flags take more than 16 MiB"
+    ):
         lab.start("flavor-vanilla")
     launcher(lab).kill()
     launcher(lab).wait()
@@ -193,8 +212,12 @@ def test_an_order_that_is_too_long_is_refused_in_words(lab: Lab, monkeypatch: py
         lab.start("flavor-vanilla")
 
 
-def test_a_package_that_is_not_installed_is_found_where_this_python_finds_it(tmp_path: Path) -> None:
-    """As in a clone that a notebook put on ``sys.path``; a learner's own file of a plugin's name is left alone."""
+def test_a_package_that_is_not_installed_is_found_where_this_python_finds_it(
+    tmp_path: Path,
+) -> None:
+    """As in a clone that a notebook put on ``sys.path``; a learner's own file of a plugin's name is
+    left alone.
+    """
     (tmp_path / "clone").mkdir()
     (tmp_path / "clone" / "ikdemo").symlink_to(PACKAGE)
     (tmp_path / "cwd").mkdir()
@@ -206,7 +229,9 @@ def test_a_package_that_is_not_installed_is_found_where_this_python_finds_it(tmp
     assert (done.stdout.split(), done.stderr) == (["3", "running"], "")
 
 
-def test_a_launcher_that_ends_says_why(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_launcher_that_ends_says_why(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     launcher(lab).kill()
     launcher(lab).wait()
     (tmp_path / "ikdemo").mkdir()
@@ -227,25 +252,44 @@ def test_a_launcher_that_ends_says_why(lab: Lab, tmp_path: Path, monkeypatch: py
 
 def test_a_system_without_pidfds_is_named_by_the_lab_and_by_the_doctor() -> None:
     program = f"{FORBID_PIDFD_OPEN}\nfrom ikdemo.lab import Lab\nLab().start()"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=50)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50
+    )
     last = done.stderr.strip().splitlines()[-1]
-    assert last.endswith("pidfd_open does not work here (function not implemented); ikdemo doctor says what to do")
-    program = f"{FORBID_PIDFD_OPEN}\nimport sys\nfrom ikdemo.cli.main import ikdemo\nsys.argv[1:] = ['doctor']\nikdemo()"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=50)
+    assert last.endswith(
+        "pidfd_open does not work here (function not implemented); ikdemo doctor says what to do"
+    )
+    program = (
+        f"{FORBID_PIDFD_OPEN}\nimport sys\nfrom ikdemo.cli.main import "
+        "ikdemo\nsys.argv[1:] = ['doctor']\nikdemo()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50
+    )
     (line,) = [line for line in done.stdout.splitlines() if "pidfd" in line]
-    assert line.startswith("no   pidfd                 pidfd_open: function not implemented  ->  labs and process instances need")
+    assert line.startswith(
+        "no   pidfd                 pidfd_open: function not implemented  ->  labs and process "
+        "instances need"
+    )
 
 
 def test_a_strict_python_has_nothing_to_warn_of() -> None:
     """A socket that nobody closes is a ResourceWarning at the end."""
     program = "from ikdemo.lab import Lab\nlab = Lab()\nlab.start()"
-    done = subprocess.run([sys.executable, "-W", "error", "-X", "dev", "-c", program], capture_output=True, text=True, timeout=50)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-X", "dev", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("seconds", [2, 0.25, "2s"])
 def test_a_number_for_a_duration_means_seconds(lab: Lab, seconds: float | str) -> None:
-    assert ["group", "infrakit-group-default", "running"] in list(lab.start_plugin("group", poll_interval=seconds))
+    assert ["group", "infrakit-group-default", "running"] in list(
+        lab.start_plugin("group", poll_interval=seconds)
+    )
     said = lab._processes["group"].arguments
     assert said[said.index("--poll-interval") + 1] == {2: "2s", 0.25: "0.25s"}.get(seconds, seconds)
 

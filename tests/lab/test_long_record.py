@@ -1,4 +1,6 @@
-"""A record that is too long forgets, and still knows its groups: nobody who asks can tell, but for what was long ago."""
+"""A record that is too long forgets, and still knows its groups: nobody who asks can tell, but for
+what was long ago.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ FULL = 60
 
 
 class World:
-    """A group that is broken at random and healed; what each turn tells, in its order of arrival."""
+    """A group that is broken at random and healed; what each turn tells, in its order of
+    arrival.
+    """
 
     def __init__(self, seed: int, group: str) -> None:
         self.chance, self.group, self.now, self.made = random.Random(seed), group, 100.0, 0
@@ -39,7 +43,9 @@ class World:
         for _ in range(count):
             yield list(self.heal())
             self.now += 1  # each fall is one of its own
-            turn = self.chance.choice((self.lose, self.lose, self.lose, self.silence, self.fall_sick, self.scale))
+            turn = self.chance.choice(
+                (self.lose, self.lose, self.lose, self.silence, self.fall_sick, self.scale)
+            )
             yield list(turn())
         yield list(self.heal())
 
@@ -55,8 +61,12 @@ class World:
         for slot in sorted(set(map(str, range(self.size))) - set(self.living.values())):
             self.made += 1
             self.living[f"i-{self.group}-{self.made}"] = slot
-            yield self.event("provisioned", f"i-{self.group}-{self.made}", slot, tags={SHA_TAG: "a"})
-        for name, slot in [(name, slot) for name, slot in self.living.items() if int(slot) >= self.size]:
+            yield self.event(
+                "provisioned", f"i-{self.group}-{self.made}", slot, tags={SHA_TAG: "a"}
+            )
+        for name, slot in [
+            (name, slot) for name, slot in self.living.items() if int(slot) >= self.size
+        ]:
             del self.living[name]
             yield self.event("destroyed", name, slot)
         yield self.event("converged")
@@ -87,12 +97,22 @@ class World:
 def signs(scene: ViewModel) -> list[tuple[str, str]]:
     """Return what is said of each wanted slot; whether it ever had another instance is long ago."""
     said = {"new": "filled"}
-    return [(lane.slot, said.get(lane.sign.word, lane.sign.word)) for lane in scene.lanes if int(lane.slot) < scene.size]
+    return [
+        (lane.slot, said.get(lane.sign.word, lane.sign.word))
+        for lane in scene.lanes
+        if int(lane.slot) < scene.size
+    ]
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_what_is_asked_has_the_same_answer_as_if_nothing_was_forgotten(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    record, whole, stories = Timeline(), dict[str, list[Event]](), [World(seed, "g"), World(seed + 1000, "h")]
+def test_what_is_asked_has_the_same_answer_as_if_nothing_was_forgotten(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, whole, stories = (
+        Timeline(),
+        dict[str, list[Event]](),
+        [World(seed, "g"), World(seed + 1000, "h")],
+    )
     monkeypatch.setattr(timeline, "FULL", FULL)
     for batches in zip(*(world.turns(100) for world in stories), strict=True):
         for batch in batches:
@@ -109,21 +129,37 @@ def test_what_is_asked_has_the_same_answer_as_if_nothing_was_forgotten(seed: int
             found.read(event)
         assert (found.size, found.sha, found.there) == (expected.size, expected.sha, expected.there)
         assert found.living == expected.living
-        assert {name: found.trouble(name) for name in found.living} == {name: expected.trouble(name) for name in found.living}
-        assert {name: event.time for name, event in record.living(group=group).items()} == {
-            event.instance: event.time for event in told if event.kind == "provisioned" and event.instance in expected.living
+        assert {name: found.trouble(name) for name in found.living} == {
+            name: expected.trouble(name) for name in found.living
         }
-        full, now = Recovery(group, told, told[-1].time + 1), Recovery(group, kept, told[-1].time + 1)
+        assert {name: event.time for name, event in record.living(group=group).items()} == {
+            event.instance: event.time
+            for event in told
+            if event.kind == "provisioned" and event.instance in expected.living
+        }
+        full, now = (
+            Recovery(group, told, told[-1].time + 1),
+            Recovery(group, kept, told[-1].time + 1),
+        )
         assert now.size == full.size
         last = next(event.time for event in record._events if event.group == group)
-        assert [fall for fall in now.falls if fall.began > last] == [fall for fall in full.falls if fall.began > last]
+        assert [fall for fall in now.falls if fall.began > last] == [
+            fall for fall in full.falls if fall.began > last
+        ]
         seen, late = GroupHistory(group), GroupHistory(group)
         seen.read(told)
         late.read(record.since(0)[0])
         old, new = seen.scene(told[-1].time), late.scene(told[-1].time)
-        assert (new.size, new.living, new.filled, new.surplus) == (old.size, old.living, old.filled, old.surplus)
+        assert (new.size, new.living, new.filled, new.surplus) == (
+            old.size,
+            old.living,
+            old.filled,
+            old.surplus,
+        )
         assert signs(new) == signs(old)
-        assert float(record.table(group, last=1).rows[0][0]) == pytest.approx(told[-1].time - told[0].time, abs=1e-3)
+        assert float(record.table(group, last=1).rows[0][0]) == pytest.approx(
+            told[-1].time - told[0].time, abs=1e-3
+        )
 
 
 def test_a_fall_is_not_cut_in_two(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +172,11 @@ def test_a_fall_is_not_cut_in_two(monkeypatch: pytest.MonkeyPatch) -> None:
         record.add([world.event("acted")])
     world.now += 9
     slot = world.living["i-g-1"]
-    told = [world.event("fault", "i-g-1", slot), world.event("lost", "i-g-1", slot), world.event("drifted")]
+    told = [
+        world.event("fault", "i-g-1", slot),
+        world.event("lost", "i-g-1", slot),
+        world.event("drifted"),
+    ]
     record.add(told)
     record.add([world.event("acted")] * 12)
     record.add([world.event("provisioned", "i-g-9", slot, tags={SHA_TAG: "a"})])
@@ -147,7 +187,9 @@ def test_a_fall_is_not_cut_in_two(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (fall.cause, fall.detected) == ("fault", told[-1].time)
 
 
-def test_a_fall_that_outlasts_the_record_keeps_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fall_that_outlasts_the_record_keeps_its_beginning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Nobody heals it: one is gone, one is silent, and everything else is forgotten."""
     monkeypatch.setattr(timeline, "FULL", FULL)
     record, world = Timeline(), World(1, "g")
@@ -155,23 +197,40 @@ def test_a_fall_that_outlasts_the_record_keeps_its_beginning(monkeypatch: pytest
     record.add(list(world.heal()))
     world.now += 9
     lost, silent = world.living["i-g-1"], world.living["i-g-2"]
-    told = [world.event("fault", "i-g-1", lost), world.event("lost", "i-g-1", lost), world.event("drifted")]
+    told = [
+        world.event("fault", "i-g-1", lost),
+        world.event("lost", "i-g-1", lost),
+        world.event("drifted"),
+    ]
     record.add([*told, world.event("fault", "i-g-2", silent, code=SILENT)])
     for _ in range(3 * FULL):
         record.add([world.event("acted")])
     (fall,) = Recovery("g", record.events("g"), world.now).falls
-    assert (fall.began, fall.cause, fall.fewest, fall.size, fall.recovered) == (told[0].time, "fault", 3, 5, None)
+    assert (fall.began, fall.cause, fall.fewest, fall.size, fall.recovered) == (
+        told[0].time,
+        "fault",
+        3,
+        5,
+        None,
+    )
     assert fall.loss == pytest.approx(0.4 * (world.now - told[0].time), rel=0.05)
 
 
 def test_what_a_look_found_late_is_not_older_than_an_end_that_is_known() -> None:
     record = Timeline()
-    record.add([Event("provisioned", 1.0, "files", "g", "i", "0"), Event("lost", 5.0, "files", "g", "i", "0")])
+    record.add(
+        [
+            Event("provisioned", 1.0, "files", "g", "i", "0"),
+            Event("lost", 5.0, "files", "g", "i", "0"),
+        ]
+    )
     record.add([Event("found", 4.0, "files", "g", "i", "0")])
     assert not record.living(group="g")
 
 
-def test_after_thousands_of_events_a_lab_still_knows_its_group(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_thousands_of_events_a_lab_still_knows_its_group(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(timeline, "FULL", 400)
     with Lab() as lab:
         lab.start()
@@ -184,4 +243,6 @@ def test_after_thousands_of_events_a_lab_still_knows_its_group(monkeypatch: pyte
         assert len(lab._record) < 450 < lab._record.mark
         assert lab.check("collabnix", size=20, fell=True)
         assert "only 2 of 20 slots" in repr(lab.recovery("collabnix"))
-        assert lab.watch("collabnix")._words.startswith("Group collabnix: as wanted. 20 of 20 slots filled.")
+        assert lab.watch("collabnix")._words.startswith(
+            "Group collabnix: as wanted. 20 of 20 slots filled."
+        )

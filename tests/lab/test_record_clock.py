@@ -1,4 +1,6 @@
-"""The time of a lab's record: a wall clock that is set, back or forth, rewrites nothing of what was written down."""
+"""The time of a lab's record: a wall clock that is set, back or forth, rewrites nothing of what was
+written down.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ class Machine:
         self.passed, self.set = 0.0, 1_000_000.0
         self.record = Timeline(RecordClock(lambda: self.passed + self.set, lambda: self.passed))
 
-    def stamped(self, kind: str, plugin: str, instance: str = "", slot: str = "", **more: int) -> Event:
+    def stamped(
+        self, kind: str, plugin: str, instance: str = "", slot: str = "", **more: int
+    ) -> Event:
         return Event(kind, self.passed + self.set, plugin, GROUP, instance, slot, **more)  # type: ignore[arg-type]
 
     def tell(self, *told: tuple[str, str, str, str]) -> None:
@@ -31,15 +35,24 @@ class Machine:
     def fall(self, old: str, new: str) -> None:
         """Lose two instances at once and make two others a quarter of a second later."""
         self.tell(*(("fault", "lab", f"{old}-{slot}", slot) for slot in "13"))
-        self.tell(*(("lost", "files", f"{old}-{slot}", slot) for slot in "13"), ("planned", "group", "", ""))
+        self.tell(
+            *(("lost", "files", f"{old}-{slot}", slot) for slot in "13"),
+            ("planned", "group", "", ""),
+        )
         self.passed += 0.23
-        self.tell(*(("provisioned", "files", f"{new}-{slot}", slot) for slot in "13"), ("converged", "group", "", ""))
+        self.tell(
+            *(("provisioned", "files", f"{new}-{slot}", slot) for slot in "13"),
+            ("converged", "group", "", ""),
+        )
 
 
 def whole() -> Machine:
     machine = Machine()
     machine.record.add([machine.stamped("committed", "group", size=5)])
-    machine.tell(*(("provisioned", "files", f"a-{slot}", slot) for slot in "01234"), ("converged", "group", "", ""))
+    machine.tell(
+        *(("provisioned", "files", f"a-{slot}", slot) for slot in "01234"),
+        ("converged", "group", "", ""),
+    )
     machine.passed += 5.0
     return machine
 
@@ -53,8 +66,14 @@ def test_a_step_of_the_clock_between_two_falls_changes_neither(step: float) -> N
     machine.passed += 1.0
     events = machine.record.events(GROUP)
     recovery = Recovery(GROUP, events, machine.record.now())
-    assert [(fall.fewest, round(fall.time_to_recover or 0, 6)) for fall in recovery.falls] == [(3, 0.25), (3, 0.25)]
-    assert [event.instance for event in events if event.kind == "provisioned"][-2:] == ["c-1", "c-3"]
+    assert [(fall.fewest, round(fall.time_to_recover or 0, 6)) for fall in recovery.falls] == [
+        (3, 0.25),
+        (3, 0.25),
+    ]
+    assert [event.instance for event in events if event.kind == "provisioned"][-2:] == [
+        "c-1",
+        "c-3",
+    ]
     assert machine.record.living(group=GROUP).keys() == {"a-0", "c-1", "a-2", "c-3", "a-4"}
     story = GroupHistory(GROUP)
     story.read(machine.record.since(0)[0])
@@ -87,8 +106,16 @@ def test_times_are_those_of_the_stamps_while_nobody_sets_the_clock() -> None:
 
 
 def test_events_read_in_their_order_never_go_back() -> None:
-    """Whoever gives a record as it was written, with a clock that was set back in it, gets no fall that lasts an hour."""
-    before = [Event("committed", 5000.0, group=GROUP, size=1), Event("provisioned", 5000.0, group=GROUP, instance="a", slot="0")]
-    after = [Event("fault", 1400.0, group=GROUP, instance="a"), Event("provisioned", 1400.5, group=GROUP, instance="b", slot="0")]
+    """Whoever gives a record as it was written, with a clock that was set back in it, gets no fall
+    that lasts an hour.
+    """
+    before = [
+        Event("committed", 5000.0, group=GROUP, size=1),
+        Event("provisioned", 5000.0, group=GROUP, instance="a", slot="0"),
+    ]
+    after = [
+        Event("fault", 1400.0, group=GROUP, instance="a"),
+        Event("provisioned", 1400.5, group=GROUP, instance="b", slot="0"),
+    ]
     (fall,) = Recovery(GROUP, [*before, *after], 1402.0).falls
     assert (fall.began, fall.recovered, fall.fewest) == (5000.0, 5000.0, 0)

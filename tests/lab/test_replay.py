@@ -1,4 +1,6 @@
-"""The last fall once more, slowly: what is played again, how much slower, and that it never passes for something live."""
+"""The last fall once more, slowly: what is played again, how much slower, and that it never passes
+for something live.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ def look_again(view: LiveView) -> None:
 
 
 def story(*told: tuple[str, float, str, str]) -> tuple[Event, ...]:
-    return tuple(Event(kind, time, "", "web", instance, slot) for kind, time, instance, slot in told)
+    return tuple(
+        Event(kind, time, "", "web", instance, slot) for kind, time, instance, slot in told
+    )
 
 
 FALL = PastFall(
@@ -66,13 +70,16 @@ def test_a_fall_is_told_with_its_moments_and_called_a_replay() -> None:
         "Group web, slot 3: fault; noticed 2.00 ms; whole 4.00 ms."
     )
     drawn = draw_past(FALL, 1)
-    assert "Replay of the last quick fall, 1,000 times slower" in re.sub(r"<svg[^>]*>", "", drawn)  # for those who see it, too
+    # for those who see it, too
+    assert "Replay of the last quick fall, 1,000 times slower" in re.sub(r"<svg[^>]*>", "", drawn)
     assert "prefers-reduced-motion:reduce){.ik .ik-past-1{display:none}}" in drawn
     assert draw_past(FALL, 2) != drawn  # a browser plays only what is new to it
 
 
 def test_lanes_end_at_the_fault_and_go_on_at_the_replacement() -> None:
-    bars = re.findall(r'<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)"[^>]*fill="(#\w+)"', draw_past(FALL, 1))
+    bars = re.findall(
+        r'<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)"[^>]*fill="(#\w+)"', draw_past(FALL, 1)
+    )
     (old, new) = [(float(x), float(x) + float(wide)) for x, wide, _ in bars]
     assert old[1] == pytest.approx(FALL.at(100.0), abs=0.1)
     assert new[0] == pytest.approx(FALL.at(100.004), abs=0.1)
@@ -86,10 +93,23 @@ def test_a_replay_can_be_followed_and_is_not_too_long(seconds: float) -> None:
 
 def test_no_word_of_a_replay_lies_on_a_line() -> None:
     for noticed in (100.0, 100.0001, 100.002, 100.0039, 100.004):
-        past = PastFall("web", 100.0, 100.004, (*FALL.events[:2], Event("drifted", noticed, "", "web"), FALL.events[3]))
+        past = PastFall(
+            "web",
+            100.0,
+            100.004,
+            (*FALL.events[:2], Event("drifted", noticed, "", "web"), FALL.events[3]),
+        )
         drawn = draw_past(past, 1)
-        lines = [(float(x), float(end)) for x, end in re.findall(r'stroke-dasharray="4 3" d="M([\d.]+) 30V([\d.]+)"', drawn)]
-        texts = [(float(x), float(y)) for x, y in re.findall(r'<text x="([\d.]+)" y="([\d.]+)">(?:fault|noticed|whole)', drawn)]
+        lines = [
+            (float(x), float(end))
+            for x, end in re.findall(r'stroke-dasharray="4 3" d="M([\d.]+) 30V([\d.]+)"', drawn)
+        ]
+        texts = [
+            (float(x), float(y))
+            for x, y in re.findall(
+                r'<text x="([\d.]+)" y="([\d.]+)">(?:fault|noticed|whole)', drawn
+            )
+        ]
         assert len(lines) == len(texts) == 3
         for x, y in texts:
             assert not [line for line, end in lines if line > x and end > y - 10], noticed

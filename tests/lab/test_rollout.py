@@ -1,4 +1,6 @@
-"""The record of a rolling update: its numbers from hand-made events, its picture, and real updates at every pace."""
+"""The record of a rolling update: its numbers from hand-made events, its picture, and real updates
+at every pace.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,19 @@ def told(kind: str, time: float, name: str = "", slot: str = "", sha: str = "old
 
 def story() -> list[Event]:
     """Return the events of a group of two that is rolled with a gap of a second each."""
-    first = [told("committed", 0), told("provisioned", 1, "a", "0"), told("provisioned", 1, "b", "1"), told("converged", 2)]
+    first = [
+        told("committed", 0),
+        told("provisioned", 1, "a", "0"),
+        told("provisioned", 1, "b", "1"),
+        told("converged", 2),
+    ]
     roll = [told("committed", 5, sha="new"), told("planned", 10)]
     roll += [told("destroyed", 11, "b", "1"), told("provisioned", 12, "c", "1", "new")]
-    roll += [told("destroyed", 13, "a", "0"), told("provisioned", 14, "d", "0", "new"), told("converged", 15)]
+    roll += [
+        told("destroyed", 13, "a", "0"),
+        told("provisioned", 14, "d", "0", "new"),
+        told("converged", 15),
+    ]
     return first + roll
 
 
@@ -44,8 +55,17 @@ def test_the_numbers_are_those_of_the_events() -> None:
 def test_the_picture_is_told_in_words_and_names_both_configurations() -> None:
     rollout = Rollout("web", story(), 200.0)
     assert rollout.words.endswith("It took 5.00 s.")
-    said = " ".join("".join(node.itertext()) for node in ElementTree.fromstring(rollout.svg()).iter())
-    for words in ("Group web rolls", "old: old", "new: new", "slot 1", "wanted", "Never fewer than 1"):
+    said = " ".join(
+        "".join(node.itertext()) for node in ElementTree.fromstring(rollout.svg()).iter()
+    )
+    for words in (
+        "Group web rolls",
+        "old: old",
+        "new: new",
+        "slot 1",
+        "wanted",
+        "Never fewer than 1",
+    ):
         assert words in said, words
     assert '<img alt="Group web: 2 instances' in rollout._repr_mimebundle_()["text/html"]
 
@@ -98,7 +118,10 @@ def test_a_version_that_the_judge_calls_bad_stops_and_is_rolled_back() -> None:
         lab.start_plugin("group", poll_interval="100ms")
         assert "a Judge of this notebook" in lab.serve(judge, "flavor-judge").column("program")
         spec = collabnix(size=3)
-        spec["Properties"]["Flavor"] = {"Plugin": "flavor-judge", "Properties": {"Tags": {"version": "v1"}}}
+        spec["Properties"]["Flavor"] = {
+            "Plugin": "flavor-judge",
+            "Properties": {"Tags": {"version": "v1"}},
+        }
         lab.commit(spec)
         lab.wait("collabnix")
         judge.bad.add("v2")
@@ -106,7 +129,11 @@ def test_a_version_that_the_judge_calls_bad_stops_and_is_rolled_back() -> None:
         lab.commit(spec)
         with pytest.raises(NotConverged, match="the update has stopped"):
             lab.wait("collabnix", timeout=1.0)
-        assert [("version=v2" in tags) for tags in lab.describe("collabnix").column("tags")] == [False, False, True]
+        assert [("version=v2" in tags) for tags in lab.describe("collabnix").column("tags")] == [
+            False,
+            False,
+            True,
+        ]
         spec["Properties"]["Flavor"]["Properties"]["Tags"]["version"] = "v1"
         lab.commit(spec)
         lab.wait("collabnix")

@@ -1,4 +1,6 @@
-"""A start cell that is run twice: what runs goes on, the table says so, and nothing is told twice."""
+"""A start cell that is run twice: what runs goes on, the table says so, and nothing is told
+twice.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ class Marking(Vanilla):
         super().__init__()
         self._made = made
 
-    async def prepare(self, properties: Raw, spec: InstanceSpec, allocation: Allocation) -> InstanceSpec:
+    async def prepare(
+        self, properties: Raw, spec: InstanceSpec, allocation: Allocation
+    ) -> InstanceSpec:
         return replace(spec, tags={**(spec.tags or {}), "made": self._made})
 
 

@@ -1,7 +1,9 @@
-"""Plant small bugs, one at a time, and see that the test named for each fails: ``PYTHONPATH=tests python -m mutants [WORD ...]``.
+"""Plant small bugs, one at a time, and see that the test named for each fails: ``PYTHONPATH=tests
+python -m mutants [WORD ...]``.
 
-Works on copies of the sources, never on the sources. With words, only mutants whose list is called so, or whose name or file has
-one of them. Exit status 1 when a mutant survives, or a test fails without any.
+Works on copies of the sources, never on the sources. With words, only mutants whose list is called
+so, or whose name or file has one of them. Exit status 1 when a mutant survives, or a test fails
+without any.
 """
 
 from __future__ import annotations
@@ -44,7 +46,9 @@ class Plugins:
         return "" if code == 0 else output
 
     def survives(self, mutant: Mutant) -> str:
-        """Run a mutant's test on a copy with the bug in it; return how it survived, empty if the test failed as it should."""
+        """Run a mutant's test on a copy with the bug in it; return how it survived, empty if the
+        test failed as it should.
+        """
         copy = self._free.get()
         file = copy / mutant.file
         before = file.read_text()
@@ -62,12 +66,30 @@ class Plugins:
 
 
 def _run(copy: Path, test: str) -> tuple[int, str]:
-    """Return the exit status of pytest (1: the test failed, or hung) and the end of what it printed."""
-    command = [sys.executable, "-m", "pytest", test, "-x", "-p", "no:cacheprovider", "--hypothesis-seed=0", f"--timeout={HANG}"]
+    """Return the exit status of pytest (1: the test failed, or hung) and the end of what it
+    printed.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        test,
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        "--hypothesis-seed=0",
+        f"--timeout={HANG}",
+    ]
     environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
         done = subprocess.run(
-            command, cwd=copy, env=environment, capture_output=True, text=True, errors="replace", timeout=2 * HANG
+            command,
+            cwd=copy,
+            env=environment,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=2 * HANG,
         )
     except subprocess.TimeoutExpired:
         return 1, "hung"
@@ -77,21 +99,37 @@ def _run(copy: Path, test: str) -> tuple[int, str]:
 def main(words: list[str]) -> int:
     """Run the mutants, print a table of them, and return the exit status."""
     listed = [(name, mutant) for name, mutants in LISTS.items() for mutant in mutants]
-    chosen = [m for name, m in listed if not words or any(word == name or word in m.name or word in m.file for word in words)]
+    chosen = [
+        m
+        for name, m in listed
+        if not words or any(word == name or word in m.name or word in m.file for word in words)
+    ]
     workers, began = min(os.cpu_count() or 1, len(chosen)), time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="mutants-") as folder, ThreadPoolExecutor(workers) as pool:
+    with (
+        tempfile.TemporaryDirectory(prefix="mutants-") as folder,
+        ThreadPoolExecutor(workers) as pool,
+    ):
         bench = Plugins(Path(folder), workers)
         tests = sorted({mutant.test for mutant in chosen})
-        broken = {test: said for test, said in zip(tests, pool.map(bench.passes, tests), strict=True) if said}
+        broken = {
+            test: said
+            for test, said in zip(tests, pool.map(bench.passes, tests), strict=True)
+            if said
+        }
         for test, said in broken.items():
             print(f"FAILS WITHOUT A BUG  {test}\n{said}")
         runnable = [mutant for mutant in chosen if mutant.test not in broken]
         survivors = 0
         for mutant, said in zip(runnable, pool.map(bench.survives, runnable), strict=True):
             survivors += bool(said)
-            print(f"{'SURVIVES' if said else 'killed  '}  {mutant.file:32} {mutant.name} {said}", flush=True)
+            print(
+                f"{'SURVIVES' if said else 'killed  '}  {mutant.file:32} {mutant.name} {said}",
+                flush=True,
+            )
     seconds = time.monotonic() - began
-    print(f"{len(chosen)} mutants in {seconds:.0f} s: {survivors} survive, {len(broken)} tests fail without a bug")
+    print(
+        f"{len(chosen)} mutants in {seconds:.0f} s: {survivors} survive, {len(broken)} tests fail without a bug"
+    )
     return 1 if survivors or broken or not chosen else 0
 
 

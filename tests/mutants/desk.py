@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from .mutant import Mutant
 
-COPY, COURSE, STARTED = "tests/cli/test_working_copy.py", "tests/lab/test_course.py", "tests/lab/test_started_twice.py"
+COPY, COURSE, STARTED = (
+    "tests/cli/test_working_copy.py",
+    "tests/lab/test_course.py",
+    "tests/lab/test_started_twice.py",
+)
 
 MUTANTS = (
     Mutant(

@@ -1,4 +1,6 @@
-"""Bugs planted into instances that are files, and into flavors: what is doubt, what is bounded, what is forgotten."""
+"""Bugs planted into instances that are files, and into flavors: what is doubt, what is bounded,
+what is forgotten.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Bugs planted into the group plugin: how records change, how loops begin and end, whose an instance is."""
+"""Bugs planted into the group plugin: how records change, how loops begin and end, whose an
+instance is.
+"""
 
 from __future__ import annotations
 

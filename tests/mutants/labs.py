@@ -1,4 +1,6 @@
-"""Bugs planted into labs: whose they are, what they are begun with, what they remember, and what is left to see of them."""
+"""Bugs planted into labs: whose they are, what they are begun with, what they remember, and what is
+left to see of them.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from . import containers, desk, files, group, labs, planner, processes, recovery, simulated, soak, terminals, wire
+from . import (
+    containers,
+    desk,
+    files,
+    group,
+    labs,
+    planner,
+    processes,
+    recovery,
+    simulated,
+    soak,
+    terminals,
+    wire,
+)
 from .mutant import Mutant
 
 LISTS: dict[str, tuple[Mutant, ...]] = {

@@ -9,7 +9,9 @@ ROOT = Path(__file__).parents[2]
 
 
 class Mutant(NamedTuple):
-    """``old`` occurs exactly once in ``file`` (a path from the root) and becomes ``new``; ``test`` (a node ID) then fails."""
+    """``old`` occurs exactly once in ``file`` (a path from the root) and becomes ``new``; ``test``
+    (a node ID) then fails.
+    """
 
     file: str
     old: str
@@ -22,7 +24,9 @@ class Mutant(NamedTuple):
         return f"{Path(self.file).stem}: {self.old.strip().splitlines()[0][:70]} -> {(self.new.strip().splitlines() or ['nothing'])[0][:40]}"
 
     def planted(self, root: Path = ROOT) -> str:
-        """Return the text of the file with the bug in it; raises ValueError unless the text occurs exactly once."""
+        """Return the text of the file with the bug in it; raises ValueError unless the text occurs
+        exactly once.
+        """
         text = (root / self.file).read_text()
         if (times := text.count(self.old)) != 1:
             raise ValueError(f"expected once in {self.file}, found {times} times: {self.old!r}")

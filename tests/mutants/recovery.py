@@ -1,17 +1,23 @@
-"""Bugs planted into the arithmetic of recovery: when something counts as lost, what the loop knew, what is drawn of it."""
+"""Bugs planted into the arithmetic of recovery: when something counts as lost, what the loop knew,
+what is drawn of it.
+"""
 
 from __future__ import annotations
 
 from .mutant import Mutant
 
-STANDING, RECOVERY, LIVES = (f"ikdemo/reconcile/{name}.py" for name in ("standing", "recovery", "lives"))
+STANDING, RECOVERY, LIVES = (
+    f"ikdemo/reconcile/{name}.py" for name in ("standing", "recovery", "lives")
+)
 STORY, FIGURE = "ikdemo/lab/dashboard/story.py", "ikdemo/lab/show/recovery_figure.py"
 OF_FAULTS, PICTURE, CLOCK = (
     "tests/property/test_recovery_of_faults.py",
     "tests/lab/test_live_picture.py",
     "tests/lab/test_record_clock.py",
 )
-FALLS_AT_THE_FAULT = f"{OF_FAULTS}::test_the_curve_falls_at_the_faults_and_at_reports_of_what_nobody_recorded"
+FALLS_AT_THE_FAULT = (
+    f"{OF_FAULTS}::test_the_curve_falls_at_the_faults_and_at_reports_of_what_nobody_recorded"
+)
 FALLS = f"{OF_FAULTS}::test_falls_are_those_of_the_faults"
 LANES = f"{OF_FAULTS}::test_lanes_say_of_every_moment_what_the_curve_says"
 TOLD = f"{OF_FAULTS}::test_words_table_and_live_view_tell_the_last_fall_as_it_was"
@@ -20,17 +26,43 @@ MENDED = "tests/reconcile/test_recovery.py::test_what_serves_again_unknown_makes
 KNOWN = f"{OF_FAULTS}::test_what_the_loop_knows_falls_by_no_fault_and_from_whole_only_by_a_look"
 
 MUTANTS = (
-    # a fall at the report: a replacement may come between the reports of two that were lost at one instant
-    Mutant(STANDING, "if event.code != ASKED and self._struck.get(name) != GONE:", "if False:", FALLS_AT_THE_FAULT),
+    # a fall at the report: a replacement may come between the reports of two that were lost at one
+    # instant
+    Mutant(
+        STANDING,
+        "if event.code != ASKED and self._struck.get(name) != GONE:",
+        "if False:",
+        FALLS_AT_THE_FAULT,
+    ),
     # a stop that the loop never saw costs nothing
-    Mutant(STANDING, "if event.code != ASKED and self", "if event.code not in (ASKED, SILENT) and self", FALLS_AT_THE_FAULT),
+    Mutant(
+        STANDING,
+        "if event.code != ASKED and self",
+        "if event.code not in (ASKED, SILENT) and self",
+        FALLS_AT_THE_FAULT,
+    ),
     Mutant(STANDING, "SILENT if event.code == SILENT else GONE", "GONE", FALLS_AT_THE_FAULT),
     Mutant(STANDING, "if event.code != ASKED and self", "if self", FALLS_AT_THE_FAULT),
     Mutant(STANDING, "and self._struck.get(name) != GONE:", "and True:", FALLS_AT_THE_FAULT),
-    Mutant(STANDING, "if self._struck.get(name) == (event.code or GONE):", "if False:", FALLS_AT_THE_FAULT),
-    Mutant(STANDING, "if self._struck.get(name) == (event.code or GONE):", "if True:", FALLS_AT_THE_FAULT),
+    Mutant(
+        STANDING,
+        "if self._struck.get(name) == (event.code or GONE):",
+        "if False:",
+        FALLS_AT_THE_FAULT,
+    ),
+    Mutant(
+        STANDING,
+        "if self._struck.get(name) == (event.code or GONE):",
+        "if True:",
+        FALLS_AT_THE_FAULT,
+    ),
     Mutant(STANDING, "elif name in self._sick:", "else:", FALLS_AT_THE_FAULT),
-    Mutant(STANDING, "if not outside and (before == 0) != (before + change == 0):", "if not outside:", FALLS_AT_THE_FAULT),
+    Mutant(
+        STANDING,
+        "if not outside and (before == 0) != (before + change == 0):",
+        "if not outside:",
+        FALLS_AT_THE_FAULT,
+    ),
     Mutant(
         STANDING,
         "if instance not in self.living or trouble == GONE:",
@@ -39,12 +71,31 @@ MUTANTS = (
     ),
     # the loop knows of a fault, or of a report before it looks
     Mutant(STANDING, 'if event.kind in ("fault", "mended"):', "if False:", KNOWN),
-    Mutant(STANDING, "return loss and self._standing.quality() == 1 and not self._standing.surplus()", "return False", KNOWN),
-    Mutant(RECOVERY, "max(0.0, level.known - level.quality)", "(level.known - level.quality)", MENDED),
-    Mutant(RECOVERY, 'own = following.cause.kind in ("fault", "committed")', 'own = following.cause.kind == "committed"', FALLS),
+    Mutant(
+        STANDING,
+        "return loss and self._standing.quality() == 1 and not self._standing.surplus()",
+        "return False",
+        KNOWN,
+    ),
+    Mutant(
+        RECOVERY, "max(0.0, level.known - level.quality)", "(level.known - level.quality)", MENDED
+    ),
+    Mutant(
+        RECOVERY,
+        'own = following.cause.kind in ("fault", "committed")',
+        'own = following.cause.kind == "committed"',
+        FALLS,
+    ),
     Mutant(RECOVERY, 'or opened.cause.kind == "committed"', "", FALLS),
-    Mutant(RECOVERY, "following.time - back.time >= hold", "following.time - back.time > hold", FALLS),
-    Mutant(RECOVERY, 'else "fault" if opened.cause.kind == "fault" else "report"', 'else "fault"', FALLS),
+    Mutant(
+        RECOVERY, "following.time - back.time >= hold", "following.time - back.time > hold", FALLS
+    ),
+    Mutant(
+        RECOVERY,
+        'else "fault" if opened.cause.kind == "fault" else "report"',
+        'else "fault"',
+        FALLS,
+    ),
     Mutant(RECOVERY, "fewest=lowest.filled", "fewest=opened.filled", FALLS),
     Mutant(
         RECOVERY,
@@ -52,7 +103,9 @@ MUTANTS = (
         "        now = event.time\n        world.read(event)",
         f"{CLOCK}::test_events_read_in_their_order_never_go_back",
     ),
-    Mutant(LIVES, "died, ended = self.since, ended or GONE", "died, ended = died, ended or GONE", LANES),
+    Mutant(
+        LIVES, "died, ended = self.since, ended or GONE", "died, ended = died, ended or GONE", LANES
+    ),
     Mutant(LIVES, "self.down.append(Down(self.since, time, self.trouble))", "pass", LANES),
     Mutant(STORY, '"fault" if event.kind == "fault" else "report"', '"report"', TOLD),
     Mutant(STORY, "self._fall.fewest, step.filled", "self._fall.fewest, self._fall.fewest", TOLD),

@@ -1,4 +1,6 @@
-"""Bugs planted into what overlaps, each noticed by the simulation: it tries the orders that nobody thought of."""
+"""Bugs planted into what overlaps, each noticed by the simulation: it tries the orders that nobody
+thought of.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ from .mutant import Mutant
 _PLAYED = "tests/simulation/test_overlapping_commands.py::test_some_order_explains_every_answer"
 _FIRST, _SECOND, _THIRD = (f"{_PLAYED}[{seeds}]" for seeds in ("0-99", "100-199", "200-299"))
 _KNOWN = "tests/simulation/test_overlapping_commands.py::test_what_broke_once_holds"
-_PLUGIN, _REGISTRY, _SUPERVISOR = (f"ikdemo/group/{name}.py" for name in ("plugin", "registry", "supervisor"))
+_PLUGIN, _REGISTRY, _SUPERVISOR = (
+    f"ikdemo/group/{name}.py" for name in ("plugin", "registry", "supervisor")
+)
 
 MUTANTS = (
     Mutant(
@@ -37,7 +41,12 @@ MUTANTS = (
 """,
         _SECOND,
     ),
-    Mutant(_REGISTRY, "        if self._closed:  # what becomes durable", "        if False:  # what becomes durable", _THIRD),
+    Mutant(
+        _REGISTRY,
+        "        if self._closed:  # what becomes durable",
+        "        if False:  # what becomes durable",
+        _THIRD,
+    ),
     Mutant(
         _SUPERVISOR,
         "        if desired is not self.desired or self._ended_by:\n            return None\n",

@@ -1,4 +1,6 @@
-"""Bugs planted into what is shown in a terminal: the log lines of plugins, events in the order of time, the stage."""
+"""Bugs planted into what is shown in a terminal: the log lines of plugins, events in the order of
+time, the stage.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Every planted bug still fits the sources, and its test is there; the bugs themselves are run by ``make mutants``."""
+"""Every planted bug still fits the sources, and its test is there; the bugs themselves are run by
+``make mutants``.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,14 @@ def test_a_mutant_can_be_planted_and_its_test_is_there(mutant: Mutant) -> None:
     file, *names = mutant.test.partition("[")[0].split("::")
     found: list[ast.stmt] = ast.parse((ROOT / file).read_text()).body
     for name in names:
-        inside = [one for one in found if isinstance(one, ast.FunctionDef | ast.ClassDef) and one.name == name]
-        assigned = [one for one in found if isinstance(one, ast.Assign) and name in ast.unparse(one.targets)]
+        inside = [
+            one
+            for one in found
+            if isinstance(one, ast.FunctionDef | ast.ClassDef) and one.name == name
+        ]
+        assigned = [
+            one for one in found if isinstance(one, ast.Assign) and name in ast.unparse(one.targets)
+        ]
         assert inside or assigned, f"{name} is not in {file}"
         found = inside[0].body if inside else []
 

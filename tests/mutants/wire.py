@@ -1,4 +1,6 @@
-"""Bugs planted into the wire and its words: what is bounded, what is sent once, what is told, what people are shown."""
+"""Bugs planted into the wire and its words: what is bounded, what is sent once, what is told, what
+people are shown.
+"""
 
 from __future__ import annotations
 

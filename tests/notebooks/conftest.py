@@ -12,7 +12,9 @@ from learner import seeing
 
 @pytest.fixture
 def home(short_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Give the directory in which labs are opened; afterwards nothing is left of them, nor of what a cell wrote elsewhere."""
+    """Give the directory in which labs are opened; afterwards nothing is left of them, nor of what
+    a cell wrote elsewhere.
+    """
     for name in ("JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
         monkeypatch.setenv(name, str(tmp_path / name))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_dir))

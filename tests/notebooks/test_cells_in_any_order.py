@@ -1,4 +1,5 @@
-"""Cells skipped, run twice or in another order are survived: a sentence instead of a traceback, and nothing is left behind.
+"""Cells skipped, run twice or in another order are survived: a sentence instead of a traceback, and
+nothing is left behind.
 
 Nor is anything left when the kernel gets SIGKILL in the middle of a notebook.
 """
@@ -16,7 +17,11 @@ from nbformat import NotebookNode
 
 from ikdemo.spi import errors
 
-OURS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.IkdemoError)}
+OURS = {
+    name
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, errors.IkdemoError)
+}
 WITHIN = 200.0
 """Seconds for one order of one notebook on a slow, busy machine."""
 LONGEST = 2
@@ -29,7 +34,8 @@ def errors_of(cells: list[NotebookNode]) -> list[dict[str, Any]]:
 
 
 def shown(cell: NotebookNode) -> list[str]:
-    """Return what a cell printed and answered, without its numbers: IDs and times are others each time.
+    """Return what a cell printed and answered, without its numbers: IDs and times are others each
+    time.
 
     A live view is left out: it says later that it has ended.
     """
@@ -48,24 +54,37 @@ def not_a_sentence(shown: dict[str, Any]) -> str:
 @pytest.mark.timeout(WITHIN)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 class TestOneNotebook:
-    def test_without_the_first_cell_the_step_is_named(self, path: Path, home: Path, tmp_path: Path) -> None:
+    def test_without_the_first_cell_the_step_is_named(
+        self, path: Path, home: Path, tmp_path: Path
+    ) -> None:
         learner = Learner(path, tmp_path)
         shown = errors_of(learner.run(learner.code[1:]))
         assert [wrong for wrong in map(not_a_sentence, shown) if wrong] == []
         said = "\n".join(line for error in shown for line in error["traceback"])
-        assert "There is no `lab` yet: the first code cell makes it, and was not run.\nRun the cells above this one first" in said
+        assert (
+            "There is no `lab` yet: the first code cell makes it, and was not run.\nRun the "
+            "cells above this one first" in said
+        )
         assert len(shown) >= len(learner.code) // 2
 
     def test_each_cell_twice(self, path: Path, home: Path, tmp_path: Path) -> None:
         learner = Learner(path, tmp_path)
-        shown = errors_of(learner.run([cell for cell in learner.code for _ in range(1 if takes_long(cell) else 2)]))
+        shown = errors_of(
+            learner.run(
+                [cell for cell in learner.code for _ in range(1 if takes_long(cell) else 2)]
+            )
+        )
         assert [wrong for wrong in map(not_a_sentence, shown) if wrong] == []
 
     def test_skipped_repeated_and_in_no_order(self, path: Path, home: Path, tmp_path: Path) -> None:
         chance, learner = random.Random(path.stem), Learner(path, tmp_path)
         first, *others, last = learner.code
         chance.shuffle(others)
-        chosen = [cell for cell in others for _ in range(chance.choice((0, 1) if takes_long(cell) else (0, 1, 1, 2)))]
+        chosen = [
+            cell
+            for cell in others
+            for _ in range(chance.choice((0, 1) if takes_long(cell) else (0, 1, 1, 2)))
+        ]
         shown = errors_of(learner.run([first, *chosen, last]))
         assert [wrong for wrong in map(not_a_sentence, shown) if wrong] == []
 
@@ -89,13 +108,19 @@ def test_a_killed_kernel_leaves_nothing(name: str, until: str, home: Path, tmp_p
 @pytest.mark.timeout(WITHIN)
 @pytest.mark.parametrize("name", ["01-plugins", "04-rolling-update", "10-your-own-plugin"])
 def test_the_first_cell_is_enough_to_begin_anew(name: str, home: Path, tmp_path: Path) -> None:
-    """Up to the exercise, where Run All ends, and once more from the first cell: as if nothing had been before."""
+    """Up to the exercise, where Run All ends, and once more from the first cell: as if nothing had
+    been before.
+    """
     learner = Learner(next(path for path in NOTEBOOKS if path.stem == name), tmp_path)
     code = [cell for cell in learner.notebook.cells if cell.cell_type == "code"]
     turn = next(number for number, cell in enumerate(code) if cell.source.startswith("# your turn"))
     ran = learner.run(2 * learner.code[:turn])
     assert errors_of(ran) == []
-    compared = [number for number in range(turn) if "nbval-check-output" in code[number].metadata.get("tags", ())]
+    compared = [
+        number
+        for number in range(turn)
+        if "nbval-check-output" in code[number].metadata.get("tags", ())
+    ]
     assert len(compared) >= 5
     for number in compared:
         assert shown(ran[turn + number]) == shown(ran[number]), code[number].source

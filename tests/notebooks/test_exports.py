@@ -1,4 +1,6 @@
-"""A notebook that was run without a browser is whole wherever it is taken: each picture with its words, nothing to be fetched."""
+"""A notebook that was run without a browser is whole wherever it is taken: each picture with its
+words, nothing to be fetched.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ WITHIN = 90.0
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Give the first notebook as nbconvert, papermill and Jupyter run it: with the state of its widgets."""
+    """Give the first notebook as nbconvert, papermill and Jupyter run it: with the state of its
+    widgets.
+    """
     folder = tmp_path_factory.mktemp("desk")
     notebook = nbformat.read(WELCOME, as_version=4)
     with pytest.MonkeyPatch.context() as patch:
@@ -46,16 +50,27 @@ def test_a_page_has_every_picture_with_its_words_and_needs_no_network(ran: Any) 
     assert "5 of 5 slots filled" in live
     assert "after a fault only 4 of 5 slots were filled" in recovery
     assert "5 of 5 slots filled" in dashboard
-    assert "widget-view" not in html.replace("application/vnd.jupyter.widget-view+json", "", html.count("<script>"))
+    assert "widget-view" not in html.replace(
+        "application/vnd.jupyter.widget-view+json", "", html.count("<script>")
+    )
 
 
 @pytest.mark.timeout(WITHIN + 30)
 def test_latex_has_the_figure_and_the_words_of_what_moved(ran: Any) -> None:
-    code = nbformat.v4.new_notebook(cells=[cell for cell in ran.cells if cell.cell_type == "code"])  # prose would need pandoc
+    # prose would need pandoc
+    code = nbformat.v4.new_notebook(cells=[cell for cell in ran.cells if cell.cell_type == "code"])
     tex, resources = LatexExporter().from_notebook_node(code)
     assert tex.count("\\adjustimage") >= 1
     assert [name for name in resources["outputs"] if name.endswith(".png")]
-    assert len(re.findall(r"Group collabnix: .{0,40}5 of 5 slots filled", re.sub(r"\\\\PY[^{]*|[{}]|\n", "", tex))) >= 2
+    assert (
+        len(
+            re.findall(
+                r"Group collabnix: .{0,40}5 of 5 slots filled",
+                re.sub(r"\\\\PY[^{]*|[{}]|\n", "", tex),
+            )
+        )
+        >= 2
+    )
     assert "Live view of group" not in tex
 
 
@@ -65,7 +80,9 @@ def test_a_script_is_python_with_its_prose(path: Path) -> None:
     text, resources = ScriptExporter().from_notebook_node(notebook)
     assert resources["output_extension"] == ".py"
     assert f"# # {path.stem[:2]} · " in text
-    ast.parse(PythonExporter().from_notebook_node(notebook)[0].replace("await ", "").replace("async ", ""))
+    ast.parse(
+        PythonExporter().from_notebook_node(notebook)[0].replace("await ", "").replace("async ", "")
+    )
 
 
 @pytest.mark.timeout(WITHIN + 30)
@@ -85,7 +102,9 @@ exit
 """
     environment = {**os.environ, "IPYTHONDIR": str(tmp_path), "TERM": "dumb"}
     begin = [sys.executable, "-m", "IPython", "--simple-prompt", "--no-banner", "--colors=NoColor"]
-    done = subprocess.run(begin, input=told, env=environment, capture_output=True, text=True, timeout=WITHIN)
+    done = subprocess.run(
+        begin, input=told, env=environment, capture_output=True, text=True, timeout=WITHIN
+    )
     assert done.stderr == ""
     assert done.stdout.count("Group collabnix: as wanted. 5 of 5 slots filled.") == 2
     assert "after a fault only 3 of 5 slots were filled" in done.stdout

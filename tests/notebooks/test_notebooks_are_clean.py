@@ -1,4 +1,6 @@
-"""The guard over committed notebooks: every part that a learner relies on is there, cells are short, no trace of a machine."""
+"""The guard over committed notebooks: every part that a learner relies on is there, cells are
+short, no trace of a machine.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ WITH_VERBS = ("group", "instance", "flavor", "plugin")
 
 
 def cells(path: Path, kind: str = "") -> list[dict[str, Any]]:
-    return [cell for cell in json.loads(path.read_text())["cells"] if kind in ("", cell["cell_type"])]
+    return [
+        cell for cell in json.loads(path.read_text())["cells"] if kind in ("", cell["cell_type"])
+    ]
 
 
 def source(cell: dict[str, Any]) -> str:
@@ -37,12 +41,17 @@ def is_checked(cell: dict[str, Any]) -> bool:
 
 def outputs_as_text(path: Path) -> str:
     """Return all stored outputs without their pictures."""
-    return re.sub(r"base64,[A-Za-z0-9+/=]+", "", json.dumps([cell["outputs"] for cell in cells(path, "code")]))
+    return re.sub(
+        r"base64,[A-Za-z0-9+/=]+", "", json.dumps([cell["outputs"] for cell in cells(path, "code")])
+    )
 
 
 def told(cell: dict[str, Any]) -> str:
     """Return what a cell printed or answered, as text."""
-    parts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell["outputs"]]
+    parts = [
+        output.get("text") or output.get("data", {}).get("text/plain", "")
+        for output in cell["outputs"]
+    ]
     return "".join("".join(part) for part in parts)
 
 
@@ -50,7 +59,9 @@ def section(path: Path, heading: str) -> list[dict[str, Any]]:
     """Return the cells from a heading of the second level to the next one."""
     found: list[dict[str, Any]] = []
     for cell in cells(path):
-        if cell["cell_type"] == "markdown" and (names := re.findall(r"^## (.+)$", source(cell), re.MULTILINE)):
+        if cell["cell_type"] == "markdown" and (
+            names := re.findall(r"^## (.+)$", source(cell), re.MULTILINE)
+        ):
             if heading in names:
                 found = [cell]
             elif found:
@@ -62,17 +73,25 @@ def section(path: Path, heading: str) -> list[dict[str, Any]]:
 
 def the_map() -> dict[str, list[str]]:
     """Return the rows of the map in the first notebook, by number: name, minutes, what is done."""
-    rows = re.findall(r"^\| (.*\d\d-.*) \|$", source(section(NOTEBOOKS[0], "The map")[0]), re.MULTILINE)
+    rows = re.findall(
+        r"^\| (.*\d\d-.*) \|$", source(section(NOTEBOOKS[0], "The map")[0]), re.MULTILINE
+    )
     return {re.findall(r"\d\d", row)[0]: row.split(" | ") for row in rows}
 
 
 def minutes(path: Path) -> str:
-    return "".join(re.findall(r"\*\*Time:\*\* about (\d+) minutes", source(cells(path, "markdown")[0])))
+    return "".join(
+        re.findall(r"\*\*Time:\*\* about (\d+) minutes", source(cells(path, "markdown")[0]))
+    )
 
 
 def commands(sheet: str) -> list[str]:
-    """Return the commands of a cheat sheet: what stands in backticks and begins with one of our programs."""
-    return [text for text in re.findall(r"`([^`]+)`", sheet) if re.match(r"(ikdemo|infrakit)[ -]", text)]
+    """Return the commands of a cheat sheet: what stands in backticks and begins with one of our
+    programs.
+    """
+    return [
+        text for text in re.findall(r"`([^`]+)`", sheet) if re.match(r"(ikdemo|infrakit)[ -]", text)
+    ]
 
 
 class TestTheMap:
@@ -105,7 +124,9 @@ class TestTheParts:
         asked = [cell for cell in section(path, "Check your work") if cell["cell_type"] == "code"]
         assert any("lab.check(" in source(cell) for cell in asked)
         for cell in asked:
-            assert "lab.check(" not in source(cell) or told(cell).endswith("all good: True"), source(cell)
+            assert "lab.check(" not in source(cell) or told(cell).endswith("all good: True"), (
+                source(cell)
+            )
 
     def test_one_exercise_is_to_be_done_checked_and_solved(self, path: Path) -> None:
         exercise = section(path, "Exercise")
@@ -173,13 +194,19 @@ class TestWhatIsStored:
     def test_nothing_of_the_machine_is_inside(self, path: Path) -> None:
         assert not MACHINE.search(outputs_as_text(path))
         metadata = json.loads(path.read_text())["metadata"]
-        assert metadata["kernelspec"] == {"display_name": "Python 3", "language": "python", "name": "python3"}
+        assert metadata["kernelspec"] == {
+            "display_name": "Python 3",
+            "language": "python",
+            "name": "python3",
+        }
         assert metadata["language_info"] == LANGUAGE
         assert "widget-view" not in path.read_text()
 
     def test_every_picture_is_told_in_words(self, path: Path) -> None:
         assert '"image/png"' not in path.read_text(), "show pictures as HTML with an alt text"
-        for image in re.findall(r"<img [^>]*>", "".join(json.loads(json.dumps(outputs_as_text(path))))):
+        for image in re.findall(
+            r"<img [^>]*>", "".join(json.loads(json.dumps(outputs_as_text(path))))
+        ):
             assert re.search(r'alt=\\?"[^"\\]{20,}', image), image
 
     def test_links_between_notebooks_lead_somewhere(self, path: Path) -> None:

@@ -1,4 +1,6 @@
-"""Every notebook runs top to bottom in a fresh kernel, by the command that a person types, and leaves nothing running."""
+"""Every notebook runs top to bottom in a fresh kernel, by the command that a person types, and
+leaves nothing running.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,13 @@ WITHIN = 100.0
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook(path: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "--nbval-lax", "-p", "no:cacheprovider"]
-    nowhere = f"unix://{tmp_path}/no-engine.sock"  # with an engine, the notebook about Docker is run by the tests of containers
+    # with an engine, the notebook about Docker is run by the tests of containers
+    nowhere = f"unix://{tmp_path}/no-engine.sock"
     environment = {**os.environ, "DOCKER_HOST": nowhere}
-    environment |= {"JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"), "IPYTHONDIR": str(tmp_path / "ipython")}
+    environment |= {
+        "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"),
+        "IPYTHONDIR": str(tmp_path / "ipython"),
+    }
     run = subprocess.Popen(
         [*command, str(path)],
         cwd=ROOT,

@@ -1,4 +1,6 @@
-"""Notebooks on machines that are not like ours: a temporary folder with a blank in its name, an encoding that is not UTF-8."""
+"""Notebooks on machines that are not like ours: a temporary folder with a blank in its name, an
+encoding that is not UTF-8.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,11 @@ def errors_of(name: str, folder: Path) -> list[str]:
     cells = learner.run(learner.code)
     told = [output for cell in cells for output in cell.outputs]
     wrong = ["\n".join(output.traceback) for output in told if output.output_type == "error"]
-    return wrong + [output.text for output in told if output.get("name") == "stderr" and "UsageError" in output.text]
+    return wrong + [
+        output.text
+        for output in told
+        if output.get("name") == "stderr" and "UsageError" in output.text
+    ]
 
 
 @pytest.mark.timeout(WITHIN)
@@ -32,7 +38,9 @@ def test_a_temporary_folder_with_a_blank_and_an_accent(
 
 
 @pytest.mark.timeout(WITHIN)
-def test_an_encoding_that_is_not_utf_8(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_encoding_that_is_not_utf_8(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for variable, value in {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}.items():
         monkeypatch.setenv(variable, value)
     assert errors_of("02", tmp_path) == []

@@ -1,4 +1,6 @@
-"""The flavor that a learner writes in notebook 10, started as its own program: it answers what InfraKit's group plugin asks."""
+"""The flavor that a learner writes in notebook 10, started as its own program: it answers what
+InfraKit's group plugin asks.
+"""
 
 from __future__ import annotations
 
@@ -83,4 +85,10 @@ def test_the_learners_flavor_answers_the_real_group_plugin(zoo: Path) -> None:
             assert {**prepared, "Init": ""} == given
         else:
             assert result == ({"Health": 1} if method == "Flavor.Healthy" else {"OK": True})
-    assert asked == {"Plugin.Implements", "Flavor.Validate", "Flavor.Prepare", "Flavor.Healthy", "Flavor.Drain"}
+    assert asked == {
+        "Plugin.Implements",
+        "Flavor.Validate",
+        "Flavor.Prepare",
+        "Flavor.Healthy",
+        "Flavor.Drain",
+    }

@@ -1,8 +1,10 @@
-"""An exhaustive search: every world of few slots and few faults that can be reached at all, of plugins with slots and without.
+"""An exhaustive search: every world of few slots and few faults that can be reached at all, of
+plugins with slots and without.
 
-In every state that is reached each plan keeps the promises (``small_world.World.check``), and from every state the group becomes
-whole. A fault is a view that lies, a request that is refused, late, or comes twice, a loss, an illness, or a commit; between two
-passes no time goes by, or all that anything waits for.
+In every state that is reached each plan keeps the promises (``small_world.World.check``), and from
+every state the group becomes whole. A fault is a view that lies, a request that is refused, late,
+or comes twice, a loss, an illness, or a commit; between two passes no time goes by, or all that
+anything waits for.
 """
 
 from __future__ import annotations
@@ -23,7 +25,13 @@ from ikdemo.reconcile.model import Desired, Memory, Observation
 from ikdemo.spi.plans import Plan
 
 STORM = World(1, 5, only_losses=True)
-WORLDS = [World(1, 3), World(2, 2), World(1, 3, has_slots=False), World(2, 2, has_slots=False), STORM]
+WORLDS = [
+    World(1, 3),
+    World(2, 2),
+    World(1, 3, has_slots=False),
+    World(2, 2, has_slots=False),
+    STORM,
+]
 LONG = [World(1, 4), World(2, 3), World(3, 2), World(2, 3, has_slots=False)]
 
 
@@ -79,7 +87,11 @@ def believes_doubt(patch: pytest.MonkeyPatch) -> None:
 
 def learns_from_doubt(patch: pytest.MonkeyPatch) -> None:
     true = small_world.settle
-    patch.setattr(small_world, "settle", lambda group, view, *more: true(group, structs.replace(view, error=""), *more))
+    patch.setattr(
+        small_world,
+        "settle",
+        lambda group, view, *more: true(group, structs.replace(view, error=""), *more),
+    )
 
 
 def rolls_past_empty_slots_and_unproven_ones(patch: pytest.MonkeyPatch) -> None:
@@ -92,7 +104,11 @@ def takes_every_new_one_for_proven(patch: pytest.MonkeyPatch) -> None:
 
 def replaces_at_the_first_illness(patch: pytest.MonkeyPatch) -> None:
     true = planner.unhealthy_in_a_row
-    patch.setattr(planner, "unhealthy_in_a_row", lambda *told: {one: times + 1 for one, times in true(*told).items()})
+    patch.setattr(
+        planner,
+        "unhealthy_in_a_row",
+        lambda *told: {one: times + 1 for one, times in true(*told).items()},
+    )
 
 
 def leaves_the_sick(patch: pytest.MonkeyPatch) -> None:

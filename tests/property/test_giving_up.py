@@ -1,4 +1,6 @@
-"""A command that always ends at once is tried a bounded number of times, whatever else happens; nothing else uses up tries."""
+"""A command that always ends at once is tried a bounded number of times, whatever else happens;
+nothing else uses up tries.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +31,20 @@ def group(sha: str = "v1", size: int = SIZE) -> Desired:
 
 @lived
 @given(
-    st.integers(0, 2**32), st.builds(Faults, *[rates] * 7), st.lists(st.sampled_from(["step", "restart", "hour"]), max_size=20)
+    st.integers(0, 2**32),
+    st.builds(Faults, *[rates] * 7),
+    st.lists(st.sampled_from(["step", "restart", "hour"]), max_size=20),
 )
 def test_a_command_that_always_ends_at_once_is_started_a_bounded_number_of_times(
     seed: int, faults: Faults, turns: list[str]
 ) -> None:
     simulation = Simulation(group(), random.Random(seed).random, faults)
-    simulation.faults = type(faults)(**{f: getattr(faults, f) for f in faults.__struct_fields__} | {"crashing": 1.0})
-    unheard = 0  # ends that nobody could be told of: the supervisor was not there, or did not know what it had made
+    simulation.faults = type(faults)(
+        **{f: getattr(faults, f) for f in faults.__struct_fields__} | {"crashing": 1.0}
+    )
+    # ends that nobody could be told of: the supervisor was not there, or did not know what it had
+    # made
+    unheard = 0
     for turn in turns:
         if turn == "restart":
             simulation.restart()
@@ -71,15 +79,20 @@ def test_it_lasts_about_a_minute_and_the_sentence_says_how_it_ended() -> None:
         assert step.plan.wake_after is None
         (sentence,) = sentences(step.plan.reasons)
         assert sentence.startswith(
-            "slot 0: stopped trying until the spec changes: 9 attempts in a row came to nothing, the last one:"
+            "slot 0: stopped trying until the spec changes: 9 attempts in a row came to nothing, "
+            "the last one:"
         )
-        assert sentence.endswith("died: exited with status 1 (halted), waiting for another spec, or to be resumed")
+        assert sentence.endswith(
+            "died: exited with status 1 (halted), waiting for another spec, or to be resumed"
+        )
         simulation.want(simulation.desired)  # somebody says: try again
         assert simulation.settle_down(5)
 
 
 def lives(*ends: tuple[float, str], size: int = 1) -> Memory:
-    """Fill slot 0 again and again; each instance ends after so many seconds: it died, died early, was killed or fell sick."""
+    """Fill slot 0 again and again; each instance ends after so many seconds: it died, died early,
+    was killed or fell sick.
+    """
     desired, memory, now = group(size=size), Memory(), 1000.0
     for number, (age, end) in enumerate(ends):
         instance = f"i-{number}"
@@ -94,12 +107,21 @@ def lives(*ends: tuple[float, str], size: int = 1) -> Memory:
         now += age
         memory = settle(desired, well, memory, plan(desired, well, memory, now), (), now)
         if end in ("died", "early"):
-            memory = record_exits(desired, memory, [ReportedExit("0", instance, end, now, own_doing=end == "died")], now)
+            memory = record_exits(
+                desired,
+                memory,
+                [ReportedExit("0", instance, end, now, own_doing=end == "died")],
+                now,
+            )
         if end == "sick":
-            ill = Observation((ObservedInstance(instance, slot="0", sha="v1", health=Health.UNHEALTHY),))
+            ill = Observation(
+                (ObservedInstance(instance, slot="0", sha="v1", health=Health.UNHEALTHY),)
+            )
             for _ in range(3):
                 todo = plan(desired, ill, memory, now)
-                memory = settle(desired, ill, memory, todo, [Outcome(a, a.instance) for a in todo.actions], now)
+                memory = settle(
+                    desired, ill, memory, todo, [Outcome(a, a.instance) for a in todo.actions], now
+                )
     return memory
 
 
@@ -119,7 +141,14 @@ def test_only_ends_at_once_and_by_itself_count_and_only_in_a_row() -> None:
     assert unproductive(*[(AT_ONCE + 1, "died")] * 30) == 0
 
 
-@given(st.lists(st.tuples(st.sampled_from([0.0, 0.5, 5.0, 30.0]), st.sampled_from(["killed", "early", "sick"])), max_size=40))
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0.0, 0.5, 5.0, 30.0]), st.sampled_from(["killed", "early", "sick"])
+        ),
+        max_size=40,
+    )
+)
 def test_what_is_killed_from_outside_is_never_given_up(ends: list[tuple[float, str]]) -> None:
     assert unproductive(*ends) == 0
 
@@ -128,16 +157,24 @@ def test_an_end_is_counted_once_and_only_of_the_latest_instance() -> None:
     desired, now = group(size=1), 0.0
     todo = plan(desired, Observation(), Memory(), now)
     memory = settle(desired, Observation(), Memory(), todo, [Outcome(todo.actions[0], "i-2")], now)
-    died = [ReportedExit("0", instance, "died", 1.0, own_doing=True) for instance in ("i-1", "i-2", "i-2", "i-1")]
+    died = [
+        ReportedExit("0", instance, "died", 1.0, own_doing=True)
+        for instance in ("i-1", "i-2", "i-2", "i-1")
+    ]
     assert record_exits(desired, memory, died, 1.0).backoffs["0"].unproductive == 1
     assert record_exits(desired, memory, died[:1], 1.0).backoffs == {}
 
 
-def test_a_refusal_of_the_instance_plugin_is_tried_as_often_as_an_instance_that_ends_at_once() -> None:
+def test_a_refusal_of_the_instance_plugin_is_tried_as_often_as_an_instance_that_ends_at_once() -> (
+    None
+):
     desired, memory, now, asked = group(size=1), Memory(), 0.0, 0
     while now < 7200:
         todo = plan(desired, Observation(), memory, now)
-        outcomes = [Outcome(action, error="there is no such program", unproductive=True) for action in todo.actions]
+        outcomes = [
+            Outcome(action, error="there is no such program", unproductive=True)
+            for action in todo.actions
+        ]
         asked += len(outcomes)
         memory = settle(desired, Observation(), memory, todo, outcomes, now)
         now += 1.0
@@ -151,6 +188,13 @@ def test_what_the_machine_refuses_for_now_is_never_given_up() -> None:
     while now < 7200:
         todo = plan(desired, Observation(), memory, now)
         asked += len(todo.actions)
-        memory = settle(desired, Observation(), memory, todo, [Outcome(a, error="disk full") for a in todo.actions], now)
+        memory = settle(
+            desired,
+            Observation(),
+            memory,
+            todo,
+            [Outcome(a, error="disk full") for a in todo.actions],
+            now,
+        )
         now += 1.0
     assert asked > 50

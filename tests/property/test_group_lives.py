@@ -1,4 +1,6 @@
-"""A group's whole life as a state machine: whatever a person, a fault or a restart does, the promises hold and it ends well."""
+"""A group's whole life as a state machine: whatever a person, a fault or a restart does, the
+promises hold and it ends well.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,16 @@ rates = st.sampled_from([0.0, 0.0, 0.3])
 
 
 class GroupLife(RuleBasedStateMachine):
-    """Commits, resizes, destroys, pauses, restarts, loses and sickens one simulated group, with faults in every call."""
+    """Commits, resizes, destroys, pauses, restarts, loses and sickens one simulated group, with
+    faults in every call.
+    """
 
-    @initialize(seed=st.integers(0, 2**32), size=st.integers(1, 4), batch=st.integers(1, 4), telling=st.booleans())
+    @initialize(
+        seed=st.integers(0, 2**32),
+        size=st.integers(1, 4),
+        batch=st.integers(1, 4),
+        telling=st.booleans(),
+    )
     def commit_first(self, seed: int, size: int, batch: int, telling: bool) -> None:
         self.pace = Pace(batch=batch)
         self.sim = Simulation(self._wanted("v1", size), random.Random(seed).random, telling=telling)
@@ -68,7 +77,15 @@ class GroupLife(RuleBasedStateMachine):
     def sicken(self, pick: float) -> None:
         self.sim.sicken(pick)
 
-    @rule(faults=st.builds(Faults, *[rates] * 8, crashing=st.sampled_from([0.0, 0.0, 0.3, 1.0]), deaf=rates, missed=rates))
+    @rule(
+        faults=st.builds(
+            Faults,
+            *[rates] * 8,
+            crashing=st.sampled_from([0.0, 0.0, 0.3, 1.0]),
+            deaf=rates,
+            missed=rates,
+        )
+    )
     def weather(self, faults: Faults) -> None:
         self.sim.faults = faults
 
@@ -84,7 +101,9 @@ class GroupLife(RuleBasedStateMachine):
             self.allowed = max(len(self.sim.desired.slots), min(self.allowed, len(self.sim.living)))
 
     def _easily_missed(self) -> int:
-        """Count who sits in a slot that is not its own: a view in which it is missing cannot tell that the slot is held."""
+        """Count who sits in a slot that is not its own: a view in which it is missing cannot tell
+        that the slot is held.
+        """
         wanted = {slot.name for slot in self.sim.desired.slots}
         lies = self.sim.faults.stale or self.sim.faults.partial
         return sum(seen.slot not in wanted for seen in self.sim.living.values()) if lies else 0
@@ -112,7 +131,9 @@ class GroupLife(RuleBasedStateMachine):
             assert before == (self.sim.living, self.sim.memory)
 
     def teardown(self) -> None:
-        """Without faults it ends well or says what stopped it; two quiet passes make up for any loss, a third does nothing."""
+        """Without faults it ends well or says what stopped it; two quiet passes make up for any
+        loss, a third does nothing.
+        """
         if not hasattr(self, "sim"):
             return
         sim = self.sim
@@ -120,7 +141,9 @@ class GroupLife(RuleBasedStateMachine):
             stopped = {reason.code for reason in sim.look().plan.reasons}
             assert stopped & {"halted", "too-many-sick"}, stopped
             for seen in list(sim.living.values()):  # a person mends what stopped it
-                sim.put(ObservedInstance(seen.id, seen.logical_id, seen.slot, seen.sha, Health.HEALTHY))
+                sim.put(
+                    ObservedInstance(seen.id, seen.logical_id, seen.slot, seen.sha, Health.HEALTHY)
+                )
             sim.want(sim.desired)
             assert sim.settle_down(120), sim.look().plan.reasons
         sim.now += 600.0  # every wait is over

@@ -1,4 +1,6 @@
-"""Going by what is told between two looks: the promises hold however late, doubled or lost it is, and it costs few looks."""
+"""Going by what is told between two looks: the promises hold however late, doubled or lost it is,
+and it costs few looks.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def group(sha: str = "v1", size: int = SIZE, *, pace: Pace | None = None) -> Des
 
 
 def storm(seed: int, faults: Faults, desired: Desired) -> Simulation:
-    """Run a group whose plugin tells through faults, kills, and instances that somebody else puts into it."""
+    """Run a group whose plugin tells through faults, kills, and instances that somebody else puts
+    into it.
+    """
     dice = random.Random(seed)
     simulation = Simulation(desired, dice.random, faults, telling=True)
     for turn in range(PASSES):
@@ -40,9 +44,17 @@ def storm(seed: int, faults: Faults, desired: Desired) -> Simulation:
             simulation.kill(dice.random())
         if dice.random() < 0.05:
             simulation.now += dice.random() * simulation.poll
-        if dice.random() < 0.02 and len(simulation.living) < SIZE:  # made by hand, into a slot that nobody holds
-            free = sorted({slot.name for slot in desired.slots} - {seen.slot for seen in simulation.living.values()})
-            simulation.put(ObservedInstance(f"instance-by-hand-{turn}", None, free[0], desired.sha, Health.HEALTHY))
+        # made by hand, into a slot that nobody holds
+        if dice.random() < 0.02 and len(simulation.living) < SIZE:
+            free = sorted(
+                {slot.name for slot in desired.slots}
+                - {seen.slot for seen in simulation.living.values()}
+            )
+            simulation.put(
+                ObservedInstance(
+                    f"instance-by-hand-{turn}", None, free[0], desired.sha, Health.HEALTHY
+                )
+            )
         simulation.step()
     return simulation
 
@@ -62,7 +74,9 @@ def test_there_is_never_one_too_many_and_no_healthy_one_is_harmed(kind: str) -> 
     assert injected > RUNS
 
 
-@pytest.mark.parametrize("pace", [Pace(), Pace(batch=2), Pace(surge=2), Pace(batch=2, count=2, surge=1)])
+@pytest.mark.parametrize(
+    "pace", [Pace(), Pace(batch=2), Pace(surge=2), Pace(batch=2, count=2, surge=1)]
+)
 def test_an_update_under_faults_stays_within_size_and_surge_and_ends(pace: Pace) -> None:
     for seed in range(RUNS):
         simulation = storm(seed, Faults(), group(pace=pace))
@@ -87,7 +101,8 @@ def test_without_faults_a_hundred_kills_are_healed_between_two_looks() -> None:
         simulation.kill(0.5)
         simulation.step(advance=False)
         assert len(simulation.living) == SIZE
-        simulation.memory = with_backoffs(simulation.memory, {})  # as after a resume: so many at once are a storm
+        # as after a resume: so many at once are a storm
+        simulation.memory = with_backoffs(simulation.memory, {})
     assert simulation.counts["look"] == looks
     simulation.now += simulation.poll
     simulation.step()
@@ -95,7 +110,9 @@ def test_without_faults_a_hundred_kills_are_healed_between_two_looks() -> None:
 
 
 class World:
-    """A plugin with slots and what it tells, in order and as late as one likes; ``hearsay`` goes by it."""
+    """A plugin with slots and what it tells, in order and as late as one likes; ``hearsay`` goes by
+    it.
+    """
 
     def __init__(self) -> None:
         self.hearsay, self.living = ObservedCache(), dict[str, ObservedInstance]()
@@ -162,7 +179,9 @@ turns = st.lists(
 
 @searched
 @given(turns)
-def test_when_everything_was_told_what_is_believed_is_the_truth(turns: list[tuple[str, int, int]]) -> None:
+def test_when_everything_was_told_what_is_believed_is_the_truth(
+    turns: list[tuple[str, int, int]],
+) -> None:
     world = World()
     dead = list[ObservedInstance]()
     for turn, one, other in turns:
@@ -172,7 +191,13 @@ def test_when_everything_was_told_what_is_believed_is_the_truth(turns: list[tupl
         elif turn == "deliver":
             world.deliver(one + other)
         elif turn == "provision":
-            world.act([Action("provision", "missing", str(one)), Action("provision", "missing", str(one + 1))], other)
+            world.act(
+                [
+                    Action("provision", "missing", str(one)),
+                    Action("provision", "missing", str(one + 1)),
+                ],
+                other,
+            )
         elif turn == "by hand":
             world.make(str(one))
         elif turn == "back" and dead and (seen := dead.pop()).id not in world.living:
@@ -253,7 +278,9 @@ def test_two_instances_of_one_id_and_a_look_in_doubt_are_not_kept() -> None:
 
 
 def test_nothing_is_destroyed_on_hearsay() -> None:
-    surplus = Observation((ObservedInstance("i-0", slot="0", sha="v1"), ObservedInstance("i-9", slot="9", sha="v1")))
+    surplus = Observation(
+        (ObservedInstance("i-0", slot="0", sha="v1"), ObservedInstance("i-9", slot="9", sha="v1"))
+    )
     assert not is_safe(plan(group(size=1), surplus, Memory(), 0.0))
     assert is_safe(plan(group(size=2), Observation(), Memory(), 0.0))
     assert is_safe(Plan())

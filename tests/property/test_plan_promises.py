@@ -1,4 +1,6 @@
-"""The planner's promises over generated groups and worlds: P1, P2, P4, P6 and P7, and that it converges."""
+"""The planner's promises over generated groups and worlds: P1, P2, P4, P6 and P7, and that it
+converges.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +39,12 @@ NOW = 1_000_000.0
 
 sizes = st.integers(0, 6)
 logical_ids = st.lists(st.sampled_from(["a", "b", "c", "ü"]), min_size=1, max_size=5)
-paces = st.builds(Pace, st.integers(1, 3), st.integers(0, 3), st.sampled_from([0.0, 5.0]), st.integers(0, 2))
-allocations = st.one_of(st.builds(Allocation, sizes), st.builds(Allocation, st.just(0), logical_ids))
+paces = st.builds(
+    Pace, st.integers(1, 3), st.integers(0, 3), st.sampled_from([0.0, 5.0]), st.integers(0, 2)
+)
+allocations = st.one_of(
+    st.builds(Allocation, sizes), st.builds(Allocation, st.just(0), logical_ids)
+)
 
 
 @st.composite
@@ -56,25 +62,35 @@ def groups(draw: st.DrawFn) -> Desired:
     )
 
 
-# What a world or a memory is made of is drawn as small numbers first, which is several times faster than strategies per group.
+# What a world or a memory is made of is drawn as small numbers first, which is several times faster
+# than strategies per group.
 members = st.tuples(
-    st.integers(0, 99), st.integers(0, 9), st.sampled_from([None, "a", "b", "z"]), *map(st.sampled_from, (SHAS, list(Health)))
+    st.integers(0, 99),
+    st.integers(0, 9),
+    st.sampled_from([None, "a", "b", "z"]),
+    *map(st.sampled_from, (SHAS, list(Health))),
 )
 populations = st.lists(members, max_size=9)
 keyed = st.integers(0, 14)
 times = st.floats(NOW - 9, NOW + 9)
 troubles = st.dictionaries(
-    keyed, st.builds(BackoffState, st.integers(1, 9), times, st.just("no"), st.booleans(), st.booleans()), max_size=3
+    keyed,
+    st.builds(BackoffState, st.integers(1, 9), times, st.just("no"), st.booleans(), st.booleans()),
+    max_size=3,
 )
 sicknesses = st.dictionaries(keyed, st.integers(1, 5), max_size=9)
-proofs = st.dictionaries(keyed, st.builds(Readiness, st.integers(1, 3), st.floats(NOW - 9, NOW)), max_size=9)
+proofs = st.dictionaries(
+    keyed, st.builds(Readiness, st.integers(1, 3), st.floats(NOW - 9, NOW)), max_size=9
+)
 asked = st.builds(Expected, times, st.sampled_from(["", "instance-0", "instance-1", "instance-99"]))
 expectations = st.dictionaries(st.integers(0, 15), asked, max_size=3)
 
 
 @st.composite
 def worlds(draw: st.DrawFn, group: Desired) -> Observation:
-    """Return any observation: own slots, foreign slots, none, doubles, all kinds of health, in any order."""
+    """Return any observation: own slots, foreign slots, none, doubles, all kinds of health, in any
+    order.
+    """
     names = [slot.name for slot in group.slots] + ["7", "x#0", None, None]
     by_slot = {slot.name: slot.logical_id for slot in group.slots}
     seen = []
@@ -90,7 +106,10 @@ def memories(draw: st.DrawFn, group: Desired, observed: Observation) -> Memory:
     keys = [slot.name for slot in group.slots] + [seen.id for seen in observed.instances] or ["0"]
 
     def named(numbered: dict[int, T]) -> dict[str, T]:
-        return {keys[number % len(keys)] if number < 15 else "instance-x": what for number, what in numbered.items()}
+        return {
+            keys[number % len(keys)] if number < 15 else "instance-x": what
+            for number, what in numbered.items()
+        }
 
     return Memory(
         backoffs=named(draw(troubles)),
@@ -112,7 +131,9 @@ cases = any_case()
 
 @searched
 @given(cases)
-def test_never_more_than_wanted_and_one_action_per_slot(case: tuple[Desired, Observation, Memory]) -> None:
+def test_never_more_than_wanted_and_one_action_per_slot(
+    case: tuple[Desired, Observation, Memory],
+) -> None:
     group, observed, memory = case
     todo = plan(group, observed, memory, NOW)
     made = [a.slot for a in todo.actions if a.verb == "provision"]
@@ -121,7 +142,11 @@ def test_never_more_than_wanted_and_one_action_per_slot(case: tuple[Desired, Obs
     assert len(wanted) <= len(group.slots) + group.pace.surge
     assert set(made) <= wanted
     if made:
-        nobodys = [s for s in observed.instances if group.pets and s.logical_id is None and s.slot not in wanted]
+        nobodys = [
+            s
+            for s in observed.instances
+            if group.pets and s.logical_id is None and s.slot not in wanted
+        ]
         assert len(observed.instances) - len(nobodys) + len(made) <= len(wanted)
     ended = [a.instance for a in todo.actions if a.verb == "destroy"]
     assert len(ended) == len(set(ended))
@@ -130,7 +155,9 @@ def test_never_more_than_wanted_and_one_action_per_slot(case: tuple[Desired, Obs
 
 @searched
 @given(cases)
-def test_never_destroys_a_healthy_wanted_instance_nor_one_it_did_not_see(case: tuple[Desired, Observation, Memory]) -> None:
+def test_never_destroys_a_healthy_wanted_instance_nor_one_it_did_not_see(
+    case: tuple[Desired, Observation, Memory],
+) -> None:
     group, observed, memory = case
     todo = plan(group, observed, memory, NOW)
     seen = {s.id: s for s in observed.instances}
@@ -147,12 +174,17 @@ def test_never_destroys_a_healthy_wanted_instance_nor_one_it_did_not_see(case: t
         )
         if group.ranks_by_id:
             rivals = [s for s in observed.instances if s.id > victim.id]
-            assert victim.sha != group.sha or not is_well or len([r for r in rivals if r.sha == group.sha]) >= len(wanted), action
+            assert (
+                victim.sha != group.sha
+                or not is_well
+                or len([r for r in rivals if r.sha == group.sha]) >= len(wanted)
+            ), action
             continue
         good = victim.slot in wanted and victim.sha == group.sha and is_well
         assert not good or any(r.sha == group.sha for r in rivals), action
     assert len([a for a in ended if a.code == "outdated"]) <= group.pace.batch
-    if any(action.code == "outdated" for action in ended):  # an update goes on only from a full house
+    # an update goes on only from a full house
+    if any(action.code == "outdated" for action in ended):
         assert len(observed.instances) >= len(wanted)
     assert group.rolls or not [a for a in ended if a.code == "outdated"]
 
@@ -180,17 +212,24 @@ def test_everything_not_as_wanted_has_a_reason_and_a_converged_world_is_left_alo
 
 @searched
 @given(cases)
-def test_asking_twice_gives_the_same_plan_and_changes_nothing(case: tuple[Desired, Observation, Memory]) -> None:
+def test_asking_twice_gives_the_same_plan_and_changes_nothing(
+    case: tuple[Desired, Observation, Memory],
+) -> None:
     group, observed, memory = case
     check_asking(group, observed, memory)
 
 
 def check_asking(group: Desired, observed: Observation, memory: Memory) -> None:
-    """Ask, ask something else of the same group, and ask again, with equal arguments that were laid out in another order."""
+    """Ask, ask something else of the same group, and ask again, with equal arguments that were laid
+    out in another order.
+    """
     before = repr((group, observed, memory))
     first = planner.plan(group, observed, memory, NOW)
     planner.plan(group, Observation(observed.instances[1:]), Memory(), NOW + 1.0)
-    turned = {name: dict(reversed(getattr(memory, name).items())) for name in ("troubled", "sick", "proven", "expected")}
+    turned = {
+        name: dict(reversed(getattr(memory, name).items()))
+        for name in ("troubled", "sick", "proven", "expected")
+    }
     assert planner.plan(group, observed, structs.replace(memory, **turned), NOW) == first
     assert repr((group, observed, memory)) == before
 
@@ -224,7 +263,10 @@ def fills_slots_in_the_order_of_its_memory(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(planner, "_fill_missing", fill)
 
 
-@pytest.mark.parametrize("plant", [forgets_as_it_is_asked, remembers_what_it_was_asked, fills_slots_in_the_order_of_its_memory])
+@pytest.mark.parametrize(
+    "plant",
+    [forgets_as_it_is_asked, remembers_what_it_was_asked, fills_slots_in_the_order_of_its_memory],
+)
 def test_asking_twice_sees_a_planner_that(plant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
     group, present = (
@@ -245,10 +287,16 @@ def test_a_failed_observation_leads_to_no_action(case: tuple[Desired, Observatio
     assert todo.actions == ()
     assert [r.code for r in todo.reasons] == ["plugin-unreachable"]
     after = settle(group, invalidate, memory, todo, (), NOW)
-    assert (after.backoffs, after.unhealthy, after.expected) == (memory.backoffs, memory.unhealthy, memory.expected)
+    assert (after.backoffs, after.unhealthy, after.expected) == (
+        memory.backoffs,
+        memory.unhealthy,
+        memory.expected,
+    )
 
 
-def carry_out(group: Desired, world: dict[str, ObservedInstance], todo: Plan, serial: int) -> tuple[list[Outcome], int]:
+def carry_out(
+    group: Desired, world: dict[str, ObservedInstance], todo: Plan, serial: int
+) -> tuple[list[Outcome], int]:
     """Do what the plan says to a model of a plugin whose provisioning is idempotent on the slot."""
     outcomes = []
     for action in todo.actions:
@@ -259,7 +307,11 @@ def carry_out(group: Desired, world: dict[str, ObservedInstance], todo: Plan, se
         living = [s for s in world.values() if s.slot == action.slot]
         if not living:
             serial += 1
-            living = [ObservedInstance(f"made-{serial:04}", action.logical_id, action.slot, group.sha, Health.HEALTHY)]
+            living = [
+                ObservedInstance(
+                    f"made-{serial:04}", action.logical_id, action.slot, group.sha, Health.HEALTHY
+                )
+            ]
             world[living[0].id] = living[0]
         outcomes.append(Outcome(action, living[0].id))
     return outcomes, serial
@@ -267,9 +319,15 @@ def carry_out(group: Desired, world: dict[str, ObservedInstance], todo: Plan, se
 
 @lived
 @given(groups().flatmap(lambda g: worlds(g).map(lambda o: (g, o))))
-def test_every_world_converges_when_nothing_fails_and_stays_so(case: tuple[Desired, Observation]) -> None:
+def test_every_world_converges_when_nothing_fails_and_stays_so(
+    case: tuple[Desired, Observation],
+) -> None:
     group, observed = case
-    world = {s.id: s for s in observed.instances if s.health is Health.HEALTHY and not (group.pets and s.logical_id is None)}
+    world = {
+        s.id: s
+        for s in observed.instances
+        if s.health is Health.HEALTHY and not (group.pets and s.logical_id is None)
+    }
     memory, now, serial = Memory(), NOW, 0
     most = max(len(world), len(group.slots) + group.pace.surge)
     for _ in range(8 * (len(world) + len(group.slots) + 4)):
@@ -288,10 +346,19 @@ def test_every_world_converges_when_nothing_fails_and_stays_so(case: tuple[Desir
 @lived
 @given(
     st.integers(1, 5),
-    st.lists(st.tuples(st.sampled_from(["stale", "partial", "lost", "kill", "none"]), st.integers(0, 99)), max_size=25),
+    st.lists(
+        st.tuples(
+            st.sampled_from(["stale", "partial", "lost", "kill", "none"]), st.integers(0, 99)
+        ),
+        max_size=25,
+    ),
 )
-def test_slots_never_exceed_the_size_under_stale_partial_and_lost_answers(size: int, faults: list[tuple[str, int]]) -> None:
-    """The table of over-creation: with slots and idempotent provisioning its last column is zero."""
+def test_slots_never_exceed_the_size_under_stale_partial_and_lost_answers(
+    size: int, faults: list[tuple[str, int]]
+) -> None:
+    """The table of over-creation: with slots and idempotent provisioning its last column is
+    zero.
+    """
     live(size, faults)
 
 
@@ -313,7 +380,9 @@ def live(size: int, faults: list[tuple[str, int]]) -> None:
         todo = planner.plan(group, view, memory, now)
         assert all(action.verb == "provision" for action in todo.actions)
         seen_in = {seen.slot for seen in instances}
-        assert not [action for action in todo.actions if action.slot in seen_in], "a slot is asked for that is seen to be taken"
+        assert not [action for action in todo.actions if action.slot in seen_in], (
+            "a slot is asked for that is seen to be taken"
+        )
         outcomes, serial = carry_out(group, world, todo, serial)
         if fault == "lost":
             outcomes = [Outcome(o.action, error="no answer came", unknown=True) for o in outcomes]
@@ -324,12 +393,16 @@ def live(size: int, faults: list[tuple[str, int]]) -> None:
     assert len(world) == size
 
 
-def counts_and_takes_the_next_numbers(draft: planner.Draft, places: planner.Places, size: int, *, stuck: bool) -> None:
+def counts_and_takes_the_next_numbers(
+    draft: planner.Draft, places: planner.Places, size: int, *, stuck: bool
+) -> None:
     for number in range(len(draft.observed.instances), size):
         draft.provision(Slot(str(number)), has_room=True)
 
 
-def makes_a_new_slot_for_each(draft: planner.Draft, places: planner.Places, size: int, *, stuck: bool) -> None:
+def makes_a_new_slot_for_each(
+    draft: planner.Draft, places: planner.Places, size: int, *, stuck: bool
+) -> None:
     for slot in draft.desired.slots:
         if slot.name not in places.occupants:
             draft.provision(Slot(f"{slot.name}-{int(draft.now)}"), has_room=True)
@@ -341,7 +414,9 @@ def fills_one_less(draft: planner.Draft, places: planner.Places, size: int, *, s
             draft.provision(slot, has_room=True)
 
 
-@pytest.mark.parametrize("fill", [counts_and_takes_the_next_numbers, makes_a_new_slot_for_each, fills_one_less])
+@pytest.mark.parametrize(
+    "fill", [counts_and_takes_the_next_numbers, makes_a_new_slot_for_each, fills_one_less]
+)
 def test_slots_never_exceed_sees_a_planner_that(fill: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planner, "_fill_missing", fill)
     with pytest.raises(AssertionError):

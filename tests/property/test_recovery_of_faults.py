@@ -1,7 +1,9 @@
-"""Any interleaving of faults and reports gives the arithmetic of the faults: curve, lanes, measures, words, table and pictures.
+"""Any interleaving of faults and reports gives the arithmetic of the faults: curve, lanes,
+measures, words, table and pictures.
 
-A small world is broken, reported and healed in any order; who serves when is kept beside it, from what was really done and never
-from the reports of it. What the record's readers say is then compared with that.
+A small world is broken, reported and healed in any order; who serves when is kept beside it, from
+what was really done and never from the reports of it. What the record's readers say is then
+compared with that.
 """
 
 from __future__ import annotations
@@ -30,12 +32,21 @@ TICK = 1 / 1024
 """Seconds; so that sums of times are exact."""
 PAUSES = st.sampled_from([1, 2, 7, 100, 256, 1000])
 """Ticks between two moments: some shorter than a recovery must hold, some longer."""
-PLUGINS = {"fault": "lab", "mended": "lab", "health": "flavor", "drifted": "group", "planned": "group", "converged": "group"}
+PLUGINS = {
+    "fault": "lab",
+    "mended": "lab",
+    "health": "flavor",
+    "drifted": "group",
+    "planned": "group",
+    "converged": "group",
+}
 
 
 @dataclass
 class One:
-    """One instance as it really is: there, answering, reported; ``verdict`` is the word of a probe that a later one can undo."""
+    """One instance as it really is: there, answering, reported; ``verdict`` is the word of a probe
+    that a later one can undo.
+    """
 
     name: str
     slot: int
@@ -51,7 +62,9 @@ class One:
 
 @dataclass
 class World:
-    """A group of so many slots, what was written down of it, and how many slots were really filled from which time on."""
+    """A group of so many slots, what was written down of it, and how many slots were really filled
+    from which time on.
+    """
 
     size: int
     now: float = 1000.0
@@ -89,7 +102,9 @@ class World:
             one.answers, one.verdict = True, False
 
     def judge(self, one: One, healthy: bool) -> None:
-        """Let a probe say what it found; it calls healthy only what it called unhealthy before, and what answers."""
+        """Let a probe say what it found; it calls healthy only what it called unhealthy before, and
+        what answers.
+        """
         self.tell("health", one, "healthy" if healthy else "unhealthy")
         one.verdict = not healthy
 
@@ -163,7 +178,9 @@ class Fallen:
 
 
 def falls_of(world: World) -> list[Fallen]:
-    """Return the falls that really were: from the first slot that was not filled until all were, and stayed so."""
+    """Return the falls that really were: from the first slot that was not filled until all were,
+    and stayed so.
+    """
     found = list[Fallen]()
     steps = [*world.truth, (world.now, world.truth[-1][1], False)]
     for (time, filled, fault), (until, _, _) in pairwise(steps):
@@ -184,7 +201,9 @@ def falls_of(world: World) -> list[Fallen]:
 @given(worlds())
 def test_the_curve_falls_at_the_faults_and_at_reports_of_what_nobody_recorded(world: World) -> None:
     levels = [level for level in curve(world.events) if level.time >= world.truth[0][0]]
-    assert _last_of_each((level.time, level.filled) for level in levels) == [(time, filled) for time, filled, _ in world.truth]
+    assert _last_of_each((level.time, level.filled) for level in levels) == [
+        (time, filled) for time, filled, _ in world.truth
+    ]
 
 
 def _last_of_each(points: object) -> list[tuple[float, int]]:
@@ -199,9 +218,9 @@ def _last_of_each(points: object) -> list[tuple[float, int]]:
 def test_falls_are_those_of_the_faults(world: World) -> None:
     measured = [fall for fall in episodes(world.events, world.now) if fall.cause != "change"]
     real = falls_of(world)
-    assert [(fall.began, fall.cause == "fault", fall.fewest, fall.recovered) for fall in measured] == [
-        (fall.began, fall.fault, fall.fewest, fall.back) for fall in real
-    ]
+    assert [
+        (fall.began, fall.cause == "fault", fall.fewest, fall.recovered) for fall in measured
+    ] == [(fall.began, fall.fault, fall.fewest, fall.back) for fall in real]
     assert [fall.loss for fall in measured] == pytest.approx([fall.loss for fall in real])
     assert all(0 <= fall.unnoticed <= fall.loss + 1e-9 for fall in measured)
 
@@ -230,7 +249,11 @@ def test_surplus_is_what_runs_beyond_the_slots_and_never_what_is_gone(world: Wor
 def test_lanes_say_of_every_moment_what_the_curve_says(world: World) -> None:
     lived_lives = lives(world.events)
     for time, filled, _ in world.truth:
-        there = [life for life in lived_lives if life.born <= time and (life.died is None or time < life.died)]
+        there = [
+            life
+            for life in lived_lives
+            if life.born <= time and (life.died is None or time < life.died)
+        ]
         assert len({life.slot for life in there if not life.trouble(time)}) == filled
 
 
@@ -241,19 +264,33 @@ def test_words_table_and_live_view_tell_the_last_fall_as_it_was(world: World) ->
     story = GroupHistory(GROUP)
     story.read(world.events)
     scene = story.scene(world.now)
-    shown = _last_of_each((step.time, step.filled) for step in scene.steps if step.time >= world.truth[0][0])
-    assert shown == [(time, filled) for time, filled, _ in world.truth if time >= scene.steps[0].time][-len(shown) :]
+    shown = _last_of_each(
+        (step.time, step.filled) for step in scene.steps if step.time >= world.truth[0][0]
+    )
+    assert (
+        shown
+        == [(time, filled) for time, filled, _ in world.truth if time >= scene.steps[0].time][
+            -len(shown) :
+        ]
+    )
     assert scene.filled == world.truth[-1][1]
     if not real:
         assert not recovery.falls
         assert scene.fall is None
         return
     last = real[-1]
-    cause, seconds = "fault" if last.fault else "report", None if last.back is None else last.back - last.began
+    cause, seconds = (
+        "fault" if last.fault else "report",
+        None if last.back is None else last.back - last.began,
+    )
     assert scene.fall == (last.fewest, world.size, seconds, cause)
-    values = dict(zip(recovery.measures().column("measure"), recovery.measures().column("value"), strict=True))
+    values = dict(
+        zip(recovery.measures().column("measure"), recovery.measures().column("value"), strict=True)
+    )
     assert values["robustness"] == say_percent(last.fewest / world.size)
-    assert values["TTR"] == recovery.stamps().column(f"after the {cause}")[3] == say_seconds(seconds)
+    assert (
+        values["TTR"] == recovery.stamps().column(f"after the {cause}")[3] == say_seconds(seconds)
+    )
     assert values["loss"] == say_seconds(recovery.last.loss)
     assert recovery.last.loss == pytest.approx(last.loss)
     assert f"only {last.fewest} of {world.size} slots were filled" in recovery.words
@@ -279,18 +316,31 @@ def test_the_figure_draws_the_last_fall_as_it_was(world: World) -> None:
         if until > began and time < end
     )
     assert area == pytest.approx(real[-1].loss, abs=1e-6)
-    assert min(q for time, q in drawn if began - TICK / 8 <= time <= end) == pytest.approx(real[-1].fewest / world.size)
-    (legend,) = [text.get_text() for text in figure.axes[0].get_legend().get_texts() if text.get_text().startswith("loss: ")]
+    assert min(q for time, q in drawn if began - TICK / 8 <= time <= end) == pytest.approx(
+        real[-1].fewest / world.size
+    )
+    (legend,) = [
+        text.get_text()
+        for text in figure.axes[0].get_legend().get_texts()
+        if text.get_text().startswith("loss: ")
+    ]
     assert legend == f"loss: {say_seconds(recovery.last.loss)} of a whole group"
 
 
 @lived
 @given(worlds(), st.randoms(use_true_random=False))
-def test_streams_that_arrive_in_any_order_make_the_same_record(world: World, chance: object) -> None:
+def test_streams_that_arrive_in_any_order_make_the_same_record(
+    world: World, chance: object
+) -> None:
     """Each plugin's stream comes in its order, and they come late to one another."""
-    streams = [[event for event in world.events if event.plugin == name] for name in ("lab", "flavor", "group", "files")]
+    streams = [
+        [event for event in world.events if event.plugin == name]
+        for name in ("lab", "flavor", "group", "files")
+    ]
     record = Timeline()
     while streams := [stream for stream in streams if stream]:
         record.add([chance.choice(streams).pop(0)])  # type: ignore[attr-defined]
     real = falls_of(world)
-    assert [fall.fewest for fall in Recovery(GROUP, record.events(GROUP), world.now).falls] == [fall.fewest for fall in real]
+    assert [fall.fewest for fall in Recovery(GROUP, record.events(GROUP), world.now).falls] == [
+        fall.fewest for fall in real
+    ]

@@ -1,4 +1,5 @@
-"""Seeded runs of the simulator under every kind of fault: never one too many, nobody healthy harmed, whole in the end.
+"""Seeded runs of the simulator under every kind of fault: never one too many, nobody healthy
+harmed, whole in the end.
 
 A fault that was never injected proves nothing, so every test counts its own.
 """
@@ -22,7 +23,9 @@ KINDS = ["refused", "lost", "doubled", "late", "blind", "stale", "partial"]
 ALL = Faults(refused=0.1, lost=0.1, doubled=0.1, late=0.1, blind=0.1, stale=0.1, partial=0.1)
 
 
-def group(sha: str = "v1", size: int = SIZE, *, idempotent: bool = True, pace: Pace | None = None) -> Desired:
+def group(
+    sha: str = "v1", size: int = SIZE, *, idempotent: bool = True, pace: Pace | None = None
+) -> Desired:
     return Desired("g", sha, slots_of(Allocation(size)), idempotent=idempotent, pace=pace or Pace())
 
 
@@ -66,7 +69,9 @@ def test_without_slots_none_is_made_while_one_is_expected(kind: str) -> None:
     assert injected > RUNS
 
 
-@pytest.mark.parametrize("pace", [Pace(), Pace(batch=2), Pace(surge=2), Pace(batch=2, count=2, surge=1)])
+@pytest.mark.parametrize(
+    "pace", [Pace(), Pace(batch=2), Pace(surge=2), Pace(batch=2, count=2, surge=1)]
+)
 def test_an_update_under_faults_stays_within_size_and_surge_and_ends(pace: Pace) -> None:
     for seed in range(RUNS):
         simulation = storm(seed, Faults(), group(pace=pace))
@@ -102,10 +107,16 @@ def test_the_sick_are_replaced_one_or_two_at_a_time_and_not_when_most_are_sick()
 
 
 def test_the_sick_stay_sick_while_nobody_asks() -> None:
-    """A pass that does not ask for health (unknown) does not make a group whose healing has stopped look whole."""
-    unasked = Observation(tuple(ObservedInstance(f"i-{n}", slot=str(n), sha="v1") for n in range(SIZE)))
+    """A pass that does not ask for health (unknown) does not make a group whose healing has stopped
+    look whole.
+    """
+    unasked = Observation(
+        tuple(ObservedInstance(f"i-{n}", slot=str(n), sha="v1") for n in range(SIZE))
+    )
     most = Memory(unhealthy={f"i-{n}": 3 for n in range(4)})
-    assert {reason.code for reason in plan(group(), unasked, most, 0.0).reasons} == {"too-many-sick"}
+    assert {reason.code for reason in plan(group(), unasked, most, 0.0).reasons} == {
+        "too-many-sick"
+    }
     one = plan(group(), unasked, Memory(unhealthy={"i-0": 3, "i-1": 2}), 0.0)
     assert one.actions == ()  # it may be well again
     assert [(reason.code, reason.instance) for reason in one.reasons] == [("unhealthy", "i-0")]
@@ -127,7 +138,9 @@ def test_what_dies_young_again_and_again_is_backed_off_and_forgiven_when_it_has_
         outcomes = [Outcome(action, f"i-{made}") for action in todo.actions]
         memory = settle(desired, Observation(), memory, todo, outcomes, now)
         if outcomes:
-            memory = record_exits(desired, memory, [ReportedExit("0", f"i-{made}", "exit status 1", now)], now)
+            memory = record_exits(
+                desired, memory, [ReportedExit("0", f"i-{made}", "exit status 1", now)], now
+            )
         now += 0.5
     assert 5 < made <= 25
     living = Observation((ObservedInstance("i-x", slot="0", sha="v1", health=Health.HEALTHY),))
@@ -187,7 +200,9 @@ def test_a_storm_of_deletions_is_braked_named_and_ended_by_a_resume() -> None:
             pass
 
 
-def test_a_storm_without_end_makes_an_instance_every_two_minutes_and_one_that_is_over_leaves_no_wait() -> None:
+def test_a_storm_without_end_makes_an_instance_every_two_minutes_and_one_that_is_over_leaves_no_wait() -> (
+    None
+):
     simulation = deleted_for(3600.0, every=1.0)
     assert simulation.counts["made"] < SIZE * (12 + 3600 / 60)
     simulation.now += CAP
@@ -204,9 +219,14 @@ def test_a_storm_without_end_makes_an_instance_every_two_minutes_and_one_that_is
 
 
 def test_what_is_only_not_seen_is_no_loss() -> None:
-    """An instance missing in every view but living: the plugin answers with its ID, and nothing is counted."""
+    """An instance missing in every view but living: the plugin answers with its ID, and nothing is
+    counted.
+    """
     desired, memory = group(size=2), Memory()
-    both = [Outcome(action, f"i-{action.slot}") for action in plan(desired, Observation(), memory, 0.0).actions]
+    both = [
+        Outcome(action, f"i-{action.slot}")
+        for action in plan(desired, Observation(), memory, 0.0).actions
+    ]
     memory = settle(desired, Observation(), memory, Plan(), both, 0.0)
     one = Observation((ObservedInstance("i-0", slot="0", sha="v1", health=Health.HEALTHY),))
     for turn in range(20):
@@ -251,7 +271,11 @@ def test_pets_survive_the_same_storm() -> None:
         simulation = storm(seed, ALL, desired)
         assert simulation.peak <= 3
         assert simulation.settle_down(60)
-        assert sorted(seen.logical_id or "" for seen in simulation.living.values()) == ["a", "b", "c"]
+        assert sorted(seen.logical_id or "" for seen in simulation.living.values()) == [
+            "a",
+            "b",
+            "c",
+        ]
 
 
 def test_a_run_with_the_same_dice_is_the_same_run() -> None:

@@ -1,4 +1,6 @@
-"""Recovery arithmetic over generated and hand-made stories: Q is bounded, surplus hides nothing, stamps are in order."""
+"""Recovery arithmetic over generated and hand-made stories: Q is bounded, surplus hides nothing,
+stamps are in order.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ikdemo.reconcile.analysis.lives import lives
-from ikdemo.reconcile.analysis.recovery import curve, episodes, expected_availability, expected_recovery
+from ikdemo.reconcile.analysis.recovery import (
+    curve,
+    episodes,
+    expected_availability,
+    expected_recovery,
+)
 from ikdemo.spi.documents import SHA_TAG
 from ikdemo.spi.events import Event
 
@@ -60,11 +67,15 @@ def test_quality_is_a_share_and_surplus_is_never_negative(story: list[Event]) ->
 
 
 @given(stories(), st.floats(0, 50), st.sampled_from([0.0, 0.25, 5.0]))
-def test_stamps_are_in_order_and_loss_is_bounded(story: list[Event], more: float, hold: float) -> None:
+def test_stamps_are_in_order_and_loss_is_bounded(
+    story: list[Event], more: float, hold: float
+) -> None:
     until = (story[-1].time if story else 0.0) + more
     found = episodes(story, until, hold=hold)
     for fall in found:
-        stamps = [t for t in (fall.began, fall.detected, fall.acted, fall.recovered) if t is not None]
+        stamps = [
+            t for t in (fall.began, fall.detected, fall.acted, fall.recovered) if t is not None
+        ]
         assert stamps == sorted(stamps)
         end = until if fall.recovered is None else fall.recovered
         assert 0.0 <= fall.robustness < 1.0
@@ -92,13 +103,22 @@ def test_a_doubled_slot_is_surplus_and_the_empty_one_is_still_missing() -> None:
 
 
 def test_outdated_and_sick_instances_do_not_count() -> None:
-    story = [Event("committed", 0.0, size=2, tags=NEW), born(1.0, "a", "0", NEW), born(1.0, "b", "1", OLD)]
+    story = [
+        Event("committed", 0.0, size=2, tags=NEW),
+        born(1.0, "a", "0", NEW),
+        born(1.0, "b", "1", OLD),
+    ]
     assert curve(story)[-1].quality == 0.5
     assert curve([*story, Event("health", 2.0, instance="a", code="unhealthy")])[-1].quality == 0.0
 
 
 def test_a_short_return_belongs_to_the_same_episode() -> None:
-    story = [Event("committed", 0.0, size=1), born(0.0, "a", "0"), Event("lost", 10.0, instance="a"), born(10.1, "b", "0")]
+    story = [
+        Event("committed", 0.0, size=1),
+        born(0.0, "a", "0"),
+        Event("lost", 10.0, instance="a"),
+        born(10.1, "b", "0"),
+    ]
     story += [Event("lost", 10.2, instance="b"), born(11.0, "c", "0")]
     fall = episodes(story, until=20.0)[-1]
     assert (fall.began, fall.recovered) == (10.0, 11.0)
@@ -113,17 +133,28 @@ def test_a_fault_of_its_own_ends_the_hold() -> None:
         Event("fault", 1.05, instance="a"),
         Event("lost", 1.1, instance="a"),
     ]
-    assert [(fall.cause, fall.began) for fall in episodes(story, until=2.0)] == [("change", 0.0), ("fault", 1.05)]
+    assert [(fall.cause, fall.began) for fall in episodes(story, until=2.0)] == [
+        ("change", 0.0),
+        ("fault", 1.05),
+    ]
 
 
 def test_what_serves_again_unknown_makes_up_for_nothing_that_is_unnoticed() -> None:
     story = [Event("committed", 0.0, size=2), born(0.0, "a", "0"), born(0.0, "b", "1")]
-    story += [Event("fault", 4.0, instance="a", code="silent"), Event("health", 5.0, instance="a", code="unhealthy")]
-    story += [Event("drifted", 5.0), Event("fault", 5.25, instance="b"), Event("lost", 5.5, instance="b")]
+    story += [
+        Event("fault", 4.0, instance="a", code="silent"),
+        Event("health", 5.0, instance="a", code="unhealthy"),
+    ]
+    story += [
+        Event("drifted", 5.0),
+        Event("fault", 5.25, instance="b"),
+        Event("lost", 5.5, instance="b"),
+    ]
     story += [Event("mended", 6.0, instance="a", code="silent"), born(9.0, "c", "1")]
     fall = episodes(story, until=10.0)[-1]
     assert (fall.began, fall.recovered) == (4.0, 9.0)
-    assert fall.unnoticed == 0.5 + 0.125  # from 6.0 on the loop thinks that both are lost, and one of them is there
+    # from 6.0 on the loop thinks that both are lost, and one of them is there
+    assert fall.unnoticed == 0.5 + 0.125
 
 
 def test_the_first_rise_is_a_change_of_the_wish_and_not_a_fault() -> None:
@@ -133,8 +164,15 @@ def test_the_first_rise_is_a_change_of_the_wish_and_not_a_fault() -> None:
 
 
 def test_an_instance_lost_and_found_again_has_two_lives() -> None:
-    story = [born(1.0, "a", "0"), Event("lost", 2.0, instance="a"), Event("found", 3.0, instance="a", slot="0")]
-    assert [(life.born, life.died, life.ended) for life in lives(story)] == [(1.0, 2.0, "lost"), (3.0, None, "")]
+    story = [
+        born(1.0, "a", "0"),
+        Event("lost", 2.0, instance="a"),
+        Event("found", 3.0, instance="a", slot="0"),
+    ]
+    assert [(life.born, life.died, life.ended) for life in lives(story)] == [
+        (1.0, 2.0, "lost"),
+        (3.0, None, ""),
+    ]
 
 
 def test_theory_of_polling() -> None:

@@ -1,4 +1,6 @@
-"""Who goes when there are more instances than slots, and who may stay although its number is out of range."""
+"""Who goes when there are more instances than slots, and who may stay although its number is out of
+range.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +20,15 @@ def group(size: int, *, pace: Pace | None = None) -> Desired:
 
 def living(*slots: int | str | None, sha: str = "new") -> tuple[ObservedInstance, ...]:
     """Return one instance per slot, named after it."""
-    return tuple(ObservedInstance(f"i-{slot}", None, None if slot is None else str(slot), sha) for slot in slots)
+    return tuple(
+        ObservedInstance(f"i-{slot}", None, None if slot is None else str(slot), sha)
+        for slot in slots
+    )
 
 
-def actions(desired: Desired, instances: tuple[ObservedInstance, ...], memory: Memory | None = None) -> list[tuple[str, str]]:
+def actions(
+    desired: Desired, instances: tuple[ObservedInstance, ...], memory: Memory | None = None
+) -> list[tuple[str, str]]:
     """Return what a pass does: verb, and the slot that is filled or the instance that goes."""
     todo = plan(desired, Observation(instances), memory or Memory(), now=0.0)
     return [(action.verb, action.instance or action.slot) for action in todo.actions]
@@ -59,7 +66,9 @@ def test_one_unhealthy_answer_chooses_nobody() -> None:
     assert actions(group(1), (doubted, *living(1))) == [("destroy", "i-1")]
 
 
-@pytest.mark.parametrize("slot", ["9" * 5000, "9" * 10, "٣", "²", "-1", "1e3", " 1", "+1", "0" * 200, ""])
+@pytest.mark.parametrize(
+    "slot", ["9" * 5000, "9" * 10, "٣", "²", "-1", "1e3", " 1", "+1", "0" * 200, ""]
+)
 def test_whatever_an_instance_calls_its_slot_its_group_is_healed(slot: str) -> None:
     assert number_of(slot) is None
     odd = ObservedInstance("odd", None, slot, "new")
@@ -76,6 +85,8 @@ def test_what_lives_beyond_the_slots_of_a_surge_keeps_none_open() -> None:
 
 def test_an_update_replaces_what_is_out_of_range_by_instances_in_range() -> None:
     old = living(3, 4, 5, sha="old")
-    (victim,) = actions(group(3), tuple(ObservedInstance(s.id, None, s.slot, "old", Health.HEALTHY) for s in old))
+    (victim,) = actions(
+        group(3), tuple(ObservedInstance(s.id, None, s.slot, "old", Health.HEALTHY) for s in old)
+    )
     assert victim == ("destroy", "i-5")
     assert actions(group(3), old[:2]) == [("provision", "2")]

@@ -1,4 +1,6 @@
-"""A wait ends when nothing that it waits for can come any more, and says by what it was overtaken."""
+"""A wait ends when nothing that it waits for can come any more, and says by what it was
+overtaken.
+"""
 
 from __future__ import annotations
 
@@ -25,15 +27,24 @@ def test_a_pause_that_came_meanwhile_ends_it_and_one_that_was_there_before_does_
 
 
 def test_a_group_that_is_being_destroyed_is_not_waited_for() -> None:
-    assert not being_destroyed([Reason("surplus", "instance i-7: not wanted", instance="i-7"), MISSING])
+    assert not being_destroyed(
+        [Reason("surplus", "instance i-7: not wanted", instance="i-7"), MISSING]
+    )
     with pytest.raises(NotConverged, match="web is being destroyed"):
         Waiting("web").found([MISSING, DESTROYING])
-    storm = Reason("backing-off", "42 instances ended from outside in the last 10 s; they are made again more slowly")
-    assert remedy("web", [storm, MISSING]).endswith("Find what ends the instances, then: lab.resume('web')")
+    storm = Reason(
+        "backing-off",
+        "42 instances ended from outside in the last 10 s; they are made again more slowly",
+    )
+    assert remedy("web", [storm, MISSING]).endswith(
+        "Find what ends the instances, then: lab.resume('web')"
+    )
     assert remedy("web", [DESTROYING]).endswith("lab.free('web', force=True)")
 
 
-@pytest.mark.parametrize("error", [UnknownGroup("web"), RemoteFailure("Group 'web' is not being watched")])
+@pytest.mark.parametrize(
+    "error", [UnknownGroup("web"), RemoteFailure("Group 'web' is not being watched")]
+)
 @pytest.mark.parametrize(
     ("kinds", "said"),
     [
@@ -43,11 +54,16 @@ def test_a_group_that_is_being_destroyed_is_not_waited_for() -> None:
         (("destroying", "gone"), "was destroyed"),
     ],
 )
-def test_a_group_that_went_meanwhile_is_said_to_have_gone(error: PluginFailure, kinds: tuple[str, ...], said: str) -> None:
+def test_a_group_that_went_meanwhile_is_said_to_have_gone(
+    error: PluginFailure, kinds: tuple[str, ...], said: str
+) -> None:
     waiting = Waiting("web")
     assert waiting.refused(error) is error  # it never was there: that is what to say
     waiting.found([MISSING])
     waiting.told(kinds)
-    assert str(waiting.refused(error)) == f"web {said} while it was waited for: nothing keeps it any more"
+    assert (
+        str(waiting.refused(error))
+        == f"web {said} while it was waited for: nothing keeps it any more"
+    )
     other = RemoteFailure("the disk is full")
     assert waiting.refused(other) is other

@@ -13,7 +13,14 @@ from msgspec import Raw
 
 from ikdemo.rpc.event_ring import EventRing
 from ikdemo.rpc.server import Server
-from ikdemo.spi.documents import Allocation, Description, GroupDescription, GroupSpec, Health, InstanceSpec
+from ikdemo.spi.documents import (
+    Allocation,
+    Description,
+    GroupDescription,
+    GroupSpec,
+    Health,
+    InstanceSpec,
+)
 from ikdemo.spi.errors import PluginFailure, UnknownGroup
 
 
@@ -45,10 +52,19 @@ class Instances:
     async def destroy(self, instance: str) -> None:
         del self.made[instance]
 
-    async def describe_instances(self, tags: Mapping[str, str], slots: bool = False) -> list[Description]:
-        found = [(name, spec, slot) for name, (spec, slot) in self.made.items() if tags.items() <= (spec.tags or {}).items()]
+    async def describe_instances(
+        self, tags: Mapping[str, str], slots: bool = False
+    ) -> list[Description]:
+        found = [
+            (name, spec, slot)
+            for name, (spec, slot) in self.made.items()
+            if tags.items() <= (spec.tags or {}).items()
+        ]
         if slots:
-            return [Description(name, spec.logical_id, spec.tags, slot or "") for name, spec, slot in found]
+            return [
+                Description(name, spec.logical_id, spec.tags, slot or "")
+                for name, spec, slot in found
+            ]
         return [Description(name, spec.logical_id, spec.tags) for name, spec, _ in found]
 
 
@@ -62,7 +78,9 @@ class Flavor:
         if bytes(properties) == b"null":
             raise PluginFailure(f"no properties for {allocation.size}")
 
-    async def prepare(self, properties: Raw, spec: InstanceSpec, allocation: Allocation) -> InstanceSpec:
+    async def prepare(
+        self, properties: Raw, spec: InstanceSpec, allocation: Allocation
+    ) -> InstanceSpec:
         return spec
 
     async def healthy(self, properties: Raw, instance: Description) -> Health:
@@ -120,7 +138,9 @@ def serve(short_dir: Path) -> Serve:
     """Serve a plugin as long as the ``async with`` block runs."""
 
     @asynccontextmanager
-    async def serving(plugin: Any, name: str = "plugin", ring: EventRing | None = None) -> AsyncIterator[Server]:
+    async def serving(
+        plugin: Any, name: str = "plugin", ring: EventRing | None = None
+    ) -> AsyncIterator[Server]:
         server = Server(plugin, short_dir / name, ring or EventRing(name))
         await server.start()
         try:
@@ -143,7 +163,9 @@ def bounded() -> Callable[[Coroutine[Any, Any, None]], None]:
 
 @pytest.fixture
 def exchange() -> Callable[..., Coroutine[Any, Any, bytes]]:
-    """Send bytes to a socket and return all that comes back until the other side ends the connection."""
+    """Send bytes to a socket and return all that comes back until the other side ends the
+    connection.
+    """
 
     async def send(path: Path, *parts: bytes, end: bool = False) -> bytes:
         reader, writer = await asyncio.open_unix_connection(path)
@@ -151,7 +173,8 @@ def exchange() -> Callable[..., Coroutine[Any, Any, bytes]]:
             for part in parts:
                 writer.write(part)
                 for _ in range(3):
-                    await asyncio.sleep(0)  # the server, in the same loop, reads this part before the next is sent
+                    # the server, in the same loop, reads this part before the next is sent
+                    await asyncio.sleep(0)
             if end:
                 writer.write_eof()
             return await reader.read()

@@ -1,4 +1,6 @@
-"""The client against plugins that behave, misbehave, vanish and hang: every call ends, and says truly what became of it."""
+"""The client against plugins that behave, misbehave, vanish and hang: every call ends, and says
+truly what became of it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,14 @@ from ikdemo.rpc.client import Client
 from ikdemo.rpc.methods import DESCRIBE_INSTANCES
 from ikdemo.spi.documents import GroupSpec, InstanceSpec
 from ikdemo.spi.errors import OutcomeUnknown, PluginUnavailable, ProtocolError, RemoteFailure
-from ikdemo.spi.messages import DescribeInstances, Descriptions, Inspected, Nothing, Provision, Provisioned
+from ikdemo.spi.messages import (
+    DescribeInstances,
+    Descriptions,
+    Inspected,
+    Nothing,
+    Provision,
+    Provisioned,
+)
 
 MADE = b'{"jsonrpc":"2.0","result":{"ID":"instance-1"},"id":1}'
 
@@ -62,7 +71,9 @@ def against(short_dir: Path) -> Any:
     """Run a fake plugin, and a client for it."""
 
     @asynccontextmanager
-    async def running(*replies: bytes | None, limit: int = 64) -> AsyncIterator[tuple[Client, Fake]]:
+    async def running(
+        *replies: bytes | None, limit: int = 64
+    ) -> AsyncIterator[tuple[Client, Fake]]:
         fake = Fake(short_dir / "fake", *replies)
         server = await asyncio.start_unix_server(fake.converse, fake.path)
         client = Client(fake.path, limit)
@@ -77,12 +88,18 @@ def against(short_dir: Path) -> Any:
 
 
 async def provision(client: Client, deadline: float = 5.0, *, batch: bool = False) -> str | None:
-    return (await client.call("Instance.Provision", Provision(InstanceSpec()), Provisioned, deadline, batch=batch)).id
+    return (
+        await client.call(
+            "Instance.Provision", Provision(InstanceSpec()), Provisioned, deadline, batch=batch
+        )
+    ).id
 
 
 async def describe(client: Client, deadline: float = 5.0) -> Descriptions:
     method = DESCRIBE_INSTANCES
-    return await client.call(method.wire, DescribeInstances({}), method.result, deadline, reads=True)
+    return await client.call(
+        method.wire, DescribeInstances({}), method.result, deadline, reads=True
+    )
 
 
 def test_a_request_looks_like_a_plain_json_clients(against: Any, bounded: Any) -> None:
@@ -91,8 +108,15 @@ def test_a_request_looks_like_a_plain_json_clients(against: Any, bounded: Any) -
             assert await provision(client) == "instance-1"
         number = json.loads(fake.requests[0].partition(b"\r\n\r\n")[2])["id"]
         spec = b'{"Properties":null,"Tags":null,"Init":"","LogicalID":null,"Attachments":null}'
-        body = b'{"jsonrpc":"2.0","method":"Instance.Provision","params":{"Spec":' + spec + b'},"id":%d}' % number
-        head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+        body = (
+            b'{"jsonrpc":"2.0","method":"Instance.Provision","params":{"Spec":'
+            + spec
+            + b'},"id":%d}' % number
+        )
+        head = (
+            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: "
+            b"%d\r\n\r\n" % len(body)
+        )
         assert fake.requests == [head + body]
 
     bounded(story())
@@ -117,7 +141,9 @@ def test_a_request_looks_like_a_plain_json_clients(against: Any, bounded: Any) -
         % (MADE[:5], len(MADE) - 5, MADE[5:]),
     ],
 )
-def test_whatever_infrakits_clients_accept_is_accepted(against: Any, bounded: Any, reply: bytes) -> None:
+def test_whatever_infrakits_clients_accept_is_accepted(
+    against: Any, bounded: Any, reply: bytes
+) -> None:
     async def story() -> None:
         async with against(reply, http()) as (client, _):
             assert await provision(client) == "instance-1"
@@ -128,7 +154,10 @@ def test_whatever_infrakits_clients_accept_is_accepted(against: Any, bounded: An
 
 def test_an_answer_without_a_length_ends_with_the_connection(against: Any, bounded: Any) -> None:
     async def story() -> None:
-        for line in (b"HTTP/1.0 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n"):
+        for line in (
+            b"HTTP/1.0 200 OK\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n",
+        ):
             async with against(line + MADE) as (client, _):
                 assert await provision(client) == "instance-1"
 
@@ -137,7 +166,9 @@ def test_an_answer_without_a_length_ends_with_the_connection(against: Any, bound
 
 def test_opaque_text_is_compacted_as_it_comes_in(against: Any, bounded: Any) -> None:
     async def story() -> None:
-        async with against(http(b'{"result": {"Groups": [{"ID": "g", "Properties": {"b": 1.0, "a": "<"}}]}}')) as (client, _):
+        async with against(
+            http(b'{"result": {"Groups": [{"ID": "g", "Properties": {"b": 1.0, "a": "<"}}]}}')
+        ) as (client, _):
             found = await client.call("Group.InspectGroups", Nothing(), Inspected, 5.0)
             assert found.groups == [GroupSpec("g", Raw(b'{"b":1.0,"a":"\\u003c"}'))]
 
@@ -155,7 +186,9 @@ def test_opaque_text_is_compacted_as_it_comes_in(against: Any, bounded: Any) -> 
         (b'{"message":5}', '{"message":5}', -32000),
     ],
 )
-def test_an_error_is_the_plugins_word(against: Any, bounded: Any, error: bytes, message: str, code: int) -> None:
+def test_an_error_is_the_plugins_word(
+    against: Any, bounded: Any, error: bytes, message: str, code: int
+) -> None:
     async def story() -> None:
         async with against(http(b'{"jsonrpc":"2.0","error":' + error + b',"id":1}')) as (client, _):
             with pytest.raises(RemoteFailure) as caught:
@@ -172,14 +205,19 @@ def test_an_error_is_the_plugins_word(against: Any, bounded: Any, error: bytes, 
         (http(b'{"jsonrpc":"2.0","id":1}'), "^result is null$"),
         (http(b""), "plugin fake: Instance.Provision: the answer is empty"),
         (http(b"hello"), "plugin fake: Instance.Provision: the answer is not JSON"),
-        (http(b"rpc: no", line=b"HTTP/1.1 415 Unsupported Media Type"), "answered HTTP 415: rpc: no"),
+        (
+            http(b"rpc: no", line=b"HTTP/1.1 415 Unsupported Media Type"),
+            "answered HTTP 415: rpc: no",
+        ),
         (http(b'{"result":{"ID":5}}'), r"the result is not what it should be: \$\.ID"),
         (http(b'{"result":[]}'), "the result is not what it should be"),
         (b"SSH-2.0-OpenSSH\r\n", "the answer is not HTTP"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", "the answer is not HTTP"),
     ],
 )
-def test_an_answer_that_is_none_is_a_protocol_error(against: Any, bounded: Any, reply: bytes, sentence: str) -> None:
+def test_an_answer_that_is_none_is_a_protocol_error(
+    against: Any, bounded: Any, reply: bytes, sentence: str
+) -> None:
     async def story() -> None:
         async with against(reply) as (client, _):
             with pytest.raises(ProtocolError, match=sentence):
@@ -188,7 +226,9 @@ def test_an_answer_that_is_none_is_a_protocol_error(against: Any, bounded: Any, 
     bounded(story())
 
 
-def test_an_answer_that_never_ends_is_cut_off(against: Any, bounded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_never_ends_is_cut_off(
+    against: Any, bounded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("ikdemo.rpc.client_connection.REPLY_LIMIT", 1 << 20)
 
     async def story() -> None:
@@ -215,11 +255,14 @@ def test_a_plugin_that_is_not_there_was_not_sent_anything(short_dir: Path, bound
 
     async def story() -> None:
         with pytest.raises(
-            PluginUnavailable, match=r"plugin stale cannot be reached at .*: connection refused; its process is gone"
+            PluginUnavailable,
+            match=r"plugin stale cannot be reached at .*: connection refused; its process is gone",
         ):
             await provision(Client(short_dir / "stale"))
         with pytest.raises(
-            PluginUnavailable, match=r"plugin none cannot be reached at .*: no such file or directory; it is not running"
+            PluginUnavailable,
+            match=r"plugin none cannot be reached at .*: no such file or directory; it is "
+            r"not running",
         ):
             await provision(Client(short_dir / "none"))
         with pytest.raises(PluginUnavailable, match="may have 107"):
@@ -253,12 +296,19 @@ def test_a_plugin_whose_queue_is_full_was_not_sent_anything(short_dir: Path, bou
     bounded(story())
 
 
-@pytest.mark.parametrize("reply", [None, b"HTTP/1.1 200 OK\r\nContent-Le", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{"])
-def test_no_whole_answer_is_an_unknown_outcome(against: Any, bounded: Any, reply: bytes | None) -> None:
+@pytest.mark.parametrize(
+    "reply",
+    [None, b"HTTP/1.1 200 OK\r\nContent-Le", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{"],
+)
+def test_no_whole_answer_is_an_unknown_outcome(
+    against: Any, bounded: Any, reply: bytes | None
+) -> None:
     async def story() -> None:
         async with against(reply) as (client, fake):
             with pytest.raises(
-                OutcomeUnknown, match=r"plugin fake: Instance.Provision: the connection broke; it may have happened"
+                OutcomeUnknown,
+                match=r"plugin fake: Instance.Provision: the connection broke; it may have "
+                r"happened",
             ):
                 await provision(client)
             assert len(fake.requests) == 1
@@ -269,7 +319,9 @@ def test_no_whole_answer_is_an_unknown_outcome(against: Any, bounded: Any, reply
 def test_no_answer_in_time_is_an_unknown_outcome(against: Any, bounded: Any) -> None:
     async def story() -> None:
         async with against(b"", http()) as (client, fake):
-            with pytest.raises(OutcomeUnknown, match=r"no answer within 0.1 s; it may have happened"):
+            with pytest.raises(
+                OutcomeUnknown, match=r"no answer within 0.1 s; it may have happened"
+            ):
                 await provision(client, deadline=0.1)
             assert await provision(client) == "instance-1"
             assert fake.connections == 2
@@ -289,7 +341,9 @@ def test_a_provision_is_never_sent_twice(against: Any, bounded: Any) -> None:
 
 
 def test_requests_are_numbered_from_anywhere_and_upwards(against: Any, bounded: Any) -> None:
-    """There are plugins that name what they make after the request's ID: no two processes may begin alike."""
+    """There are plugins that name what they make after the request's ID: no two processes may begin
+    alike.
+    """
 
     async def story() -> None:
         begun = set()
@@ -297,7 +351,9 @@ def test_requests_are_numbered_from_anywhere_and_upwards(against: Any, bounded: 
             async with against(*[http()] * 3) as (client, fake):
                 for _ in range(3):
                     await provision(client)
-            first, *further = (json.loads(request.partition(b"\r\n\r\n")[2])["id"] for request in fake.requests)
+            first, *further = (
+                json.loads(request.partition(b"\r\n\r\n")[2])["id"] for request in fake.requests
+            )
             assert further == [first + 1, first + 2]
             assert further[-1] < 2**53  # JavaScript's plugins read no more
             begun.add(first)
@@ -306,7 +362,9 @@ def test_requests_are_numbered_from_anywhere_and_upwards(against: Any, bounded: 
     bounded(story())
 
 
-def test_what_changes_something_goes_on_a_new_connection_to_a_plugin_without_extensions(against: Any, bounded: Any) -> None:
+def test_what_changes_something_goes_on_a_new_connection_to_a_plugin_without_extensions(
+    against: Any, bounded: Any
+) -> None:
     async def story() -> None:
         looked = http(b'{"result":{"Descriptions":null}}')
         async with against(looked, looked, http(), http(), looked) as (client, fake):
@@ -319,7 +377,9 @@ def test_what_changes_something_goes_on_a_new_connection_to_a_plugin_without_ext
     bounded(story())
 
 
-def test_a_plugin_that_serves_one_connection_after_the_other_answers_everything(short_dir: Path, bounded: Any) -> None:
+def test_a_plugin_that_serves_one_connection_after_the_other_answers_everything(
+    short_dir: Path, bounded: Any
+) -> None:
     """It says that it keeps connections, and hears nobody else until the one it has is closed."""
 
     def serve(listening: socket.socket) -> None:
@@ -339,7 +399,9 @@ def test_a_plugin_that_serves_one_connection_after_the_other_answers_everything(
             listening.listen()
             serving = asyncio.create_task(asyncio.to_thread(serve, listening))
             client = Client(short_dir / "serial")
-            await asyncio.gather(*(call(client) for _ in range(4) for call in (describe, provision)))
+            await asyncio.gather(
+                *(call(client) for _ in range(4) for call in (describe, provision))
+            )
             client.close()
             await asyncio.sleep(0)
             listening.shutdown(socket.SHUT_RDWR)
@@ -348,9 +410,14 @@ def test_a_plugin_that_serves_one_connection_after_the_other_answers_everything(
     bounded(story())
 
 
-def test_a_look_is_repeated_on_a_new_connection_when_an_old_one_breaks(against: Any, bounded: Any) -> None:
+def test_a_look_is_repeated_on_a_new_connection_when_an_old_one_breaks(
+    against: Any, bounded: Any
+) -> None:
     async def story() -> None:
-        async with against(http(), None, http(b'{"result":{"Descriptions":null}}')) as (client, fake):
+        async with against(http(), None, http(b'{"result":{"Descriptions":null}}')) as (
+            client,
+            fake,
+        ):
             await provision(client, batch=True)
             assert (await describe(client)).descriptions is None
             assert (len(fake.requests), fake.connections, client.lost) == (3, 2, 1)
@@ -368,7 +435,9 @@ def test_a_look_on_a_new_connection_is_not_repeated(against: Any, bounded: Any) 
     bounded(story())
 
 
-def test_a_connection_closed_while_idle_is_noticed_before_it_is_used(against: Any, bounded: Any) -> None:
+def test_a_connection_closed_while_idle_is_noticed_before_it_is_used(
+    against: Any, bounded: Any
+) -> None:
     async def story() -> None:
         async with against(http()) as (client, fake):
             assert await provision(client) == "instance-1"
@@ -381,12 +450,22 @@ def test_a_connection_closed_while_idle_is_noticed_before_it_is_used(against: An
     bounded(story())
 
 
-@pytest.mark.parametrize("ends", [socket.socket.close, lambda one: one.shutdown(socket.SHUT_WR)], ids=["wholly", "its half"])
+@pytest.mark.parametrize(
+    "ends",
+    [socket.socket.close, lambda one: one.shutdown(socket.SHUT_WR)],
+    ids=["wholly", "its half"],
+)
 def test_the_kernel_is_asked_whether_an_idle_connection_lives(
-    short_dir: Path, bounded: Any, monkeypatch: pytest.MonkeyPatch, ends: Callable[[socket.socket], None]
+    short_dir: Path,
+    bounded: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    ends: Callable[[socket.socket], None],
 ) -> None:
-    """The other side ends the connection while this loop is busy: nothing has been told to it yet."""
-    monkeypatch.setattr(batcher, "PROMPT", 0.0)  # each call goes alone, in the same turn of the loop
+    """The other side ends the connection while this loop is busy: nothing has been told to it
+    yet.
+    """
+    # each call goes alone, in the same turn of the loop
+    monkeypatch.setattr(batcher, "PROMPT", 0.0)
 
     async def story() -> None:
         with socket.socket(socket.AF_UNIX) as listening, ExitStack() as stack:
@@ -407,16 +486,23 @@ def test_the_kernel_is_asked_whether_an_idle_connection_lives(
     bounded(story())
 
 
-def test_calls_beyond_the_limit_wait_their_turn_and_connections_are_reused(against: Any, bounded: Any) -> None:
+def test_calls_beyond_the_limit_wait_their_turn_and_connections_are_reused(
+    against: Any, bounded: Any
+) -> None:
     async def story() -> None:
         async with against(*[http()] * 50, limit=4) as (client, fake):
-            assert await asyncio.gather(*(provision(client, batch=True) for _ in range(50))) == ["instance-1"] * 50
+            assert (
+                await asyncio.gather(*(provision(client, batch=True) for _ in range(50)))
+                == ["instance-1"] * 50
+            )
             assert fake.connections == 4
 
     bounded(story())
 
 
-def test_of_the_connections_of_many_calls_at_once_one_stays(against: Any, bounded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_the_connections_of_many_calls_at_once_one_stays(
+    against: Any, bounded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(client_module, "SPARE", 0.05)
 
     async def story() -> None:

@@ -1,4 +1,6 @@
-"""Pieces of work side by side: what waits holds back nobody, what does not wait costs no task, and all ends together."""
+"""Pieces of work side by side: what waits holds back nobody, what does not wait costs no task, and
+all ends together.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def test_a_piece_that_waits_holds_back_no_other(bounded: Any) -> None:
     bounded(story())
 
 
-def test_each_piece_that_waits_has_a_task_of_its_own_so_that_its_timeout_hits_nobody_else(bounded: Any) -> None:
+def test_each_piece_that_waits_has_a_task_of_its_own_so_that_its_timeout_hits_nobody_else(
+    bounded: Any,
+) -> None:
     async def story() -> None:
         async def do(piece: int) -> str:
             try:

@@ -45,7 +45,9 @@ def test_a_missing_directory_holds_no_plugins(short_dir: Path) -> None:
     assert listing(short_dir / "none") == []
 
 
-@pytest.mark.parametrize("name", ["", "none", "A", "folder", "file", "link", "../a", "folder/../a", "\0", "x" * 300])
+@pytest.mark.parametrize(
+    "name", ["", "none", "A", "folder", "file", "link", "../a", "folder/../a", "\0", "x" * 300]
+)
 def test_a_plugin_is_found_by_its_exact_name(short_dir: Path, name: str) -> None:
     bind(short_dir / "a")
     (short_dir / "folder").mkdir()
@@ -76,7 +78,9 @@ def test_directories_that_cannot_be_trusted_are_refused(short_dir: Path) -> None
     short_dir.chmod(0o700)
 
 
-def test_a_directory_of_somebody_else_is_refused(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_of_somebody_else_is_refused(
+    short_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     owner = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
     with pytest.raises(SpecError, match=f"belongs to uid {owner}, not to you"):

@@ -1,4 +1,6 @@
-"""The JSON-RPC envelope: what is answered to well-formed calls, byte for byte, and to everything else."""
+"""The JSON-RPC envelope: what is answered to well-formed calls, byte for byte, and to everything
+else.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ VALIDATE = '{"jsonrpc":"2.0","method":"Instance.Validate","params":%s,"id":%s}'
 def answers(plugin: Any, *bodies: str | bytes) -> list[bytes]:
     async def story() -> list[bytes]:
         dispatcher = Dispatcher(plugin, EventRing("plugin"))
-        return [await dispatcher.answer(body if isinstance(body, bytes) else body.encode()) for body in bodies]
+        return [
+            await dispatcher.answer(body if isinstance(body, bytes) else body.encode())
+            for body in bodies
+        ]
 
     return asyncio.run(story())
 
@@ -35,7 +40,11 @@ def error(plugin: Any, body: str | bytes) -> dict[str, Any]:
 def test_a_handshake_names_the_interface_first_and_then_the_extensions(plugins: Any) -> None:
     asked = '{"jsonrpc":"2.0","method":"Plugin.Implements","params":{},"id":1}'
     apis = '{"Name":"Instance","Version":"0.1.0"},{"Name":"Batch","Version":"0.1.0"},{"Name":"Events","Version":"0.1.0"}'
-    wanted = '{"jsonrpc":"2.0","result":{"APIs":[' + apis + ',{"Name":"Slots","Version":"0.1.0"}]},"id":1}\n'
+    wanted = (
+        '{"jsonrpc":"2.0","result":{"APIs":['
+        + apis
+        + ',{"Name":"Slots","Version":"0.1.0"}]},"id":1}\n'
+    )
     assert answers(plugins.instances(), asked) == [wanted.encode()]
 
 
@@ -59,16 +68,21 @@ def test_the_id_is_echoed_as_text(plugins: Any, sent: str, echoed: str) -> None:
 @pytest.mark.parametrize("id_member", ["", ',"id":null'])
 def test_a_notification_is_carried_out_and_not_answered(plugins: Any, id_member: str) -> None:
     plugin = plugins.instances()
-    assert answers(plugin, '{"jsonrpc":"2.0","method":"Instance.Provision","params":{}' + id_member + "}") == [b""]
+    assert answers(
+        plugin, '{"jsonrpc":"2.0","method":"Instance.Provision","params":{}' + id_member + "}"
+    ) == [b""]
     assert list(plugin.made) == ["instance-0"]
 
 
 @pytest.mark.parametrize(
-    "params", ["", ',"params":null', ',"params":[]', ',"params":[null]', ',"params":{}', ',"params":[{}, 1]']
+    "params",
+    ["", ',"params":null', ',"params":[]', ',"params":[null]', ',"params":{}', ',"params":[{}, 1]'],
 )
 def test_absent_parameters_are_all_zero(plugins: Any, params: str) -> None:
     asked = '{"jsonrpc":"2.0","id":1,"method":"Instance.DescribeInstances"' + params + "}"
-    assert answers(plugins.instances(), asked) == [b'{"jsonrpc":"2.0","result":{"Descriptions":[]},"id":1}\n']
+    assert answers(plugins.instances(), asked) == [
+        b'{"jsonrpc":"2.0","result":{"Descriptions":[]},"id":1}\n'
+    ]
 
 
 def test_members_are_found_in_any_letter_case(plugins: Any) -> None:
@@ -82,8 +96,13 @@ def test_members_are_found_in_any_letter_case(plugins: Any) -> None:
 def test_properties_pass_as_text_without_white_space(plugins: Any) -> None:
     params = '{"Properties":{},"Spec":{"Properties": { "z": 1.0, "a":"< >" }}}'
     asked = '{"jsonrpc":"2.0","id":1,"method":"Flavor.Prepare","params":' + params + "}"
-    spec = '{"Properties":{"z":1.0,"a":"\\u003c \\u003e"},"Tags":null,"Init":"","LogicalID":null,"Attachments":null}'
-    assert answers(plugins.flavor(), asked) == [b'{"jsonrpc":"2.0","result":{"Spec":' + spec.encode() + b'},"id":1}\n']
+    spec = (
+        '{"Properties":{"z":1.0,"a":"\\u003c '
+        '\\u003e"},"Tags":null,"Init":"","LogicalID":null,"Attachments":null}'
+    )
+    assert answers(plugins.flavor(), asked) == [
+        b'{"jsonrpc":"2.0","result":{"Spec":' + spec.encode() + b'},"id":1}\n'
+    ]
 
 
 def test_nothing_is_null_where_infrakit_says_null(plugins: Any) -> None:
@@ -109,7 +128,9 @@ def test_nothing_is_null_where_infrakit_says_null(plugins: Any) -> None:
         ("a\n\x01\u2028é\x7f", 'rpc: service/method request ill-formed: "a\\n\\x01\\u2028é\\x7f"'),
     ],
 )
-def test_unknown_methods_are_named_in_infrakits_words(plugins: Any, method: str, message: str) -> None:
+def test_unknown_methods_are_named_in_infrakits_words(
+    plugins: Any, method: str, message: str
+) -> None:
     body = json.dumps({"jsonrpc": "2.0", "method": method, "params": {}, "id": 1})
     assert error(plugins.instances(), body) == {"code": -32000, "message": message, "data": None}
 
@@ -126,14 +147,22 @@ def test_a_flavor_is_handed_absent_properties(plugins: Any) -> None:
 
 
 def test_a_plugins_refusal_is_passed_on_word_for_word(plugins: Any) -> None:
-    assert error(plugins.instances(), VALIDATE % ('{"Properties":"refuse"}', 1))["message"] == 'no "such" thing: <é>'
+    assert (
+        error(plugins.instances(), VALIDATE % ('{"Properties":"refuse"}', 1))["message"]
+        == 'no "such" thing: <é>'
+    )
 
 
-def test_a_slip_in_a_plugin_is_one_sentence_and_a_traceback_in_its_log(plugins: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_slip_in_a_plugin_is_one_sentence_and_a_traceback_in_its_log(
+    plugins: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.ERROR):
         refused = error(plugins.instances(), VALIDATE % ('{"Properties":"broken"}', 1))
     assert refused["code"] == -32603
-    assert refused["message"] == "Instance.Validate failed inside the plugin (KeyError); its log says where"
+    assert (
+        refused["message"]
+        == "Instance.Validate failed inside the plugin (KeyError); its log says where"
+    )
     assert "a slip in the plugin" in caplog.text
 
 
@@ -145,16 +174,44 @@ def test_a_slip_in_a_plugin_is_one_sentence_and_a_traceback_in_its_log(plugins: 
         (b"{", -32700),
         (b'{"jsonrpc":"2.0","id":1} x', -32700),
         (b"\xef\xbb\xbf{}", -32700),
-        (b'{"jsonrpc":"2.0","method":"Instance.Validate","params":{"Properties":"\xff"},"id":1}', -32700),
+        (
+            b'{"jsonrpc":"2.0","method":"Instance.Validate","params":{"Properties":"\xff"},"id":1}',
+            -32700,
+        ),
         (b'{"id":' + b"[" * 500_000 + b"]" * 500_000 + b"}", -32700),
-        (b'{"jsonrpc":"2.0","method":"Plugin.Implements","params":' + b"[" * 64 + b"]" * 64 + b',"id":1}', -32700),
+        (
+            b'{"jsonrpc":"2.0","method":"Plugin.Implements","params":'
+            + b"[" * 64
+            + b"]" * 64
+            + b',"id":1}',
+            -32700,
+        ),
         (b'{"jsonrpc":"2.0","method":"Plugin.Implements","id":1,"ID":2}', -32600),
-        (b'{"jsonrpc":"2.0","method":"Plugin.Implements","Method":"Instance.Destroy","id":1}', -32600),
+        (
+            b'{"jsonrpc":"2.0","method":"Plugin.Implements","Method":"Instance.Destroy","id":1}',
+            -32600,
+        ),
         (b'{"jsonrpc":"2.0","method":"Plugin.Implements","id":NaN}', -32700),
-        (b'{"jsonrpc":"2.0","method":"Plugin.Implements","id":' + b"9" * 5000 + b',"ID":2}', -32600),
-        (b'{"jsonrpc":"2.0","method":"Events.Watch","params":{"Since":{"Next":' + b"9" * 30 + b'}},"id":1}', -32602),
-        (b'{"jsonrpc":"2.0","method":"Events.Watch","params":{"Since":{"Next":' + b"9" * 5000 + b'}},"id":1}', -32602),
-        (b'{"jsonrpc":"2.0","method":"Events.Watch","params":{"Since":{"Next":-1}},"id":1}', -32602),
+        (
+            b'{"jsonrpc":"2.0","method":"Plugin.Implements","id":' + b"9" * 5000 + b',"ID":2}',
+            -32600,
+        ),
+        (
+            b'{"jsonrpc":"2.0","method":"Events.Watch","params":{"Since":{"Next":'
+            + b"9" * 30
+            + b'}},"id":1}',
+            -32602,
+        ),
+        (
+            b'{"jsonrpc":"2.0","method":"Events.Watch","params":{"Since":{"Next":'
+            + b"9" * 5000
+            + b'}},"id":1}',
+            -32602,
+        ),
+        (
+            b'{"jsonrpc":"2.0","method":"Events.Watch","params":{"Since":{"Next":-1}},"id":1}',
+            -32602,
+        ),
         (b'{"jsonrpc":"2.0","method":"Events.Watch","params":{"Timeout":1e999},"id":1}', -32602),
         (b"5", -32600),
         (b'"text"', -32600),
@@ -172,22 +229,37 @@ def test_malformed_requests_get_the_codes_of_json_rpc(plugins: Any, body: bytes,
     assert error(plugins.instances(), body)["code"] == code
 
 
-@pytest.mark.parametrize("text", ["[" * 100, "{[" * 100 + "]}" * 100, 'a\\" ' + "[" * 100 + "]" * 100, "\\\\"])
+@pytest.mark.parametrize(
+    "text", ["[" * 100, "{[" * 100 + "]}" * 100, 'a\\" ' + "[" * 100 + "]" * 100, "\\\\"]
+)
 def test_brackets_within_strings_are_no_levels(plugins: Any, text: str) -> None:
-    [said] = answers(plugins.instances(), VALIDATE % (f'{{"Properties":{{"a":"{text}","b":{"[" * 60 + "]" * 60}}}}}', 1))
+    [said] = answers(
+        plugins.instances(),
+        VALIDATE % (f'{{"Properties":{{"a":"{text}","b":{"[" * 60 + "]" * 60}}}}}', 1),
+    )
     assert said == b'{"jsonrpc":"2.0","result":{"OK":true},"id":1}\n'
 
 
 def test_a_wrong_parameter_is_named_with_its_path(plugins: Any) -> None:
-    body = '{"jsonrpc":"2.0","method":"Instance.Provision","params":{"Spec":{"Tags":{"a":1}}},"id":1}'
+    body = (
+        '{"jsonrpc":"2.0","method":"Instance.Provision","params":{"Spec":{"Tags":{"a":1}}},"id":1}'
+    )
     assert error(plugins.instances(), body)["message"].startswith("$.Spec.Tags")
 
 
 @pytest.mark.parametrize(
     "element",
-    [b"5", b"null", b'"text"', b'{"jsonrpc":"2.0","id":1,"ID":2}', b'{"jsonrpc":"2.0","method":"a","Method":"b","id":1}'],
+    [
+        b"5",
+        b"null",
+        b'"text"',
+        b'{"jsonrpc":"2.0","id":1,"ID":2}',
+        b'{"jsonrpc":"2.0","method":"a","Method":"b","id":1}',
+    ],
 )
-def test_an_element_of_a_batch_hears_what_is_wrong_with_it_as_a_single_call_does(plugins: Any, element: bytes) -> None:
+def test_an_element_of_a_batch_hears_what_is_wrong_with_it_as_a_single_call_does(
+    plugins: Any, element: bytes
+) -> None:
     plugin = plugins.instances()
     alone = error(plugin, element)
     [among] = json.loads(answers(plugin, b"[" + element + b"]")[0])
@@ -196,7 +268,9 @@ def test_an_element_of_a_batch_hears_what_is_wrong_with_it_as_a_single_call_does
 
 def test_an_id_of_any_length_is_given_back(plugins: Any) -> None:
     number = b"9" * 5000
-    [said] = answers(plugins.instances(), b'{"jsonrpc":"2.0","method":"Plugin.Implements","id":' + number + b"}")
+    [said] = answers(
+        plugins.instances(), b'{"jsonrpc":"2.0","method":"Plugin.Implements","id":' + number + b"}"
+    )
     assert said.endswith(b'"id":' + number + b"}\n")
 
 
@@ -216,7 +290,9 @@ def test_a_batch_is_answered_in_order_without_its_notifications(plugins: Any) ->
 
 
 def test_a_batch_of_notifications_is_answered_with_nothing(plugins: Any) -> None:
-    assert answers(plugins.instances(), '[{"jsonrpc":"2.0","method":"Instance.Provision"}]') == [b""]
+    assert answers(plugins.instances(), '[{"jsonrpc":"2.0","method":"Instance.Provision"}]') == [
+        b""
+    ]
 
 
 def test_a_batch_holds_64_calls(plugins: Any) -> None:
@@ -242,5 +318,8 @@ def test_slots_reach_only_plugins_that_offer_them(plugins: Any) -> None:
 
 def test_an_empty_slot_is_none(plugins: Any) -> None:
     plugin = plugins.instances()
-    answers(plugin, '{"jsonrpc":"2.0","method":"Instance.Provision","params":{"Spec":{},"Slot":""},"id":1}')
+    answers(
+        plugin,
+        '{"jsonrpc":"2.0","method":"Instance.Provision","params":{"Spec":{},"Slot":""},"id":1}',
+    )
     assert plugin.made["instance-0"][1] is None

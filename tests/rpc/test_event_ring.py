@@ -1,4 +1,6 @@
-"""The event ring and its long poll: nothing is skipped in silence, nobody waits longer than asked, memory is bounded."""
+"""The event ring and its long poll: nothing is skipped in silence, nobody waits longer than asked,
+memory is bounded.
+"""
 
 from __future__ import annotations
 
@@ -153,7 +155,13 @@ def test_a_reader_that_went_away_makes_room_and_hinders_nobody(bounded: Any) -> 
     [
         Event("reported", text=os.fsdecode(b"/caf\xe9/readme")),
         Event("lost", instance="\ud800", slot="\udfff", tags={"\ud83d": "\ude00"}),
-        Event("reported", text="x" * 10**6, instance="y" * 10**6, slot="9" * 5000, group="\x00" * 10**5),
+        Event(
+            "reported",
+            text="x" * 10**6,
+            instance="y" * 10**6,
+            slot="9" * 5000,
+            group="\x00" * 10**5,
+        ),
         Event("provisioned", tags={str(n): "z" * 1000 for n in range(1000)}),
     ],
 )

@@ -1,4 +1,6 @@
-"""Peers by name: handshakes and their verdicts, extensions only where offered, event streams across restarts."""
+"""Peers by name: handshakes and their verdicts, extensions only where offered, event streams across
+restarts.
+"""
 
 from __future__ import annotations
 
@@ -35,22 +37,32 @@ async def peers_of(directory: Path) -> AsyncIterator[Peers]:
 
 @pytest.fixture
 def foreign(short_dir: Path) -> Any:
-    """Run a plugin of somebody else's: it answers each method with a document or the next one, and keeps what it is asked."""
+    """Run a plugin of somebody else's: it answers each method with a document or the next one, and
+    keeps what it is asked.
+    """
 
     @asynccontextmanager
-    async def running(results: dict[str, Any], name: str = "foreign") -> AsyncIterator[list[dict[str, Any]]]:
+    async def running(
+        results: dict[str, Any], name: str = "foreign"
+    ) -> AsyncIterator[list[dict[str, Any]]]:
         asked: list[dict[str, Any]] = []
 
         async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             try:
                 while True:
                     head = await reader.readuntil(b"\r\n\r\n")
-                    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+                    length = int(
+                        head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+                    )
                     asked.append(json.loads(await reader.readexactly(length)))
                     told = results[asked[-1]["method"]]
                     told = next(told) if isinstance(told, Iterator) else told
-                    reply = told if isinstance(told, bytes) else json.dumps({"result": told}).encode()
-                    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(reply), reply))
+                    reply = (
+                        told if isinstance(told, bytes) else json.dumps({"result": told}).encode()
+                    )
+                    writer.write(
+                        b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(reply), reply)
+                    )
             except (asyncio.IncompleteReadError, ConnectionError):
                 pass
             finally:
@@ -67,10 +79,16 @@ def foreign(short_dir: Path) -> Any:
 
 
 def apis(*pairs: tuple[str, str]) -> dict[str, Any]:
-    return {"Plugin.Implements": {"APIs": [{"Name": name, "Version": version} for name, version in pairs]}}
+    return {
+        "Plugin.Implements": {
+            "APIs": [{"Name": name, "Version": version} for name, version in pairs]
+        }
+    }
 
 
-def test_the_contracts_hold_across_a_socket(serve: Any, plugins: Any, short_dir: Path, bounded: Any) -> None:
+def test_the_contracts_hold_across_a_socket(
+    serve: Any, plugins: Any, short_dir: Path, bounded: Any
+) -> None:
     async def story() -> None:
         async with (
             serve(plugins.instances(), "i"),
@@ -87,7 +105,9 @@ def test_the_contracts_hold_across_a_socket(serve: Any, plugins: Any, short_dir:
             assert await instance.plugin.describe_instances({"t": "v"}, slots=True) == [
                 Description("instance-0", None, {"t": "v"}, "3")
             ]
-            assert await instance.plugin.describe_instances({"t": "v"}) == [Description("instance-0", None, {"t": "v"})]
+            assert await instance.plugin.describe_instances({"t": "v"}) == [
+                Description("instance-0", None, {"t": "v"})
+            ]
             assert await instance.plugin.describe_instances({"t": "other"}) == []
             await instance.plugin.destroy("instance-0")
 
@@ -104,7 +124,9 @@ def test_the_contracts_hold_across_a_socket(serve: Any, plugins: Any, short_dir:
             assert await group.plugin.inspect_groups() == [GroupSpec("x", Raw(b'{"a":1e3}'))]
             with pytest.raises(RemoteFailure, match=r"^Group 'y' is not being watched$"):
                 await group.plugin.free_group("y")
-            with pytest.raises(ProtocolError, match="plugin g does not offer the Reconcile extension"):
+            with pytest.raises(
+                ProtocolError, match="plugin g does not offer the Reconcile extension"
+            ):
                 await group.plugin.why_group("x")
 
     bounded(story())
@@ -133,7 +155,9 @@ def test_what_is_left_of_a_freed_group_is_told_across_a_socket(
     bounded(story())
 
 
-def test_any_plugin_is_known_by_what_it_says_it_is(serve: Any, plugins: Any, foreign: Any, short_dir: Path, bounded: Any) -> None:
+def test_any_plugin_is_known_by_what_it_says_it_is(
+    serve: Any, plugins: Any, foreign: Any, short_dir: Path, bounded: Any
+) -> None:
     async def story() -> None:
         async with (
             serve(plugins.instances(), "i"),
@@ -158,11 +182,19 @@ def test_any_plugin_is_known_by_what_it_says_it_is(serve: Any, plugins: Any, for
         ({"Plugin.Implements": {}}, "Plugin does not support interface {Flavor 0.1.0}"),
         (apis(("Instance", "0.1.0")), "Plugin does not support interface {Flavor 0.1.0}"),
         (apis(("flavor", "0.1.0")), "Plugin does not support interface {Flavor 0.1.0}"),
-        (apis(("Flavor", "0.2.0")), "Plugin supports Flavor interface version 0.2.0, client requires 0.1.0"),
-        (apis(("Flavor", "0.2.0"), ("Flavor", "0.3.0")), "Plugin supports Flavor interface version 0.3.0, client requires 0.1.0"),
+        (
+            apis(("Flavor", "0.2.0")),
+            "Plugin supports Flavor interface version 0.2.0, client requires 0.1.0",
+        ),
+        (
+            apis(("Flavor", "0.2.0"), ("Flavor", "0.3.0")),
+            "Plugin supports Flavor interface version 0.3.0, client requires 0.1.0",
+        ),
     ],
 )
-def test_verdicts_are_infrakits(foreign: Any, short_dir: Path, bounded: Any, said: dict[str, Any], verdict: str) -> None:
+def test_verdicts_are_infrakits(
+    foreign: Any, short_dir: Path, bounded: Any, said: dict[str, Any], verdict: str
+) -> None:
     async def story() -> None:
         async with foreign(said), peers_of(short_dir) as peers:
             with pytest.raises(ProtocolError) as caught:
@@ -172,7 +204,9 @@ def test_verdicts_are_infrakits(foreign: Any, short_dir: Path, bounded: Any, sai
     bounded(story())
 
 
-def test_extensions_are_never_tried_on_a_plain_plugin(foreign: Any, short_dir: Path, bounded: Any) -> None:
+def test_extensions_are_never_tried_on_a_plain_plugin(
+    foreign: Any, short_dir: Path, bounded: Any
+) -> None:
     results = apis(("Other", "9"), ("Slots", "0.2.0"), ("Instance", "0.1.0"))
     results |= {
         "Instance.Provision": {"ID": "instance-1"},
@@ -184,7 +218,9 @@ def test_extensions_are_never_tried_on_a_plain_plugin(foreign: Any, short_dir: P
             found = await peers.instance("foreign")
             assert found.offers == frozenset()
             assert await found.plugin.provision(SPEC, "3") == "instance-1"
-            assert await found.plugin.describe_instances({}, slots=True) == [Description("instance-1")]
+            assert await found.plugin.describe_instances({}, slots=True) == [
+                Description("instance-1")
+            ]
         assert [list(one["params"]) for one in asked] == [[], ["Spec"], ["Tags"]]
 
     bounded(story())
@@ -217,7 +253,9 @@ def test_a_handshake_is_made_once_and_again_after_a_restart(
     bounded(story())
 
 
-def test_a_plugin_is_looked_up_each_time(serve: Any, plugins: Any, short_dir: Path, bounded: Any) -> None:
+def test_a_plugin_is_looked_up_each_time(
+    serve: Any, plugins: Any, short_dir: Path, bounded: Any
+) -> None:
     async def story() -> None:
         async with peers_of(short_dir) as peers:
             with pytest.raises(PluginNotFound, match=r"^Plugin not found: i$"):
@@ -230,11 +268,15 @@ def test_a_plugin_is_looked_up_each_time(serve: Any, plugins: Any, short_dir: Pa
     bounded(story())
 
 
-def test_a_thousand_provisions_at_once(serve: Any, plugins: Any, short_dir: Path, bounded: Any) -> None:
+def test_a_thousand_provisions_at_once(
+    serve: Any, plugins: Any, short_dir: Path, bounded: Any
+) -> None:
     async def story() -> None:
         async with serve(plugins.instances(), "i"), peers_of(short_dir) as peers:
             plugin = (await peers.instance("i")).plugin
-            made = await asyncio.gather(*(plugin.provision(SPEC, str(slot)) for slot in range(1000)))
+            made = await asyncio.gather(
+                *(plugin.provision(SPEC, str(slot)) for slot in range(1000))
+            )
             assert len(set(made)) == 1000
             assert len(await plugin.describe_instances({}, slots=True)) == 1000
 
@@ -247,7 +289,9 @@ def follow(peers: Peers, name: str) -> Callable[[], Any]:
     return lambda: asyncio.wait_for(anext(stream), 5)
 
 
-def test_events_come_as_they_happen_and_a_restart_is_a_gap(serve: Any, plugins: Any, short_dir: Path, bounded: Any) -> None:
+def test_events_come_as_they_happen_and_a_restart_is_a_gap(
+    serve: Any, plugins: Any, short_dir: Path, bounded: Any
+) -> None:
     async def story() -> None:
         async with peers_of(short_dir) as peers:
             batch = follow(peers, "i")
@@ -274,7 +318,9 @@ def test_events_come_as_they_happen_and_a_restart_is_a_gap(serve: Any, plugins: 
 def test_a_ring_that_is_overrun_again_and_again_is_asked_at_once(
     serve: Any, plugins: Any, short_dir: Path, bounded: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Thousands of instances may be lost at one moment; that is no reason to hear of the next thousands later."""
+    """Thousands of instances may be lost at one moment; that is no reason to hear of the next
+    thousands later.
+    """
     monkeypatch.setattr(peers_module, "BACK_OFF", (3600.0, 3600.0))
 
     async def story() -> None:
@@ -292,7 +338,9 @@ def test_a_ring_that_is_overrun_again_and_again_is_asked_at_once(
     bounded(story())
 
 
-def test_a_lost_connection_repeats_no_event(serve: Any, plugins: Any, short_dir: Path, bounded: Any) -> None:
+def test_a_lost_connection_repeats_no_event(
+    serve: Any, plugins: Any, short_dir: Path, bounded: Any
+) -> None:
     async def story() -> None:
         async with peers_of(short_dir) as peers:
             ring = EventRing("i")
@@ -367,7 +415,13 @@ def test_a_stream_that_makes_no_sense_is_begun_again_with_a_gap(
             batch = follow(peers, "foreign")
             told = [await batch() for _ in range(5)]
         assert [batch.gap for batch in told] == [True, True, True, False, False]
-        assert [[event.instance for event in batch.events] for batch in told] == [[], [], [], ["a"], ["b"]]
+        assert [[event.instance for event in batch.events] for batch in told] == [
+            [],
+            [],
+            [],
+            ["a"],
+            ["b"],
+        ]
 
     bounded(story())
     assert caplog.text.count("The events of plugin foreign are asked for anew: ") == 1
@@ -395,7 +449,16 @@ def test_the_oftener_a_stream_makes_no_sense_the_seldomer_it_is_asked(
                 await batch()
 
     bounded(story())
-    assert [seconds for seconds in paused if seconds][:8] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0]
+    assert [seconds for seconds in paused if seconds][:8] == [
+        0.2,
+        0.4,
+        0.8,
+        1.6,
+        3.2,
+        5.0,
+        5.0,
+        5.0,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -404,7 +467,11 @@ def test_the_oftener_a_stream_makes_no_sense_the_seldomer_it_is_asked(
     ids=["nothing", "no further events", "earlier ones", "events and a gap", "a gap"],
 )
 def test_a_plugin_that_answers_without_waiting_is_not_asked_without_waiting(
-    foreign: Any, short_dir: Path, bounded: Any, monkeypatch: pytest.MonkeyPatch, told_at_once: dict[str, Any]
+    foreign: Any,
+    short_dir: Path,
+    bounded: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    told_at_once: dict[str, Any],
 ) -> None:
     paused: list[float] = []
     sleep = asyncio.sleep
@@ -424,10 +491,21 @@ def test_a_plugin_that_answers_without_waiting_is_not_asked_without_waiting(
                 pass
 
     bounded(story())
-    assert [seconds for seconds in paused if seconds][:8] == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+    assert [seconds for seconds in paused if seconds][:8] == [
+        0.1,
+        0.2,
+        0.4,
+        0.8,
+        1.6,
+        3.2,
+        5.0,
+        5.0,
+    ]
 
 
-def test_another_stream_is_a_gap_even_if_its_plugin_says_there_is_none(foreign: Any, short_dir: Path, bounded: Any) -> None:
+def test_another_stream_is_a_gap_even_if_its_plugin_says_there_is_none(
+    foreign: Any, short_dir: Path, bounded: Any
+) -> None:
     script = [told(1), told(2, "a"), told(3, "b", stream="other"), told(4, "c", stream="other")]
     answers = apis(("Instance", "0.1.0"), ("Events", "0.1.0")) | {"Events.Watch": iter(script)}
 
@@ -439,7 +517,9 @@ def test_another_stream_is_a_gap_even_if_its_plugin_says_there_is_none(foreign: 
     bounded(story())
 
 
-def test_a_closed_lookup_ends_its_streams(serve: Any, plugins: Any, short_dir: Path, bounded: Any) -> None:
+def test_a_closed_lookup_ends_its_streams(
+    serve: Any, plugins: Any, short_dir: Path, bounded: Any
+) -> None:
     async def story() -> None:
         peers = Peers(short_dir)
         async with serve(plugins.instances(), "i"):

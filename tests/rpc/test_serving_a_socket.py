@@ -1,4 +1,6 @@
-"""Taking and giving back a socket's path, with real processes that are killed, and ending in order."""
+"""Taking and giving back a socket's path, with real processes that are killed, and ending in
+order.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ asyncio.run(main())
 
 def start_other(path: Path) -> subprocess.Popen[str]:
     """Serve a plugin from another process."""
-    other = subprocess.Popen([sys.executable, "-c", OTHER, str(path)], stdout=subprocess.PIPE, text=True)
+    other = subprocess.Popen(
+        [sys.executable, "-c", OTHER, str(path)], stdout=subprocess.PIPE, text=True
+    )
     assert other.stdout
     assert other.stdout.readline() == "ready\n"
     return other
@@ -79,7 +83,9 @@ async def describe(path: Path) -> Descriptions:
         await asyncio.sleep(0)
 
 
-def test_the_socket_is_for_its_owner_alone_and_goes_at_the_end(serve: Any, plugins: Any, bounded: Any) -> None:
+def test_the_socket_is_for_its_owner_alone_and_goes_at_the_end(
+    serve: Any, plugins: Any, bounded: Any
+) -> None:
     async def story() -> None:
         async with serve(plugins.instances()) as server:
             assert server.path.stat().st_mode & 0o777 == 0o600
@@ -90,8 +96,12 @@ def test_the_socket_is_for_its_owner_alone_and_goes_at_the_end(serve: Any, plugi
     bounded(story())
 
 
-def test_connections_that_are_lost_are_gone_without_the_collector(serve: Any, plugins: Any, bounded: Any) -> None:
-    """What waits for the collector is thousands of connections, and the process keeps the room for them."""
+def test_connections_that_are_lost_are_gone_without_the_collector(
+    serve: Any, plugins: Any, bounded: Any
+) -> None:
+    """What waits for the collector is thousands of connections, and the process keeps the room for
+    them.
+    """
 
     def connections() -> int:
         return sum(isinstance(one, ServerConnection | ClientConnection) for one in gc.get_objects())
@@ -120,7 +130,9 @@ def test_the_directory_is_made(short_dir: Path, plugins: Any, bounded: Any) -> N
     bounded(story())
 
 
-def test_a_stale_socket_is_replaced_and_a_live_one_never(serve: Any, short_dir: Path, plugins: Any, bounded: Any) -> None:
+def test_a_stale_socket_is_replaced_and_a_live_one_never(
+    serve: Any, short_dir: Path, plugins: Any, bounded: Any
+) -> None:
     other = start_other(short_dir / "plugin")
 
     async def story() -> None:
@@ -143,7 +155,9 @@ def test_a_stale_socket_is_replaced_and_a_live_one_never(serve: Any, short_dir: 
         end(other)
 
 
-def test_a_full_queue_is_a_sign_of_life(serve: Any, short_dir: Path, plugins: Any, bounded: Any) -> None:
+def test_a_full_queue_is_a_sign_of_life(
+    serve: Any, short_dir: Path, plugins: Any, bounded: Any
+) -> None:
     async def story() -> None:
         with socket.socket(socket.AF_UNIX) as full, socket.socket(socket.AF_UNIX) as first:
             full.bind(str(short_dir / "plugin"))
@@ -160,7 +174,10 @@ def test_of_many_that_want_one_name_at_once_one_gets_it(short_dir: Path) -> None
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(str(short_dir / "plugin"))
     command = [sys.executable, "-c", OTHER, str(short_dir / "plugin")]
-    rivals = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    rivals = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
     losers = []
     for rival in rivals:
         assert rival.stdout
@@ -173,7 +190,9 @@ def test_of_many_that_want_one_name_at_once_one_gets_it(short_dir: Path) -> None
     assert all("InUse: plugin is already served by a live plugin" in said for said in losers)
 
 
-def test_something_else_in_the_way_is_left_alone(serve: Any, short_dir: Path, plugins: Any, bounded: Any) -> None:
+def test_something_else_in_the_way_is_left_alone(
+    serve: Any, short_dir: Path, plugins: Any, bounded: Any
+) -> None:
     (short_dir / "plugin").write_text("precious")
 
     async def story() -> None:
@@ -214,7 +233,9 @@ def test_a_directory_locked_by_somebody_else_is_not_waited_for_for_ever(
         os.close(held)
 
 
-def test_a_socket_that_has_a_new_owner_is_left_to_it(serve: Any, plugins: Any, bounded: Any) -> None:
+def test_a_socket_that_has_a_new_owner_is_left_to_it(
+    serve: Any, plugins: Any, bounded: Any
+) -> None:
     async def story() -> None:
         async with serve(plugins.instances()) as server:
             server.path.unlink()
@@ -226,7 +247,11 @@ def test_a_socket_that_has_a_new_owner_is_left_to_it(serve: Any, plugins: Any, b
 
 
 def test_a_connection_that_cannot_be_served_is_closed_and_said_and_the_next_one_is_served(
-    serve: Any, plugins: Any, bounded: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    serve: Any,
+    plugins: Any,
+    bounded: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def no_room(*_: object) -> ServerConnection:
         raise OSError(errno.ENOSPC, "no room to watch one more")
@@ -250,8 +275,12 @@ def test_what_is_at_work_is_answered_before_the_end(serve: Any, plugins: Any, bo
         plugin.gate.clear()
         async with serve(plugin) as server:
             client, idle = Client(server.path), Client(server.path)
-            await idle.call(DESCRIBE_INSTANCES.wire, DescribeInstances({}), Descriptions, 5.0, reads=True)
-            asked = asyncio.create_task(client.call(PROVISION.wire, Provision(InstanceSpec()), Provisioned, 5.0))
+            await idle.call(
+                DESCRIBE_INSTANCES.wire, DescribeInstances({}), Descriptions, 5.0, reads=True
+            )
+            asked = asyncio.create_task(
+                client.call(PROVISION.wire, Provision(InstanceSpec()), Provisioned, 5.0)
+            )
             await plugin.entered.wait()
             stopping = asyncio.create_task(server.stop())
             await until(lambda: idle.lost > 0 and not server.path.exists())
@@ -268,7 +297,9 @@ def test_what_takes_too_long_is_cut_off_at_the_end(serve: Any, plugins: Any, bou
         plugin.gate.clear()
         async with serve(plugin) as server:
             client = Client(server.path)
-            asked = asyncio.create_task(client.call(PROVISION.wire, Provision(InstanceSpec()), Provisioned, 5.0))
+            asked = asyncio.create_task(
+                client.call(PROVISION.wire, Provision(InstanceSpec()), Provisioned, 5.0)
+            )
             await plugin.entered.wait()
             await server.stop(grace=0.05)
             with pytest.raises(Exception, match="it may have happened"):
@@ -299,7 +330,10 @@ def test_a_thousand_connections_at_once_are_served(serve: Any, plugins: Any, bou
         plugin.gate.clear()
         async with serve(plugin) as server:
             client = Client(server.path, limit=1000)
-            asks = [client.call(PROVISION.wire, Provision(InstanceSpec()), Provisioned, 15.0) for _ in range(1000)]
+            asks = [
+                client.call(PROVISION.wire, Provision(InstanceSpec()), Provisioned, 15.0)
+                for _ in range(1000)
+            ]
             answered = asyncio.gather(*asks)
             await plugin.entered.wait()
             plugin.gate.set()
@@ -329,11 +363,16 @@ def test_calls_at_work_are_bounded_and_long_polls_do_not_count(
         plugin.gate.clear()
         async with serve(plugin) as server:
             client = Client(server.path, limit=20)
-            asked = [client.call(PROVISION.wire, Provision(InstanceSpec()), Provisioned, 15.0) for _ in range(10)]
+            asked = [
+                client.call(PROVISION.wire, Provision(InstanceSpec()), Provisioned, 15.0)
+                for _ in range(10)
+            ]
             answered = asyncio.gather(*asked)
             await until(lambda: inside == 3)
             for _ in range(10):  # each is asked after what waits, and answered
-                assert (await client.call(WATCH.wire, Watch(timeout=0.0), EventBatch, 5.0)).events == []
+                assert (
+                    await client.call(WATCH.wire, Watch(timeout=0.0), EventBatch, 5.0)
+                ).events == []
             assert inside == 3
             plugin.gate.set()
             assert len({reply.id for reply in await answered}) == 10

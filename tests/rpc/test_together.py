@@ -1,4 +1,6 @@
-"""Calls made at the same moment to a plugin that takes batches: one array, each caller its own answer, nobody held up long."""
+"""Calls made at the same moment to a plugin that takes batches: one array, each caller its own
+answer, nobody held up long.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,11 @@ class Plugin:
                 told = await self.answer(asked) if isinstance(asked, list) else reply(asked)
                 if told is None:
                     break
-                body = told if isinstance(told, bytes) else json.dumps(told, separators=(",", ":")).encode()
+                body = (
+                    told
+                    if isinstance(told, bytes)
+                    else json.dumps(told, separators=(",", ":")).encode()
+                )
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -68,7 +74,9 @@ class Plugin:
 
 
 @asynccontextmanager
-async def against(directory: Path, answer: Answer = all_well) -> AsyncIterator[tuple[Client, Plugin]]:
+async def against(
+    directory: Path, answer: Answer = all_well
+) -> AsyncIterator[tuple[Client, Plugin]]:
     """Give a client to which Provision is known to be prompt, and its plugin."""
     plugin = Plugin(directory / "plugin", answer)
     server = await asyncio.start_unix_server(plugin.converse, plugin.path)
@@ -82,24 +90,37 @@ async def against(directory: Path, answer: Answer = all_well) -> AsyncIterator[t
         await asyncio.sleep(0)
 
 
-async def provision(client: Client, init: str, *, deadline: float = 5.0, batch: bool = True, reads: bool = False) -> str | None:
+async def provision(
+    client: Client, init: str, *, deadline: float = 5.0, batch: bool = True, reads: bool = False
+) -> str | None:
     asked = Provision(InstanceSpec(init=init))
-    return (await client.call("Instance.Provision", asked, Provisioned, deadline, reads=reads, batch=batch)).id
+    return (
+        await client.call(
+            "Instance.Provision", asked, Provisioned, deadline, reads=reads, batch=batch
+        )
+    ).id
 
 
 async def several(client: Client, number: int, **how: Any) -> list[Any]:
     """Make so many calls at once and return what each came to: a result or an error."""
-    return await asyncio.gather(*(provision(client, str(n), **how) for n in range(number)), return_exceptions=True)
+    return await asyncio.gather(
+        *(provision(client, str(n), **how) for n in range(number)), return_exceptions=True
+    )
 
 
-def test_calls_of_one_moment_are_one_array_and_each_gets_its_own_answer(short_dir: Path, bounded: Any) -> None:
+def test_calls_of_one_moment_are_one_array_and_each_gets_its_own_answer(
+    short_dir: Path, bounded: Any
+) -> None:
     async def story() -> None:
         async with against(short_dir) as (client, plugin):
             assert await several(client, 5) == [f"made of {n}" for n in range(5)]
             assert plugin.arrays() == [5]
             assert await provision(client, "alone") == "made of alone"
             assert plugin.arrays() == [5]
-            assert all(call["jsonrpc"] == "2.0" and call["method"] == "Instance.Provision" for call in plugin.asked[1])
+            assert all(
+                call["jsonrpc"] == "2.0" and call["method"] == "Instance.Provision"
+                for call in plugin.asked[1]
+            )
 
     bounded(story())
 
@@ -116,7 +137,9 @@ def test_an_array_is_bounded_in_calls_and_in_bytes(short_dir: Path, bounded: Any
     bounded(story())
 
 
-def test_a_plugin_without_the_extension_gets_every_call_alone(short_dir: Path, bounded: Any) -> None:
+def test_a_plugin_without_the_extension_gets_every_call_alone(
+    short_dir: Path, bounded: Any
+) -> None:
     async def story() -> None:
         async with against(short_dir) as (client, plugin):
             assert await several(client, 5, batch=False) == [f"made of {n}" for n in range(5)]
@@ -128,7 +151,11 @@ def test_a_plugin_without_the_extension_gets_every_call_alone(short_dir: Path, b
 def test_one_refusal_is_its_caller_s_only(short_dir: Path, bounded: Any) -> None:
     async def answer(calls: list[dict[str, Any]]) -> object:
         refusal = {"code": -32000, "message": "no room", "data": {"Retry": "no"}}
-        return [reply(calls[0]), reply(calls[1], error=refusal), *(reply(call) for call in calls[2:])]
+        return [
+            reply(calls[0]),
+            reply(calls[1], error=refusal),
+            *(reply(call) for call in calls[2:]),
+        ]
 
     async def story() -> None:
         async with against(short_dir, answer) as (client, _):
@@ -147,17 +174,31 @@ REFUSED = {"jsonrpc": "2.0", "error": {"code": -32600, "message": "no arrays"}, 
     ("told", "kind", "words"),
     [
         (REFUSED, RemoteFailure, "no arrays"),
-        ({"jsonrpc": "2.0", "result": {"ID": "x"}, "id": 2}, ProtocolError, "the answer to a batch is no array"),
+        (
+            {"jsonrpc": "2.0", "result": {"ID": "x"}, "id": 2},
+            ProtocolError,
+            "the answer to a batch is no array",
+        ),
         (b"[nonsense", ProtocolError, "plugin plugin: Instance.Provision: the answer is not JSON"),
         (b"", ProtocolError, "the answer is empty"),
         (None, OutcomeUnknown, "the connection broke; it may have happened"),
         ([], OutcomeUnknown, "says nothing of it; it may have happened"),
-        ([{"jsonrpc": "2.0", "result": {"ID": "x"}, "id": "2"}], OutcomeUnknown, "says nothing of it"),
-        (b'[{"result":{"ID":"x"},"id":' + b"9" * 5000 + b"}]", OutcomeUnknown, "says nothing of it"),
+        (
+            [{"jsonrpc": "2.0", "result": {"ID": "x"}, "id": "2"}],
+            OutcomeUnknown,
+            "says nothing of it",
+        ),
+        (
+            b'[{"result":{"ID":"x"},"id":' + b"9" * 5000 + b"}]",
+            OutcomeUnknown,
+            "says nothing of it",
+        ),
         (b'[{"result":{"ID":"x"},"id":-1}]', OutcomeUnknown, "says nothing of it"),
     ],
 )
-def test_an_answer_that_is_none_is_everybody_s(short_dir: Path, bounded: Any, told: object, kind: type, words: str) -> None:
+def test_an_answer_that_is_none_is_everybody_s(
+    short_dir: Path, bounded: Any, told: object, kind: type, words: str
+) -> None:
     async def answer(calls: list[dict[str, Any]]) -> object:
         return told
 
@@ -174,7 +215,11 @@ def test_an_answer_that_is_none_is_everybody_s(short_dir: Path, bounded: Any, to
 
 def test_two_answers_to_one_call_are_none(short_dir: Path, bounded: Any) -> None:
     async def answer(calls: list[dict[str, Any]]) -> object:
-        return [*(reply(call) for call in calls), reply(calls[0]), reply(calls[1], result={"ID": "another"})]
+        return [
+            *(reply(call) for call in calls),
+            reply(calls[0]),
+            reply(calls[1], result={"ID": "another"}),
+        ]
 
     async def story() -> None:
         async with against(short_dir, answer) as (client, _):
@@ -185,7 +230,9 @@ def test_two_answers_to_one_call_are_none(short_dir: Path, bounded: Any) -> None
     bounded(story())
 
 
-def test_what_only_reads_is_asked_again_where_a_kept_connection_broke(short_dir: Path, bounded: Any) -> None:
+def test_what_only_reads_is_asked_again_where_a_kept_connection_broke(
+    short_dir: Path, bounded: Any
+) -> None:
     async def story() -> None:
         broken: list[int] = []
 
@@ -200,7 +247,9 @@ def test_what_only_reads_is_asked_again_where_a_kept_connection_broke(short_dir:
     bounded(story())
 
 
-def test_what_takes_its_time_goes_alone_the_next_time_and_together_once_it_is_prompt_again(short_dir: Path, bounded: Any) -> None:
+def test_what_takes_its_time_goes_alone_the_next_time_and_together_once_it_is_prompt_again(
+    short_dir: Path, bounded: Any
+) -> None:
     async def slowly(calls: list[dict[str, Any]]) -> object:
         await asyncio.sleep(PROMPT * 1.2)
         return [reply(call) for call in calls]
@@ -216,7 +265,9 @@ def test_what_takes_its_time_goes_alone_the_next_time_and_together_once_it_is_pr
     bounded(story())
 
 
-def test_calls_of_different_methods_do_not_wait_for_each_other(short_dir: Path, bounded: Any) -> None:
+def test_calls_of_different_methods_do_not_wait_for_each_other(
+    short_dir: Path, bounded: Any
+) -> None:
     async def story() -> None:
         ended = asyncio.Event()
 
@@ -255,7 +306,9 @@ def test_a_caller_that_goes_away_takes_nobody_along(short_dir: Path, bounded: An
             patient = asyncio.create_task(provision(client, "patient"))
             await begun.wait()
             impatient.cancel()
-            with pytest.raises(OutcomeUnknown, match=r"no answer within 0\.05 s; it may have happened"):
+            with pytest.raises(
+                OutcomeUnknown, match=r"no answer within 0\.05 s; it may have happened"
+            ):
                 await hurried
             ended.set()
             assert await patient == "made of patient"
@@ -270,7 +323,8 @@ def test_when_all_callers_have_gone_away_the_connection_ends(short_dir: Path, bo
 
         async def answer(calls: list[dict[str, Any]]) -> object:
             begun.set()
-            await never.wait()  # held from outside: a task that only waits for itself may be collected
+            # held from outside: a task that only waits for itself may be collected
+            await never.wait()
 
         async with against(short_dir, answer) as (client, _):
             waiting = [asyncio.create_task(provision(client, str(n))) for n in range(3)]
@@ -284,8 +338,12 @@ def test_when_all_callers_have_gone_away_the_connection_ends(short_dir: Path, bo
     bounded(story())
 
 
-def test_calls_that_are_answered_are_gone_without_the_collector(short_dir: Path, bounded: Any) -> None:
-    """What waits for the collector is thousands of calls with all that they sent, and the process keeps the room for them."""
+def test_calls_that_are_answered_are_gone_without_the_collector(
+    short_dir: Path, bounded: Any
+) -> None:
+    """What waits for the collector is thousands of calls with all that they sent, and the process
+    keeps the room for them.
+    """
 
     async def story() -> None:
         async with against(short_dir) as (client, plugin):
@@ -312,12 +370,16 @@ def test_our_own_plugins_take_arrays_and_a_client_that_is_closed_tells_everybody
             peers = Peers(short_dir)
             found = (await peers.instance("plugin")).plugin
             await found.provision(InstanceSpec(), "0")
-            made = await asyncio.gather(*(found.provision(InstanceSpec(Raw(b"{}")), str(slot)) for slot in range(1, 101)))
+            made = await asyncio.gather(
+                *(found.provision(InstanceSpec(Raw(b"{}")), str(slot)) for slot in range(1, 101))
+            )
             assert len(set(made)) == 100
             assert {slot for _, slot in plugin.made.values()} == {str(slot) for slot in range(101)}
             plugin.gate.clear()
             plugin.entered.clear()
-            hanging = [asyncio.create_task(found.provision(InstanceSpec(), str(slot))) for slot in range(3)]
+            hanging = [
+                asyncio.create_task(found.provision(InstanceSpec(), str(slot))) for slot in range(3)
+            ]
             await plugin.entered.wait()
             await peers.close()
             outcomes = await asyncio.gather(*hanging, return_exceptions=True)

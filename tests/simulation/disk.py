@@ -1,4 +1,6 @@
-"""The group plugin's store on a simulated disk: slow, full at times, and what is durable outlives its process."""
+"""The group plugin's store on a simulated disk: slow, full at times, and what is durable outlives
+its process.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ class Disk:
         self.owner: SimulatedStore | None = None
 
     def thread_time(self) -> tuple[float, float]:
-        """Draw the seconds before the effect of a call in a thread, and those from there to its answer."""
+        """Draw the seconds before the effect of a call in a thread, and those from there to its
+        answer.
+        """
         return self.weather.seconds(self._dice), self.weather.seconds(self._dice)
 
     def check(self) -> None:

@@ -1,8 +1,10 @@
-"""Is there an order of the commands that explains every answer? The linearizability of one group's history, checked as it grows.
+"""Is there an order of the commands that explains every answer? The linearizability of one group's
+history, checked as it grows.
 
-Kept are all configurations that are still possible: a state of the model, and which of the commands under way have had their
-effect, with the answer each will then have to give. A command that is called adds possibilities, an answer ends those that it
-contradicts, and when none is left, no order explains what was said. (Wing and Gong's search, made just in time as Lowe has it.)
+Kept are all configurations that are still possible: a state of the model, and which of the commands
+under way have had their effect, with the answer each will then have to give. A command that is
+called adds possibilities, an answer ends those that it contradicts, and when none is left, no order
+explains what was said. (Wing and Gong's search, made just in time as Lowe has it.)
 """
 
 from __future__ import annotations
@@ -57,7 +59,10 @@ class History:
             return ""
         self.lost = True
         possible = sorted(map(str, before))
-        return f"no order of the commands explains that '{command}' was answered {answer!r}; possible before: {possible}"
+        return (
+            f"no order of the commands explains that '{command}' was answered {answer!r}; "
+            f"possible before: {possible}"
+        )
 
     def ended(self) -> None:
         """The process has ended: what was not answered has happened by now, or never will."""
@@ -68,12 +73,16 @@ class History:
         self._possible = set(left)
 
     def _close(self) -> None:
-        """Add whatever the commands under way may do next, in any order, and that a group that is being destroyed may be gone."""
+        """Add whatever the commands under way may do next, in any order, and that a group that is
+        being destroyed may be gone.
+        """
         left = list(self._possible)
         while left:
             state, done = left.pop()
             so_far = dict(done)
-            after: list[Configuration] = [(None, done)] if state is not None and state.destroying else []
+            after: list[Configuration] = (
+                [(None, done)] if state is not None and state.destroying else []
+            )
             for number, command in self._open.items():
                 before = so_far.get(number)
                 for following, answer in steps(command, state, before):

@@ -1,4 +1,6 @@
-"""One life of a group plugin in the simulated world: the real ``GroupCommands`` over simulated plugins and a simulated disk."""
+"""One life of a group plugin in the simulated world: the real ``GroupCommands`` over simulated
+plugins and a simulated disk.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ def simulated_time(loop: SimulatedLoop) -> Iterator[None]:
     )
     with contextlib.ExitStack() as patched:
         for name, module in list(sys.modules.items()):
-            if (name.startswith("ikdemo.group.") or name == "ikdemo.rpc.event_ring") and getattr(module, "time", None) is time:
+            if (name.startswith("ikdemo.group.") or name == "ikdemo.rpc.event_ring") and getattr(
+                module, "time", None
+            ) is time:
                 patched.enter_context(mock.patch.object(module, "time", told))
         yield
 
@@ -76,7 +80,9 @@ class GroupProcess(Process):
         self._instances, self._flavor = plugins
         self._extensions = frozenset({"Events"} if telling else ())
         with mock.patch.object(group_plugin, "Store", lambda *_: SimulatedStore(disk)):
-            self.groups = Groups(self, state_dir=None, poll_interval=poll, clock=SimulatedClock(loop))
+            self.groups = Groups(
+                self, state_dir=None, poll_interval=poll, clock=SimulatedClock(loop)
+            )
 
     async def instance(self, name: str) -> Found[InstancePlugin]:
         await self._reach(name, "cloud")

@@ -1,8 +1,10 @@
-"""An event loop whose time is simulated: when nothing is ready it jumps to the next timer, and threads are timers, too.
+"""An event loop whose time is simulated: when nothing is ready it jumps to the next timer, and
+threads are timers, too.
 
-Nothing here waits, opens a socket or starts a thread, so a schedule of hours takes milliseconds, and the same schedule always
-runs the same way. A process of the simulated world is what was begun in its context (``PROCESS``): ``freeze`` ends it between two
-steps, as ``kill -9`` does: no ``finally`` of it runs, no answer reaches it.
+Nothing here waits, opens a socket or starts a thread, so a schedule of hours takes milliseconds,
+and the same schedule always runs the same way. A process of the simulated world is what was begun
+in its context (``PROCESS``): ``freeze`` ends it between two steps, as ``kill -9`` does: no
+``finally`` of it runs, no answer reaches it.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ class Process:
 
 PROCESS: contextvars.ContextVar[Process | None] = contextvars.ContextVar("PROCESS", default=None)
 ORIGIN: contextvars.ContextVar[int] = contextvars.ContextVar("ORIGIN", default=0)
-"""The command, or the start of a process, that began a task. A group's loop has that of the commit that began it."""
+"""The command, or the start of a process, that began a task. A group's loop has that of the commit
+that began it.
+"""
 
 
 class Stuck(Exception):
@@ -34,7 +38,9 @@ class Stuck(Exception):
 
 
 class SimulatedLoop(asyncio.BaseEventLoop):
-    """``thread_time`` says for each call in a thread how many seconds pass before its effect, and then before its answer."""
+    """``thread_time`` says for each call in a thread how many seconds pass before its effect, and
+    then before its answer.
+    """
 
     def __init__(self, thread_time: Callable[[], tuple[float, float]]) -> None:
         super().__init__()
@@ -53,7 +59,9 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         """Stand in for the selector: let time pass."""
         self._steps += 1
         if timeout is None or self._steps > MOST_STEPS:
-            raise Stuck("everybody waits for ever" if timeout is None else f"{MOST_STEPS} turns and no end")
+            raise Stuck(
+                "everybody waits for ever" if timeout is None else f"{MOST_STEPS} turns and no end"
+            )
         self._now += timeout
         return []
 
@@ -67,7 +75,9 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def _write_to_self(self) -> None:
         pass
 
-    def call_soon(self, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None) -> asyncio.Handle:
+    def call_soon(
+        self, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
         context = contextvars.copy_context() if context is None else context
         process = context.get(PROCESS)
         if process is not None and process.frozen and not self.ended:
@@ -80,8 +90,12 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         """Have something happen that no process owns."""
         self.call_later(seconds, callback, *args, context=self.world)
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
-        """Let a call in a thread take effect and be answered later, whether or not it is waited for still."""
+    def run_in_executor(
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
+        """Let a call in a thread take effect and be answered later, whether or not it is waited for
+        still.
+        """
         answer = self.create_future()
         before, after = self._thread_time()
 
@@ -96,14 +110,19 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self.call_later(before, work)
         return answer
 
-    def create_task(self, coro: Coroutine[Any, Any, Any], *, name: str | None = None, context: Any = None) -> asyncio.Task[Any]:
+    def create_task(
+        self, coro: Coroutine[Any, Any, Any], *, name: str | None = None, context: Any = None
+    ) -> asyncio.Task[Any]:
         task = super().create_task(coro, name=name, context=context)
         self.tasks.append(task)
-        if getattr(coro, "__qualname__", "").startswith("Supervisor."):  # its name is given to it only after this
+        # its name is given to it only after this
+        if getattr(coro, "__qualname__", "").startswith("Supervisor."):
             self.call_soon(self.begun, task, PROCESS.get(), context=self.world)
         return task
 
-    def spawn(self, process: Process, work: Coroutine[Any, Any, Any], origin: int) -> asyncio.Task[Any]:
+    def spawn(
+        self, process: Process, work: Coroutine[Any, Any, Any], origin: int
+    ) -> asyncio.Task[Any]:
         """Begin a task in a process; all that it begins has the same ``origin``."""
         context = self.world.copy()
         context.run(PROCESS.set, process)
@@ -116,7 +135,9 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         for handle in [*self._ready, *self._scheduled]:
             if not handle.cancelled() and handle._context.get(PROCESS) is process:
                 if not isinstance(handle, asyncio.TimerHandle):
-                    process.kept.append(asyncio.Handle(handle._callback, handle._args, self, handle._context))
+                    process.kept.append(
+                        asyncio.Handle(handle._callback, handle._args, self, handle._context)
+                    )
                 handle.cancel()
 
     def bury(self, processes: list[Process]) -> list[str]:
@@ -124,7 +145,10 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         died = [
             f"{task.get_name()}: {task.exception()!r}"
             for task in self.tasks
-            if task.done() and not task.cancelled() and task._log_traceback and task.exception() is not None
+            if task.done()
+            and not task.cancelled()
+            and task._log_traceback
+            and task.exception() is not None
         ]
         self.ended = True
         for process in processes:

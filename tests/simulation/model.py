@@ -1,4 +1,5 @@
-"""What a group is to those who command it, as a sequential model: one command at a time, each with its answer.
+"""What a group is to those who command it, as a sequential model: one command at a time, each with
+its answer.
 
 A state is None (no such group) or a ``ProcessRecord``. Pure.
 """
@@ -24,7 +25,9 @@ Answer = tuple[Any, ...]
 
 
 class Command(NamedTuple):
-    """What is asked of a group. ``verb``: commit, pretend, scale, pause, resume, step, free, force, destroy, inspect, look."""
+    """What is asked of a group. ``verb``: commit, pretend, scale, pause, resume, step, free, force,
+    destroy, inspect, look.
+    """
 
     verb: str
     group: str
@@ -32,7 +35,11 @@ class Command(NamedTuple):
     size: int = 0
 
     def __str__(self) -> str:
-        wanted = {"commit": f" {self.note}x{self.size}", "pretend": f" {self.note}x{self.size}", "scale": f" {self.size}"}
+        wanted = {
+            "commit": f" {self.note}x{self.size}",
+            "pretend": f" {self.note}x{self.size}",
+            "scale": f" {self.size}",
+        }
         return f"{self.verb} {self.group}{wanted.get(self.verb, '')}"
 
 
@@ -43,9 +50,11 @@ OK: Answer = ("ok",)
 
 
 def steps(command: Command, state: State, so_far: Answer | None) -> Iterator[tuple[State, Answer]]:
-    """Yield what may happen at one moment to a command under way: the state after it, and the answer it then has.
+    """Yield what may happen at one moment to a command under way: the state after it, and the
+    answer it then has.
 
-    ``so_far`` is the answer of a command that had a first effect already: a destroy, which marks and then waits.
+    ``so_far`` is the answer of a command that had a first effect already: a destroy, which marks
+    and then waits.
     """
     verb = command.verb
     if so_far is not None:
@@ -54,7 +63,10 @@ def steps(command: Command, state: State, so_far: Answer | None) -> Iterator[tup
     elif verb == "inspect":
         yield state, ("is", state[:2] if state else None, bool(state and state.destroying))
     elif verb in ("commit", "pretend") and state is None:
-        yield (Record(command.note, command.size) if verb == "commit" else None), ("managing", command.size)
+        yield (
+            (Record(command.note, command.size) if verb == "commit" else None),
+            ("managing", command.size),
+        )
     elif state is None:
         yield None, UNKNOWN
     elif verb == "look":
@@ -103,14 +115,24 @@ def _details_agree(text: str, modelled: Answer) -> bool:
     if text.startswith("Managing"):
         return False
     if new < old:
-        return text.startswith(f"Terminating {old - new} instances to reduce the group size to {new}")
+        return text.startswith(
+            f"Terminating {old - new} instances to reduce the group size to {new}"
+        )
     if new > old:
         return f"dding {new - old} instances to increase the group size to {new}" in text
-    return not text.startswith("Terminating") and "dding" not in text and not ("Noop" in text and old_note != note)
+    return (
+        not text.startswith("Terminating")
+        and "dding" not in text
+        and not ("Noop" in text and old_note != note)
+    )
 
 
-def _look_agrees(paused: bool | None, found: tuple[int, tuple[str, ...]] | None, state: Record) -> bool:
-    """``paused``: whether it says so, if it was asked. ``found``: how many instances, of which configurations, if converged."""
+def _look_agrees(
+    paused: bool | None, found: tuple[int, tuple[str, ...]] | None, state: Record
+) -> bool:
+    """``paused``: whether it says so, if it was asked. ``found``: how many instances, of which
+    configurations, if converged.
+    """
     if state.destroying:
         return found is None or found[0] == 0
     if paused is not None and paused != state.paused:

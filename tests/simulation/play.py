@@ -1,4 +1,6 @@
-"""Plays one schedule and says what it broke: P9 of every command, and the promises on what the group's loop does."""
+"""Plays one schedule and says what it broke: P9 of every command, and the promises on what the
+group's loop does.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,11 @@ ANSWER_WAIT = 240.0
 ARRIVAL = 40.0
 """Seconds after which whatever was sent while there were faults has arrived."""
 GROUPS = ("a", "b")
-UPDATING = {"v1": None, "v2": {"BatchSize": 2}, "v3": {"BatchSize": 1, "Surge": 1, "Duration": "1s"}}
+UPDATING = {
+    "v1": None,
+    "v2": {"BatchSize": 2},
+    "v3": {"BatchSize": 1, "Surge": 1, "Duration": "1s"},
+}
 MOST_OPEN = 6
 """Commands on one group under way at once."""
 
@@ -72,7 +78,9 @@ class Play:
         self._histories = {group: History() for group in GROUPS}
         self._watch = Watch(self._loop, self._histories)
         self._loop.begun = self._watch.begun
-        self._loop.set_exception_handler(lambda _, said: self._watch.blame(f"{said['message']}: {said.get('exception')!r}"))
+        self._loop.set_exception_handler(
+            lambda _, said: self._watch.blame(f"{said['message']}: {said.get('exception')!r}")
+        )
         self.wrong, self.trace = self._watch.wrong, self._watch.trace
         self._world = World(self._loop, schedule.weather, schedule.seed, self._watch)
         self._watch.living, self._watch.notes = self._world.living, NOTES
@@ -120,7 +128,9 @@ class Play:
         elif item.verb == "sicken":
             self._world.sicken(item.group, item.size)
         elif item.verb == "down":
-            self._world.down["cloud" if item.pick < 0.5 else "plain"] = self._loop.time() + 10 * item.pick
+            self._world.down["cloud" if item.pick < 0.5 else "plain"] = (
+                self._loop.time() + 10 * item.pick
+            )
         elif sum(command.group == item.group for command, _ in self._open.values()) < MOST_OPEN:
             number, task = self._call(item)
             if item.gives_up is not None:
@@ -131,14 +141,21 @@ class Play:
     def _call(self, item: Item) -> tuple[int, asyncio.Task[Answer]]:
         self._number += 1
         number, process = self._number, self._processes[-1]
-        command = Command("look" if item.verb in ("why", "describe") else item.verb, item.group, item.note, item.size)
+        command = Command(
+            "look" if item.verb in ("why", "describe") else item.verb,
+            item.group,
+            item.note,
+            item.size,
+        )
         self._watch.say(f"[{number}] {command}")
         history = self._histories[item.group]
         history.called(number, command)
         self._watch.changed(item.group)
         task = self._loop.spawn(process, answer_of(process.groups, item), origin=number)
         self._open[number] = command, task
-        task.add_done_callback(lambda done: self._answer(number, command, done), context=self._loop.world)
+        task.add_done_callback(
+            lambda done: self._answer(number, command, done), context=self._loop.world
+        )
         return number, task
 
     def _answer(self, number: int, command: Command, task: asyncio.Task[Answer]) -> None:
@@ -224,7 +241,9 @@ class Play:
     # -- the end
 
     async def _end_well(self) -> None:
-        """Let the faults end: every command is answered, every group converges and stays quiet for two polls."""
+        """Let the faults end: every command is answered, every group converges and stays quiet for
+        two polls.
+        """
         self._watch.say("the faults end")
         self._world.weather = self._disk.weather = CALM
         self._world.down.clear()
@@ -253,7 +272,9 @@ class Play:
             if answer == UNKNOWN or (answer[0] == "seen" and answer[2]):
                 return
             reasons = await self._ask(group, "why")
-            if reasons[:2] == ("seen", True) or (reasons[0] == "seen" and set(reasons[3]) == {"adopted-outdated"}):
+            if reasons[:2] == ("seen", True) or (
+                reasons[0] == "seen" and set(reasons[3]) == {"adopted-outdated"}
+            ):
                 return
             if self._loop.time() > end:
                 self._watch.blame(f"group {group} does not converge: {answer}, {reasons}")
@@ -261,12 +282,16 @@ class Play:
             await asyncio.sleep(min(5.0, patience / 20))
 
 
-async def answer_of(groups: GroupPlugin, item: Item, spec: Callable[[str, str, int], GroupSpec] = spec) -> Answer:
+async def answer_of(
+    groups: GroupPlugin, item: Item, spec: Callable[[str, str, int], GroupSpec] = spec
+) -> Answer:
     """Give a command to a group plugin; return what it answers, in the words of the model."""
     group, verb = item.group, item.verb
     try:
         if verb in ("commit", "pretend"):
-            return "details", await groups.commit_group(spec(group, item.note, item.size), verb == "pretend")
+            return "details", await groups.commit_group(
+                spec(group, item.note, item.size), verb == "pretend"
+            )
         if verb == "scale":
             return "details", await groups.scale_group(group, item.size)
         if verb == "inspect":
@@ -277,7 +302,10 @@ async def answer_of(groups: GroupPlugin, item: Item, spec: Callable[[str, str, i
             return "seen", "paused" in codes, None, codes, tuple(reason.text for reason in reasons)
         if verb == "describe":
             described = await groups.describe_group(group)
-            notes = [NOTES.get((one.tags or {}).get(SHA_TAG, ""), "?") for one in described.instances or ()]
+            notes = [
+                NOTES.get((one.tags or {}).get(SHA_TAG, ""), "?")
+                for one in described.instances or ()
+            ]
             return "seen", None, (len(notes), tuple(notes)) if described.converged else None
         if verb == "force":
             await groups.force_free(group, force=True)
@@ -306,7 +334,9 @@ def _inspected(specs: list[GroupSpec], group: str) -> tuple[str, int] | None:
     for one in specs:
         if one.id == group:
             properties = decode(one.properties, GroupProperties)
-            return json.loads(bytes(properties.instance.properties))["Note"], properties.allocation.size
+            return json.loads(bytes(properties.instance.properties))[
+                "Note"
+            ], properties.allocation.size
     return None
 
 

@@ -1,7 +1,9 @@
-"""Simulated plugins: instances that are made, end, fall ill and are made again, behind calls that are slow, fail or hang.
+"""Simulated plugins: instances that are made, end, fall ill and are made again, behind calls that
+are slow, fail or hang.
 
-What a call does happens in the world, whether or not the caller lives to hear of it. Randomness is drawn from a stream for each
-group and kind of call, so that one group's calls do not change another's fate.
+What a call does happens in the world, whether or not the caller lives to hear of it. Randomness is
+drawn from a stream for each group and kind of call, so that one group's calls do not change
+another's fate.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ from .weather import Weather
 
 @dataclass
 class Instance:
-    """One instance; asked for at ``begun`` and not described before ``shown`` (seconds). ``late``: without an answer."""
+    """One instance; asked for at ``begun`` and not described before ``shown`` (seconds). ``late``:
+    without an answer.
+    """
 
     id: str
     group: str
@@ -86,7 +90,12 @@ class World:
         if members := self.members(group):
             victim = members[int(pick * len(members))]
             del self.living[victim.id]
-            self.tell("cloud", Event("lost", group=group, instance=victim.id, slot=victim.slot or "", code="deleted"))
+            self.tell(
+                "cloud",
+                Event(
+                    "lost", group=group, instance=victim.id, slot=victim.slot or "", code="deleted"
+                ),
+            )
 
     def sicken(self, group: str, number: int) -> None:
         """Let so many instances fall ill, or be well again."""
@@ -97,14 +106,24 @@ class World:
     def is_down(self, plugin: str) -> bool:
         return self.loop.time() < self.down.get(plugin, 0.0)
 
-    async def call(self, plugin: str, group: str, kind: str, effect: Callable[[], Any], *, changing: bool = False) -> Any:
+    async def call(
+        self,
+        plugin: str,
+        group: str,
+        kind: str,
+        effect: Callable[[], Any],
+        *,
+        changing: bool = False,
+    ) -> Any:
         """Make one call: its way there, its effect, its way back, and what befalls it."""
         if self.loop.ended or self.is_down(plugin):
             raise PluginUnavailable(f"plugin {plugin} cannot be reached")
         dice = self.dice(group, kind)
         fate = self.weather.fate(dice, changing=changing)
         if fate == "broken" and self.hides:
-            fate = "lost"  # what is said not to be there, and may be taken for another that is late, nobody can know of
+            # what is said not to be there, and may be taken for another that is late, nobody can
+            # know of
+            fate = "lost"
         before, after = self.weather.seconds(dice), self.weather.seconds(dice)
         answer: asyncio.Future[Any] = self.loop.create_future()
 
@@ -124,14 +143,17 @@ class World:
         if fate == "refused":
             raise PluginUnavailable(f"plugin {plugin} cannot be reached")
         if fate == "late":
-            self.loop.in_world(before, settle, answer, None, OutcomeUnknown(f"{plugin} did not answer"))
+            self.loop.in_world(
+                before, settle, answer, None, OutcomeUnknown(f"{plugin} did not answer")
+            )
             before += dice.uniform(0.0, 8.0)
         self.loop.in_world(before, arrive)
         return await answer
 
 
 class SimulatedInstances:
-    """An instance plugin. ``slots``: provisioning is idempotent on (group, slot), and it tells and has a digest.
+    """An instance plugin. ``slots``: provisioning is idempotent on (group, slot), and it tells and
+    has a digest.
 
     ``lag``: seconds until a new instance is described (of a plugin without slots).
     """
@@ -156,7 +178,9 @@ class SimulatedInstances:
         finally:
             self._world.watcher.ends(call)
 
-    def _make(self, call: Any, group: str, tags: dict[str, str], spec: InstanceSpec, slot: str | None) -> str:
+    def _make(
+        self, call: Any, group: str, tags: dict[str, str], spec: InstanceSpec, slot: str | None
+    ) -> str:
         if self._slots and slot:
             for one in self._world.members(group):
                 if one.slot == slot:
@@ -164,17 +188,23 @@ class SimulatedInstances:
                         return one.id
                     raise PluginFailure(f"slot {slot} is occupied by {one.id}")
         shown = self._world.loop.time() + self._lag
-        made = Instance(self._world.serial(), group, tags, slot if self._slots else None, spec.logical_id, shown)
+        made = Instance(
+            self._world.serial(), group, tags, slot if self._slots else None, spec.logical_id, shown
+        )
         self._world.living[made.id] = made
         self._world.watcher.made(call, made)
-        self._world.tell("cloud", Event("provisioned", group=group, instance=made.id, slot=made.slot or ""))
+        self._world.tell(
+            "cloud", Event("provisioned", group=group, instance=made.id, slot=made.slot or "")
+        )
         return made.id
 
     async def destroy(self, instance: str) -> None:
         group = self._world.living[instance].group if instance in self._world.living else ""
         call = self._world.watcher.begins("destroy", group, instance)
         try:
-            await self._world.call("cloud", group, "destroy", lambda: self._end(call, instance), changing=True)
+            await self._world.call(
+                "cloud", group, "destroy", lambda: self._end(call, instance), changing=True
+            )
         finally:
             self._world.watcher.ends(call)
 
@@ -183,27 +213,47 @@ class SimulatedInstances:
         self._world.watcher.destroyed(call, ended, name)
         if ended is None:
             raise PluginFailure(f"instance {name} does not exist")
-        self._world.tell("cloud", Event("destroyed", group=ended.group, instance=name, slot=ended.slot or ""))
+        self._world.tell(
+            "cloud", Event("destroyed", group=ended.group, instance=name, slot=ended.slot or "")
+        )
 
-    async def describe_instances(self, tags: Mapping[str, str], slots: bool = False) -> list[Description]:
-        return await self._world.call("cloud", tags.get(GROUP_TAG, ""), "describe", lambda: self._describe(tags, slots))
+    async def describe_instances(
+        self, tags: Mapping[str, str], slots: bool = False
+    ) -> list[Description]:
+        return await self._world.call(
+            "cloud", tags.get(GROUP_TAG, ""), "describe", lambda: self._describe(tags, slots)
+        )
 
     def _describe(self, tags: Mapping[str, str], slots: bool) -> list[Description]:
         now = self._world.loop.time()
-        found = [one for one in self._world.living.values() if tags.items() <= one.tags.items() and one.shown <= now]
-        return [Description(one.id, one.logical_id, dict(one.tags), (one.slot or UNSET) if slots else UNSET) for one in found]
+        found = [
+            one
+            for one in self._world.living.values()
+            if tags.items() <= one.tags.items() and one.shown <= now
+        ]
+        return [
+            Description(
+                one.id, one.logical_id, dict(one.tags), (one.slot or UNSET) if slots else UNSET
+            )
+            for one in found
+        ]
 
     async def digest_instances(self, group: str) -> str:
         return await self._world.call("cloud", group, "digest", lambda: self._digest(group))
 
     def _digest(self, group: str) -> str:
         return digest(
-            [ObservedInstance(one.id, one.logical_id, one.slot, one.tags.get(SHA_TAG)) for one in self._world.members(group)]
+            [
+                ObservedInstance(one.id, one.logical_id, one.slot, one.tags.get(SHA_TAG))
+                for one in self._world.members(group)
+            ]
         )
 
 
 class SimulatedFlavor:
-    """A flavor. ``constant``: its health never changes; otherwise it is asked, and says what ails an instance."""
+    """A flavor. ``constant``: its health never changes; otherwise it is asked, and says what ails
+    an instance.
+    """
 
     interface: Interface = "Flavor"
 
@@ -214,15 +264,21 @@ class SimulatedFlavor:
     async def validate(self, properties: Raw, allocation: Allocation) -> None:
         await self._world.call("plain", _group(properties), "validate", lambda: None)
 
-    async def prepare(self, properties: Raw, spec: InstanceSpec, allocation: Allocation) -> InstanceSpec:
+    async def prepare(
+        self, properties: Raw, spec: InstanceSpec, allocation: Allocation
+    ) -> InstanceSpec:
         call = self._world.watcher.begins("prepare", _group(properties), "")
         try:
-            return await self._world.call("plain", _group(properties), "prepare", lambda: spec, changing=True)
+            return await self._world.call(
+                "plain", _group(properties), "prepare", lambda: spec, changing=True
+            )
         finally:
             self._world.watcher.ends(call)
 
     async def healthy(self, properties: Raw, instance: Description) -> Health:
-        return await self._world.call("plain", _group(properties), "healthy", lambda: self._judge(instance.id))
+        return await self._world.call(
+            "plain", _group(properties), "healthy", lambda: self._judge(instance.id)
+        )
 
     def _judge(self, name: str) -> Health:
         one = self._world.living.get(name)
@@ -231,7 +287,9 @@ class SimulatedFlavor:
     async def drain(self, properties: Raw, instance: Description) -> None:
         call = self._world.watcher.begins("drain", _group(properties), instance.id)
         try:
-            await self._world.call("plain", _group(properties), "drain", lambda: None, changing=True)
+            await self._world.call(
+                "plain", _group(properties), "drain", lambda: None, changing=True
+            )
         finally:
             self._world.watcher.ends(call)
 

@@ -1,4 +1,6 @@
-"""Play many schedules: ``python -m simulation.run --seeds 0-9999`` (with ``PYTHONPATH=tests``), or one of them with its story."""
+"""Play many schedules: ``python -m simulation.run --seeds 0-9999`` (with ``PYTHONPATH=tests``), or
+one of them with its story.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ def numbers(text: str) -> range:
 
 
 def broken(seed: int) -> tuple[int, list[str], int]:
-    """Play the schedule of a number; return the number, what it broke, and how many commands were answered."""
+    """Play the schedule of a number; return the number, what it broke, and how many commands were
+    answered.
+    """
     played = play(draw(seed))
     return seed, played.wrong, played.answered
 
@@ -28,7 +32,11 @@ def broken(seed: int) -> tuple[int, list[str], int]:
 def main() -> int:
     """Play the schedules that were asked for; exit with 1 if any broke something."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", default=os.environ.get("IKDEMO_SEED", "0-999"), help="one number, or the first and the last")
+    parser.add_argument(
+        "--seeds",
+        default=os.environ.get("IKDEMO_SEED", "0-999"),
+        help="one number, or the first and the last",
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--show", type=int, default=20, help="how many failures are shown")
     asked = parser.parse_args()
@@ -46,7 +54,10 @@ def main() -> int:
                     more = f" (and {len(wrong) - 1} more)" if wrong[1:] else ""
                     print(f"IKDEMO_SEED={seed}: {wrong[0][:300]}{more}", flush=True)
     seconds = time.monotonic() - began
-    print(f"{len(seeds)} schedules with {answered} commands in {seconds:.1f} s: {failures} broke a promise")
+    print(
+        f"{len(seeds)} schedules with {answered} commands in {seconds:.1f} s: {failures} broke "
+        "a promise"
+    )
     for kind, times in kinds.most_common(30):
         print(f"{times:7}  {kind} ...")
     return 1 if failures else 0

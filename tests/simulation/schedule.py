@@ -1,4 +1,6 @@
-"""A schedule: which commands, faults and restarts come when, in which weather. All of it is drawn from one number."""
+"""A schedule: which commands, faults and restarts come when, in which weather. All of it is drawn
+from one number.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ PATIENCE_OF_CALLERS = (0.0, 0.01, 0.5, 5.0)
 
 
 class Item(NamedTuple):
-    """One thing that happens, so many seconds ``after`` the one before. ``gives_up``: seconds, None for one who waits."""
+    """One thing that happens, so many seconds ``after`` the one before. ``gives_up``: seconds, None
+    for one who waits.
+    """
 
     after: float
     verb: str
@@ -44,7 +48,8 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True)
 class Schedule:
-    """``slots``: of the instance plugin; ``lag``: seconds until it shows what it made; ``constant``: the flavor's health.
+    """``slots``: of the instance plugin; ``lag``: seconds until it shows what it made;
+    ``constant``: the flavor's health.
 
     ``telling``: the plugins' events arrive. ``resumes``: at the end whatever is paused is resumed.
     """
@@ -60,19 +65,32 @@ class Schedule:
     resumes: bool = True
 
     def __str__(self) -> str:
-        of_all = f"slots={self.slots} lag={self.lag} constant={self.constant} telling={self.telling} poll={self.poll}"
-        lines = [f"+{i.after:<6} {i.verb} {i.group} {i.note}x{i.size} {i.pick:.2f} gives_up={i.gives_up}" for i in self.items]
+        of_all = (
+            f"slots={self.slots} lag={self.lag} constant={self.constant} "
+            f"telling={self.telling} poll={self.poll}"
+        )
+        lines = [
+            f"+{i.after:<6} {i.verb} {i.group} {i.note}x{i.size} {i.pick:.2f} gives_up={i.gives_up}"
+            for i in self.items
+        ]
         return "\n  ".join([f"seed {self.seed}: {of_all}", str(self.weather), *lines])
 
 
 def draw(seed: int) -> Schedule:
-    """Draw the schedule of a number: some kinds of command and of fault, not all at once, so that each gets its turn."""
+    """Draw the schedule of a number: some kinds of command and of fault, not all at once, so that
+    each gets its turn.
+    """
     dice = random.Random(seed)
-    kinds = {verb: weight for verb, weight in COMMANDS.items() if verb == "commit" or dice.random() < 0.6}
+    kinds = {
+        verb: weight for verb, weight in COMMANDS.items() if verb == "commit" or dice.random() < 0.6
+    }
     kinds |= {verb: weight for verb, weight in FAULTS.items() if dice.random() < 0.3}
     groups = ("a",) if dice.random() < 0.8 else ("a", "b")
     verbs, weights = list(kinds), list(kinds.values())
-    items = [_item(dice, verb, groups) for verb in ["commit", *dice.choices(verbs, weights, k=dice.randint(4, 22))]]
+    items = [
+        _item(dice, verb, groups)
+        for verb in ["commit", *dice.choices(verbs, weights, k=dice.randint(4, 22))]
+    ]
     return Schedule(
         seed,
         tuple(items),

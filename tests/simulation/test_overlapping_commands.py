@@ -1,6 +1,8 @@
-"""P9 over many schedules: however commands, faults and restarts overlap, some order explains every answer, and it ends well.
+"""P9 over many schedules: however commands, faults and restarts overlap, some order explains every
+answer, and it ends well.
 
-``IKDEMO_SEED=n`` plays the schedule of one number; ``python -m simulation.run`` as many as are wanted, or tells the story of one.
+``IKDEMO_SEED=n`` plays the schedule of one number; ``python -m simulation.run`` as many as are
+wanted, or tells the story of one.
 """
 
 from __future__ import annotations
@@ -71,7 +73,9 @@ def test_some_order_explains_every_answer_of_the_smallest_schedule(schedule: Sch
 
 
 def test_loops_are_seen_to_begin() -> None:
-    """They are known by what they are called: were they called otherwise, a second one would not be noticed."""
+    """They are known by what they are called: were they called otherwise, a second one would not be
+    noticed.
+    """
     assert sum(play(draw(seed)).loops for seed in range(5)) > 5
 
 
@@ -80,7 +84,15 @@ def test_a_number_gives_the_same_story_in_every_process() -> None:
     command = [sys.executable, "-m", "simulation.run", "--seeds", "7"]
     stories = []
     for hash_seed in ("1", "2"):
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONHASHSEED": hash_seed}
-        stories.append(subprocess.run(command, env=environment, capture_output=True, text=True, timeout=50).stdout)
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+            "PYTHONHASHSEED": hash_seed,
+        }
+        stories.append(
+            subprocess.run(
+                command, env=environment, capture_output=True, text=True, timeout=50
+            ).stdout
+        )
     assert stories[0].count("\n") > 30
     assert stories[0] == stories[1]

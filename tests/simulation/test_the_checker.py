@@ -1,4 +1,6 @@
-"""The checker of histories must have teeth: what loses a change is refused, what any order explains is not."""
+"""The checker of histories must have teeth: what loses a change is refused, what any order explains
+is not.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ NOOP: Answer = ("details", "Noop")
 
 
 def follow(*lines: tuple[int, Command | Answer]) -> list[str]:
-    """Follow a history: a number and its command, later the number and its answer; return what is wrong."""
+    """Follow a history: a number and its command, later the number and its answer; return what is
+    wrong.
+    """
     history, wrong = History(), []
     for number, said in lines:
         if isinstance(said, Command):
@@ -25,7 +29,9 @@ def follow(*lines: tuple[int, Command | Answer]) -> list[str]:
 
 IS: Answer = ("is", ("v1", 3))
 THERE = [(0, COMMIT), (0, MANAGING)]
-PAUSE, SCALE, FREE, DESTROY = (Command(verb, "a", "", 5) for verb in ("pause", "scale", "free", "destroy"))
+PAUSE, SCALE, FREE, DESTROY = (
+    Command(verb, "a", "", 5) for verb in ("pause", "scale", "free", "destroy")
+)
 OTHER = Command("commit", "a", "v2", 3)
 NOT_PAUSED: Answer = ("seen", False, None)
 WHY = Command("look", "a")
@@ -34,11 +40,37 @@ ADDING: Answer = ("details", "Adding 2 instances to increase the group size to 5
 
 EXPLAINED = {
     "one after the other": [*THERE, (1, LOOKS), (1, ("is", ("v1", 3)))],
-    "a look beside a commit sees either": [(0, COMMIT), (1, LOOKS), (0, MANAGING), (1, ("is", None))],
-    "two first commits are one and a replacement": [(0, COMMIT), (1, COMMIT), (0, NOOP), (1, MANAGING)],
-    "a failed commit may have happened": [(0, COMMIT), (0, ("failed", "")), (1, LOOKS), (1, ("is", ("v1", 3)))],
-    "a failed commit may not have happened": [(0, COMMIT), (0, ("failed", "")), (1, LOOKS), (1, ("is", None))],
-    "a group that is destroyed goes by itself": [*THERE, (1, DESTROY), (1, ("marked",)), (2, SCALE), (2, UNKNOWN)],
+    "a look beside a commit sees either": [
+        (0, COMMIT),
+        (1, LOOKS),
+        (0, MANAGING),
+        (1, ("is", None)),
+    ],
+    "two first commits are one and a replacement": [
+        (0, COMMIT),
+        (1, COMMIT),
+        (0, NOOP),
+        (1, MANAGING),
+    ],
+    "a failed commit may have happened": [
+        (0, COMMIT),
+        (0, ("failed", "")),
+        (1, LOOKS),
+        (1, ("is", ("v1", 3))),
+    ],
+    "a failed commit may not have happened": [
+        (0, COMMIT),
+        (0, ("failed", "")),
+        (1, LOOKS),
+        (1, ("is", None)),
+    ],
+    "a group that is destroyed goes by itself": [
+        *THERE,
+        (1, DESTROY),
+        (1, ("marked",)),
+        (2, SCALE),
+        (2, UNKNOWN),
+    ],
     "a group is committed again while its destruction is answered": [
         *THERE,
         (1, DESTROY),
@@ -50,7 +82,15 @@ EXPLAINED = {
     ],
 }
 REFUSED_HISTORIES = {
-    "a pause that undoes a commit": [*THERE, (1, OTHER), (2, PAUSE), (1, UPDATING), (2, OK), (3, LOOKS), (3, IS)],
+    "a pause that undoes a commit": [
+        *THERE,
+        (1, OTHER),
+        (2, PAUSE),
+        (1, UPDATING),
+        (2, OK),
+        (3, LOOKS),
+        (3, IS),
+    ],
     "a commit that undoes a pause": [
         *THERE,
         (1, OTHER),
@@ -70,9 +110,29 @@ REFUSED_HISTORIES = {
         (3, ("is", ("v1", 5))),
     ],
     "two first commits": [(0, COMMIT), (1, COMMIT), (0, MANAGING), (1, MANAGING)],
-    "a freed group that comes back": [*THERE, (1, FREE), (2, PAUSE), (2, OK), (1, OK), (3, LOOKS), (3, IS)],
-    "a destroyed group that is still there": [*THERE, (1, DESTROY), (1, OK), (2, FREE), (2, REFUSED)],
-    "a look that is older than its question": [*THERE, (1, SCALE), (1, ADDING), (2, LOOKS), (2, ("is", ("v1", 3)))],
+    "a freed group that comes back": [
+        *THERE,
+        (1, FREE),
+        (2, PAUSE),
+        (2, OK),
+        (1, OK),
+        (3, LOOKS),
+        (3, IS),
+    ],
+    "a destroyed group that is still there": [
+        *THERE,
+        (1, DESTROY),
+        (1, OK),
+        (2, FREE),
+        (2, REFUSED),
+    ],
+    "a look that is older than its question": [
+        *THERE,
+        (1, SCALE),
+        (1, ADDING),
+        (2, LOOKS),
+        (2, ("is", ("v1", 3))),
+    ],
     "a failed commit that is seen and then is not": [
         *THERE,
         (1, OTHER),
@@ -82,7 +142,13 @@ REFUSED_HISTORIES = {
         (3, LOOKS),
         (3, ("is", ("v1", 3))),
     ],
-    "details of another commit than the one before": [*THERE, (1, SCALE), (1, ADDING), (2, COMMIT), (2, NOOP)],
+    "details of another commit than the one before": [
+        *THERE,
+        (1, SCALE),
+        (1, ADDING),
+        (2, COMMIT),
+        (2, NOOP),
+    ],
 }
 
 

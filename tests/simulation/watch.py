@@ -1,6 +1,8 @@
-"""What no schedule may show, looked at with every call of a group's loop: two loops, too many instances, a foreign one gone.
+"""What no schedule may show, looked at with every call of a group's loop: two loops, too many
+instances, a foreign one gone.
 
-A call is one to prepare, provision, drain or destroy: only a loop makes them. Which loop, its ``ORIGIN`` tells.
+A call is one to prepare, provision, drain or destroy: only a loop makes them. Which loop, its
+``ORIGIN`` tells.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ LONGEST = 60.0
 
 @dataclass
 class Call:
-    """One call of a loop; ``most``: how many instances the group may have by what was wanted since it was made."""
+    """One call of a loop; ``most``: how many instances the group may have by what was wanted since
+    it was made.
+    """
 
     kind: str
     group: str
@@ -39,9 +43,11 @@ class Call:
 
 @dataclass
 class Busy:
-    """The calls of one group under way, and the most instances it may have had since it was idle last.
+    """The calls of one group under way, and the most instances it may have had since it was idle
+    last.
 
-    ``absent``: when it may have been not there; ``destroyed``: when a destroy was done, unless it was freed since.
+    ``absent``: when it may have been not there; ``destroyed``: when a destroy was done, unless it
+    was freed since.
     """
 
     calls: list[Call] = field(default_factory=list)
@@ -113,17 +119,25 @@ class Watch:
         if group not in self._busy:
             return Call(kind, group, instance, origin, process, 10**9, now)
         busy, history = self._busy[group], self._histories[group]
-        busy.calls = [call for call in busy.calls if call.process is process]  # not those of a process that is dead
+        # not those of a process that is dead
+        busy.calls = [call for call in busy.calls if call.process is process]
         if not busy.calls:
             busy.most = max(self._most(group), busy.most if busy.idle_since == now else 0)
         for other in busy.calls:
             if other.origin != origin:
-                self.blame(f"two loops act on {group} at once: {kind} of loop {origin} while {other.kind} of loop {other.origin}")
+                self.blame(
+                    f"two loops act on {group} at once: {kind} of loop {origin} while "
+                    f"{other.kind} of loop {other.origin}"
+                )
                 break
         fresh = not busy.calls and busy.idle_since < now
         if fresh and not history.may_be(lambda record: True):
             self.blame(f"{kind} for {group}, which is not there")
-        elif fresh and not history.open("step") and not history.may_be(lambda record: record.destroying or not record.paused):
+        elif (
+            fresh
+            and not history.open("step")
+            and not history.may_be(lambda record: record.destroying or not record.paused)
+        ):
             self.blame(f"{kind} for {group}, which is paused")
         if kind == "drain":
             self._check_victim(group, instance, history)
@@ -146,26 +160,38 @@ class Watch:
     def made(self, call: Call, instance: Instance) -> None:
         """An instance is there; were more asked for than may be?
 
-        One that was asked for, and not to be seen, before the group was let go and committed again may be one more, and be
-        taken for one that was asked for later: nothing is left to know it by. Nor is one awaited that was asked for in a slot of
-        its own, of which no answer came.
+        One that was asked for, and not to be seen, before the group was let go and committed again
+        may be one more, and be taken for one that was asked for later: nothing is left to know it
+        by. Nor is one awaited that was asked for in a slot of its own, of which no answer came.
         """
         group, instance.begun = instance.group, call.at
         members = [one for one in self.living.values() if one.group == group]
-        self.say(f"    made {instance.id} of {group} in slot {instance.slot}, {len(members)} are there")
+        self.say(
+            f"    made {instance.id} of {group} in slot {instance.slot}, {len(members)} are there"
+        )
         if group not in self._busy:
             return
         busy = self._busy[group]
         busy.made.append(instance)
         instance.late = call.over and instance.slot is not None
-        unknown = sum(one.late or any(one.begun < moment <= one.shown for moment in busy.absent) for one in busy.made)
+        unknown = sum(
+            one.late or any(one.begun < moment <= one.shown for moment in busy.absent)
+            for one in busy.made
+        )
         most = max(call.most, self._most(group), busy.most)
         if len(members) > most + unknown:
             self.blame(
-                f"{len(members)} instances of {group} where {most} are wanted at most, and {unknown} were not to be known of"
+                f"{len(members)} instances of {group} where {most} are wanted at most, and "
+                f"{unknown} were not to be known of"
             )
-        if instance.slot is None and call.at < busy.destroyed and not self._histories[group].may_be(lambda record: True):
-            self.blame(f"{instance.id} comes when {group} is destroyed already, though it was expected")
+        if (
+            instance.slot is None
+            and call.at < busy.destroyed
+            and not self._histories[group].may_be(lambda record: True)
+        ):
+            self.blame(
+                f"{instance.id} comes when {group} is destroyed already, though it was expected"
+            )
 
     def destroyed(self, call: Call, instance: Instance | None, name: str) -> None:
         self.say(f"    destroyed {name}{'' if instance else ', which was not there'}")
@@ -173,7 +199,9 @@ class Watch:
             self.blame(f"{name}, which is not of any group here, was destroyed")
 
     def _check_victim(self, group: str, name: str, history: History) -> None:
-        """Blame a loop that ends what is not its own, or what is well and wanted in a slot of its own."""
+        """Blame a loop that ends what is not its own, or what is well and wanted in a slot of its
+        own.
+        """
         one = self.living.get(name)
         if one is None:
             return
@@ -181,11 +209,20 @@ class Watch:
             self.blame(f"{name} of {one.group!r} is ended by the loop of {group}")
         elif one.slot is not None and not one.ever_ill and not history.lost:
             slot, note, states = int(one.slot), self.notes[one.tags[SHA_TAG]], history.states()
-            if all(s is not None and not s.destroying and slot < s.size and note == s.note for s in states):
-                self.blame(f"{name} in slot {slot} is ended, which is well and wanted: {sorted(map(str, states))}")
+            if all(
+                s is not None and not s.destroying and slot < s.size and note == s.note
+                for s in states
+            ):
+                self.blame(
+                    f"{name} in slot {slot} is ended, which is well and wanted: "
+                    f"{sorted(map(str, states))}"
+                )
 
     def _most(self, group: str) -> int:
         history = self._histories[group]
         if history.lost:
             return 10**9
-        return max((record.size + SURGE[record.note] for record in history.states() if record is not None), default=0)
+        return max(
+            (record.size + SURGE[record.note] for record in history.states() if record is not None),
+            default=0,
+        )

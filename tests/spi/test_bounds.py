@@ -1,4 +1,6 @@
-"""Whatever is read is bounded where it is read: no document of a peer, however odd, gets further than one sentence."""
+"""Whatever is read is bounded where it is read: no document of a peer, however odd, gets further
+than one sentence.
+"""
 
 from __future__ import annotations
 
@@ -78,10 +80,18 @@ def numbers(value: Any) -> Iterator[int]:
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
 @pytest.mark.parametrize("kind", DOCUMENTS, ids=lambda kind: kind.__name__)
 def test_every_member_of_every_document_is_bounded(kind: type[Struct], odd: bytes) -> None:
-    required = {f.encode_name: b'""' if f.type is str else b"[]" for f in msgspec.structs.fields(kind) if f.required}
+    required = {
+        f.encode_name: b'""' if f.type is str else b"[]"
+        for f in msgspec.structs.fields(kind)
+        if f.required
+    }
     for field in msgspec.structs.fields(kind):
         members = required | {field.encode_name: odd}
-        text = b"{" + b",".join(b'"%b":%b' % (name.encode(), value) for name, value in members.items()) + b"}"
+        text = (
+            b"{"
+            + b",".join(b'"%b":%b' % (name.encode(), value) for name, value in members.items())
+            + b"}"
+        )
         try:
             value = decode(text, kind)
         except SpecError as error:
@@ -116,7 +126,9 @@ def test_every_member_of_every_document_is_bounded(kind: type[Struct], odd: byte
         ),
     ],
 )
-def test_the_sentence_says_where_and_what_was_expected(text: bytes, kind: Any, sentence: str) -> None:
+def test_the_sentence_says_where_and_what_was_expected(
+    text: bytes, kind: Any, sentence: str
+) -> None:
     with pytest.raises(SpecError) as caught:
         decode(text, kind)
     assert str(caught.value).startswith(sentence)
@@ -128,7 +140,9 @@ def test_a_slot_that_may_be_read_is_a_number_that_can_be_counted_with() -> None:
 
 @pytest.fixture
 def hung() -> Iterator[None]:
-    """End what a regular expression goes on with for hours, also where no other thread has its turn."""
+    """End what a regular expression goes on with for hours, also where no other thread has its
+    turn.
+    """
     signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it takes for ever"))
     signal.alarm(30)
     yield
@@ -136,7 +150,9 @@ def hung() -> Iterator[None]:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
 
-@pytest.mark.parametrize("text", ["1" * 10**6, "1." * 10**6, "1" * 10**6 + "x", "1s" * 10**6 + "x", "9" * 5000 + "s"])
+@pytest.mark.parametrize(
+    "text", ["1" * 10**6, "1." * 10**6, "1" * 10**6 + "x", "1s" * 10**6 + "x", "9" * 5000 + "s"]
+)
 @pytest.mark.usefixtures("hung")
 def test_a_duration_of_any_length_is_refused_at_once(text: str) -> None:
     with pytest.raises(ValueError, match="expected a duration"):
@@ -151,14 +167,17 @@ def test_a_duration_is_one_that_go_can_hold(sign: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("year", "kept"), [("-62135596800", True), ("253402300799", True), ("-62135596801", False), ("1e300", False)]
+    ("year", "kept"),
+    [("-62135596800", True), ("253402300799", True), ("-62135596801", False), ("1e300", False)],
 )
 def test_a_moment_is_one_that_a_calendar_has(year: str, kept: bool) -> None:
     text = f'{{"Kind":"lost","Time":{year}}}'.encode()
     if kept:
         assert 1 <= datetime.fromtimestamp(decode(text, Event).time, UTC).year <= 9999
     else:
-        with pytest.raises(SpecError, match=r"^\$\.Time: expected a number with a fraction or an exponent"):
+        with pytest.raises(
+            SpecError, match=r"^\$\.Time: expected a number with a fraction or an exponent"
+        ):
             decode(text, Event)
 
 

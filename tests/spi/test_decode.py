@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from ikdemo.spi.decode import decode, encode
-from ikdemo.spi.documents import Allocation, Attachment, Description, GroupProperties, GroupSpec, InstanceSpec
+from ikdemo.spi.documents import (
+    Allocation,
+    Attachment,
+    Description,
+    GroupProperties,
+    GroupSpec,
+    InstanceSpec,
+)
 from ikdemo.spi.errors import SpecError
 from ikdemo.spi.text import compact, indent, quote
 
@@ -26,16 +33,24 @@ def test_member_names_match_in_any_letter_case_and_unknown_members_are_ignored()
 
 def test_null_leaves_the_zero_value() -> None:
     text = b'{"Properties":null,"Tags":{"a":null},"Init":null,"LogicalID":null,"Attachments":[{"ID":null,"Type":"ebs"}]}'
-    assert decode(text, InstanceSpec) == InstanceSpec(tags={"a": ""}, attachments=[Attachment("", "ebs")])
+    assert decode(text, InstanceSpec) == InstanceSpec(
+        tags={"a": ""}, attachments=[Attachment("", "ebs")]
+    )
 
 
 def test_absent_and_empty_differ() -> None:
     assert encode(decode(b"{}", Description)) == b'{"ID":"","LogicalID":null,"Tags":null}'
-    assert encode(decode(b'{"tags":{},"LogicalID":""}', Description)) == b'{"ID":"","LogicalID":"","Tags":{}}'
+    assert (
+        encode(decode(b'{"tags":{},"LogicalID":""}', Description))
+        == b'{"ID":"","LogicalID":"","Tags":{}}'
+    )
 
 
 def test_lone_surrogates_become_the_replacement_character() -> None:
-    assert decode(rb'{"ID":"a\ud800b\\ud800\ud83d\ude00"}', GroupSpec).id == "a\ufffdb\\ud800\U0001f600"
+    assert (
+        decode(rb'{"ID":"a\ud800b\\ud800\ud83d\ude00"}', GroupSpec).id
+        == "a\ufffdb\\ud800\U0001f600"
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,7 +91,11 @@ def test_the_error_names_the_json_path(text: bytes, path: str) -> None:
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )
@@ -93,7 +112,9 @@ def test_compacting_and_indenting_change_only_the_layout(value: object, spaces: 
 
 @given(st.text())
 def test_a_quoted_string_reads_back(text: str) -> None:
-    assert json.loads(quote(text)) == text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    assert json.loads(quote(text)) == text.encode("utf-16", "surrogatepass").decode(
+        "utf-16", "replace"
+    )
 
 
 @given(st.text(), json_values)

@@ -20,7 +20,10 @@ OTHERS = (
     ("# the web group\n\n---\nID: web\n", "this is YAML"),
     ("- ID: web\n", "this is YAML"),
     ('{"ID": {{ .name }}, "Properties": {}}', r"line 1 holds \{\{, so this is a template"),
-    ('{\n"ID": "web",\n{% if big %}\n"Properties": {}}', r"line 3 holds \{%, so this is a template"),
+    (
+        '{\n"ID": "web",\n{% if big %}\n"Properties": {}}',
+        r"line 3 holds \{%, so this is a template",
+    ),
     ('{{ source "common.ikt" }}\n{"ID": "web"}', r"line 1 holds \{\{, so this is a template"),
     ('{\n  "ID": "web"  // the name\n}', "line 2 holds a comment"),
     ('// the web group\n{"ID": "web"}', "line 1 holds a comment"),
@@ -40,7 +43,8 @@ def test_what_is_not_json_is_recognised(text: str, said: str) -> None:
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+        st.none() | st.booleans() | st.text() | st.integers(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     )
 )
 def test_json_is_never_taken_for_something_else(value: object) -> None:
@@ -79,12 +83,29 @@ def test_a_notebook_reads_what_a_terminal_reads(tmp_path, monkeypatch) -> None:
     spec = json.dumps(collabnix())
     (tmp_path / "my web.json").write_text("\ufeff" + spec)
     monkeypatch.chdir(tmp_path)
-    for given_as in ("my web.json", tmp_path / "my web.json", f"file://{tmp_path}/my%20web.json", spec, "\ufeff" + spec):
+    for given_as in (
+        "my web.json",
+        tmp_path / "my web.json",
+        f"file://{tmp_path}/my%20web.json",
+        spec,
+        "\ufeff" + spec,
+    ):
         assert decode(text_of(given_as).encode(), GroupSpec).id == "collabnix"
 
 
 @pytest.mark.parametrize(
-    "wrong", [None, 5, [collabnix()], {"ID": {1, 2}}, {"ID": float("nan")}, "-", "no\0name", b"{}", "none.json"]
+    "wrong",
+    [
+        None,
+        5,
+        [collabnix()],
+        {"ID": {1, 2}},
+        {"ID": float("nan")},
+        "-",
+        "no\0name",
+        b"{}",
+        "none.json",
+    ],
 )
 def test_what_is_no_spec_at_all_is_one_sentence(wrong) -> None:
     with pytest.raises(IkdemoError) as refused:

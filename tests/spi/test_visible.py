@@ -1,4 +1,6 @@
-"""Texts that people read hold nothing that moves a cursor, turns a line around or cannot be seen."""
+"""Texts that people read hold nothing that moves a cursor, turns a line around or cannot be
+seen.
+"""
 
 import json
 import unicodedata
@@ -22,7 +24,9 @@ def test_nothing_is_left_that_cannot_be_seen(text):
 
 @given(TEXTS)
 def test_a_text_of_several_lines_keeps_its_lines_and_no_more(text):
-    assert {char for char in visible(text, keep="\n") if unicodedata.category(char) in UNSEEN} <= {"\n"}
+    assert {char for char in visible(text, keep="\n") if unicodedata.category(char) in UNSEEN} <= {
+        "\n"
+    }
     assert visible(text, keep="\n").count("\n") == text.count("\n")
 
 
@@ -31,7 +35,9 @@ def test_what_can_be_seen_stays_as_it_is(text):
     assert visible(text) == text
 
 
-@given(st.dictionaries(st.text(), st.text(st.characters(categories=("Cc", "Cf", "Zl", "Zp", "Co")))))
+@given(
+    st.dictionaries(st.text(), st.text(st.characters(categories=("Cc", "Cf", "Zl", "Zp", "Co"))))
+)
 def test_escaped_json_means_the_same(document):
     said = visible_json(json.dumps(document, ensure_ascii=False, indent=2))
     assert json.loads(said) == document

@@ -1,6 +1,8 @@
-"""Fake plugins that write down every request they get, and answer as the fakes of the recordings did.
+"""Fake plugins that write down every request they get, and answer as the fakes of the recordings
+did.
 
-A fake is a thread-per-connection server on a Unix socket, slow and simple on purpose: what it understands, any plugin does.
+A fake is a thread-per-connection server on a Unix socket, slow and simple on purpose: what it
+understands, any plugin does.
 """
 
 from __future__ import annotations
@@ -16,11 +18,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 Answer = dict[str, Any] | str | None
-"""What a fake answers: members of a reply; text (``HTTP/...``: the whole response, else its body); None: the connection drops."""
+"""What a fake answers: members of a reply; text (``HTTP/...``: the whole response, else its body);
+None: the connection drops.
+"""
 
 
 class Request(NamedTuple):
-    """One request. ``text`` is its body up to the id: all in which InfraKit's clients and ours could differ."""
+    """One request. ``text`` is its body up to the id: all in which InfraKit's clients and ours
+    could differ.
+    """
 
     plugin: str
     method: str
@@ -47,13 +53,17 @@ class Recorder:
     def until(self, true: Callable[[], bool], seconds: float = 10.0) -> None:
         """Wait for a condition on what has been asked; looked at again after every request."""
         with self.changed:
-            assert self.changed.wait_for(true, seconds), [f"{one.plugin} {one.text}" for one in self.requests[-20:]]
+            assert self.changed.wait_for(true, seconds), [
+                f"{one.plugin} {one.text}" for one in self.requests[-20:]
+            ]
 
     def count(self, method: str) -> int:
         return sum(one.method == method for one in self.requests)
 
     def polls(self, times: int = 2) -> None:
-        """Wait until the instances were described so many times more: whatever was to come has come then."""
+        """Wait until the instances were described so many times more: whatever was to come has come
+        then.
+        """
         wanted = self.count("Instance.DescribeInstances") + times
         self.until(lambda: self.count("Instance.DescribeInstances") >= wanted)
 
@@ -62,9 +72,13 @@ class Recorder:
 
 
 class Fake:
-    """One plugin socket. ``answers`` is called with method and parameters, one call at a time for a whole recorder."""
+    """One plugin socket. ``answers`` is called with method and parameters, one call at a time for a
+    whole recorder.
+    """
 
-    def __init__(self, recorder: Recorder, path: Path, answers: Callable[[str, dict[str, Any]], Answer]) -> None:
+    def __init__(
+        self, recorder: Recorder, path: Path, answers: Callable[[str, dict[str, Any]], Answer]
+    ) -> None:
         self.path = path
         self._recorder, self._answers = recorder, answers
         self._connections: set[socket.socket] = set()
@@ -130,7 +144,10 @@ def _http(answer: dict[str, Any] | str) -> bytes:
     if answer.startswith("HTTP/"):
         return answer.encode()
     body = answer.encode()
-    return b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    return (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: "
+        b"%d\r\n\r\n%b" % (len(body), body)
+    )
 
 
 def implements(*names: str, version: str = "0.1.0") -> dict[str, Any]:
@@ -144,7 +161,10 @@ def ask(path: Path, method: str, **params: Any) -> dict[str, Any]:
     with socket.socket(socket.AF_UNIX) as to:
         to.settimeout(30)
         to.connect(str(path))
-        to.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        to.sendall(
+            b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b"
+            % (len(body), body)
+        )
         answer = http.client.HTTPResponse(to)
         answer.begin()
         reply: dict[str, Any] = json.loads(answer.read())
@@ -184,9 +204,14 @@ class FakeInstances:
                 return {"result": {"OK": True}}
             case "Instance.DescribeInstances":
                 wanted = (params["Tags"] or {}).items()
-                found = [one for one in self.living.values() if wanted <= (one["Tags"] or {}).items()]
+                found = [
+                    one for one in self.living.values() if wanted <= (one["Tags"] or {}).items()
+                ]
                 if not params.get("Slots"):
-                    found = [{name: value for name, value in one.items() if name != "Slot"} for one in found]
+                    found = [
+                        {name: value for name, value in one.items() if name != "Slot"}
+                        for one in found
+                    ]
                 return {"result": {"Descriptions": found}}
             case "Events.Watch" if "Events" in self.extensions:
                 return {"result": {"Stream": "s", "Next": 1, "Events": [], "Gap": False}}

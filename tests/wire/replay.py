@@ -1,8 +1,10 @@
-"""Replays recorded conversations with InfraKit's real programs against ours, and compares what a well-formed client sees.
+"""Replays recorded conversations with InfraKit's real programs against ours, and compares what a
+well-formed client sees.
 
-A line is compared in one of three ways: ``same`` (the result or the error's message is equal, null against [] included),
-``error`` (the real program answered in Go's own words, dropped the connection or has a known bug: ours must answer with a
-JSON-RPC error), ``free`` (malformed on the level of HTTP or JSON-RPC, where ours follows the standards instead).
+A line is compared in one of three ways: ``same`` (the result or the error's message is equal, null
+against [] included), ``error`` (the real program answered in Go's own words, dropped the connection
+or has a known bug: ours must answer with a JSON-RPC error), ``free`` (malformed on the level of
+HTTP or JSON-RPC, where ours follows the standards instead).
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ KNOWN_BUGS = {
 """Cases in which the recorded answer is a known bug of v0.1.0."""
 
 MEANWHILE = {"describe-after-directory-removed": {"remove_instances_dir": True}}
-"""What the recorded program did by a bug and ours does not: a Destroy without an ID removed the empty directory itself."""
+"""What the recorded program did by a bug and ours does not: a Destroy without an ID removed the
+empty directory itself.
+"""
 
 GO_WORDS = ("json:", "unexpected end", 'Post "http', "no such file", "directory not empty")
 DEADLINE = 15.0
@@ -90,7 +94,10 @@ class World:
         shutil.rmtree(self.root, ignore_errors=True)
         for directory in (self.plugins, self.instances):
             directory.mkdir(parents=True, mode=0o700)
-        arguments = {"group": ["--poll-interval", poll_interval], "instance-file": ["--dir", str(self.instances)]}
+        arguments = {
+            "group": ["--poll-interval", poll_interval],
+            "instance-file": ["--dir", str(self.instances)],
+        }
         for name in only or PROGRAMS:
             self._start(name, arguments.get(name, []))
 
@@ -98,7 +105,9 @@ class World:
         env = {**os.environ, "INFRAKIT_PLUGINS_DIR": str(self.plugins)}
         log = (self.root / f"{name}.log").open("wb")
         command = [sys.executable, "-m", "ikdemo", PROGRAMS[name], "--log", "5", *arguments]
-        self.processes[name] = process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.processes[name] = process = subprocess.Popen(
+            command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
         log.close()
         until(lambda: connects(self.plugins / name) or process.poll() is not None)
         assert process.poll() is None, (self.root / f"{name}.log").read_text()
@@ -115,7 +124,9 @@ class World:
         if "put_instance_file" in step:
             (self.instances / step["put_instance_file"]).write_text(json.dumps(step["content"]))
         for name, content in step.get("put_files", {}).items():
-            (self.instances / name).mkdir() if content is None else (self.instances / name).write_text(content)
+            (self.instances / name).mkdir() if content is None else (
+                self.instances / name
+            ).write_text(content)
         if step.get("delete_all_instances"):
             for entry in self.instances.iterdir():
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
@@ -135,19 +146,32 @@ class World:
             (self.plugins / step["unlink_stale_socket"]).unlink(missing_ok=True)
 
     def _settle(self, count: int) -> None:
-        """Wait until there are so many instances and have been the same ones for a while: nothing announces that."""
+        """Wait until there are so many instances and have been the same ones for a while: nothing
+        announces that.
+        """
         history: list[list[Any]] = []
 
         def settled() -> bool:
             history.append(self.describe())
-            return len(history[-1]) == count and len(history) > 20 and history[-20:] == 20 * [history[-1]]
+            return (
+                len(history[-1]) == count
+                and len(history) > 20
+                and history[-20:] == 20 * [history[-1]]
+            )
 
         until(settled)
 
     def describe(self) -> list[Any]:
         body = '{"jsonrpc":"2.0","method":"Instance.DescribeInstances","params":{"Tags":{}},"id":1}'
-        request = {"method": "POST", "path": "/", "headers": {"Content-Type": "application/json"}, "body": body}
-        return json.loads(self.send({"plugin": "instance-file", "request": request}) or "{}")["result"]["Descriptions"]
+        request = {
+            "method": "POST",
+            "path": "/",
+            "headers": {"Content-Type": "application/json"},
+            "body": body,
+        }
+        return json.loads(self.send({"plugin": "instance-file", "request": request}) or "{}")[
+            "result"
+        ]["Descriptions"]
 
     def send(self, line: dict[str, Any]) -> str | None:
         """Send a recorded request byte by byte as it was; None when the connection was dropped."""
@@ -170,19 +194,29 @@ class World:
             body = self.fill(request["body"]).encode("utf-8", "surrogatepass")
         head = [f"{request['method']} {request['path']} HTTP/1.1", "Host: a", "Connection: close"]
         head += [f"{name}: {value}" for name, value in request["headers"].items()]
-        if not any(name.lower() in ("content-length", "transfer-encoding") for name in request["headers"]):
+        if not any(
+            name.lower() in ("content-length", "transfer-encoding") for name in request["headers"]
+        ):
             head.append(f"Content-Length: {len(body)}")
         return ("\r\n".join(head) + "\r\n\r\n").encode() + body
 
     def fill(self, text: str) -> str:
         """Put this world's directories in place of the recorder's placeholders."""
-        for name, path in (("INSTANCES_DIR", self.instances), ("PLUGINS_DIR", self.plugins), ("RUN_DIR", self.root)):
+        for name, path in (
+            ("INSTANCES_DIR", self.instances),
+            ("PLUGINS_DIR", self.plugins),
+            ("RUN_DIR", self.root),
+        ):
             text = text.replace(f"${{{name}}}", str(path))
         return text
 
     def blank(self, text: str) -> str:
         """Put the placeholders in place of directories and random IDs."""
-        for name, path in (("INSTANCES_DIR", self.instances), ("PLUGINS_DIR", self.plugins), ("RUN_DIR", self.root)):
+        for name, path in (
+            ("INSTANCES_DIR", self.instances),
+            ("PLUGINS_DIR", self.plugins),
+            ("RUN_DIR", self.root),
+        ):
             text = text.replace(str(path), f"${{{name}}}")
         return re.sub(r"instance-[A-Za-z0-9]{10,}", "instance-<RAND>", text)
 
@@ -199,19 +233,29 @@ def difference(world: World, line: dict[str, Any]) -> str:
         return f"{line['case']}: expected a JSON answer, got {got!r}"
     if how == "error":
         return "" if reply.get("error") else f"{line['case']}: expected an error, got {got}"
-    want, have = (comparable(value, line.get("unordered")) for value in (json.loads(line["response"]["body"]), reply))
+    want, have = (
+        comparable(value, line.get("unordered"))
+        for value in (json.loads(line["response"]["body"]), reply)
+    )
     return "" if want == have else f"{line['case']}: expected {want}, got {have}"
 
 
 def comparable(reply: dict[str, Any], unordered: list[str] | None) -> dict[str, Any]:
     """Reduce an answer to what a client of v0.1.0 acts on.
 
-    Entries of extensions are left out, as is Converged: there ours says what is true and v0.1.0 does not.
+    Entries of extensions are left out, as is Converged: there ours says what is true and v0.1.0
+    does not.
     """
-    value: dict[str, Any] = {"message": reply["error"]["message"]} if reply.get("error") else {"result": reply.get("result")}
+    value: dict[str, Any] = (
+        {"message": reply["error"]["message"]}
+        if reply.get("error")
+        else {"result": reply.get("result")}
+    )
     result = value.get("result") or {}
     if "APIs" in result:
-        result["APIs"] = [api for api in result["APIs"] if api["Name"] in ("Group", "Instance", "Flavor")]
+        result["APIs"] = [
+            api for api in result["APIs"] if api["Name"] in ("Group", "Instance", "Flavor")
+        ]
     if isinstance(result.get("Description"), dict):
         result["Description"].pop("Converged", None)
     for path in unordered or []:

@@ -2,16 +2,19 @@
 
 Numbers are those of the list of known bugs. Tests that stand elsewhere are not repeated:
 
- 3  changes between Size and LogicalIDs, or of LogicalIDs  tests/wire/test_pure_recordings.py
- 5  a failed update is not converged                       tests/wire/test_client_requests.py, tests/group/test_embedded_group.py
- 9  a flavor's tags infrakit.group and config_sha          tests/group/test_embedded_group.py
-10  numbers that no float holds, in the hash               tests/wire/test_pure_recordings.py
-11  paths in Destroy; descriptors of instance files        tests/instance/test_file_calls.py, test_file_directory_trouble.py
-12  specs survive; events, not polls; size 0               tests/faults/test_kills.py, tests/group/test_embedded_group.py
-13  batches, pauses, back-off, bounded parallelism         tests/group/test_paced_updates.py, test_embedded_group.py
-14  a handshake after a restart                            tests/wire/test_client_requests.py, tests/rpc/test_peers_by_name.py
-15  a missing directory, a stale socket                    tests/cli/test_plugin_programs.py, tests/rpc/test_serving_a_socket.py
-15  combos repeat nothing and validate                     tests/flavor/test_combo.py
+ 3  changes between Size and LogicalIDs, or of LogicalIDs  tests/wire/test_pure_recordings.py 5  a
+ failed update is not converged                       tests/wire/test_client_requests.py,
+ tests/group/test_embedded_group.py 9  a flavor's tags infrakit.group and config_sha
+ tests/group/test_embedded_group.py
+10  numbers that no float holds, in the hash               tests/wire/test_pure_recordings.py 11
+paths in Destroy; descriptors of instance files        tests/instance/test_file_calls.py,
+test_file_directory_trouble.py 12  specs survive; events, not polls; size 0
+tests/faults/test_kills.py, tests/group/test_embedded_group.py 13  batches, pauses, back-off,
+bounded parallelism         tests/group/test_paced_updates.py, test_embedded_group.py 14  a
+handshake after a restart                            tests/wire/test_client_requests.py,
+tests/rpc/test_peers_by_name.py 15  a missing directory, a stale socket
+tests/cli/test_plugin_programs.py, tests/rpc/test_serving_a_socket.py 15  combos repeat nothing and
+validate                     tests/flavor/test_combo.py
 """
 
 from __future__ import annotations
@@ -39,7 +42,10 @@ from ikdemo.spi.errors import NotConverged, PluginFailure, SpecError
 
 
 def properties(
-    note: str = "v1", instance: str = "instance-file", flavor: str = "flavor-vanilla", **allocation: Any
+    note: str = "v1",
+    instance: str = "instance-file",
+    flavor: str = "flavor-vanilla",
+    **allocation: Any,
 ) -> dict[str, Any]:
     return {
         "Allocation": allocation,
@@ -49,7 +55,10 @@ def properties(
 
 
 def spec(note: str = "v1", **allocation: Any) -> dict[str, Any]:
-    return {"ID": "web", "Properties": {**properties(note, **allocation), "Updating": {"Duration": "0"}}}
+    return {
+        "ID": "web",
+        "Properties": {**properties(note, **allocation), "Updating": {"Duration": "0"}},
+    }
 
 
 def files(directory: Path) -> list[dict[str, Any]]:
@@ -68,8 +77,13 @@ def within(story: Callable[[], Coroutine[Any, Any, None]], seconds: float = 20.0
     asyncio.run(bounded())
 
 
-def embedded(directory: Path, wanted: dict[str, Any], flavor: Any = None, instances: Any = None) -> ikdemo.Group:
-    plugins = {"instance-file": instances or FileInstances(directory), "flavor-vanilla": flavor or Vanilla()}
+def embedded(
+    directory: Path, wanted: dict[str, Any], flavor: Any = None, instances: Any = None
+) -> ikdemo.Group:
+    plugins = {
+        "instance-file": instances or FileInstances(directory),
+        "flavor-vanilla": flavor or Vanilla(),
+    }
     return ikdemo.Group(wanted, plugins, poll_interval=0.05)
 
 
@@ -103,17 +117,29 @@ class Call:
         return ask(self.desk.plugins / "group", f"Group.{method}", **params)
 
     def told(self, timeout: float = 20.0) -> list[str]:
-        """Return the kinds of the group plugin's next events, in their order; none when there was none in time."""
-        reply = ask(self.desk.plugins / "group", "Events.Watch", Since=self.at, Timeout=timeout)["result"]
+        """Return the kinds of the group plugin's next events, in their order; none when there was
+        none in time.
+        """
+        reply = ask(self.desk.plugins / "group", "Events.Watch", Since=self.at, Timeout=timeout)[
+            "result"
+        ]
         self.at = {"Stream": reply["Stream"], "Next": reply["Next"]}
         return [event["Kind"] for event in reply["Events"]]
 
-    def commit(self, note: str, pretend: bool = False, group: str = "web", **more: Any) -> dict[str, Any]:
-        return self("CommitGroup", Spec={"ID": group, "Properties": properties(note, **more)}, Pretend=pretend)
+    def commit(
+        self, note: str, pretend: bool = False, group: str = "web", **more: Any
+    ) -> dict[str, Any]:
+        return self(
+            "CommitGroup",
+            Spec={"ID": group, "Properties": properties(note, **more)},
+            Pretend=pretend,
+        )
 
 
 @pytest.fixture
-def fakes(desk: Desk) -> Iterator[Callable[[str, Callable[[str, dict[str, Any]], Answer]], Recorder]]:
+def fakes(
+    desk: Desk,
+) -> Iterator[Callable[[str, Callable[[str, dict[str, Any]], Answer]], Recorder]]:
     """Put a fake plugin beside those of the desk."""
     desk.plugins.mkdir(exist_ok=True)
     running = []
@@ -141,11 +167,14 @@ def test_1_commits_frees_and_destroys_during_an_update_are_all_answered(desk: De
     call, dice = Call(desk), random.Random(1)
     for number in range(60):
         assert "Details" in call.commit(f"v{number}", Size=dice.randint(3, 12))["result"]
-        done, enough = Counter[str](), dice.randint(0, 6)  # so that commits arrive at every moment of an update
+        # so that commits arrive at every moment of an update
+        done, enough = Counter[str](), dice.randint(0, 6)
         while done["acted"] < enough and not done["converged"]:
             done.update(call.told())
         if number % 10 == 9:
-            assert call(dice.choice(["FreeGroup", "DestroyGroup"]), ID="web")["result"] == {"OK": True}
+            assert call(dice.choice(["FreeGroup", "DestroyGroup"]), ID="web")["result"] == {
+                "OK": True
+            }
     for _ in range(2):  # a first commit adopts what a free has left behind; the next one rolls it
         call.commit("last", Size=4)
     wait(desk)
@@ -154,8 +183,12 @@ def test_1_commits_frees_and_destroys_during_an_update_are_all_answered(desk: De
     assert files(desk.instances) == []
 
 
-def test_2_a_plugin_that_hangs_holds_up_nobody_else(desk: Desk, fakes: Any, request: pytest.FixtureRequest) -> None:
-    """Its fake answers nothing more once health is asked for: in v0.1.0 every call of every group waits with it."""
+def test_2_a_plugin_that_hangs_holds_up_nobody_else(
+    desk: Desk, fakes: Any, request: pytest.FixtureRequest
+) -> None:
+    """Its fake answers nothing more once health is asked for: in v0.1.0 every call of every group
+    waits with it.
+    """
     desk.start_three()
     hanging, released = threading.Event(), threading.Event()
 
@@ -174,7 +207,9 @@ def test_2_a_plugin_that_hangs_holds_up_nobody_else(desk: Desk, fakes: Any, requ
     assert hanging.wait(20)
     call.commit("v1", Size=3)
     desk.until(5)
-    (lost, *_) = (one["ID"] for one in files(desk.instances) if one["Tags"]["infrakit.group"] == "web")
+    (lost, *_) = (
+        one["ID"] for one in files(desk.instances) if one["Tags"]["infrakit.group"] == "web"
+    )
     (desk.instances / lost).unlink()
     desk.until(5)
     assert len(call("InspectGroups")["result"]["Groups"]) == 2
@@ -182,7 +217,9 @@ def test_2_a_plugin_that_hangs_holds_up_nobody_else(desk: Desk, fakes: Any, requ
     assert not released.is_set()
 
 
-def test_3_a_commit_while_instances_cannot_be_described_is_an_error_and_changes_nothing(desk: Desk, fakes: Any) -> None:
+def test_3_a_commit_while_instances_cannot_be_described_is_an_error_and_changes_nothing(
+    desk: Desk, fakes: Any
+) -> None:
     instances = FakeInstances()
     recorder = fakes("fake-instance", instances)
     desk.start("infrakit-flavor-vanilla", "flavor-vanilla")
@@ -191,12 +228,17 @@ def test_3_a_commit_while_instances_cannot_be_described_is_an_error_and_changes_
     call.commit("v1", instance="fake-instance", Size=2)
     recorder.until(lambda: len(instances.living) == 2)
     instances.failing = {"Instance.DescribeInstances": "the cloud is away"}
-    assert call.commit("v2", instance="fake-instance", Size=2)["error"]["message"] == "the cloud is away"
+    assert (
+        call.commit("v2", instance="fake-instance", Size=2)["error"]["message"]
+        == "the cloud is away"
+    )
     (kept,) = call("InspectGroups")["result"]["Groups"]
     assert kept["Properties"]["Instance"]["Properties"] == {"Note": "v1"}
 
 
-def test_4_logical_ids_for_a_group_with_a_size_are_refused_and_nothing_is_destroyed(tmp_path: Path) -> None:
+def test_4_logical_ids_for_a_group_with_a_size_are_refused_and_nothing_is_destroyed(
+    tmp_path: Path,
+) -> None:
     async def story() -> None:
         async with embedded(tmp_path, spec(Size=3)) as group:
             await group.wait(5)
@@ -218,7 +260,10 @@ def test_5_an_update_that_fails_does_not_lose_the_other_half_of_the_commit(tmp_p
             with pytest.raises(NotConverged, match="the update has stopped"):
                 await group.wait(0.1)
             assert versions(tmp_path) == ["bad", "bad", "v1", "v1", "v1"]
-            assert await group.commit(spec("good", Size=5)) == "Performing a rolling update on 5 instances"
+            assert (
+                await group.commit(spec("good", Size=5))
+                == "Performing a rolling update on 5 instances"
+            )
             await group.wait(5)
             assert versions(tmp_path) == ["good"] * 5
 
@@ -287,7 +332,12 @@ def test_8_members_that_do_not_belong_to_a_quorum_are_each_destroyed_once(tmp_pa
 
     strangers = {f"instance-{number}": f"x{number}" for number in range(4)}
     for name, logical in strangers.items():
-        text = {"ID": name, "LogicalID": logical, "Tags": {"infrakit.group": "web", "version": "v0"}, "Spec": {}}
+        text = {
+            "ID": name,
+            "LogicalID": logical,
+            "Tags": {"infrakit.group": "web", "version": "v0"},
+            "Spec": {},
+        }
         (tmp_path / name).write_text(json.dumps(text))
 
     async def story() -> None:
@@ -303,7 +353,11 @@ def test_8_members_that_do_not_belong_to_a_quorum_are_each_destroyed_once(tmp_pa
 def test_10_a_provision_that_answers_no_id_is_a_reason_and_no_crash(desk: Desk, fakes: Any) -> None:
     class Nameless(FakeInstances):
         def __call__(self, method: str, params: dict[str, Any]) -> Answer:
-            return {"result": {"ID": None}} if method == "Instance.Provision" else super().__call__(method, params)
+            return (
+                {"result": {"ID": None}}
+                if method == "Instance.Provision"
+                else super().__call__(method, params)
+            )
 
     recorder = fakes("fake-instance", Nameless())
     desk.start("infrakit-flavor-vanilla", "flavor-vanilla")
@@ -330,7 +384,9 @@ def test_11_a_destroy_with_a_path_or_nothing_removes_nothing(desk: Desk) -> None
     desk.start_three()
     (desk.root / "victim").write_text("keep me")
     for name in ("../victim", "", ".", "..", str(desk.root / "victim")):
-        assert "error" in ask(desk.plugins / "instance-file", "Instance.Destroy", Instance=name), name
+        assert "error" in ask(desk.plugins / "instance-file", "Instance.Destroy", Instance=name), (
+            name
+        )
     assert (desk.root / "victim").read_text() == "keep me"
     assert desk.instances.is_dir()
 
@@ -363,7 +419,9 @@ def test_12_sick_instances_are_replaced_without_a_commit(tmp_path: Path) -> None
 
 
 class Slow(FileInstances):
-    """Instances are made only while ``gate`` is open; ``begun`` counts those that are being made, or were."""
+    """Instances are made only while ``gate`` is open; ``begun`` counts those that are being made,
+    or were.
+    """
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
@@ -391,12 +449,15 @@ def test_13_a_destroy_while_instances_are_being_made_leaves_none_behind(tmp_path
             instances.gate.set()
             await destroying
             assert files(tmp_path) == []
-            assert instances.begun == instances.ended > 0  # whatever was begun has ended, so nothing more can come
+            # whatever was begun has ended, so nothing more can come
+            assert instances.begun == instances.ended > 0
 
     within(story)
 
 
-def test_13_a_free_waits_for_what_is_being_made_and_nothing_is_made_afterwards(desk: Desk, fakes: Any) -> None:
+def test_13_a_free_waits_for_what_is_being_made_and_nothing_is_made_afterwards(
+    desk: Desk, fakes: Any
+) -> None:
     instances = FakeInstances()
     recorder = fakes("fake-instance", instances)
     desk.start("infrakit-flavor-vanilla", "flavor-vanilla")
@@ -438,7 +499,10 @@ def test_14_two_hundred_pretended_commits_leave_no_connection_open(desk: Desk) -
     for number in range(200):
         assert "result" in call.commit(f"v{number}", pretend=True, Size=1)
     for name, process in desk.processes.items():
-        until(lambda pid=process.pid, most=before[name] + 1: descriptors(pid) <= most, say=lambda name=name: name)
+        until(
+            lambda pid=process.pid, most=before[name] + 1: descriptors(pid) <= most,
+            say=lambda name=name: name,
+        )
 
 
 def descriptors(pid: int) -> int:

@@ -1,7 +1,9 @@
-"""Our command line against recorded runs of InfraKit v0.1.0's: standard output and exit status exactly, messages word for word.
+"""Our command line against recorded runs of InfraKit v0.1.0's: standard output and exit status
+exactly, messages word for word.
 
-A setup is prepared once and its lines are run in their order. Error messages that are the Go library's own words ("json: ...",
-"Post ...") are replaced by sentences of ours, of which only the form is checked here.
+A setup is prepared once and its lines are run in their order. Error messages that are the Go
+library's own words ("json: ...", "Post ...") are replaced by sentences of ours, of which only the
+form is checked here.
 """
 
 from __future__ import annotations
@@ -22,9 +24,15 @@ from typing import Any
 
 import pytest
 
-LINES = [json.loads(line) for line in Path(__file__).with_name("cli.jsonl").read_text().splitlines()]
+LINES = [
+    json.loads(line) for line in Path(__file__).with_name("cli.jsonl").read_text().splitlines()
+]
 SETUPS = list(dict.fromkeys(line["setup"] for line in LINES))
-INFRAKIT = [sys.executable, "-c", "import sys; from ikdemo.cli.main import infrakit; sys.exit(infrakit())"]
+INFRAKIT = [
+    sys.executable,
+    "-c",
+    "import sys; from ikdemo.cli.main import infrakit; sys.exit(infrakit())",
+]
 PROGRAMS = {
     "group": "infrakit-group-default",
     "instance-file": "infrakit-instance-file",
@@ -33,9 +41,15 @@ PROGRAMS = {
     "flavor-zookeeper": "infrakit-flavor-zookeeper",
 }
 
-GOS_OWN = re.compile(r'^(json: |invalid character|unexpected end of JSON|Post "http|invalid argument .* strconv\.)')
+GOS_OWN = re.compile(
+    r'^(json: |invalid character|unexpected end of JSON|Post "http|invalid argument .* strconv\.)'
+)
 LONG_NAME = "a-very-long-plugin-name-of-more-than-twenty"
-CATTLE = {"infrakit.group": "cattle", "infrakit.config_sha": "m2xF9SB95FGMbjtTpBRgzn5tTas=", "tier": "web"}
+CATTLE = {
+    "infrakit.group": "cattle",
+    "infrakit.config_sha": "m2xF9SB95FGMbjtTpBRgzn5tTas=",
+    "tier": "web",
+}
 LISTED = (
     ("instance-0001", None, {"group": "a", "tier": "web"}),
     ("instance-0002", "10.0.0.1", {"tier": "db", "group": "a"}),
@@ -48,7 +62,12 @@ class World:
     """A folder with plugins, instances and a working directory, prepared as a ``setup`` says."""
 
     def __init__(self, root: Path) -> None:
-        self.root, self.plugins, self.instances, self.cwd = root, root / "plugins", root / "instances", root / "cwd"
+        self.root, self.plugins, self.instances, self.cwd = (
+            root,
+            root / "plugins",
+            root / "instances",
+            root / "cwd",
+        )
         for folder in (self.instances, self.cwd):
             folder.mkdir()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -59,10 +78,23 @@ class World:
 
     def start(self, *names: str, program: str = "") -> None:
         for name in names:
-            flags = {"group": ["--poll-interval", "1h"], "instance-file": ["--dir", str(self.instances)]}.get(name, [])
-            command = [sys.executable, "-m", "ikdemo", program or PROGRAMS[name], "--name", name, *flags]
+            flags = {
+                "group": ["--poll-interval", "1h"],
+                "instance-file": ["--dir", str(self.instances)],
+            }.get(name, [])
+            command = [
+                sys.executable,
+                "-m",
+                "ikdemo",
+                program or PROGRAMS[name],
+                "--name",
+                name,
+                *flags,
+            ]
             with (self.root / f"{name}.log").open("wb") as log:
-                self.processes[name] = subprocess.Popen(command, env=self.environment(), cwd=self.cwd, stderr=log)
+                self.processes[name] = subprocess.Popen(
+                    command, env=self.environment(), cwd=self.cwd, stderr=log
+                )
         for name in names:
             self.wait_for(name)
 
@@ -85,12 +117,20 @@ class World:
             process.wait()
 
     def put(self, name: str, logical: str | None, tags: dict[str, str] | None) -> None:
-        spec = {"Properties": None, "Tags": tags, "Init": "", "LogicalID": logical, "Attachments": None}
+        spec = {
+            "Properties": None,
+            "Tags": tags,
+            "Init": "",
+            "LogicalID": logical,
+            "Attachments": None,
+        }
         document = {"ID": name, "LogicalID": logical, "Tags": tags, "Spec": spec}
         (self.instances / name).write_text(json.dumps(document))
 
     def fill(self, text: str) -> str:
-        return text.replace("${PLUGINS_DIR}", str(self.plugins)).replace("${RUN_DIR}", str(self.root))
+        return text.replace("${PLUGINS_DIR}", str(self.plugins)).replace(
+            "${RUN_DIR}", str(self.root)
+        )
 
     def prepare(self, setup: str) -> None:
         """Bring about what a recording's ``setup`` says in words."""
@@ -134,7 +174,15 @@ class World:
         if line.get("tty"):
             return (*run_on_terminal(command, environment, self.cwd), "")
         stdin = line["stdin"] or ""
-        done = subprocess.run(command, env=environment, cwd=self.cwd, input=stdin, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(
+            command,
+            env=environment,
+            cwd=self.cwd,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=20,
+        )
         return done.returncode, done.stdout, done.stderr
 
 
@@ -166,7 +214,9 @@ def normal(text: str) -> str:
 
 def last_message(stderr: str) -> tuple[str, str]:
     """Return level and message of the last log line that is graver than a warning."""
-    found = re.findall(r'^time="[^"]+" level=(fatal|error) msg=("(?:[^"\\]|\\.)*"|\S*) $', stderr, re.MULTILINE)
+    found = re.findall(
+        r'^time="[^"]+" level=(fatal|error) msg=("(?:[^"\\]|\\.)*"|\S*) $', stderr, re.MULTILINE
+    )
     level, message = found[-1] if found else ("", "")
     return level, json.loads(message) if message.startswith('"') else message
 
@@ -175,7 +225,11 @@ def differences(world: World, line: dict[str, Any]) -> list[str]:
     """Run a recorded line and say what is different."""
     status, stdout, stderr = world.run(line)
     if line.get("tty"):
-        return [] if (status, stdout) == (line["exit"], line["terminal"]) else [f"terminal: {stdout!r}"]
+        return (
+            []
+            if (status, stdout) == (line["exit"], line["terminal"])
+            else [f"terminal: {stdout!r}"]
+        )
     wanted, got = world.fill(line["stdout"]), normal(stdout)
     if line.get("unordered_lines"):
         wanted, got = (json.dumps(sorted(text.splitlines())) for text in (wanted, got))

@@ -1,7 +1,7 @@
 """What our clients send: the same as InfraKit's own, as recorded from them by fake plugins.
 
-Compared are the methods and, as text, the parameters; who asks how often for descriptions and health is free. Each scenario of
-the recording is either played here or left out by name.
+Compared are the methods and, as text, the parameters; who asks how often for descriptions and
+health is free. Each scenario of the recording is either played here or left out by name.
 """
 
 from __future__ import annotations
@@ -14,7 +14,17 @@ from typing import Any
 
 import pytest
 from desk import Desk
-from recorder import Answer, Fake, FakeFlavor, FakeInstances, Recorder, Request, ask, implements, request
+from recorder import (
+    Answer,
+    Fake,
+    FakeFlavor,
+    FakeInstances,
+    Recorder,
+    Request,
+    ask,
+    implements,
+    request,
+)
 
 SCENARIOS: dict[str, tuple[dict[str, Any], list[Request]]] = {}
 for _text in Path(__file__).with_name("client-requests.jsonl").read_text().splitlines():
@@ -55,28 +65,41 @@ class Table:
     def commit(self, group: str, note: str = "v1", **allocation: Any) -> dict[str, Any]:
         instance = {"Plugin": "fake-instance", "Properties": {"Note": note}}
         flavor = {"Plugin": "fake-flavor", "Properties": {"Init": ["echo hi"]}}
-        properties: dict[str, Any] = {"Allocation": allocation, "Instance": instance, "Flavor": flavor}
-        if note != "v1":  # an update as InfraKit's, whose next batch leaves at the first poll that finds the last one healthy
+        properties: dict[str, Any] = {
+            "Allocation": allocation,
+            "Instance": instance,
+            "Flavor": flavor,
+        }
+        # an update as InfraKit's, whose next batch leaves at the first poll that finds the last one
+        # healthy
+        if note != "v1":
             properties["Updating"] = {"Duration": "0"}
         return self.ask("CommitGroup", Spec={"ID": group, "Properties": properties})
 
     def ask(self, method: str, **params: Any) -> dict[str, Any]:
         return ask(self.desk.plugins / "group", f"Group.{method}", **params)
 
-    def matches(self, scenario: str, reply: dict[str, Any] | None = None, *, retried: bool = False) -> None:
-        """Wait until what is recorded was asked, and on for two polls, and compare; and the reply with the observed one.
+    def matches(
+        self, scenario: str, reply: dict[str, Any] | None = None, *, retried: bool = False
+    ) -> None:
+        """Wait until what is recorded was asked, and on for two polls, and compare; and the reply
+        with the observed one.
 
         ``retried``: how often was a matter of time, so each request is compared once.
         """
         trigger, recorded = SCENARIOS[scenario]
-        wanted = len({one.text for one in compared(recorded)}) if retried else len(compared(recorded))
+        wanted = (
+            len({one.text for one in compared(recorded)}) if retried else len(compared(recorded))
+        )
         self.recorder.until(lambda: len(compared(self.asked())) >= wanted)
         if self.ask("InspectGroups")["result"]["Groups"]:
             self.recorder.polls()
         ours = self.asked()
         assert out_of_order(ours) == []
         if retried:
-            recorded, ours = (list({one.text: one for one in some}.values()) for some in (recorded, ours))
+            recorded, ours = (
+                list({one.text: one for one in some}.values()) for some in (recorded, ours)
+            )
         assert differences(recorded, ours) == [], scenario
         assert reply is None or reply == trigger["observed"], scenario
 
@@ -98,11 +121,15 @@ def compared(requests: list[Request]) -> list[Request]:
 
 def differences(recorded: list[Request], ours: list[Request]) -> list[str]:
     """Compare two lists of requests as far as order and number are not free."""
-    want, have = (Counter(f"{one.plugin} {one.text}" for one in compared(some)) for some in (recorded, ours))
+    want, have = (
+        Counter(f"{one.plugin} {one.text}" for one in compared(some)) for some in (recorded, ours)
+    )
     found = [f"not sent: {text}" for text in (want - have).elements()]
     found += [f"not recorded: {text}" for text in (have - want).elements()]
     told = {one.text for one in ours}
-    return found + [f"not asked: {one.text}" for one in recorded if one.method in FREE and one.text not in told]
+    return found + [
+        f"not asked: {one.text}" for one in recorded if one.method in FREE and one.text not in told
+    ]
 
 
 def out_of_order(requests: list[Request]) -> list[str]:
@@ -115,7 +142,9 @@ def out_of_order(requests: list[Request]) -> list[str]:
             drained.add(one.params["Instance"]["ID"])
         if one.method == "Instance.Provision":
             prepared[json.dumps(one.params["Spec"])] -= 1
-        if min(prepared.values(), default=0) < 0 or (one.method == "Instance.Destroy" and one.params["Instance"] not in drained):
+        if min(prepared.values(), default=0) < 0 or (
+            one.method == "Instance.Destroy" and one.params["Instance"] not in drained
+        ):
             found.append(f"too early: {one.text}")
     return found
 
@@ -131,7 +160,8 @@ def test_a_group_of_cattle_and_then_of_pets(table: Table) -> None:
     reply = table.commit("c", "v2", Size=4)
     in_turn = [one.text for one in compared(SCENARIOS["group-rolling-update-4"][1])]
     table.recorder.until(lambda: len(compared(table.asked())) >= len(in_turn))
-    assert [one.text for one in compared(table.asked())] == in_turn  # one leaves at a time, the lowest ID first
+    # one leaves at a time, the lowest ID first
+    assert [one.text for one in compared(table.asked())] == in_turn
     table.matches("group-rolling-update-4", reply)
     table.instances.living.popitem()
     table.matches("group-heal-one-missing")
@@ -164,7 +194,11 @@ def test_plugins_that_refuse_and_an_update_that_cannot_go_on(table: Table) -> No
         table.matches(scenario, reply, retried=True)
         table.ask("FreeGroup", ID="f")
         table.flavor.failing = {}
-        table.instances.failing = {"Instance.Provision": "no"} if "prepare" in scenario else {"Instance.DescribeInstances": "no"}
+        table.instances.failing = (
+            {"Instance.Provision": "no"}
+            if "prepare" in scenario
+            else {"Instance.DescribeInstances": "no"}
+        )
         table.begin()
     table.instances.failing = {}
     table.commit("f", Size=2)
@@ -182,7 +216,10 @@ def test_plugins_that_refuse_and_an_update_that_cannot_go_on(table: Table) -> No
     table.matches("group-rolling-health-unhealthy-stops")
     described = table.ask("DescribeGroup", ID="f")["result"]["Description"]
     # v0.1.0 calls a group converged whose update has failed; ours says what is true
-    assert described == {**SCENARIOS["group-rolling-health-unhealthy-stops"][0]["observed"], "Converged": False}
+    assert described == {
+        **SCENARIOS["group-rolling-health-unhealthy-stops"][0]["observed"],
+        "Converged": False,
+    }
 
 
 def test_healing_goes_on_after_the_plugins_were_restarted(table: Table) -> None:
@@ -203,9 +240,17 @@ def test_healing_goes_on_after_the_plugins_were_restarted(table: Table) -> None:
 def test_a_handshake_comes_first_and_extensions_stay_with_those_who_have_them(table: Table) -> None:
     table.commit("c", Size=1)
     table.recorder.polls(4)
-    known = {"Plugin.Implements", "Instance.Validate", "Instance.DescribeInstances", "Instance.Provision"}
+    known = {
+        "Plugin.Implements",
+        "Instance.Validate",
+        "Instance.DescribeInstances",
+        "Instance.Provision",
+    }
     assert set(table.recorder.methods("fake-instance")) == known
-    assert set(table.recorder.methods("fake-flavor")) <= {f"Flavor.{verb}" for verb in ("Validate", "Prepare", "Healthy")} | known
+    assert (
+        set(table.recorder.methods("fake-flavor"))
+        <= {f"Flavor.{verb}" for verb in ("Validate", "Prepare", "Healthy")} | known
+    )
     for plugin in ("fake-instance", "fake-flavor"):
         assert table.recorder.methods(plugin)[0] == "Plugin.Implements"
 
@@ -217,7 +262,9 @@ def test_extensions_reach_those_who_offer_them(table: Table) -> None:
     table.recorder.until(lambda: table.recorder.count("Events.Watch") > 1)
     table.recorder.polls()
     assert sorted(one["Slot"] for one in table.instances.living.values()) == ["0", "1"]
-    described = [one.params for one in table.recorder.requests if one.method == "Instance.DescribeInstances"]
+    described = [
+        one.params for one in table.recorder.requests if one.method == "Instance.DescribeInstances"
+    ]
     assert all(params["Slots"] is True for params in described)
     assert table.recorder.count("Flavor.Healthy") == 0
 
@@ -228,19 +275,33 @@ def test_a_combo_asks_each_of_its_flavors(desk: Desk) -> None:
     flavors = {name: FakeFlavor() for name in ("fa", "fb")}
     fakes = [Fake(recorder, desk.plugins / name, flavor) for name, flavor in flavors.items()]
     desk.start("infrakit-flavor-combo", "flavor-combo")
-    listed = [{"Plugin": "fa", "Properties": {"x": 1}}, {"Plugin": "fb"}, {"Plugin": "fa", "Properties": {"x": 2}}]
+    listed = [
+        {"Plugin": "fa", "Properties": {"x": 1}},
+        {"Plugin": "fb"},
+        {"Plugin": "fa", "Properties": {"x": 2}},
+    ]
 
     def called(scenario: str, method: str, **params: Any) -> tuple[list[str], list[str]]:
-        """Call the combo, compare its reply, and return what was asked and what is recorded, handshakes aside."""
+        """Call the combo, compare its reply, and return what was asked and what is recorded,
+        handshakes aside.
+        """
         mark = len(recorder.requests)
-        reply = ask(desk.plugins / "flavor-combo", f"Flavor.{method}", Properties={"Flavors": listed}, **params)
+        reply = ask(
+            desk.plugins / "flavor-combo",
+            f"Flavor.{method}",
+            Properties={"Flavors": listed},
+            **params,
+        )
         assert reply == SCENARIOS[scenario][0]["observed"], scenario
         requests = recorder.requests[mark:], SCENARIOS[scenario][1]
-        ours, recorded = ([one.text for one in some if one.method != "Plugin.Implements"] for some in requests)
+        ours, recorded = (
+            [one.text for one in some if one.method != "Plugin.Implements"] for some in requests
+        )
         return ours, recorded
 
     ours, recorded = called("combo-validate", "Validate")
-    assert ours == recorded == []  # with an allocation, ours has each flavor validate its part; v0.1.0 never does
+    # with an allocation, ours has each flavor validate its part; v0.1.0 never does
+    assert ours == recorded == []
     ours, recorded = called("combo-healthy", "Healthy", Instance={"ID": "i-1"})
     assert sorted(ours) == sorted(recorded)  # ours asks them side by side
     ours, recorded = called("combo-drain", "Drain", Instance={"ID": "i-1", "Tags": {"a": "b"}})
@@ -255,30 +316,55 @@ def test_a_combo_asks_each_of_its_flavors(desk: Desk) -> None:
 
 
 FILES = {
-    "i.json": r'{"Properties": {"b": 1, "a": "<x>"}, "Tags": {"t": "v"}, "Init": "hi\n", "LogicalID": "l1", '
+    "i.json": r'{"Properties": {"b": 1, "a": "<x>"}, "Tags": {"t": "v"}, "Init": "hi\n", '
+    r'"LogicalID": "l1", '
     '"Attachments": [{"ID": "a", "Type": "b"}]}',
     "i2.json": "{}",
     "fl.json": '{"Init": ["a"], "Tags": {"x": "y"}}',
-    "g.json": '{"ID": "g1", "Properties": {"Allocation": {"Size": 2}, "Instance": {"Plugin": "instance-file", "Properties": '
-    '{"Note": "v1"}}, "Flavor": {"Plugin": "flavor-vanilla", "Properties": {"Init": ["echo hi"]}}}}',
+    "g.json": '{"ID": "g1", "Properties": {"Allocation": {"Size": 2}, "Instance": {"Plugin": '
+    '"instance-file", "Properties": '
+    '{"Note": "v1"}}, "Flavor": {"Plugin": "flavor-vanilla", "Properties": {"Init": ["echo '
+    'hi"]}}}}',
 }
 """What the recorded commands read."""
-PREPARED = {"Properties": {"k": "v"}, "Tags": {"a": "b"}, "Init": "<init>", "LogicalID": None, "Attachments": []}
-DESCRIBED = [{"ID": "i-2", "LogicalID": "l", "Tags": {"b": "2", "a": "1"}}, {"ID": "i-1", "LogicalID": None, "Tags": None}]
-GROUPS = [{"ID": "g2", "Properties": {"x": 1}}, {"ID": "g1", "Properties": {"b": 2, "a": {"c": []}}}]
+PREPARED = {
+    "Properties": {"k": "v"},
+    "Tags": {"a": "b"},
+    "Init": "<init>",
+    "LogicalID": None,
+    "Attachments": [],
+}
+DESCRIBED = [
+    {"ID": "i-2", "LogicalID": "l", "Tags": {"b": "2", "a": "1"}},
+    {"ID": "i-1", "LogicalID": None, "Tags": None},
+]
+GROUPS = [
+    {"ID": "g2", "Properties": {"x": 1}},
+    {"ID": "g1", "Properties": {"b": 2, "a": {"c": []}}},
+]
 RESULTS: dict[str, dict[str, Any]] = {
     "Instance.Provision": {"ID": "i-1"},
     "Instance.DescribeInstances": {"Descriptions": DESCRIBED},
     "Group.CommitGroup": {"Details": "some details"},
     "Group.DescribeGroup": {
-        "Description": {"Instances": [{"ID": "i-1", "LogicalID": None, "Tags": {"z": "1"}}], "Converged": False}
+        "Description": {
+            "Instances": [{"ID": "i-1", "LogicalID": None, "Tags": {"z": "1"}}],
+            "Converged": False,
+        }
     },
     "Group.InspectGroups": {"Groups": GROUPS},
     "Flavor.Prepare": {"Spec": PREPARED},
     "Flavor.Healthy": {"Health": 2},
 }
 """What the recorded plugins answered; everything else with OK."""
-INTERFACES = {"fi": "Instance", "fx": "Instance", "fake-instance": "Instance", "ff": "Flavor", "group": "Group", "other": "Group"}
+INTERFACES = {
+    "fi": "Instance",
+    "fx": "Instance",
+    "fake-instance": "Instance",
+    "ff": "Flavor",
+    "group": "Group",
+    "other": "Group",
+}
 GOS_OWN = ("json: ", "EOF", "invalid character")
 
 
@@ -290,7 +376,9 @@ def commands(desk: Desk) -> Iterator[Callable[..., tuple[Recorder, tuple[int, st
         (desk.cwd / name).write_text(text)
     fakes = []
 
-    def run(line: str, plugin: str, *extensions: str, **replies: Answer) -> tuple[Recorder, tuple[int, str, str]]:
+    def run(
+        line: str, plugin: str, *extensions: str, **replies: Answer
+    ) -> tuple[Recorder, tuple[int, str, str]]:
         def answers(method: str, params: dict[str, Any]) -> Answer:
             verb = method.partition(".")[2]
             if verb in replies:
@@ -310,13 +398,20 @@ def commands(desk: Desk) -> Iterator[Callable[..., tuple[Recorder, tuple[int, st
 
 
 @pytest.mark.parametrize("scenario", COMMAND_LINE)
-def test_a_command_sends_what_infrakits_sends_and_takes_what_it_takes(commands: Any, scenario: str) -> None:
+def test_a_command_sends_what_infrakits_sends_and_takes_what_it_takes(
+    commands: Any, scenario: str
+) -> None:
     trigger, recorded = SCENARIOS[scenario]
     observed = trigger["observed"]
     replies = {"Provision": observed["reply"]} if "reply" in observed else {}
     if "reply_to_Plugin_Implements" in observed:
-        replies = {"Implements": observed["reply_to_Plugin_Implements"], "DescribeInstances": {"result": {"Descriptions": []}}}
-    recorder, (status, stdout, stderr) = commands(" ".join(trigger["trigger"]), recorded[0].plugin, **replies)
+        replies = {
+            "Implements": observed["reply_to_Plugin_Implements"],
+            "DescribeInstances": {"result": {"Descriptions": []}},
+        }
+    recorder, (status, stdout, stderr) = commands(
+        " ".join(trigger["trigger"]), recorded[0].plugin, **replies
+    )
     assert [one.text for one in recorder.requests] == [one.text for one in recorded]
     assert (status, stdout) == (observed["exit"], observed["stdout"])
     wanted, message = message_of(observed["stderr"]), message_of(stderr)
@@ -336,7 +431,8 @@ GOOD = '{"jsonrpc":"2.0","result":{"ID":"i-1"},"id":1}'
 @pytest.mark.parametrize(
     "reply",
     [
-        f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{GOOD[:5]}\r\n{len(GOOD) - 5:x}\r\n{GOOD[5:]}\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: "
+        f"chunked\r\n\r\n5\r\n{GOOD[:5]}\r\n{len(GOOD) - 5:x}\r\n{GOOD[5:]}\r\n0\r\n\r\n",
         f"HTTP/1.0 200 OK\r\nContent-Length: {len(GOOD)}\r\n\r\n{GOOD}",
         f"HTTP/1.0 200 OK\r\n\r\n{GOOD}",
         f"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{GOOD}\n",
@@ -345,10 +441,21 @@ GOOD = '{"jsonrpc":"2.0","result":{"ID":"i-1"},"id":1}'
         '{"jsonrpc":"1.0","result":{"ID":"i-1"},"id":"another"}',
         '{"result":{"id":"i-1","More":{}}}',
     ],
-    ids=["chunked", "http 1.0", "1.0 to the end", "to the end", "content type", "status", "envelope", "bare"],
+    ids=[
+        "chunked",
+        "http 1.0",
+        "1.0 to the end",
+        "to the end",
+        "content type",
+        "status",
+        "envelope",
+        "bare",
+    ],
 )
 def test_an_answer_in_any_form_is_taken(commands: Any, reply: str) -> None:
-    _, (status, stdout, stderr) = commands("infrakit instance --name fx provision i2.json", "fx", Provision=reply)
+    _, (status, stdout, stderr) = commands(
+        "infrakit instance --name fx provision i2.json", "fx", Provision=reply
+    )
     assert (status, stdout, stderr) == (0, "i-1\n", "")
 
 
@@ -363,7 +470,9 @@ def test_an_answer_in_any_form_is_taken(commands: Any, reply: str) -> None:
     ],
 )
 def test_an_answer_that_is_a_refusal_is_one_line(commands: Any, reply: Answer, words: str) -> None:
-    _, (status, stdout, stderr) = commands("infrakit instance --name fx provision i2.json", "fx", Provision=reply)
+    _, (status, stdout, stderr) = commands(
+        "infrakit instance --name fx provision i2.json", "fx", Provision=reply
+    )
     assert (status, stdout, stderr.count("\n")) == (1, "", 1)
     assert words in message_of(stderr)
 
@@ -372,7 +481,10 @@ def test_the_loop_is_steered_only_where_that_is_offered(commands: Any) -> None:
     plain, (status, _, stderr) = commands("infrakit group scale g1 3", "group")
     assert (status, plain.methods("group")) == (1, ["Plugin.Implements"]), stderr
     offered, (status, stdout, _) = commands(
-        "infrakit group --name other scale g1 3", "other", "Reconcile", Scale={"result": {"Details": "so"}}
+        "infrakit group --name other scale g1 3",
+        "other",
+        "Reconcile",
+        Scale={"result": {"Details": "so"}},
     )
     assert (status, stdout) == (0, "Scaled g1 to 3: so\n")
     assert [one.text for one in offered.requests][1:] == [
@@ -381,5 +493,8 @@ def test_the_loop_is_steered_only_where_that_is_offered(commands: Any) -> None:
 
 
 def test_every_scenario_is_played_or_left_out_by_name() -> None:
-    played = {*COMMAND_LINE, *(name for name in SCENARIOS if f'"{name}"' in Path(__file__).read_text())}
+    played = {
+        *COMMAND_LINE,
+        *(name for name in SCENARIOS if f'"{name}"' in Path(__file__).read_text()),
+    }
     assert {name for name in SCENARIOS if name.partition("-")[0] not in LEFT_OUT} == played

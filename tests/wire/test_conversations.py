@@ -1,4 +1,6 @@
-"""Every recorded conversation with InfraKit's real group, instance and flavor plugins, replayed against ours."""
+"""Every recorded conversation with InfraKit's real group, instance and flavor plugins, replayed
+against ours.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def test_requests_that_stand_alone(world: replay.World) -> None:
 @pytest.mark.parametrize("session", sorted(SESSIONS))
 def test_session(world: replay.World, session: str) -> None:
     lines = sorted(SESSIONS[session], key=lambda line: line["seq"])
-    setup = next((step for line in lines for step in line.get("pre", []) if "poll_interval" in step), {})
+    setup = next(
+        (step for line in lines for step in line.get("pre", []) if "poll_interval" in step), {}
+    )
     world.boot(setup.get("poll_interval", "1h"), setup.get("running"))
     differences = []
     for line in lines:

@@ -1,4 +1,6 @@
-"""The combo and zookeeper programs as processes: a whole ensemble committed, connections kept, plugins that go and come back."""
+"""The combo and zookeeper programs as processes: a whole ensemble committed, connections kept,
+plugins that go and come back.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,10 @@ T = TypeVar("T")
 ADDRESSES = ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
 ENSEMBLE = {
     "Flavors": [
-        {"Plugin": "flavor-vanilla", "Properties": {"Init": ["echo hello"], "Tags": {"tier": "data"}}},
+        {
+            "Plugin": "flavor-vanilla",
+            "Properties": {"Init": ["echo hello"], "Tags": {"tier": "data"}},
+        },
         {"Plugin": "flavor-zookeeper", "Properties": {"Type": "member", "UseDocker": True}},
     ]
 }
@@ -64,14 +69,21 @@ def test_a_group_of_three_addresses_becomes_an_ensemble(flavors: Desk) -> None:
         },
     }
     (flavors.cwd / "zk.json").write_text(json.dumps(spec))
-    assert flavors.run("infrakit group commit zk.json").stdout == "Committed zk: Managing 3 instances\n"
+    assert (
+        flavors.run("infrakit group commit zk.json").stdout
+        == "Committed zk: Managing 3 instances\n"
+    )
     files = [json.loads((flavors.instances / name).read_text()) for name in flavors.until(3)]
     assert sorted(document["LogicalID"] for document in files) == ADDRESSES
     for document in files:
         init = document["Spec"]["Init"]
         assert init.startswith("echo hello\n#!/bin/sh\n")
         assert f'\necho {ADDRESSES.index(document["LogicalID"]) + 1} > "$data/myid"\n' in init
-        assert (init.count("echo hello"), init.count("0.0.0.0"), document["Tags"]["tier"]) == (1, 1, "data")
+        assert (init.count("echo hello"), init.count("0.0.0.0"), document["Tags"]["tier"]) == (
+            1,
+            1,
+            "data",
+        )
 
     spec["Properties"]["Flavor"]["Properties"]["Flavors"][1]["Properties"] = {"Type": "leader"}
     (flavors.cwd / "wrong.json").write_text(json.dumps(spec))
@@ -80,10 +92,19 @@ def test_a_group_of_three_addresses_becomes_an_ensemble(flavors: Desk) -> None:
 
 
 def test_nothing_is_repeated_over_sockets_either(flavors: Desk) -> None:
-    vanillas = [{"Plugin": "flavor-vanilla", "Properties": {"Init": [line], "Tags": {"x": line}}} for line in ("one", "two")]
+    vanillas = [
+        {"Plugin": "flavor-vanilla", "Properties": {"Init": [line], "Tags": {"x": line}}}
+        for line in ("one", "two")
+    ]
     spec = InstanceSpec(Raw(b'{"p":1.0}'), {"x": "base"}, "base init", "l1", [Attachment("a", "t")])
-    prepared = ask(flavors, "flavor-combo", lambda combo: combo.prepare(raw({"Flavors": vanillas}), spec, Allocation(1)))
-    assert prepared == InstanceSpec(spec.properties, {"x": "two"}, "base init\none\ntwo", "l1", spec.attachments)
+    prepared = ask(
+        flavors,
+        "flavor-combo",
+        lambda combo: combo.prepare(raw({"Flavors": vanillas}), spec, Allocation(1)),
+    )
+    assert prepared == InstanceSpec(
+        spec.properties, {"x": "two"}, "base init\none\ntwo", "l1", spec.attachments
+    )
 
 
 def test_calls_leave_no_connection_behind(flavors: Desk) -> None:
@@ -95,7 +116,9 @@ def test_calls_leave_no_connection_behind(flavors: Desk) -> None:
         answers = {await combo.healthy(one, Description("i"))}
         before = descriptors()
         for _ in range(10):
-            answers |= set(await asyncio.gather(*(combo.healthy(one, Description("i")) for _ in range(20))))
+            answers |= set(
+                await asyncio.gather(*(combo.healthy(one, Description("i")) for _ in range(20)))
+            )
         # at most the bounded pool of connections to the one flavor, and the 20 of this client
         assert descriptors() - before <= 64 + 20
         held = descriptors()
@@ -108,7 +131,14 @@ def test_calls_leave_no_connection_behind(flavors: Desk) -> None:
 
 
 def test_a_flavor_may_go_and_come_back(flavors: Desk) -> None:
-    two = raw({"Flavors": [{"Plugin": name, "Properties": {}} for name in ("flavor-vanilla", "flavor-zookeeper")]})
+    two = raw(
+        {
+            "Flavors": [
+                {"Plugin": name, "Properties": {}}
+                for name in ("flavor-vanilla", "flavor-zookeeper")
+            ]
+        }
+    )
 
     async def healthy(combo: FlavorClient) -> Health:
         return await combo.healthy(two, Description("i"))
@@ -132,14 +162,23 @@ def test_a_combo_that_names_itself_comes_to_an_end(flavors: Desk) -> None:
             inside = {"Flavors": [{"Plugin": "flavor-combo", "Properties": inside}] * 2}
         return raw(inside)
 
-    assert ask(flavors, "flavor-combo", lambda combo: combo.healthy(nested(4), Description("i"))) is Health.HEALTHY
+    assert (
+        ask(flavors, "flavor-combo", lambda combo: combo.healthy(nested(4), Description("i")))
+        is Health.HEALTHY
+    )
     for too_deep in (nested(5), nested(8)):
         with pytest.raises(RemoteFailure, match="more than 4 lists of flavors inside each other"):
-            ask(flavors, "flavor-combo", lambda combo, deep=too_deep: combo.healthy(deep, Description("i")))
+            ask(
+                flavors,
+                "flavor-combo",
+                lambda combo, deep=too_deep: combo.healthy(deep, Description("i")),
+            )
 
 
 def test_an_instance_plugin_is_no_flavor(flavors: Desk) -> None:
     flavors.start("infrakit-instance-file", "instance-file", "--dir", str(flavors.instances))
     wrong = raw({"Flavors": [{"Plugin": "instance-file", "Properties": {}}]})
-    with pytest.raises(RemoteFailure, match=r"^Plugin does not support interface \{Flavor 0\.1\.0\}$"):
+    with pytest.raises(
+        RemoteFailure, match=r"^Plugin does not support interface \{Flavor 0\.1\.0\}$"
+    ):
         ask(flavors, "flavor-combo", lambda combo: combo.validate(wrong, Allocation(1)))

@@ -1,4 +1,6 @@
-"""Instances made by InfraKit's own programs, taken over by ours: none is replaced, and the group is healed from then on."""
+"""Instances made by InfraKit's own programs, taken over by ours: none is replaced, and the group is
+healed from then on.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,10 @@ from desk import Desk
 DATA = Path(__file__).parents[1] / "instance" / "data"
 CATTLE = {
     "Allocation": {"Size": 3},
-    "Instance": {"Plugin": "instance-file", "Properties": {"Note": "Instance properties version 1.0"}},
+    "Instance": {
+        "Plugin": "instance-file",
+        "Properties": {"Note": "Instance properties version 1.0"},
+    },
     "Flavor": {
         "Plugin": "flavor-vanilla",
         "Properties": {
@@ -29,7 +34,9 @@ PETS = {
 
 
 def put_fleet(desk: Desk) -> dict[str, bytes]:
-    """Lay out the files as InfraKit's file plugin wrote them, cattle three times; return them by name."""
+    """Lay out the files as InfraKit's file plugin wrote them, cattle three times; return them by
+    name.
+    """
     desk.instances.mkdir()
     fleet = {}
     for file in ("1-full", "2-empty-spec", "3-by-group", "4-by-group-quorum"):
@@ -76,7 +83,10 @@ def test_what_is_lost_of_a_fleet_of_theirs_is_made_again_as_they_would(desk: Des
         (desk.instances / name).unlink()
     desk.until(len(fleet))
     now = held(desk)
-    made = {json.loads(now[name])["LogicalID"]: json.loads(now[name]) for name in now.keys() - fleet.keys()}
+    made = {
+        json.loads(now[name])["LogicalID"]: json.loads(now[name])
+        for name in now.keys() - fleet.keys()
+    }
     assert set(made) == {None, "10.0.0.7"}
     for name in lost:
         old = json.loads(fleet[name])
@@ -84,16 +94,29 @@ def test_what_is_lost_of_a_fleet_of_theirs_is_made_again_as_they_would(desk: Des
 
 
 def same_but_for_the_id(content: dict[str, Any]) -> str:
-    """Return what an instance made again has in common with the lost one, in the order of its members."""
-    return json.dumps({name: value for name, value in content.items() if name not in ("ID", "Slot")})
+    """Return what an instance made again has in common with the lost one, in the order of its
+    members.
+    """
+    return json.dumps(
+        {name: value for name, value in content.items() if name not in ("ID", "Slot")}
+    )
 
 
 def test_a_fleet_of_theirs_rolls_to_another_configuration(desk: Desk) -> None:
     fleet = put_fleet(desk)
     desk.start_three()
     commit(desk, "cattle", CATTLE)
-    changed = {**CATTLE, "Instance": {"Plugin": "instance-file", "Properties": {"Note": "Instance properties version 2.0"}}}
-    assert commit(desk, "cattle", changed) == "Committed cattle: Performing a rolling update on 3 instances\n"
+    changed = {
+        **CATTLE,
+        "Instance": {
+            "Plugin": "instance-file",
+            "Properties": {"Note": "Instance properties version 2.0"},
+        },
+    }
+    assert (
+        commit(desk, "cattle", changed)
+        == "Committed cattle: Performing a rolling update on 3 instances\n"
+    )
     kept = {name for name, text in fleet.items() if b'"cattle"' not in text}
     assert set(held(desk)) & set(fleet) == kept
     assert len(desk.living()) == len(fleet)

@@ -1,6 +1,7 @@
 """InfraKit's tutorial by script: every step says and does the same, whoever's programs take part.
 
-With INFRAKIT_BIN, a folder with InfraKit's own programs, every mix of theirs and ours is run; without it, ours.
+With INFRAKIT_BIN, a folder with InfraKit's own programs, every mix of theirs and ours is run;
+without it, ours.
 """
 
 from __future__ import annotations
@@ -26,8 +27,15 @@ ROLES = {
     "infrakit-instance-file": "instance",
     "infrakit-flavor-vanilla": "flavor",
 }
-MIXES = [mix for number in range(5) for mix in itertools.combinations(ROLES, number)] if THEIRS else [()]
-ROLL = "Performing a rolling update on 5 instances, then adding 5 instances to increase the group size to 10"
+MIXES = (
+    [mix for number in range(5) for mix in itertools.combinations(ROLES, number)]
+    if THEIRS
+    else [()]
+)
+ROLL = (
+    "Performing a rolling update on 5 instances, then adding 5 instances to increase the "
+    "group size to 10"
+)
 
 
 class MixedDesk(Desk):
@@ -49,7 +57,9 @@ class MixedDesk(Desk):
         return done.stdout
 
     def notes(self) -> dict[str, str]:
-        """Return the note of every instance by its ID; theirs are written piece by piece, so there may be half a file."""
+        """Return the note of every instance by its ID; theirs are written piece by piece, so there
+        may be half a file.
+        """
         found = {}
         for path in self.instances.glob("instance-*"):
             with contextlib.suppress(ValueError, FileNotFoundError):
@@ -58,7 +68,9 @@ class MixedDesk(Desk):
         return found
 
     def eventually(self, true: Callable[[dict[str, str]], bool]) -> dict[str, str]:
-        """Wait until the instances are so, the group says converged, and both are still true some polls later."""
+        """Wait until the instances are so, the group says converged, and both are still true some
+        polls later.
+        """
         deadline, since = time.monotonic() + 20, 0.0
         while time.monotonic() < deadline:
             if not (true(self.notes()) and self.converged()):
@@ -71,7 +83,9 @@ class MixedDesk(Desk):
         raise AssertionError((self.notes(), self.log("group")))
 
     def converged(self) -> bool:
-        description: dict[str, Any] = ask(self.plugins / "group", "Group.DescribeGroup", ID="cattle")["result"]["Description"]
+        description: dict[str, Any] = ask(
+            self.plugins / "group", "Group.DescribeGroup", ID="cattle"
+        )["result"]["Description"]
         return bool(description["Converged"])
 
 
@@ -96,22 +110,34 @@ def tutorial(desk: MixedDesk) -> None:
     """Go through it, and compare what is printed and what is there at every step."""
     put_spec(desk, "five.json", 5, "v1")
     put_spec(desk, "ten.json", 10, "v2")
-    assert sorted(line.split("\t")[0].strip() for line in desk.says("infrakit plugin ls -q").splitlines()) == [
+    assert sorted(
+        line.split("\t")[0].strip() for line in desk.says("infrakit plugin ls -q").splitlines()
+    ) == [
         "flavor-vanilla",
         "group",
         "instance-file",
     ]
-    assert desk.says("infrakit group commit five.json") == "Committed cattle: Managing 5 instances\n"
+    assert (
+        desk.says("infrakit group commit five.json") == "Committed cattle: Managing 5 instances\n"
+    )
     five = desk.eventually(lambda notes: len(notes) == 5)
     assert desk.says("infrakit group ls -q") == "cattle\n"
-    assert json.loads(desk.says("infrakit group inspect cattle"))["Properties"]["Allocation"] == {"Size": 5, "LogicalIDs": None}
+    assert json.loads(desk.says("infrakit group inspect cattle"))["Properties"]["Allocation"] == {
+        "Size": 5,
+        "LogicalIDs": None,
+    }
 
     assert desk.says("infrakit group free cattle") == "Freed cattle\n"
     assert desk.says("infrakit group ls -q") == ""
-    assert desk.says("infrakit group commit five.json") == "Committed cattle: Managing 5 instances\n"
+    assert (
+        desk.says("infrakit group commit five.json") == "Committed cattle: Managing 5 instances\n"
+    )
     assert desk.eventually(lambda notes: True) == five
 
-    assert desk.says("infrakit group commit ten.json --pretend") == f"Committing cattle would involve: {ROLL}\n"
+    assert (
+        desk.says("infrakit group commit ten.json --pretend")
+        == f"Committing cattle would involve: {ROLL}\n"
+    )
     assert desk.eventually(lambda notes: True) == five
     assert desk.says("infrakit group commit ten.json") == f"Committed cattle: {ROLL}\n"
     ten = desk.eventually(lambda notes: list(notes.values()) == ["v2"] * 10)
@@ -122,8 +148,13 @@ def tutorial(desk: MixedDesk) -> None:
     by_hand, by_command = sorted(ten)[:2], sorted(ten)[2]
     for name in by_hand:
         (desk.instances / name).unlink()
-    assert desk.says(f"infrakit instance --name instance-file destroy {by_command}") == f"destroyed {by_command}\n"
-    healed = desk.eventually(lambda notes: len(notes) == 10 and not {*by_hand, by_command} & set(notes))
+    assert (
+        desk.says(f"infrakit instance --name instance-file destroy {by_command}")
+        == f"destroyed {by_command}\n"
+    )
+    healed = desk.eventually(
+        lambda notes: len(notes) == 10 and not {*by_hand, by_command} & set(notes)
+    )
     assert len(set(ten) & set(healed)) == 7
 
     assert desk.says("infrakit group destroy cattle") == "destroy cattle initiated\n"
@@ -134,23 +165,37 @@ def tutorial(desk: MixedDesk) -> None:
 
 
 def put_spec(desk: Desk, file: str, size: int, note: str) -> None:
-    flavor = {"Plugin": "flavor-vanilla", "Properties": {"Init": ["docker pull nginx:alpine"], "Tags": {"tier": "web"}}}
+    flavor = {
+        "Plugin": "flavor-vanilla",
+        "Properties": {"Init": ["docker pull nginx:alpine"], "Tags": {"tier": "web"}},
+    }
     instance = {"Plugin": "instance-file", "Properties": {"Note": note}}
-    spec = {"ID": "cattle", "Properties": {"Allocation": {"Size": size}, "Instance": instance, "Flavor": flavor}}
+    spec = {
+        "ID": "cattle",
+        "Properties": {"Allocation": {"Size": size}, "Instance": instance, "Flavor": flavor},
+    }
     (desk.cwd / file).write_text(json.dumps(spec, indent=2))
 
 
-@pytest.mark.parametrize("theirs", MIXES, ids=lambda mix: " ".join(f"their {ROLES[name]}" for name in mix) or "all ours")
+@pytest.mark.parametrize(
+    "theirs", MIXES, ids=lambda mix: " ".join(f"their {ROLES[name]}" for name in mix) or "all ours"
+)
 def test_the_tutorial(mixed: Callable[..., MixedDesk], theirs: tuple[str, ...]) -> None:
     tutorial(mixed(THEIRS, theirs))
 
 
 def test_other_executables_do_take_part(mixed: Callable[..., MixedDesk], short_dir: Path) -> None:
-    """The same with each program behind an executable of another folder, which notes that it was run."""
+    """The same with each program behind an executable of another folder, which notes that it was
+    run.
+    """
     folder = short_dir / "bin"
     folder.mkdir()
     for name in ROLES:
-        start = [sys.executable, "-c", "import sys; from ikdemo.cli.main import infrakit; sys.exit(infrakit())"]
+        start = [
+            sys.executable,
+            "-c",
+            "import sys; from ikdemo.cli.main import infrakit; sys.exit(infrakit())",
+        ]
         start = start if name == "infrakit" else [sys.executable, "-m", "ikdemo", name]
         words = " ".join(f"'{word}'" for word in start)
         (folder / name).write_text(f'#!/bin/sh\necho {name} >> {folder}/run\nexec {words} "$@"\n')

@@ -1,4 +1,5 @@
-"""The verb ``ikdemo demo``: the whole walk-through in a terminal, with real plugin processes and nothing left behind.
+"""The verb ``ikdemo demo``: the whole walk-through in a terminal, with real plugin processes and
+nothing left behind.
 
 What is told is the lab's record, line by line as it grows. Loaded by ``commands``.
 """
@@ -27,7 +28,9 @@ TELL_EVERY = 0.02
 
 
 def demo(call: Invocation) -> int:
-    """Start, commit, break, watch it heal; return 0 only when it did. Ctrl-C and other ends clean up as well."""
+    """Start, commit, break, watch it heal; return 0 only when it did. Ctrl-C and other ends clean
+    up as well.
+    """
     for number in ending_signals():
         signal.signal(number, signal.default_int_handler)
     with Lab() as lab:
@@ -35,28 +38,39 @@ def demo(call: Invocation) -> int:
         lab.start("instance-file", "flavor-vanilla", "group")
         print(lab.start_plugin("instance-file", WALKTHROUGH))
         with Narrator(lab, GROUP) as teller:
-            teller.headline(f"infrakit group commit collabnix-walkthrough.json: {SIZE} instances are wanted")
+            teller.headline(
+                f"infrakit group commit collabnix-walkthrough.json: {SIZE} instances are wanted"
+            )
             lab.commit(collabnix(WALKTHROUGH, SIZE, group=GROUP))
             lab.wait(GROUP, 15.0)
             time.sleep(LOOK)
             folder = lab.directory(WALKTHROUGH)
-            teller.headline(f"rm: {VICTIMS} of the {SIZE} files in {folder} vanish, and nobody is told")
+            teller.headline(
+                f"rm: {VICTIMS} of the {SIZE} files in {folder} vanish, and nobody is told"
+            )
             lab.kill(GROUP, VICTIMS)
             lab.wait(GROUP, 15.0)
             time.sleep(LOOK)
         recovery = lab.recovery(GROUP)
-        print(f"\n== The last fall, from its fault on\n{recovery.stamps()}\n\n{recovery.measures()}\n", flush=True)
+        print(
+            "\n== The last fall, from its fault "
+            f"on\n{recovery.stamps()}\n\n{recovery.measures()}\n",
+            flush=True,
+        )
         living = len(list(folder.iterdir()))
     _save(recovery)
     healed = recovery.healed and living == SIZE
     print(
-        f"{'Healed' if healed else 'NOT healed'}: {living} of {SIZE} instances. Now every plugin is stopped and every file gone."
+        f"{'Healed' if healed else 'NOT healed'}: {living} of {SIZE} instances. Now every plugin "
+        "is stopped and every file gone."
     )
     return 0 if healed else 1
 
 
 class Narrator:
-    """Prints every line of a group's record once, soon after it is written; all that is left when the block ends."""
+    """Prints every line of a group's record once, soon after it is written; all that is left when
+    the block ends.
+    """
 
     def __init__(self, lab: Lab, group: str) -> None:
         self._lab, self._group = lab, group
@@ -105,4 +119,8 @@ def _save(recovery: Recovery) -> None:
         say(f"No {PICTURE}: it cannot be written here ({error.strerror})")
 
 
-VERBS = (Verb("demo", "", "See a group heal: start plugins, commit, delete instances, watch, plot", demo),)
+VERBS = (
+    Verb(
+        "demo", "", "See a group heal: start plugins, commit, delete instances, watch, plot", demo
+    ),
+)

@@ -1,6 +1,7 @@
 """The verb ``ikdemo doctor``: what this machine can do, one line each, and what to do about a no.
 
-Each check is a function that returns a ``Finding``; only a missing core part makes the exit status 1. Loaded by ``commands``.
+Each check is a function that returns a ``Finding``; only a missing core part makes the exit status
+1. Loaded by ``commands``.
 """
 
 from __future__ import annotations
@@ -48,12 +49,24 @@ def sockets() -> Finding:
     room = discovery.LONGEST_PATH - len(os.fsencode(directory.absolute())) - 1
     if room < len(LONGEST_NAME):
         words = f"{directory} leaves {max(room, 0)} bytes for a name"
-        return Finding(False, words, f"name a shorter folder in INFRAKIT_PLUGINS_DIR, such as {tempfile.gettempdir()}/plugins")
+        return Finding(
+            False,
+            words,
+            "name a shorter folder in INFRAKIT_PLUGINS_DIR, such as "
+            f"{tempfile.gettempdir()}/plugins",
+        )
     try:
-        with tempfile.TemporaryDirectory(dir=directory) as folder, socket.socket(socket.AF_UNIX) as probe:
+        with (
+            tempfile.TemporaryDirectory(dir=directory) as folder,
+            socket.socket(socket.AF_UNIX) as probe,
+        ):
             probe.bind(f"{folder}/s")
     except OSError as error:
-        return Finding(False, f"{directory}: {error.strerror}", "name a folder on a local disk in INFRAKIT_PLUGINS_DIR")
+        return Finding(
+            False,
+            f"{directory}: {error.strerror}",
+            "name a folder on a local disk in INFRAKIT_PLUGINS_DIR",
+        )
     return Finding(True, str(directory))
 
 
@@ -70,7 +83,10 @@ def inotify() -> Finding:
 
 def processes() -> Finding:
     """Hold a process by its pidfd, as a lab and the process plugin hold theirs."""
-    cure = "labs and process instances need Linux 5.3, a Python built for it, and a container that allows pidfd_open"
+    cure = (
+        "labs and process instances need Linux 5.3, a Python built for it, and a container "
+        "that allows pidfd_open"
+    )
     try:
         os.close(os.pidfd_open(os.getpid()))
     except AttributeError:
@@ -85,28 +101,45 @@ def jupyter() -> Finding:
 
 
 def plots() -> Finding:
-    return _module("matplotlib", "ikdemo demo draws recovery.png", f"{sys.executable} -m pip install 'ikdemo[plot]'")
+    return _module(
+        "matplotlib",
+        "ikdemo demo draws recovery.png",
+        f"{sys.executable} -m pip install 'ikdemo[plot]'",
+    )
 
 
 def _module(name: str, words: str, cure: str) -> Finding:
-    return Finding(True, words) if find_spec(name) else Finding(False, f"{name} is not installed", cure)
+    return (
+        Finding(True, words)
+        if find_spec(name)
+        else Finding(False, f"{name} is not installed", cure)
+    )
 
 
 def engine() -> tuple[Finding, Finding]:
     """Ask the Docker engine what it is: once for the engine, once for Swarm mode."""
     if find_spec("docker") is None:
-        return _no_engine("the docker package is not installed", f"{sys.executable} -m pip install 'ikdemo[docker]'")
+        return _no_engine(
+            "the docker package is not installed",
+            f"{sys.executable} -m pip install 'ikdemo[docker]'",
+        )
     try:
         asked = Engine(ENGINE_TIMEOUT)
     except IkdemoError as error:
-        return _no_engine(str(error), "set DOCKER_HOST or DOCKER_CONTEXT right; only the Docker notebooks need it")
+        return _no_engine(
+            str(error), "set DOCKER_HOST or DOCKER_CONTEXT right; only the Docker notebooks need it"
+        )
     try:
         info = asyncio.run(asked.info())
     except IkdemoError as error:
         if "permission denied" in str(error):
-            return _no_engine(f"{asked.host} is not yours to use", "sudo usermod -aG docker $USER, then log in again")
+            return _no_engine(
+                f"{asked.host} is not yours to use",
+                "sudo usermod -aG docker $USER, then log in again",
+            )
         return _no_engine(
-            f"no engine answers at {asked.host}", "start Docker, or set DOCKER_HOST; only the Docker notebooks need it"
+            f"no engine answers at {asked.host}",
+            "start Docker, or set DOCKER_HOST; only the Docker notebooks need it",
         )
     swarm = info.get("Swarm", {}).get("LocalNodeState", "inactive")
     return (
@@ -120,7 +153,10 @@ def _no_engine(words: str, cure: str) -> tuple[Finding, Finding]:
 
 
 def doctor(call: Invocation) -> int:
-    core: tuple[tuple[str, Callable[[], Finding]], ...] = (("Python 3.11 or newer", python), ("plugin directory", sockets))
+    core: tuple[tuple[str, Callable[[], Finding]], ...] = (
+        ("Python 3.11 or newer", python),
+        ("plugin directory", sockets),
+    )
     extra: tuple[tuple[str, Callable[[], Finding]], ...] = (
         ("inotify", inotify),
         ("pidfd", processes),

@@ -1,4 +1,5 @@
-"""The verb ``ikdemo events``: what every plugin in the directory says, one line an event, causes before effects.
+"""The verb ``ikdemo events``: what every plugin in the directory says, one line an event, causes
+before effects.
 
 Plugins that start later are joined in. Loaded by ``commands``.
 """
@@ -34,14 +35,20 @@ def seconds(text: str) -> float:
     return duration(text)
 
 
-FOR = Flag("for", "stop after this many seconds (default: at Ctrl-C)", seconds, 0.0, placeholder="seconds")
+FOR = Flag(
+    "for", "stop after this many seconds (default: at Ctrl-C)", seconds, 0.0, placeholder="seconds"
+)
 
 
 async def events(call: Invocation) -> None:
     ready(call.directory)
     stream = EventPrinter(call["group"])
     try:
-        async with asyncio.timeout(call["for"] or None), peers(call.directory) as found, asyncio.TaskGroup() as tasks:
+        async with (
+            asyncio.timeout(call["for"] or None),
+            peers(call.directory) as found,
+            asyncio.TaskGroup() as tasks,
+        ):
             tasks.create_task(stream.print())
             tasks.create_task(follow(found, call.directory, stream.take))
     except TimeoutError:
@@ -53,7 +60,9 @@ async def events(call: Invocation) -> None:
 
 
 class EventPrinter:
-    """What the plugins have said since this began, on its way to the terminal; what they said before is left out."""
+    """What the plugins have said since this began, on its way to the terminal; what they said
+    before is left out.
+    """
 
     def __init__(self, group: str) -> None:
         self.merge = EventMerge()
@@ -69,7 +78,11 @@ class EventPrinter:
             log.info("Following %s", name)
         elif batch.gap and batch.events:
             log.warning("Some events of %s may be missing here", name)
-        wanted = [event for event in batch.events if event.time >= self._began and self._group in ("", event.group)]
+        wanted = [
+            event
+            for event in batch.events
+            if event.time >= self._began and self._group in ("", event.group)
+        ]
         self.merge.add(name, wanted, time.monotonic())
         if wanted:
             self._arrived.set()
@@ -91,4 +104,12 @@ class EventPrinter:
             say(columns.event_row(event) + ("  (told late)" if late else ""))
 
 
-VERBS = (Verb("events", "", "Print what the plugins say, as it happens, until Ctrl-C", events, (GROUP, FOR)),)
+VERBS = (
+    Verb(
+        "events",
+        "",
+        "Print what the plugins say, as it happens, until Ctrl-C",
+        events,
+        (GROUP, FOR),
+    ),
+)

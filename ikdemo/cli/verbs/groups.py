@@ -1,4 +1,6 @@
-"""The verbs of ``infrakit group``, and ``scale``, which InfraKit v0.1.0 lacks. Loaded by ``commands``."""
+"""The verbs of ``infrakit group``, and ``scale``, which InfraKit v0.1.0 lacks. Loaded by
+``commands``.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +32,12 @@ async def named(call: Invocation) -> AsyncIterator[Found[GroupPlugin]]:
 
 
 async def listed(group: Found[GroupPlugin]) -> list[GroupSpec]:
-    """Return every group that a plugin keeps, those that it is destroying included where it can tell."""
-    return await (group.plugin.list_groups() if "Reconcile" in group.offers else group.plugin.inspect_groups())
+    """Return every group that a plugin keeps, those that it is destroying included where it can
+    tell.
+    """
+    return await (
+        group.plugin.list_groups() if "Reconcile" in group.offers else group.plugin.inspect_groups()
+    )
 
 
 async def commit(call: Invocation) -> None:
@@ -39,7 +45,11 @@ async def commit(call: Invocation) -> None:
     spec = GroupSpec(spec.id, packed(spec.properties))
     async with named(call) as group:
         details = await group.plugin.commit_group(spec, call["pretend"])
-    say(f"Committing {spec.id} would involve: {details}" if call["pretend"] else f"Committed {spec.id}: {details}")
+    say(
+        f"Committing {spec.id} would involve: {details}"
+        if call["pretend"]
+        else f"Committed {spec.id}: {details}"
+    )
 
 
 async def free(call: Invocation) -> None:

@@ -1,4 +1,6 @@
-"""The verbs of ``infrakit instance``: talk to one instance plugin past every group. Loaded by ``commands``."""
+"""The verbs of ``infrakit instance``: talk to one instance plugin past every group. Loaded by
+``commands``.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ TAGS = Flag("tags", "tags, as key=value,...", listed, (), placeholder="strings")
 
 
 def as_tags(pairs: Sequence[str]) -> dict[str, str]:
-    """Read ``key=value`` pairs as InfraKit does: what has not exactly one equals sign is a key with an empty value.
+    """Read ``key=value`` pairs as InfraKit does: what has not exactly one equals sign is a key with
+    an empty value.
 
     >>> as_tags(["tier=web", "gone", "k=v=w"])
     {'tier': 'web', 'gone': '', 'k': ''}
@@ -34,7 +37,9 @@ async def validate(call: Invocation) -> None:
 
 async def provision(call: Invocation) -> None:
     spec = read_document(call.arguments[0], InstanceSpec)
-    spec = InstanceSpec(packed(spec.properties), spec.tags, spec.init, spec.logical_id, spec.attachments)
+    spec = InstanceSpec(
+        packed(spec.properties), spec.tags, spec.init, spec.logical_id, spec.attachments
+    )
     async with peers(call.directory) as found:
         instance = await (await found.instance(call["name"])).plugin.provision(spec)
     show(visible(instance or ""))
@@ -48,7 +53,9 @@ async def destroy(call: Invocation) -> None:
 
 async def describe(call: Invocation) -> None:
     async with peers(call.directory) as found:
-        instances = await (await found.instance(call["name"])).plugin.describe_instances(as_tags(call["tags"]))
+        instances = await (await found.instance(call["name"])).plugin.describe_instances(
+            as_tags(call["tags"])
+        )
     show(columns.instance_rows(instances, call["quiet"]))
 
 
@@ -56,5 +63,7 @@ VERBS = (
     Verb("validate", "FILE", "Ask whether the plugin takes the Properties in FILE", validate),
     Verb("provision", "FILE", "Make an instance from the spec in FILE and print its ID", provision),
     Verb("destroy", "ID", "Destroy an instance", destroy),
-    Verb("describe", "", "List instances, all or those with the tags given", describe, (QUIET, TAGS)),
+    Verb(
+        "describe", "", "List instances, all or those with the tags given", describe, (QUIET, TAGS)
+    ),
 )

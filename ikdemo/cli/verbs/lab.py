@@ -1,7 +1,9 @@
-"""The verb ``ikdemo lab``: open JupyterLab on the learner's copy of the notebooks, the first one beside two terminals.
+"""The verb ``ikdemo lab``: open JupyterLab on the learner's copy of the notebooks, the first one
+beside two terminals.
 
-Loaded by ``commands``. What is delivered into the copy, ``working_copy`` decides.
-What JupyterLab is given lies in ``ikdemo/desk``; only the installed settings and the launcher's card work without this verb.
+Loaded by ``commands``. What is delivered into the copy, ``working_copy`` decides. What JupyterLab
+is given lies in ``ikdemo/desk``; only the installed settings and the launcher's card work without
+this verb.
 """
 
 from __future__ import annotations
@@ -26,17 +28,26 @@ PREPARE = Flag("prepare", "lay the copy of the notebooks, and start nothing", sw
 
 
 def clone() -> Path | None:
-    """Return the folder that holds the notebooks: the clone this package is installed from, else the current one."""
-    return next((at for at in (Path(__file__).parents[3], Path.cwd()) if (at / FIRST).is_file()), None)
+    """Return the folder that holds the notebooks: the clone this package is installed from, else
+    the current one.
+    """
+    return next(
+        (at for at in (Path(__file__).parents[3], Path.cwd()) if (at / FIRST).is_file()), None
+    )
 
 
 def lab(call: Invocation) -> None:
-    """Bring the copy of the notebooks up to date, then become JupyterLab, our programs first on the PATH of its terminals."""
+    """Bring the copy of the notebooks up to date, then become JupyterLab, our programs first on the
+    PATH of its terminals.
+    """
     if find_spec("jupyterlab") is None:
         raise IkdemoError(f"JupyterLab is not installed; this installs it: {INSTALL}")
     at = clone()
     if at is None:
-        raise IkdemoError(f"{FIRST} is neither beside the installed package nor here; run this in a clone of the repository")
+        raise IkdemoError(
+            f"{FIRST} is neither beside the installed package nor here; run this in a clone of "
+            "the repository"
+        )
     desk = working_copy.folder()
     for sentence in working_copy.deliver(at, desk):
         say(sentence)
@@ -44,25 +55,51 @@ def lab(call: Invocation) -> None:
     if call["prepare"]:
         return
     os.chdir(desk)
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"}
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
+    }
     environment.setdefault("PYTHONSTARTUP", str(DESK / "startup.py"))  # a person's own comes first
     terminals = json.dumps({"shell_command": shell()})
-    command = [sys.executable, "-m", "ikdemo.cli.jupyter", f"--ServerApp.terminado_settings={terminals}"]
-    # a person's own configuration may name other folders, and each of these settings wins over another one
-    command += [
-        f"--{kind}.{name}={desk}" for kind in ("ServerApp", "FileContentsManager") for name in ("root_dir", "preferred_dir")
+    command = [
+        sys.executable,
+        "-m",
+        "ikdemo.cli.jupyter",
+        f"--ServerApp.terminado_settings={terminals}",
     ]
-    # not as a file argument: its folder would become the root, and the address that --no-browser prints would lack it
+    # a person's own configuration may name other folders, and each of these settings wins over
+    # another one
+    command += [
+        f"--{kind}.{name}={desk}"
+        for kind in ("ServerApp", "FileContentsManager")
+        for name in ("root_dir", "preferred_dir")
+    ]
+    # not as a file argument: its folder would become the root, and the address that --no-browser
+    # prints would lack it
     command.append(f"--LabApp.default_url=/lab/workspaces/{WORKSPACE}")
     if os.geteuid() == 0:
-        command.append("--allow-root")  # Jupyter refuses root otherwise, and in a container there is nobody else
+        # Jupyter refuses root otherwise, and in a container there is nobody else
+        command.append("--allow-root")
     os.execve(sys.executable, [*command, *call.arguments], environment)
 
 
 def shell() -> list[str]:
-    """Return the shell of the terminals: bash with our banner, never a login shell, which would reset the PATH."""
+    """Return the shell of the terminals: bash with our banner, never a login shell, which would
+    reset the PATH.
+    """
     bash = shutil.which("bash")
-    return [bash, "--rcfile", str(DESK / "terminal.bash")] if bash else [os.environ.get("SHELL") or "/bin/sh"]
+    return (
+        [bash, "--rcfile", str(DESK / "terminal.bash")]
+        if bash
+        else [os.environ.get("SHELL") or "/bin/sh"]
+    )
 
 
-VERBS = (Verb("lab", "", "Open your copy of the notebooks in JupyterLab; what follows -- is handed to it", lab, (PREPARE,)),)
+VERBS = (
+    Verb(
+        "lab",
+        "",
+        "Open your copy of the notebooks in JupyterLab; what follows -- is handed to it",
+        lab,
+        (PREPARE,),
+    ),
+)

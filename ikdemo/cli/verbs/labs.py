@@ -1,4 +1,6 @@
-"""The verb ``ikdemo labs``: the labs that notebooks have open, and how a terminal gets to see one. Loaded by ``commands``."""
+"""The verb ``ikdemo labs``: the labs that notebooks have open, and how a terminal gets to see one.
+Loaded by ``commands``.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,12 @@ from ..commands import Invocation, Verb
 from ..flags import Flag, switch
 
 FIRST_CELL = "Run the first code cell of a notebook, then try again"
-EXPORT = Flag("export", 'print what lets a shell see the first one: eval "$(ikdemo labs --export)"', switch, False)
+EXPORT = Flag(
+    "export",
+    'print what lets a shell see the first one: eval "$(ikdemo labs --export)"',
+    switch,
+    False,
+)
 
 
 def labs(call: Invocation) -> None:
@@ -25,9 +32,13 @@ def labs(call: Invocation) -> None:
         if this_server() and found[0].server not in (this_server(), ""):
             other = f"There is one of {found[0].notebook}, in {_whose(found[0])}"
             raise IkdemoError(
-                f"No lab of this JupyterLab is open. Run the first code cell of a notebook, then try again. {other}"
+                "No lab of this JupyterLab is open. Run the first code cell of a notebook, then "
+                f"try again. {other}"
             )
-        print(f"export {ENVIRONMENT}={shlex.quote(str(found[0].plugin_dir))} LAB={shlex.quote(str(found[0].root))}")
+        print(
+            f"export {ENVIRONMENT}={shlex.quote(str(found[0].plugin_dir))} "
+            f"LAB={shlex.quote(str(found[0].root))}"
+        )
         print(visible(_greeting(found)), file=sys.stderr)  # stdout is for the shell
     else:
         rows = [(str(lab.root), lab.notebook, _whose(lab), _names(lab)) for lab in found]
@@ -46,11 +57,17 @@ def _whose(lab: OpenLab) -> str:
     """Say in which Jupyter server a lab was opened."""
     if not lab.server:
         return "no JupyterLab"
-    return "this JupyterLab" if lab.server == this_server() else f"the JupyterLab with pid {lab.server}"
+    return (
+        "this JupyterLab"
+        if lab.server == this_server()
+        else f"the JupyterLab with pid {lab.server}"
+    )
 
 
 def _names(lab: OpenLab) -> str:
     return ", ".join(lab.plugins) or "none"
 
 
-VERBS = (Verb("labs", "", "List the labs that notebooks have open, the latest first", labs, (EXPORT,)),)
+VERBS = (
+    Verb("labs", "", "List the labs that notebooks have open, the latest first", labs, (EXPORT,)),
+)

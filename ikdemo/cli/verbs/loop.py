@@ -1,4 +1,5 @@
-"""The verbs of ``ikdemo group`` that show and steer the loop: why, plan, pause, resume, step, free. Loaded by ``commands``.
+"""The verbs of ``ikdemo group`` that show and steer the loop: why, plan, pause, resume, step, free.
+Loaded by ``commands``.
 
 They need the Reconcile extension, which our group plugin has and InfraKit's has not.
 """
@@ -55,7 +56,10 @@ async def why(call: Invocation) -> None:
     if reasons:
         show(columns.reason_rows(reasons, time.time()))
         if being_destroyed(reasons):
-            say(f"{group} is being destroyed. To let it go at once, with what is left of it: ikdemo group free --force {group}")
+            say(
+                f"{group} is being destroyed. To let it go at once, with what is left of it: "
+                f"ikdemo group free --force {group}"
+            )
     else:
         say(f"{group} is converged: everything is as it was committed")
 
@@ -133,7 +137,12 @@ async def _state(loop: GroupPlugin, group: str) -> str:
     return paused or ("not as committed" if reasons else "converged")
 
 
-FORCE = Flag("force", "also while it is being destroyed or a plugin is away; say what it leaves", switch, False)
+FORCE = Flag(
+    "force",
+    "also while it is being destroyed or a plugin is away; say what it leaves",
+    switch,
+    False,
+)
 
 
 POLL = 1.0
@@ -161,22 +170,32 @@ async def wait(call: Invocation) -> None:
                         await woken.wait()
                 woken.clear()
     except TimeoutError:
-        raise NotConverged(f"{group} is not as committed after {format_duration(call['timeout'])}", sentences(reasons)) from None
+        raise NotConverged(
+            f"{group} is not as committed after {format_duration(call['timeout'])}",
+            sentences(reasons),
+        ) from None
     say(f"{group} is converged after {format_duration(time.monotonic() - began)}")
 
 
 async def _reasons(found: Peers, name: str, waiting: Waiting) -> list[Reason]:
-    """Say why the group is not as wanted, nothing when it is. A plugin that is away is a reason, an unknown group an error."""
+    """Say why the group is not as wanted, nothing when it is. A plugin that is away is a reason, an
+    unknown group an error.
+    """
     group = waiting.group
     try:
         plugin = await found.group(name)
         if "Reconcile" in plugin.offers:
             reasons = await plugin.plugin.why_group(group)
             waiting.found(reasons)
-            return reasons if any(reason.code != "paused" for reason in reasons) else []  # paused, and nothing to do
+            # paused, and nothing to do
+            return reasons if any(reason.code != "paused" for reason in reasons) else []
         converged = (await plugin.plugin.describe_group(group)).converged
         waiting.found(())
-        return [] if converged else [Reason("provisioning", "the group plugin says no more than: not converged")]
+        return (
+            []
+            if converged
+            else [Reason("provisioning", "the group plugin says no more than: not converged")]
+        )
     except (PluginUnavailable, OutcomeUnknown) as error:
         return [Reason("plugin-unreachable", str(error))]
     except PluginFailure as error:
@@ -185,7 +204,9 @@ async def _reasons(found: Peers, name: str, waiting: Waiting) -> list[Reason]:
 
 @contextlib.asynccontextmanager
 async def _woken(found: Peers, name: str, waiting: Waiting) -> AsyncIterator[asyncio.Event]:
-    """Give an asyncio event that is set whenever the plugin says something of the group, or something was missed."""
+    """Give an asyncio event that is set whenever the plugin says something of the group, or
+    something was missed.
+    """
     woken, began = asyncio.Event(), time.time()
 
     async def listen() -> None:

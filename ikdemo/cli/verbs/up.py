@@ -1,6 +1,8 @@
-"""The verb ``ikdemo up``: several plugins from one terminal, each a process of its own, forked from this one.
+"""The verb ``ikdemo up``: several plugins from one terminal, each a process of its own, forked from
+this one.
 
-Decides what is started, what is said of a plugin that ends by itself, and in which order all end. Loaded by ``commands``.
+Decides what is started, what is said of a plugin that ends by itself, and in which order all end.
+Loaded by ``commands``.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ from ..programs import PluginProgram, find
 
 USUAL = ("instance-file", "flavor-vanilla", "group")
 """What a group needs."""
-ON_DEMAND = Flag("on-demand", "start what a lab orders, over a socket as standard input", switch, False)
+ON_DEMAND = Flag(
+    "on-demand", "start what a lab orders, over a socket as standard input", switch, False
+)
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +54,9 @@ class Wanted(NamedTuple):
         return self.program.socket == "group"
 
     def serve(self) -> int:
-        """Serve it in this process until told to stop, or until the process that forked this one ends."""
+        """Serve it in this process until told to stop, or until the process that forked this one
+        ends.
+        """
         return guarded(self._serve, ())
 
     def _serve(self, _: Sequence[str]) -> int:
@@ -61,7 +67,9 @@ class Wanted(NamedTuple):
 
 
 def up(call: Invocation) -> int:
-    """Start plugins, wait until they have ended or are to end, and return 0 unless one of them failed."""
+    """Start plugins, wait until they have ended or are to end, and return 0 unless one of them
+    failed.
+    """
     if call["on-demand"]:
         return take_orders(USUAL)
     wanted = _read(call.arguments or USUAL, call["log"])
@@ -70,7 +78,8 @@ def up(call: Invocation) -> int:
         plugin.program.load()
     from ...assembly import ending_signals
 
-    # Never delivered from here on, only waited for: none is lost, and none interrupts what is done about another.
+    # Never delivered from here on, only waited for: none is lost, and none interrupts what is done
+    # about another.
     signals = ending_signals() | {signal.SIGCHLD}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     leash = Leash()
@@ -81,13 +90,21 @@ def up(call: Invocation) -> int:
             return 1 if _end(running) or failed else 0
         for plugin, status in _ended(running):
             rest = "; the others go on" if running else ""
-            log.log(logging.ERROR if status else logging.INFO, "%s has ended: %s%s", plugin.name, _words(status), rest)
+            log.log(
+                logging.ERROR if status else logging.INFO,
+                "%s has ended: %s%s",
+                plugin.name,
+                _words(status),
+                rest,
+            )
             failed = failed or bool(status)
     return 1 if failed else 0
 
 
 def _read(arguments: Sequence[str], level: int) -> list[Wanted]:
-    """Return what the arguments name; raises IkdemoError for every slip that shows before anything is started."""
+    """Return what the arguments name; raises IkdemoError for every slip that shows before anything
+    is started.
+    """
     wanted = list[Wanted]()
     for argument in arguments:
         try:
@@ -95,27 +112,37 @@ def _read(arguments: Sequence[str], level: int) -> list[Wanted]:
             if not words:
                 raise ValueError("it is empty")
         except ValueError as error:
-            raise IkdemoError(f"{argument!r} is not a plugin and its flags: {str(error).lower()}") from None
+            raise IkdemoError(
+                f"{argument!r} is not a plugin and its flags: {str(error).lower()}"
+            ) from None
         program = find(words[0])
         plugin = Wanted(program, program.read([f"--log={level}", *words[1:]]))
         if plugin.name in (other.name for other in wanted):
-            raise IkdemoError(f"Two plugins would be called {plugin.name}; give one of them another --name")
+            raise IkdemoError(
+                f"Two plugins would be called {plugin.name}; give one of them another --name"
+            )
         wanted.append(plugin)
     return wanted
 
 
 def _end(running: dict[int, Wanted]) -> bool:
-    """End every plugin, the groups first, so that none of them sees the others go; kill those that do not end in time.
+    """End every plugin, the groups first, so that none of them sees the others go; kill those that
+    do not end in time.
 
     Returns whether one of them failed, or had to be killed.
     """
     failed = False
     for groups in (True, False):
-        until = time.monotonic() + max((plugin.stop_within for plugin in running.values()), default=0.0)
+        until = time.monotonic() + max(
+            (plugin.stop_within for plugin in running.values()), default=0.0
+        )
         for pid, plugin in running.items():
             if plugin.is_group is groups:
                 os.kill(pid, signal.SIGTERM)
-        while any(plugin.is_group is groups for plugin in running.values()) and (left := until - time.monotonic()) > 0:
+        while (
+            any(plugin.is_group is groups for plugin in running.values())
+            and (left := until - time.monotonic()) > 0
+        ):
             if signal.sigtimedwait({signal.SIGCHLD}, left):
                 failed = any(status for _, status in _ended(running)) or failed
     for pid, plugin in running.items():
@@ -126,7 +153,9 @@ def _end(running: dict[int, Wanted]) -> bool:
 
 
 def _ended(running: dict[int, Wanted]) -> list[tuple[Wanted, int]]:
-    """Take the plugins that have ended out of ``running``, and return them with their exit status."""
+    """Take the plugins that have ended out of ``running``, and return them with their exit
+    status.
+    """
     ended = []
     for pid in list(running):
         reaped, status = os.waitpid(pid, os.WNOHANG)

@@ -10,7 +10,8 @@ from ..commands import Invocation, Verb
 
 def version(call: Invocation) -> None:
     if call.program == "infrakit":
-        # InfraKit stamps both into its releases; a build of one's own, which is what our recordings come from, says this
+        # InfraKit stamps both into its releases; a build of one's own, which is what our recordings
+        # come from, says this
         print("Version: Unspecified\nRevision: Unspecified")
     else:
         print(f"ikdemo {__version__}, Python {platform.python_version()}")

@@ -1,4 +1,5 @@
-"""What a container is made from: the properties of its spec, read and looked over, and the document the engine wants.
+"""What a container is made from: the properties of its spec, read and looked over, and the document
+the engine wants.
 
 Nothing here asks the engine. Called by ``docker``.
 """
@@ -14,7 +15,9 @@ from ...spi.errors import SpecError
 from ..common import memory_of
 from .labels import PREFIX, Labels
 
-_PORT = re.compile(r"(?:(?:(?P<ip>[0-9.]+|\[[0-9a-fA-F:]+\]):)?(?P<public>[0-9]{1,5}):)?(?P<own>[0-9]{1,5})")
+_PORT = re.compile(
+    r"(?:(?:(?P<ip>[0-9.]+|\[[0-9a-fA-F:]+\]):)?(?P<public>[0-9]{1,5}):)?(?P<own>[0-9]{1,5})"
+)
 _SHARED = re.compile(r"host|container:.+")
 _LOG = {"Type": "json-file", "Config": {"max-size": "256k", "max-file": "2"}}
 """Where the output goes: two files that take turns, so that what an instance prints is bounded."""
@@ -23,9 +26,10 @@ _LOG = {"Type": "json-file", "Config": {"max-size": "256k", "max-file": "2"}}
 class DockerProperties(Document, frozen=True):
     """Properties of a container instance.
 
-    ``command``: what to run in place of the image's own; without it the flavor's Init runs, as a shell script; without that,
-    what the image says. ``ports``: where it listens, such as "80", or published, "8080:80" ("0:80" takes a free one).
-    ``network``: a network's name, host, none, or container:NAME. ``memory``: such as "64M". ``pull``: when to fetch the image.
+    ``command``: what to run in place of the image's own; without it the flavor's Init runs, as a
+    shell script; without that, what the image says. ``ports``: where it listens, such as "80", or
+    published, "8080:80" ("0:80" takes a free one). ``network``: a network's name, host, none, or
+    container:NAME. ``memory``: such as "64M". ``pull``: when to fetch the image.
     """
 
     image: str = ""
@@ -49,7 +53,9 @@ class DockerProperties(Document, frozen=True):
 
 
 class Published(NamedTuple):
-    """A port of a container, and the address and port of the engine's machine that lead there; empty ones are not said."""
+    """A port of a container, and the address and port of the engine's machine that lead there;
+    empty ones are not said.
+    """
 
     own: str
     ip: str = ""
@@ -60,7 +66,9 @@ def read_properties(raw: bytes, path: str) -> DockerProperties:
     """Decode properties and look at what types cannot say; raises SpecError."""
     read = DockerProperties() if raw == bytes(NULL) else decode(raw, DockerProperties, path=path)
     if not read.image or read.image != "".join(read.image.split()):
-        raise _wrong(f"{path}.Image", "the name of an image, such as busybox:1.37", repr(read.image))
+        raise _wrong(
+            f"{path}.Image", "the name of an image, such as busybox:1.37", repr(read.image)
+        )
     if read.command is not None and not (read.command and read.command[0]):
         raise _wrong(f"{path}.Command", "a program and its arguments", "none")
     for name in read.env or {}:
@@ -70,12 +78,22 @@ def read_properties(raw: bytes, path: str) -> DockerProperties:
         if not name or name.startswith(PREFIX):
             raise _wrong(f"{path}.Labels", f"names that do not begin with {PREFIX}", ascii(name))
     texts = [*(read.command or ()), read.network]
-    texts += [text for pair in (*(read.env or {}).items(), *(read.labels or {}).items()) for text in pair]
+    texts += [
+        text for pair in (*(read.env or {}).items(), *(read.labels or {}).items()) for text in pair
+    ]
     if any("\0" in text for text in texts):
-        raise SpecError(f"{path}: no text here can hold a NUL", path=path, expected="texts without NUL")
+        raise SpecError(
+            f"{path}: no text here can hold a NUL", path=path, expected="texts without NUL"
+        )
     for index, text in enumerate(read.ports or ()):
-        if published(text, f"{path}.Ports[{index}]").public and (read.shares_network or read.network == "none"):
-            raise _wrong(f"{path}.Ports[{index}]", f"no published port in the network {read.network}", ascii(text))
+        if published(text, f"{path}.Ports[{index}]").public and (
+            read.shares_network or read.network == "none"
+        ):
+            raise _wrong(
+                f"{path}.Ports[{index}]",
+                f"no published port in the network {read.network}",
+                ascii(text),
+            )
     memory_of(read.memory, f"{path}.Memory")
     return read
 
@@ -97,14 +115,23 @@ def published(text: str, path: str = "$.Ports") -> Published:
 
 
 def config_of(
-    properties: DockerProperties, spec: InstanceSpec, badge: Labels, labels: dict[str, str], init: bool
+    properties: DockerProperties,
+    spec: InstanceSpec,
+    badge: Labels,
+    labels: dict[str, str],
+    init: bool,
 ) -> dict[str, Any]:
-    """Return the container as Docker's API wants it described. ``init``: the engine has a first process that passes signals on.
+    """Return the container as Docker's API wants it described. ``init``: the engine has a first
+    process that passes signals on.
 
     Raises SpecError.
     """
     if "\0" in spec.init:
-        raise SpecError("$.Spec.Init: no script can hold a NUL", path="$.Spec.Init", expected="a script without NUL")
+        raise SpecError(
+            "$.Spec.Init: no script can hold a NUL",
+            path="$.Spec.Init",
+            expected="a script without NUL",
+        )
     ports = [published(text) for text in properties.ports or ()]
     host: dict[str, Any] = {"LogConfig": _LOG, "Init": init, "Memory": memory_of(properties.memory)}
     if properties.network:
@@ -112,14 +139,18 @@ def config_of(
     bindings: dict[str, list[dict[str, str]]] = {}
     for port in ports:
         if port.public:
-            bindings.setdefault(f"{port.own}/tcp", []).append({"HostIp": port.ip, "HostPort": port.public})
+            bindings.setdefault(f"{port.own}/tcp", []).append(
+                {"HostIp": port.ip, "HostPort": port.public}
+            )
     host["PortBindings"] = bindings
     own = {**(properties.env or {}), **environment_of(badge)}
     config: dict[str, Any] = {
         "Image": properties.image,
         "Env": [f"{name}={text}" for name, text in own.items()],
         "Labels": {**(properties.labels or {}), **labels},
-        "ExposedPorts": {} if properties.shares_network else {f"{port.own}/tcp": {} for port in ports},
+        "ExposedPorts": {}
+        if properties.shares_network
+        else {f"{port.own}/tcp": {} for port in ports},
         "HostConfig": host,
     }
     if properties.command is not None:
@@ -134,7 +165,9 @@ def config_of(
 
 
 def environment_of(badge: Labels) -> dict[str, str]:
-    """Return what an instance may want to know of itself, under the names that processes have it."""
+    """Return what an instance may want to know of itself, under the names that processes have
+    it.
+    """
     known = {
         "INSTANCE_ID": badge.instance,
         "SLOT": badge.slot or "",

@@ -1,7 +1,9 @@
-"""How a fleet of containers stays in touch with its engine: events as they happen, a look now and then, and coming back.
+"""How a fleet of containers stays in touch with its engine: events as they happen, a look now and
+then, and coming back.
 
-A stream of events can end at any moment, and an engine forgets its events when it restarts; so after every beginning, and every
-few seconds, what is known is compared with what is there. Made by ``docker``.
+A stream of events can end at any moment, and an engine forgets its events when it restarts; so
+after every beginning, and every few seconds, what is known is compared with what is there. Made by
+``docker``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""How a container ended: from its exit status and from what the engine told of it before. Called by ``fleet``."""
+"""How a container ended: from its exit status and from what the engine told of it before. Called by
+``fleet``.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,15 @@ from ...engine import Row
 from ..common import BEGINNING, FROM_OUTSIDE, ExitReason
 
 TOLD_FOR = 60.0
-"""Seconds after a signal sent through the engine in which a container's end is that signal's doing."""
+"""Seconds after a signal sent through the engine in which a container's end is that signal's
+doing.
+"""
 
 
 class ExitSignals:
-    """What was told of containers that still lived: that they were sent a signal, that they had no memory left."""
+    """What was told of containers that still lived: that they were sent a signal, that they had no
+    memory left.
+    """
 
     def __init__(self) -> None:
         self._signalled: dict[str, int] = {}
@@ -29,8 +35,15 @@ class ExitSignals:
     def ending(self, container: str, began: int, event: Row) -> ExitReason:
         """Say how a container ended that began at ``began``, in the engine's nanoseconds."""
         now, status = time_of(event), int(event["Actor"]["Attributes"].get("exitCode") or 0)
-        was_told = container in self._signalled and now - self._signalled[container] < TOLD_FOR * 10**9
-        return exit_reason_of(status, max(0, now - began) / 10**9, was_told=was_told, starved=container in self._starved)
+        was_told = (
+            container in self._signalled and now - self._signalled[container] < TOLD_FOR * 10**9
+        )
+        return exit_reason_of(
+            status,
+            max(0, now - began) / 10**9,
+            was_told=was_told,
+            starved=container in self._starved,
+        )
 
     def keep(self, containers: Container[str]) -> None:
         """Forget what concerns others than these."""
@@ -43,8 +56,11 @@ def time_of(event: Row) -> int:
     return int(event.get("timeNano") or 0)
 
 
-def exit_reason_of(status: int, age: float, *, was_told: bool = False, starved: bool = False) -> ExitReason:
-    """Say how a container ended. ``was_told``: it was sent a signal through the engine. ``starved``: it had no more memory.
+def exit_reason_of(
+    status: int, age: float, *, was_told: bool = False, starved: bool = False
+) -> ExitReason:
+    """Say how a container ended. ``was_told``: it was sent a signal through the engine.
+    ``starved``: it had no more memory.
 
     >>> ending_of(137, 60.0)
     Ending(code='killed', text='was ended by SIGKILL after 60.0 s')
@@ -55,6 +71,8 @@ def exit_reason_of(status: int, age: float, *, was_told: bool = False, starved: 
         return ExitReason("died", f"needed more memory than it may have, after {age:.1f} s")
     number = status - 128  # so the engine, and a shell, passes a signal on
     if number not in FROM_OUTSIDE:
-        return ExitReason("killed" if was_told else "died", f"exited with status {status} after {age:.1f} s")
+        return ExitReason(
+            "killed" if was_told else "died", f"exited with status {status} after {age:.1f} s"
+        )
     code = "killed" if was_told or age >= BEGINNING else "early"
     return ExitReason(code, f"was ended by {signal.Signals(number).name} after {age:.1f} s")

@@ -1,7 +1,8 @@
-"""What a container of ours carries as labels, and what the engine says of it: whose it is, if it lives, where it answers.
+"""What a container of ours carries as labels, and what the engine says of it: whose it is, if it
+lives, where it answers.
 
-The only place that knows our labels. They are the whole truth about an instance, so nothing is kept elsewhere. Called by
-``docker``, ``fleet`` and ``order``, and by the lab when it breaks containers.
+The only place that knows our labels. They are the whole truth about an instance, so nothing is kept
+elsewhere. Called by ``docker``, ``fleet`` and ``order``, and by the lab when it breaks containers.
 """
 
 from __future__ import annotations
@@ -17,15 +18,20 @@ from ...spi.errors import SpecError
 
 PREFIX = "ikdemo."
 OWNER, MARK = PREFIX + "owner", PREFIX + "mark"
-"""Labels that say whose a container is: the directory of its plugin, for people; and what the plugin noted down there, as the
-directory may be renamed, and another one may have the same path in a container that uses the same engine."""
-INSTANCE, SLOT, LOGICAL_ID, PORT = (PREFIX + name for name in ("instance", "slot", "logical_id", "port"))
+"""Labels that say whose a container is: the directory of its plugin, for people; and what the
+plugin noted down there, as the directory may be renamed, and another one may have the same path in
+a container that uses the same engine."""
+INSTANCE, SLOT, LOGICAL_ID, PORT = (
+    PREFIX + name for name in ("instance", "slot", "logical_id", "port")
+)
 TAG = PREFIX + "tag."
 PORT_TAG, ADDRESS_TAG = "port", "Address"
 """Tags that say where an instance answers, unless its spec has them."""
 ALIVE = ("running", "paused", "restarting")
 LEFTOVER = ("created", "dead", "removing")
-"""States in which a container is that was never started, or could not be removed; one that ended is ``exited``."""
+"""States in which a container is that was never started, or could not be removed; one that ended is
+``exited``.
+"""
 
 
 class Labels(NamedTuple):
@@ -54,7 +60,8 @@ class Labels(NamedTuple):
 class Container(NamedTuple):
     """A container of ours as the engine lists it. ``host``, ``public``: where it answers.
 
-    ``is_original``: it bears the ID of its instance as its name, as it was made; an image of it passes on the labels alone.
+    ``is_original``: it bears the ID of its instance as its name, as it was made; an image of it
+    passes on the labels alone.
     """
 
     id: str
@@ -69,18 +76,25 @@ class Container(NamedTuple):
     @property
     def lender(self) -> str:
         """The container whose network this one uses; empty if it has its own."""
-        return self.network.removeprefix("container:") if self.network.startswith("container:") else ""
+        return (
+            self.network.removeprefix("container:") if self.network.startswith("container:") else ""
+        )
 
     @property
     def is_alive(self) -> bool:
         return self.state in ALIVE
 
     def description(self, host: str) -> Description:
-        """Describe the instance; ``host`` is the address of the container whose network it uses, if it uses one's."""
+        """Describe the instance; ``host`` is the address of the container whose network it uses, if
+        it uses one's.
+        """
         where = {ADDRESS_TAG: self.host or host, PORT_TAG: self.public or self.badge.port}
         tags = {**(where if all(where.values()) else {}), **self.badge.tags}
         return Description(
-            self.badge.instance, self.badge.logical_id, tags, UNSET if self.badge.slot is None else self.badge.slot
+            self.badge.instance,
+            self.badge.logical_id,
+            tags,
+            UNSET if self.badge.slot is None else self.badge.slot,
         )
 
 
@@ -102,21 +116,36 @@ def labels_of(labels: Mapping[str, str]) -> Labels | None:
 
 
 def bears(row: Row, labels: Iterable[str]) -> bool:
-    """Say whether a row of the engine's list has these labels, each ``key=value``: it may list more than it was asked for."""
+    """Say whether a row of the engine's list has these labels, each ``key=value``: it may list more
+    than it was asked for.
+    """
     own = row.get("Labels") or {}
     return all(own.get(key) == text for key, _, text in (label.partition("=") for label in labels))
 
 
 def container_of(row: Row, engine: str) -> Container | None:
-    """Read a row of the engine's list, None if it is not ours; ``engine`` is the address of the engine's machine."""
+    """Read a row of the engine's list, None if it is not ours; ``engine`` is the address of the
+    engine's machine.
+    """
     badge = labels_of(row.get("Labels") or {})
     if badge is None:
         return None
-    public = next((str(p["PublicPort"]) for p in row.get("Ports") or () if _leads_to(p, badge.port)), "")
+    public = next(
+        (str(p["PublicPort"]) for p in row.get("Ports") or () if _leads_to(p, badge.port)), ""
+    )
     network = (row.get("HostConfig") or {}).get("NetworkMode", "")
     host = engine if public or network == "host" else address_of(row)
     is_original = f"/{badge.instance}" in (row.get("Names") or ())
-    return Container(row["Id"], badge, is_original, row["State"], str(row.get("Status") or row["State"]), network, host, public)
+    return Container(
+        row["Id"],
+        badge,
+        is_original,
+        row["State"],
+        str(row.get("Status") or row["State"]),
+        network,
+        host,
+        public,
+    )
 
 
 def _leads_to(port: Row, own: str) -> bool:

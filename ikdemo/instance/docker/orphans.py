@@ -1,8 +1,9 @@
-"""Whose containers are, and those that were started for an instance which nobody keeps any longer: found, and removed.
+"""Whose containers are, and those that were started for an instance which nobody keeps any longer:
+found, and removed.
 
-A plugin leaves a note in its directory: where its engine is, so that no engine is asked where there never was a container, and
-a mark, which all its containers bear. Called by ``docker``, and by ``strays`` when a directory is removed with everything that
-was in it.
+A plugin leaves a note in its directory: where its engine is, so that no engine is asked where there
+never was a container, and a mark, which all its containers bear. Called by ``docker``, and by
+``strays`` when a directory is removed with everything that was in it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from ...spi.errors import CorruptState, IkdemoError, PluginFailure
 from .labels import MARK, OWNER, bears
 
 NOTE = "engine"
-"""File in the directory of a plugin for containers: a line that says where the engine is, and one with the mark."""
+"""File in the directory of a plugin for containers: a line that says where the engine is, and one
+with the mark.
+"""
 LIMIT = 4096
 TIMEOUT = 10.0
 
@@ -27,13 +30,16 @@ log = logging.getLogger(__name__)
 
 
 def leave_note(directory: disk.Lease, path: Path, host: str) -> dict[str, str]:
-    """Note in a plugin's directory where its containers are; return the labels that say whose they are.
+    """Note in a plugin's directory where its containers are; return the labels that say whose they
+    are.
 
-    The mark stays what it was once made. Raises PluginFailure when it cannot be read or written: with another one, nothing that
-    lives would be known again.
+    The mark stays what it was once made. Raises PluginFailure when it cannot be read or written:
+    with another one, nothing that lives would be known again.
     """
     try:
-        known = disk.read_regular(directory.fd, NOTE, LIMIT)[0].decode("utf-8", "replace").split("\n")
+        known = (
+            disk.read_regular(directory.fd, NOTE, LIMIT)[0].decode("utf-8", "replace").split("\n")
+        )
     except FileNotFoundError:
         known = []
     except OSError as error:
@@ -47,7 +53,9 @@ def leave_note(directory: disk.Lease, path: Path, host: str) -> dict[str, str]:
 
 
 def end_orphaned_containers(directory: Path) -> None:
-    """Remove every container of a plugin whose directory is below this one, as far as the engine in use has it."""
+    """Remove every container of a plugin whose directory is below this one, as far as the engine in
+    use has it.
+    """
     for note in directory.resolve().rglob(f"*/{NOTE}"):
         try:
             engine = EngineClient(TIMEOUT, 1)
@@ -57,7 +65,11 @@ def end_orphaned_containers(directory: Path) -> None:
             log.warning("Containers of %s may be left: %s", note.parent, error)
         else:
             for container in removed:
-                log.warning("Container %s was made for %s, which nobody keeps any longer, and is removed", container, note.parent)
+                log.warning(
+                    "Container %s was made for %s, which nobody keeps any longer, and is removed",
+                    container,
+                    note.parent,
+                )
 
 
 def _mark_in(note: Path) -> str:
@@ -71,7 +83,11 @@ def _mark_in(note: Path) -> str:
 
 
 def _remove_all(label: str, api: Any) -> list[str]:
-    found = [row["Id"] for row in api.containers(all=True, filters={"label": label}) if bears(row, [label])]
+    found = [
+        row["Id"]
+        for row in api.containers(all=True, filters={"label": label})
+        if bears(row, [label])
+    ]
     for container in found:
         api.remove_container(container, force=True, v=True)
     return found

@@ -1,8 +1,8 @@
 """The instance plugin ``docker``: an instance is a container, alive as long as the engine says so.
 
-What a container is made from is in ``order``, how a slot comes by one in ``filling``, what its labels say in ``badge``, who
-lives in ``fleet``, how word comes from the engine in ``watching``; here are the plugin's methods. Made by the command line and
-by whoever embeds a group.
+What a container is made from is in ``order``, how a slot comes by one in ``filling``, what its
+labels say in ``badge``, who lives in ``fleet``, how word comes from the engine in ``watching``;
+here are the plugin's methods. Made by the command line and by whoever embeds a group.
 """
 
 from __future__ import annotations
@@ -44,21 +44,36 @@ class _Parts(NamedTuple):
 
 
 class DockerInstances:
-    """Instances that are containers. Whose they are is said by a label, which names the directory that this plugin owns.
+    """Instances that are containers. Whose they are is said by a label, which names the directory
+    that this plugin owns.
 
-    They go on when the plugin ends, and are known again by the next one; unless ``takes_along``, then a plugin that ends
-    (but not one that is killed) ends them first. ``grace``: seconds between asking and killing. ``most``: how many may live.
+    They go on when the plugin ends, and are known again by the next one; unless ``takes_along``,
+    then a plugin that ends (but not one that is killed) ends them first. ``grace``: seconds between
+    asking and killing. ``most``: how many may live.
     """
 
     interface: Interface = "Instance"
     offers = frozenset({"Slots", "Logs"})
 
-    def __init__(self, directory: Path | str, *, grace: float = 5.0, most: int = 100, takes_along: bool = False) -> None:
-        self._path, self._grace, self._most, self._takes_along = Path(directory), grace, most, takes_along
+    def __init__(
+        self,
+        directory: Path | str,
+        *,
+        grace: float = 5.0,
+        most: int = 100,
+        takes_along: bool = False,
+    ) -> None:
+        self._path, self._grace, self._most, self._takes_along = (
+            Path(directory),
+            grace,
+            most,
+            takes_along,
+        )
         self._parts: _Parts | None = None
 
     async def start(self, emit: Emit) -> None:
-        """Take the directory and what lives of it; what died meanwhile is told as lost. The engine may come later.
+        """Take the directory and what lives of it; what died meanwhile is told as lost. The engine
+        may come later.
 
         Raises InUse, PluginFailure, and IkdemoError where it cannot be told which engine is meant.
         """
@@ -88,7 +103,10 @@ class DockerInstances:
         await parts.filling.close()
         if self._takes_along:
             with suppress(IkdemoError):
-                endings = [parts.fleet.end(one.badge.instance, self._grace) for one in await parts.fleet.living()]
+                endings = [
+                    parts.fleet.end(one.badge.instance, self._grace)
+                    for one in await parts.fleet.living()
+                ]
                 await asyncio.gather(*endings, return_exceptions=True)
         await parts.fleet.close()
         await parts.watching.stop()
@@ -96,40 +114,57 @@ class DockerInstances:
         parts.lease.release()
 
     async def validate(self, properties: Raw) -> None:
-        """Accept properties that a container can be made from, as far as can be told without the engine; raises SpecError."""
+        """Accept properties that a container can be made from, as far as can be told without the
+        engine; raises SpecError.
+        """
         if properties == NULL:
-            raise SpecError("Request Properties must be set", path="$.Properties", expected="an object")
+            raise SpecError(
+                "Request Properties must be set", path="$.Properties", expected="an object"
+            )
         read_properties(bytes(properties), "$.Properties")
         refuse_unknown(properties, DockerProperties, path="$.Properties")
 
     async def provision(self, spec: InstanceSpec, slot: str | None = None) -> str:
-        """Start one container and return its instance's ID, or the ID of the instance that lives in the slot of the spec's group.
+        """Start one container and return its instance's ID, or the ID of the instance that lives in
+        the slot of the spec's group.
 
-        Killed half-way leaves an instance that is known, or a container that the next start removes. Raises SpecError, and
-        PluginFailure when the slot is taken, there is no room, or the engine refuses.
+        Killed half-way leaves an instance that is known, or a container that the next start
+        removes. Raises SpecError, and PluginFailure when the slot is taken, there is no room, or
+        the engine refuses.
         """
         parts = self._started()
         properties = read_properties(bytes(spec.properties), "$.Spec.Properties")
         return await parts.filling.fill(properties, spec, slot_of(slot))
 
     async def destroy(self, instance: str) -> None:
-        """End an instance: SIGTERM to its first process, SIGKILL after the grace time, and its container is removed.
+        """End an instance: SIGTERM to its first process, SIGKILL after the grace time, and its
+        container is removed.
 
-        Goes on if the caller goes away. Raises SpecError for an empty ID, PluginFailure when there is no such instance.
+        Goes on if the caller goes away. Raises SpecError for an empty ID, PluginFailure when there
+        is no such instance.
         """
         fleet = self._started().fleet
         if not instance:
-            raise SpecError("the ID of an instance must not be empty", path="$.Instance", expected="an instance's ID")
+            raise SpecError(
+                "the ID of an instance must not be empty",
+                path="$.Instance",
+                expected="an instance's ID",
+            )
         await fleet.end(instance, self._grace)
 
-    async def describe_instances(self, tags: Mapping[str, str], slots: bool = False) -> list[Description]:
-        """Return the living instances that carry all ``tags``, in the order of their IDs, as the engine lists them now.
+    async def describe_instances(
+        self, tags: Mapping[str, str], slots: bool = False
+    ) -> list[Description]:
+        """Return the living instances that carry all ``tags``, in the order of their IDs, as the
+        engine lists them now.
 
         Raises PluginUnavailable or OutcomeUnknown when it does not answer.
         """
         fleet = self._started().fleet
         group = [f"{TAG}{GROUP_TAG}={tags[GROUP_TAG]}"] if tags.get(GROUP_TAG) else []
-        living = await fleet.living(*group, meant=lambda badge: badge.group == tags[GROUP_TAG] if group else True)
+        living = await fleet.living(
+            *group, meant=lambda badge: badge.group == tags[GROUP_TAG] if group else True
+        )
         living.sort(key=lambda one: one.badge.instance)
         hosts = {one.lender: await fleet.host_of(one.lender) for one in living if one.lender}
         described = [one.description(hosts.get(one.lender, "")) for one in living]
@@ -137,10 +172,16 @@ class DockerInstances:
         return matching if slots else [replace(one, slot=UNSET) for one in matching]
 
     async def logs(self, instance: str, lines: int = 0) -> list[str]:
-        """Return the last lines that an instance printed (all that is kept for 0), also shortly after its death."""
+        """Return the last lines that an instance printed (all that is kept for 0), also shortly
+        after its death.
+        """
         fleet = self._started().fleet
         found = await fleet.containers(f"{INSTANCE}={instance}")
-        text = await fleet.engine.logs(found[0].id, lines) if found else fleet.burials.outputs.of(instance)
+        text = (
+            await fleet.engine.logs(found[0].id, lines)
+            if found
+            else fleet.burials.outputs.of(instance)
+        )
         if text is None:
             raise PluginFailure(f"{instance} is no instance here, and none that ended lately")
         return lines_of(text, lines)

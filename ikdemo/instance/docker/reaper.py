@@ -1,4 +1,5 @@
-"""What is left of dead containers: their last output is kept, and they are removed, but not before what is more urgent.
+"""What is left of dead containers: their last output is kept, and they are removed, but not before
+what is more urgent.
 
 Called by ``fleet``.
 """
@@ -14,7 +15,9 @@ from ...spi.errors import IkdemoError
 from ..output import Outputs
 
 AFTER = 2.0
-"""Seconds that a dead container stays: removing it costs the engine as much as half its replacement."""
+"""Seconds that a dead container stays: removing it costs the engine as much as half its
+replacement.
+"""
 AT_ONCE = 2
 """Removals in flight at a time."""
 LINES = 200
@@ -39,7 +42,9 @@ class Reaper:
         return container in self._begun
 
     async def keep_output(self, container: str, instance: str) -> str:
-        """Remember the end of an instance's output; return its last line, or nothing if it cannot be read."""
+        """Remember the end of an instance's output; return its last line, or nothing if it cannot
+        be read.
+        """
         try:
             async with asyncio.timeout(LAST_WORDS):
                 text = await self._engine.logs(container, LINES)
@@ -47,8 +52,11 @@ class Reaper:
             return ""
         return self.outputs.keep(instance, text) if text else ""
 
-    def remove(self, container: str, instance: str = "", last_words: Callable[[str], None] | None = None) -> None:
-        """Remove a container: at once, or that of an instance after its output was kept and its replacement had its time.
+    def remove(
+        self, container: str, instance: str = "", last_words: Callable[[str], None] | None = None
+    ) -> None:
+        """Remove a container: at once, or that of an instance after its output was kept and its
+        replacement had its time.
 
         ``last_words`` is called as soon as can be with the last line that the instance printed.
         """
@@ -58,7 +66,9 @@ class Reaper:
             self._begun[container].add_done_callback(lambda _: self._begun.pop(container, None))
 
     async def finish(self) -> None:
-        """Do what is to be done without waiting for anything; what takes too long is left to the next start."""
+        """Do what is to be done without waiting for anything; what takes too long is left to the
+        next start.
+        """
         self._hurry.set()
         left = list(self._begun.values())
         if left:
@@ -67,7 +77,9 @@ class Reaper:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
 
-    async def _remove(self, container: str, instance: str, last_words: Callable[[str], None] | None) -> None:
+    async def _remove(
+        self, container: str, instance: str, last_words: Callable[[str], None] | None
+    ) -> None:
         if last_words is not None:
             last_words(await self.keep_output(container, instance))
         if instance:

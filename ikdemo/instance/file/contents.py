@@ -1,8 +1,10 @@
-"""What the files of a directory say: an index of its instances, and which other things were found and left alone.
+"""What the files of a directory say: an index of its instances, and which other things were found
+and left alone.
 
-``look`` makes the index agree with one file and tells what changed, as events; it goes by what is there now, not by what a
-notice claims. A file that cannot be looked at is not one that is gone, and one that vanished without having been deleted may only
-have been renamed. Called by ``directory``, which knows when to look and where.
+``look`` makes the index agree with one file and tells what changed, as events; it goes by what is
+there now, not by what a notice claims. A file that cannot be looked at is not one that is gone, and
+one that vanished without having been deleted may only have been renamed. Called by ``directory``,
+which knows when to look and where.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ from . import format
 from .index import Entry, Index, Stamp
 
 SETTLED = 1.0
-"""Seconds without a change from which a file that makes no sense is not taken for half-written any more."""
+"""Seconds without a change from which a file that makes no sense is not taken for half-written any
+more.
+"""
 TOLD_SINGLY = 20
 """Foreign files of one look that are told one by one."""
 
@@ -38,8 +42,8 @@ _log = logging.getLogger(__name__)
 class Contents:
     """The index of one directory, and the means to keep it true.
 
-    ``doubts``: why a file could not be looked at, by its name. ``unfinished``: files that may be half-written: as what, and
-    since when (``time.monotonic``).
+    ``doubts``: why a file could not be looked at, by its name. ``unfinished``: files that may be
+    half-written: as what, and since when (``time.monotonic``).
     """
 
     def __init__(self, path: Path, emit: Emit) -> None:
@@ -49,15 +53,20 @@ class Contents:
         self._path = path
         self._emit = emit
         self._skipped: dict[str, tuple[Stamp, str]] = {}
-        self._changed: dict[str, tuple[Entry | None, str]] = {}  # as what an instance was last told of, and why it may be gone
+        # as what an instance was last told of, and why it may be gone
+        self._changed: dict[str, tuple[Entry | None, str]] = {}
         self._unsure: set[str] = set()
         self._is_new = True  # what is there at first is no news
         self._news: list[str] = []
         self._shared_tags: dict[str, dict[str, str]] = {}
 
     def names(self, directory: int) -> set[str]:
-        """Return every name that there is and was; raises PluginFailure when the directory cannot be listed."""
-        return self._listed(directory) | self.index.names() | self._skipped.keys() | self.doubts.keys()
+        """Return every name that there is and was; raises PluginFailure when the directory cannot
+        be listed.
+        """
+        return (
+            self._listed(directory) | self.index.names() | self._skipped.keys() | self.doubts.keys()
+        )
 
     def compare(self, directory: int, noticed: dict[str, Notice]) -> None:
         """Look at every name there is and was; only what was touched is read."""
@@ -94,18 +103,24 @@ class Contents:
                 self._skip(name, stamp(there), str(error))
 
     def is_unsure(self) -> bool:
-        """Say whether an instance is missing whose file was not deleted: it may have been renamed."""
+        """Say whether an instance is missing whose file was not deleted: it may have been
+        renamed.
+        """
         return any(self.index.instance(instance) is None for instance in self._unsure)
 
     def find_renamed(self, directory: int) -> bool:
-        """Look at the names that were not there before; say whether one of them is an instance's."""
+        """Look at the names that were not there before; say whether one of them is an
+        instance's.
+        """
         found = [name for name in self._listed(directory) if not self._is_known(name)]
         for name in found:
             self.look(directory, name, None)
         return any(self.index.get(name) is not None for name in found)
 
     def tell_changes(self) -> None:
-        """Tell what became of the instances since the last time, each one once, however often its files were moved."""
+        """Tell what became of the instances since the last time, each one once, however often its
+        files were moved.
+        """
         changes, self._changed, self._is_new = self._changed, {}, False
         self._unsure.clear()
         for instance, (before, why) in changes.items():
@@ -150,7 +165,9 @@ class Contents:
         return name.startswith(".") or name in self._skipped or self.index.get(name) is not None
 
     def _accept(self, entry: Entry, old: Entry | None) -> None:
-        """Take what a file says; its instance may be known already, by this file or by another one."""
+        """Take what a file says; its instance may be known already, by this file or by another
+        one.
+        """
         self._skipped.pop(entry.name, None)
         self.unfinished.pop(entry.name, None)
         if old is not None and old.description.id != entry.description.id:
@@ -169,23 +186,39 @@ class Contents:
         self._lose(name, "its file vanished")
 
     def _note(self, instance: str, why: str) -> None:
-        """Remember an instance as it is before something is changed; ``why`` is for the case that it is gone afterwards."""
+        """Remember an instance as it is before something is changed; ``why`` is for the case that
+        it is gone afterwards.
+        """
         if not self._is_new:
-            before = self._changed[instance][0] if instance in self._changed else self.index.instance(instance)
+            before = (
+                self._changed[instance][0]
+                if instance in self._changed
+                else self.index.instance(instance)
+            )
             self._changed[instance] = before, why
 
     def _doubt(self, name: str, error: OSError, doubted: PluginFailure | None) -> None:
-        """What cannot be looked at may be an instance: say so once, and keep what was known of it."""
+        """What cannot be looked at may be an instance: say so once, and keep what was known of
+        it.
+        """
         self.doubts[name] = refusal = disk.refusal("open", self._path / name, error)
         if doubted is None:
             self._news.append(f"what is there is not known for sure: {refusal}")
 
-    def _is_half_written(self, name: str, there: os.stat_result, notice: Notice | None, old: Entry | None) -> bool:
-        """Say whether a writer may still be at work: its close will be noticed then, and if not, it is looked at later."""
+    def _is_half_written(
+        self, name: str, there: os.stat_result, notice: Notice | None, old: Entry | None
+    ) -> bool:
+        """Say whether a writer may still be at work: its close will be noticed then, and if not, it
+        is looked at later.
+        """
         if not stat.S_ISREG(there.st_mode) or (notice is not None and notice.closed):
             return False
         is_edited_in_place = old is not None and old.stamp[0] == there.st_ino
-        if not (is_edited_in_place or name in self.unfinished or (notice is not None and not notice.arrived)):
+        if not (
+            is_edited_in_place
+            or name in self.unfinished
+            or (notice is not None and not notice.arrived)
+        ):
             return False
         seen, now = stamp(there), time.monotonic()
         before, since = self.unfinished.setdefault(name, (seen, now))
@@ -227,4 +260,11 @@ def stamp(there: os.stat_result) -> Stamp:
 
 def _event(kind: str, entry: Entry, text: str) -> Event:
     description = entry.description
-    return Event(kind, group=entry.group, instance=description.id, slot=entry.slot, tags=description.tags, text=text)
+    return Event(
+        kind,
+        group=entry.group,
+        instance=description.id,
+        slot=entry.slot,
+        tags=description.tags,
+        text=text,
+    )

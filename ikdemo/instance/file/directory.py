@@ -1,9 +1,9 @@
 """A directory of instance files that this process owns, watches, loses and finds again.
 
-``attend`` brings the index up to date and comes before every look at it: it applies what the kernel noticed, and now and then
-compares everything, for file systems that notice nothing. A directory that cannot be looked at is never an empty one, nor is
-another directory at its path: the one that was taken stays open, and is waited for, unless it was deleted. Only ``file`` uses
-this.
+``attend`` brings the index up to date and comes before every look at it: it applies what the kernel
+noticed, and now and then compares everything, for file systems that notice nothing. A directory
+that cannot be looked at is never an empty one, nor is another directory at its path: the one that
+was taken stays open, and is waited for, unless it was deleted. Only ``file`` uses this.
 """
 
 from __future__ import annotations
@@ -25,13 +25,17 @@ from .index import Entry, Index
 COMPARE = 10.0
 """Seconds after which everything is compared again, notices or not."""
 COMPARE_SHARE = 500
-"""But no sooner than after so many times as long as it took: comparing is not what a large directory is for."""
+"""But no sooner than after so many times as long as it took: comparing is not what a large
+directory is for.
+"""
 PART = 500
 """Names that are compared at a time: a few milliseconds."""
 LOOK_AGAIN = 1.0
 """Seconds between two looks for a directory that vanished."""
 QUIET, LISTINGS = 2, 8
-"""Listings in a row, with nothing renamed meanwhile, after which a missing file is gone; and how many are made at most."""
+"""Listings in a row, with nothing renamed meanwhile, after which a missing file is gone; and how
+many are made at most.
+"""
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +60,9 @@ class Directory:
         return self._contents.index
 
     def open(self) -> None:
-        """Create the directory if it is missing (mode 0700), take it and read it; raises InUse or PluginFailure."""
+        """Create the directory if it is missing (mode 0700), take it and read it; raises InUse or
+        PluginFailure.
+        """
         try:
             self.path.mkdir(mode=0o700)
         except FileExistsError:
@@ -84,7 +90,9 @@ class Directory:
             self._lease = None
 
     def attend(self) -> None:
-        """Make the index equal to the directory as it is now; raises PluginFailure or InUse when that cannot be done."""
+        """Make the index equal to the directory as it is now; raises PluginFailure or InUse when
+        that cannot be done.
+        """
         try:
             self._find()
             self._catch_up(self._fd)
@@ -99,7 +107,9 @@ class Directory:
             raise doubt
 
     def add(self, name: str, data: bytes) -> None:
-        """Write an instance file; killed half-way leaves none. Raises PluginFailure, and SpecError for what is no such file."""
+        """Write an instance file; killed half-way leaves none. Raises PluginFailure, and SpecError
+        for what is no such file.
+        """
         description = self._contents.read(data)
         written = disk.write_atomic(self._fd, name, data)
         self._contents.add(Entry(name, stamp(written), description))
@@ -118,9 +128,11 @@ class Directory:
         return self._lease.fd
 
     def _find(self) -> None:
-        """Make sure that the path leads to the directory that was taken, or take the successor of a deleted one.
+        """Make sure that the path leads to the directory that was taken, or take the successor of a
+        deleted one.
 
-        Raises PluginFailure or InUse; what is in the directory is unknown then, so nothing in the index is forgotten.
+        Raises PluginFailure or InUse; what is in the directory is unknown then, so nothing in the
+        index is forgotten.
         """
         try:
             if self._lease is not None:
@@ -142,7 +154,9 @@ class Directory:
             self._contents.tell(f"{disk.shown(self.path)} is back")
 
     def _take(self) -> None:
-        """Own, watch and read the directory, in this order, so that nothing happens unseen in between."""
+        """Own, watch and read the directory, in this order, so that nothing happens unseen in
+        between.
+        """
         self._lease = disk.Lease(self.path)
         try:
             disk.clear_leftovers(self._lease.fd)
@@ -157,13 +171,19 @@ class Directory:
         """The directory is not where it was: say so once, and look for it now and then."""
         self._in_doubt = True
         if self._notices is not None:
-            asyncio.get_running_loop().remove_reader(self._notices.fileno())  # what is noticed meanwhile is taken later
+            # what is noticed meanwhile is taken later
+            asyncio.get_running_loop().remove_reader(self._notices.fileno())
         if not self._is_away:
-            self._contents.tell(f"{disk.shown(self.path)} is gone: its instances are unknown until it is back ({reason})")
+            self._contents.tell(
+                f"{disk.shown(self.path)} is gone: its instances are unknown until it is back "
+                f"({reason})"
+            )
         self._is_away = True
 
     def _catch_up(self, directory: int) -> None:
-        """Look where the kernel noticed something, or everywhere, if it notices nothing or lost notices."""
+        """Look where the kernel noticed something, or everywhere, if it notices nothing or lost
+        notices.
+        """
         noticed = self._notices.take() if self._notices is not None else None
         if noticed is None or self._in_doubt:
             self._compare(directory, noticed or {})
@@ -177,7 +197,9 @@ class Directory:
         self._contents.tell_changes()
         idle = self._comparing is None or self._comparing.done()
         if idle and time.monotonic() - self._compared > max(COMPARE, COMPARE_SHARE * self._took):
-            self._comparing = asyncio.create_task(self._compare_by_parts(directory), name=f"comparison of {self.path}")
+            self._comparing = asyncio.create_task(
+                self._compare_by_parts(directory), name=f"comparison of {self.path}"
+            )
 
     def _compare(self, directory: int, noticed: dict[str, Notice]) -> None:
         """Look everywhere, before anything else is done."""
@@ -187,11 +209,16 @@ class Directory:
         self._compared, self._in_doubt = time.monotonic(), False
 
     def _settle(self, directory: int) -> None:
-        """Find files that were renamed, so that no instance is lost by that; raises PluginFailure if there is no end to it."""
+        """Find files that were renamed, so that no instance is lost by that; raises PluginFailure
+        if there is no end to it.
+        """
         quiet = listings = 0
         while self._contents.is_unsure() and quiet < QUIET:
             if listings == LISTINGS:
-                raise PluginFailure(f"{disk.shown(self.path)}: its files are being renamed faster than they can be listed")
+                raise PluginFailure(
+                    f"{disk.shown(self.path)}: its files are being renamed faster than they can "
+                    "be listed"
+                )
             noticed = self._notices.take() if self._notices is not None else {}
             if noticed is None:
                 self._contents.compare(directory, {})
@@ -203,7 +230,9 @@ class Directory:
             self._look_later()
 
     async def _compare_by_parts(self, directory: int) -> None:
-        """Look everywhere, at some names at a time, so that nobody has to wait until all are done."""
+        """Look everywhere, at some names at a time, so that nobody has to wait until all are
+        done.
+        """
         try:
             began, took = time.monotonic(), 0.0
             names = self._contents.names(directory)
@@ -228,7 +257,12 @@ class Directory:
         except OSError as error:
             if not self._warned:
                 reason = (error.strerror or str(error)).lower()
-                _log.warning("%s cannot be watched (%s): it is read at every call, deletions are noticed late", self.path, reason)
+                _log.warning(
+                    "%s cannot be watched (%s): it is read at every call, deletions are "
+                    "noticed late",
+                    self.path,
+                    reason,
+                )
             self._warned = True
         self._listen()
 
@@ -238,7 +272,9 @@ class Directory:
             asyncio.get_running_loop().add_reader(self._notices.fileno(), self._noticed)
 
     def _noticed(self) -> None:
-        """Look without being asked: the kernel has news, or what was in doubt may be clear by now."""
+        """Look without being asked: the kernel has news, or what was in doubt may be clear by
+        now.
+        """
         with suppress(IkdemoError):
             self.attend()
 

@@ -1,4 +1,5 @@
-"""The text of an instance file: InfraKit's own form, byte for byte, and our slot as one further member at its end.
+"""The text of an instance file: InfraKit's own form, byte for byte, and our slot as one further
+member at its end.
 
 Pure; the one place that knows the form. Called by ``directory`` to read and by ``file`` to write.
 """
@@ -24,7 +25,9 @@ MOST_SHARED = 1000
 
 
 class Content(Document, frozen=True):
-    """What an instance file holds; the members that describe it stand beside the spec that it was made from."""
+    """What an instance file holds; the members that describe it stand beside the spec that it was
+    made from.
+    """
 
     id: str = ""
     logical_id: str | None = None
@@ -34,10 +37,12 @@ class Content(Document, frozen=True):
 
 
 def read(data: bytes, shared: dict[str, dict[str, str]] | None = None) -> Description:
-    """Return the description in a file, its slot included; raises SpecError for what cannot be an instance.
+    """Return the description in a file, its slot included; raises SpecError for what cannot be an
+    instance.
 
-    As in InfraKit any JSON object counts if only it has an ID: what else it lacks is empty. Tags that are equal to those which
-    ``shared`` holds for their group are those, and others take their place: a thousand copies take long to look through.
+    As in InfraKit any JSON object counts if only it has an ID: what else it lacks is empty. Tags
+    that are equal to those which ``shared`` holds for their group are those, and others take their
+    place: a thousand copies take long to look through.
 
     >>> read(b'{"id": "instance-1", "Tags": {"tier": "web"}, "Colour": "red"}').tags
     {'tier': 'web'}
@@ -57,14 +62,25 @@ def read(data: bytes, shared: dict[str, dict[str, str]] | None = None) -> Descri
 
 
 def _check_id(instance: str) -> None:
-    """Refuse what cannot be passed on as the ID of an instance: no such thing was made here; raises SpecError."""
-    if not 0 < len(instance) <= LONGEST_ID or "/" in instance or instance in (".", "..") or not instance.isprintable():
+    """Refuse what cannot be passed on as the ID of an instance: no such thing was made here; raises
+    SpecError.
+    """
+    if (
+        not 0 < len(instance) <= LONGEST_ID
+        or "/" in instance
+        or instance in (".", "..")
+        or not instance.isprintable()
+    ):
         expected = f"1 to {LONGEST_ID} printable characters without a slash"
-        raise SpecError(f"$.ID: expected {expected}, got {instance[:40]!a}", path="$.ID", expected=expected)
+        raise SpecError(
+            f"$.ID: expected {expected}, got {instance[:40]!a}", path="$.ID", expected=expected
+        )
 
 
 def write(instance: str, spec: InstanceSpec, slot: str | None = None) -> bytes:
-    """Return the file of an instance; raises SpecError when it would be too large to be read again."""
+    """Return the file of an instance; raises SpecError when it would be too large to be read
+    again.
+    """
     if len(bytes(spec.properties)) <= LIMIT:
         tags = None if spec.tags is None else tuple(sorted(spec.tags.items()))
         attachments = None if spec.attachments is None else tuple(spec.attachments)
@@ -75,7 +91,9 @@ def write(instance: str, spec: InstanceSpec, slot: str | None = None) -> bytes:
         text = _lines("{}", members, 2).encode()
         if len(text) <= LIMIT:
             return text
-    raise SpecError(f"$.Spec: too large, an instance file holds at most {LIMIT} bytes", path="$.Spec")
+    raise SpecError(
+        f"$.Spec: too large, an instance file holds at most {LIMIT} bytes", path="$.Spec"
+    )
 
 
 @lru_cache(maxsize=8)  # the instances of a group differ in what is not asked for here
@@ -95,14 +113,24 @@ def _rest(
         f'"LogicalID": {called}',
         f'"Attachments": {_attachments(attachments)}',
     ]
-    members = [f'"LogicalID": {called}', f'"Tags": {_map(tags, 4)}', f'"Spec": {_lines("{}", inner, 4)}']
+    members = [
+        f'"LogicalID": {called}',
+        f'"Tags": {_map(tags, 4)}',
+        f'"Spec": {_lines("{}", inner, 4)}',
+    ]
     return f",\n{' ' * 4}".join(members)
 
 
 def _lines(brackets: str, rows: Iterable[str], margin: int) -> str:
-    """Put rows between brackets, a line each; ``margin`` is the number of blanks before the closing one."""
+    """Put rows between brackets, a line each; ``margin`` is the number of blanks before the closing
+    one.
+    """
     inside = f",\n{' ' * (margin + 2)}".join(rows)
-    return f"{brackets[0]}\n{' ' * (margin + 2)}{inside}\n{' ' * margin}{brackets[1]}" if inside else brackets
+    return (
+        f"{brackets[0]}\n{' ' * (margin + 2)}{inside}\n{' ' * margin}{brackets[1]}"
+        if inside
+        else brackets
+    )
 
 
 def _map(tags: Iterable[tuple[str, str]] | None, margin: int) -> str:
@@ -114,5 +142,7 @@ def _map(tags: Iterable[tuple[str, str]] | None, margin: int) -> str:
 def _attachments(attachments: Iterable[Attachment] | None) -> str:
     if attachments is None:
         return "null"
-    rows = (_lines("{}", (f'"ID": {quote(a.id)}', f'"Type": {quote(a.type)}'), 8) for a in attachments)
+    rows = (
+        _lines("{}", (f'"ID": {quote(a.id)}', f'"Type": {quote(a.type)}'), 8) for a in attachments
+    )
     return _lines("[]", rows, 6)

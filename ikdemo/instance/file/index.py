@@ -1,6 +1,8 @@
-"""The instances of one directory in memory, found by file name, by ID and by place (group and slot).
+"""The instances of one directory in memory, found by file name, by ID and by place (group and
+slot).
 
-Pure bookkeeping: knows neither files nor events. ``directory`` keeps it equal to the directory; ``file`` answers from it.
+Pure bookkeeping: knows neither files nor events. ``directory`` keeps it equal to the directory;
+``file`` answers from it.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from ...spi.documents import GROUP_TAG, SHA_TAG, Description
 from ...spi.plans import ObservedInstance
 
 Stamp = tuple[int, int, int]
-"""What tells whether a file was touched: inode, time of modification in nanoseconds, size in bytes."""
+"""What tells whether a file was touched: inode, time of modification in nanoseconds, size in
+bytes.
+"""
 
 
 class Entry(NamedTuple):
@@ -39,9 +43,10 @@ class Entry(NamedTuple):
 class Index:
     """Entries under their file names, and the instances in them.
 
-    Files can be copied, linked and renamed: of several with one ID, one stands for the instance, the one that bears the ID as
-    its name, else the one whose name comes first. ``_renamed`` has only the files that do not bear their instance's ID as
-    their name, which are few; ``_groups`` and what is answered have only those that stand for their instances.
+    Files can be copied, linked and renamed: of several with one ID, one stands for the instance,
+    the one that bears the ID as its name, else the one whose name comes first. ``_renamed`` has
+    only the files that do not bear their instance's ID as their name, which are few; ``_groups``
+    and what is answered have only those that stand for their instances.
     """
 
     def __init__(self) -> None:
@@ -53,13 +58,19 @@ class Index:
 
     def __iter__(self) -> Iterator[Entry]:
         """Yield the instances in the order of their file names."""
-        return self._in_order(None, (name for slots in self._groups.values() for names in slots.values() for name in names))
+        return self._in_order(
+            None,
+            (name for slots in self._groups.values() for names in slots.values() for name in names),
+        )
 
     def of_group(self, group: str) -> Iterator[Entry]:
         """Yield the instances of a group in the order of their file names."""
-        if group not in self._groups:  # anybody may ask about any group, and what is kept for answers must not grow by that
+        # anybody may ask about any group, and what is kept for answers must not grow by that
+        if group not in self._groups:
             return iter(())
-        return self._in_order(group, (name for names in self._groups[group].values() for name in names))
+        return self._in_order(
+            group, (name for names in self._groups[group].values() for name in names)
+        )
 
     def _in_order(self, whose: str | None, names: Iterable[str]) -> Iterator[Entry]:
         if whose not in self._orders:
@@ -92,7 +103,9 @@ class Index:
 
     def of_id(self, instance: str) -> list[Entry]:
         """Return the entries with an ID: the one that stands for the instance last."""
-        found = [self._entries[name] for name in sorted(self._renamed.get(instance, ()), reverse=True)]
+        found = [
+            self._entries[name] for name in sorted(self._renamed.get(instance, ()), reverse=True)
+        ]
         own = self._entries.get(instance)
         return [*found, own] if own is not None and own.description.id == instance else found
 
@@ -145,7 +158,12 @@ class Index:
 
 def _seen(entry: Entry) -> ObservedInstance:
     description = entry.description
-    return ObservedInstance(description.id, description.logical_id, entry.slot or None, (description.tags or {}).get(SHA_TAG))
+    return ObservedInstance(
+        description.id,
+        description.logical_id,
+        entry.slot or None,
+        (description.tags or {}).get(SHA_TAG),
+    )
 
 
 def _take_out(names: dict[str, list[str]], key: str, name: str) -> None:

@@ -1,7 +1,9 @@
-"""The instance plugin ``file``: an instance is a file in a directory, alive as long as the file is there.
+"""The instance plugin ``file``: an instance is a file in a directory, alive as long as the file is
+there.
 
-What an instance file says is in ``format``, what is in the directory in ``directory``; here are the plugin's methods. Made by
-the command line and by whoever embeds a group. No method waits between looking and writing, so calls never interleave.
+What an instance file says is in ``format``, what is in the directory in ``directory``; here are the
+plugin's methods. Made by the command line and by whoever embeds a group. No method waits between
+looking and writing, so calls never interleave.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ class FileInstances:
         self._path = Path(directory)
         self._running: Directory | None = None
         self._attended_at: object = None
-        self._dice = random.Random()  # seeded by the system, which would otherwise be asked for each ID
+        # seeded by the system, which would otherwise be asked for each ID
+        self._dice = random.Random()
 
     async def start(self, emit: Emit) -> None:
         """Take the directory, creating it if only it is missing; raises InUse or PluginFailure."""
@@ -56,21 +59,27 @@ class FileInstances:
     async def validate(self, properties: Raw) -> None:
         """Accept any JSON object; raises SpecError."""
         if bytes(properties) == b"null":
-            raise SpecError("Request Properties must be set", path="$.Properties", expected="an object")
+            raise SpecError(
+                "Request Properties must be set", path="$.Properties", expected="an object"
+            )
         _check_object(properties, "$.Properties")
 
     async def provision(self, spec: InstanceSpec, slot: str | None = None) -> str:
-        """Write one instance file and return its ID, or the ID of the living instance in the slot of the spec's group.
+        """Write one instance file and return its ID, or the ID of the living instance in the slot
+        of the spec's group.
 
-        Killed half-way leaves the whole file or none. Raises SpecError, and PluginFailure when the slot is taken by another
-        configuration or the file cannot be written.
+        Killed half-way leaves the whole file or none. Raises SpecError, and PluginFailure when the
+        slot is taken by another configuration or the file cannot be written.
         """
         slot = slot_of(slot)
         directory = self._attended()
         tags = spec.tags or {}
         if bytes(spec.properties) != b"null":
             _check_object(spec.properties, "$.Spec.Properties")
-        if slot is not None and (occupant := directory.index.at(tags.get(GROUP_TAG, ""), slot)) is not None:
+        if (
+            slot is not None
+            and (occupant := directory.index.at(tags.get(GROUP_TAG, ""), slot)) is not None
+        ):
             instance = occupant.description.id
             if (occupant.description.tags or {}).get(SHA_TAG) == tags.get(SHA_TAG):
                 return instance
@@ -80,34 +89,53 @@ class FileInstances:
         return instance
 
     async def destroy(self, instance: str) -> None:
-        """Delete the file that describes this ID, and its copies, or else the instance file of this name.
+        """Delete the file that describes this ID, and its copies, or else the instance file of this
+        name.
 
-        The file that stands for the instance goes last: killed half-way leaves the instance. A copy with another group's tag
-        is that group's from then on. Raises SpecError for what cannot be an ID, PluginFailure when there is no such instance.
+        The file that stands for the instance goes last: killed half-way leaves the instance. A copy
+        with another group's tag is that group's from then on. Raises SpecError for what cannot be
+        an ID, PluginFailure when there is no such instance.
         """
         directory = self._attended()
         if not instance:
-            raise SpecError("the ID of an instance must not be empty", path="$.Instance", expected="an instance's ID")
+            raise SpecError(
+                "the ID of an instance must not be empty",
+                path="$.Instance",
+                expected="an instance's ID",
+            )
         entry = directory.index.instance(instance) or directory.index.get(disk.check_name(instance))
         if entry is None:
-            raise PluginFailure(f"remove {disk.shown(self._path / instance)}: {self._absence(instance)}")
+            raise PluginFailure(
+                f"remove {disk.shown(self._path / instance)}: {self._absence(instance)}"
+            )
         for copy in directory.index.of_id(instance):
             if copy is not entry and copy.group == entry.group:
                 directory.remove(copy)
         directory.remove(entry)
 
-    async def describe_instances(self, tags: Mapping[str, str], slots: bool = False) -> list[Description]:
+    async def describe_instances(
+        self, tags: Mapping[str, str], slots: bool = False
+    ) -> list[Description]:
         """Return the instances that carry all ``tags``, in the order of their file names."""
         index = self._attended().index
         among = index.of_group(tags[GROUP_TAG]) if GROUP_TAG in tags else iter(index)
         others = {key: value for key, value in tags.items() if key != GROUP_TAG}
-        entries = [entry for entry in among if carries(entry.description.tags, others)] if others else list(among)
+        entries = (
+            [entry for entry in among if carries(entry.description.tags, others)]
+            if others
+            else list(among)
+        )
         if slots:
             return [entry.description for entry in entries]
-        return [replace(entry.description, slot=UNSET) if entry.slot else entry.description for entry in entries]
+        return [
+            replace(entry.description, slot=UNSET) if entry.slot else entry.description
+            for entry in entries
+        ]
 
     async def digest_instances(self, group: str) -> str:
-        """Return the digest of a group's instances, by its tag; it costs nothing while none of them changes."""
+        """Return the digest of a group's instances, by its tag; it costs nothing while none of them
+        changes.
+        """
         return self._attended().index.digest(group)
 
     def _attended(self) -> Directory:
@@ -121,7 +149,11 @@ class FileInstances:
         return self._running
 
     def _absence(self, name: str) -> str:
-        return "not an instance file" if os.path.lexists(self._path / name) else "no such file or directory"
+        return (
+            "not an instance file"
+            if os.path.lexists(self._path / name)
+            else "no such file or directory"
+        )
 
 
 def _check_object(properties: Raw, path: str) -> None:

@@ -1,9 +1,11 @@
-"""All that an instance started, also what left its process group and its session: found in one look at all processes.
+"""All that an instance started, also what left its process group and its session: found in one look
+at all processes.
 
-An instance's process belongs to it by any of these: its environment says so; it is in the session that the leader began, or in
-one begun by a process that belongs to it; its parent belongs to it. What cannot be found: a process that has cleared its
-environment, began a session of its own AND lost its parent before anybody looked; nothing that the kernel keeps leads from it
-to its instance. Called by ``running`` and ``strays``.
+An instance's process belongs to it by any of these: its environment says so; it is in the session
+that the leader began, or in one begun by a process that belongs to it; its parent belongs to it.
+What cannot be found: a process that has cleared its environment, began a session of its own AND
+lost its parent before anybody looked; nothing that the kernel keeps leads from it to its instance.
+Called by ``running`` and ``strays``.
 """
 
 from __future__ import annotations
@@ -24,9 +26,11 @@ PART = 64
 
 
 class Marks(NamedTuple):
-    """Whose a process is, by its environment: the instance it was started for, and the register that instance is in.
+    """Whose a process is, by its environment: the instance it was started for, and the register
+    that instance is in.
 
-    ``owner`` is the register's mark, empty where a former version started the process; ``register`` is where it was then.
+    ``owner`` is the register's mark, empty where a former version started the process; ``register``
+    is where it was then.
     """
 
     instance: str
@@ -38,19 +42,25 @@ def marks_of(variables: Mapping[bytes, bytes]) -> Marks | None:
     """Read the marks in an environment; None where there are none."""
     if (register := variables.get(os.fsencode(MARK))) is None:
         return None
-    instance, owner = (os.fsdecode(variables.get(name, b"")) for name in (b"INSTANCE_ID", os.fsencode(OWNER)))
+    instance, owner = (
+        os.fsdecode(variables.get(name, b"")) for name in (b"INSTANCE_ID", os.fsencode(OWNER))
+    )
     return Marks(instance, owner, Path(os.fsdecode(register)))
 
 
 class Processes:
-    """The living processes as they were at one look: ``stats`` by pid, and the ``marks`` of those that have any."""
+    """The living processes as they were at one look: ``stats`` by pid, and the ``marks`` of those
+    that have any.
+    """
 
     def __init__(self) -> None:
         self.stats: dict[int, Stat] = {}
         self.marks: dict[int, Marks] = {}
 
     def look(self, since: int) -> Iterator[None]:
-        """Look at every process that began no earlier than ``since`` (clock ticks), one at each step; raises PluginFailure."""
+        """Look at every process that began no earlier than ``since`` (clock ticks), one at each
+        step; raises PluginFailure.
+        """
         for pid in procfs.pids():
             now = procfs.stat(pid)
             if now is not None and now.lives and now.start >= since and pid != os.getpid():
@@ -60,14 +70,24 @@ class Processes:
             yield
 
     def of_instance(self, instance: str, owner: str, leader: int, start: int) -> dict[int, int]:
-        """Return pid and start time of all that belongs to an instance by the mark of its register and by its leader."""
-        roots = {pid for pid, marks in self.marks.items() if marks.instance == instance and marks.owner in ("", owner)}
+        """Return pid and start time of all that belongs to an instance by the mark of its register
+        and by its leader.
+        """
+        roots = {
+            pid
+            for pid, marks in self.marks.items()
+            if marks.instance == instance and marks.owner in ("", owner)
+        }
         if self._is_free_or(leader, start):
-            roots |= {pid for pid, one in self.stats.items() if one.session == leader or pid == leader}
+            roots |= {
+                pid for pid, one in self.stats.items() if one.session == leader or pid == leader
+            }
         return {pid: begun for pid, begun in self.family(roots).items() if begun >= start}
 
     def family(self, roots: Iterable[int]) -> dict[int, int]:
-        """Return pid and start time of these processes, of all their descendants, and of the sessions that any of them began."""
+        """Return pid and start time of these processes, of all their descendants, and of the
+        sessions that any of them began.
+        """
         below: dict[int, list[int]] = {}
         for pid, one in self.stats.items():
             below.setdefault(one.parent, []).append(pid)
@@ -84,7 +104,9 @@ class Processes:
         return found
 
     def _is_free_or(self, pid: int, start: int) -> bool:
-        """Say whether a pid is nobody's, or of the process that began at ``start``: then a session of its name is that one's."""
+        """Say whether a pid is nobody's, or of the process that began at ``start``: then a session
+        of its name is that one's.
+        """
         return pid not in self.stats or self.stats[pid].start == start
 
 
@@ -97,7 +119,9 @@ def look(since: int = 0) -> Processes:
 
 
 class Looks:
-    """Looks at all processes: those who ask at the same time are answered by one look, which lets others have their turn."""
+    """Looks at all processes: those who ask at the same time are answered by one look, which lets
+    others have their turn.
+    """
 
     def __init__(self) -> None:
         self.spare = SpareDescriptors()
@@ -106,10 +130,14 @@ class Looks:
         self._present: asyncio.Task[Processes] | None = None
 
     async def take(self, since: int) -> Processes:
-        """Return what a look that begins from now on sees of processes no older than ``since``; raises PluginFailure."""
+        """Return what a look that begins from now on sees of processes no older than ``since``;
+        raises PluginFailure.
+        """
         self._since.append(since)
         if self._next is None:
-            self._next = asyncio.create_task(self._look(self._present), name="look at all processes")
+            self._next = asyncio.create_task(
+                self._look(self._present), name="look at all processes"
+            )
         return await asyncio.shield(self._next)
 
     def close(self) -> None:
@@ -129,7 +157,9 @@ class Looks:
         return processes
 
     def _part(self, steps: Iterator[None]) -> bool:
-        """Make some steps, with the spare descriptors if need be; say whether those were the last ones."""
+        """Make some steps, with the spare descriptors if need be; say whether those were the last
+        ones.
+        """
         with self.spare:
             for _ in range(PART):
                 try:

@@ -1,6 +1,8 @@
-"""Processes that were started for an instance which nobody keeps any longer: found by their marks, and killed with all theirs.
+"""Processes that were started for an instance which nobody keeps any longer: found by their marks,
+and killed with all theirs.
 
-Called by ``living`` when a plugin starts, and by a lab when it is removed with everything that was in it.
+Called by ``living`` when a plugin starts, and by a lab when it is removed with everything that was
+in it.
 """
 
 from __future__ import annotations
@@ -22,11 +24,12 @@ log = logging.getLogger(__name__)
 
 
 def end_orphans(directory: Path) -> None:
-    """Kill every process started for an instance whose register is, or was, below a directory, and all that those started.
+    """Kill every process started for an instance whose register is, or was, below a directory, and
+    all that those started.
 
-    They end soon after; this does not wait. A process that another register's mark says to be its own is left alone, wherever
-    that register was. Raises PluginFailure when processes
-    cannot be looked at.
+    They end soon after; this does not wait. A process that another register's mark says to be its
+    own is left alone, wherever that register was. Raises PluginFailure when processes cannot be
+    looked at.
     """
     directory = directory.resolve()
     owners: dict[Path, str] = {}
@@ -49,39 +52,59 @@ def end_orphans(directory: Path) -> None:
 
 
 def find_orphans(processes: Processes, owner: str, but: Container[str]) -> dict[int, int]:
-    """Return pid and start time of the processes of a register's instances, but those of some, with all that they started.
+    """Return pid and start time of the processes of a register's instances, but those of some, with
+    all that they started.
 
     Only the register's mark makes a process its own.
     """
     marks = processes.marks.items()
-    return processes.family([pid for pid, one in marks if one.owner == owner and one.instance not in but])
+    return processes.family(
+        [pid for pid, one in marks if one.owner == owner and one.instance not in but]
+    )
 
 
 def speak_of_others(processes: Processes, register: Path, owner: str, but: Container[str]) -> None:
-    """Warn of processes started in a register's place that lack its mark: a former version's, or of one that was moved.
+    """Warn of processes started in a register's place that lack its mark: a former version's, or of
+    one that was moved.
 
     They are left alone, for a place is no proof.
     """
     for pid, one in processes.marks.items():
         if one.register == register and one.owner != owner and one.instance not in but:
-            log.warning("Process %d was started for %s of another register in %s: left alone", pid, one.instance, register)
+            log.warning(
+                "Process %d was started for %s of another register in %s: left alone",
+                pid,
+                one.instance,
+                register,
+            )
 
 
 def kill_orphans(processes: Processes, strays: dict[int, int]) -> None:
     """Kill processes, each by pid and start time; one that cannot be killed is spoken of."""
     for pid, start in strays.items():
         marks = processes.marks.get(pid)
-        what = f"was started for {marks.instance}" if marks is not None else "was started by an instance"
+        what = (
+            f"was started for {marks.instance}"
+            if marks is not None
+            else "was started by an instance"
+        )
         try:
             procfs.kill(pid, start)
         except PluginFailure as error:
-            log.warning("Process %d %s, which nobody keeps any longer, and cannot be killed: %s", pid, what, error)
+            log.warning(
+                "Process %d %s, which nobody keeps any longer, and cannot be killed: %s",
+                pid,
+                what,
+                error,
+            )
         else:
             log.warning("Process %d %s, which nobody keeps any longer, and is killed", pid, what)
 
 
 def _owner_at(register: Path) -> str:
-    """Return the mark of the register that is at a path now; nothing where there is none, or none that can be read."""
+    """Return the mark of the register that is at a path now; nothing where there is none, or none
+    that can be read.
+    """
     try:
         directory = os.open(register, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:

@@ -1,10 +1,12 @@
-"""Keeps the outputs of instances short while they are written: cuts a file soon after the kernel says that it grew.
+"""Keeps the outputs of instances short while they are written: cuts a file soon after the kernel
+says that it grew.
 
-The bound: ``KEPT`` bytes, and what an instance writes until its file is looked at and cut: at most ``LATER`` seconds and the time
-that the machine takes for it (some 20 MB of a program that does nothing else, more when many do so at once). While the plugin
-is away or is stopped nobody cuts, as instances write on without it; its next start cuts at once. Where the kernel notices
-nothing every file is looked at each ``EVERY`` seconds. Cutting is done in a thread, for who writes holds the file. Made by
-``living``.
+The bound: ``KEPT`` bytes, and what an instance writes until its file is looked at and cut: at most
+``LATER`` seconds and the time that the machine takes for it (some 20 MB of a program that does
+nothing else, more when many do so at once). While the plugin is away or is stopped nobody cuts, as
+instances write on without it; its next start cuts at once. Where the kernel notices nothing every
+file is looked at each ``EVERY`` seconds. Cutting is done in a thread, for who writes holds the
+file. Made by ``living``.
 """
 
 from __future__ import annotations
@@ -19,13 +21,17 @@ from ..output import KEPT, cut
 from .state_files import StateFiles
 
 SOON, LATER = 0.005, 0.02
-"""Seconds between two looks at outputs that grow: while they have to be cut, and the most after doubling while they have not."""
+"""Seconds between two looks at outputs that grow: while they have to be cut, and the most after
+doubling while they have not.
+"""
 EVERY = 1.0
 """Seconds between two looks at all outputs, for file systems that notice nothing."""
 
 
 class OutputLimit:
-    """The looks at the outputs of a register's instances, from construction to ``stop``. ``living`` returns their IDs."""
+    """The looks at the outputs of a register's instances, from construction to ``stop``. ``living``
+    returns their IDs.
+    """
 
     def __init__(self, register: StateFiles, living: Callable[[], Iterable[str]]) -> None:
         """Begin, with a look at everything; a kernel that gives no watch is no error."""
@@ -60,7 +66,9 @@ class OutputLimit:
                 looked_at_all, grown = self._loop.time(), set(self._living())
             else:
                 grown = self._grown()
-            long = [log for instance in grown if _length(log := self._register.log(instance)) > KEPT]
+            long = [
+                log for instance in grown if _length(log := self._register.log(instance)) > KEPT
+            ]
             if long:
                 cutting = asyncio.to_thread(_cut_all, long)
                 await asyncio.shield(asyncio.ensure_future(cutting))
@@ -85,7 +93,9 @@ class OutputLimit:
         self._grew.set()
 
     def _grown(self) -> set[str]:
-        """Return the living whose output grew since this was asked last; all of them when that cannot be told."""
+        """Return the living whose output grew since this was asked last; all of them when that
+        cannot be told.
+        """
         noticed = self._notices.take() if self._notices is not None else None
         known = set(self._living())
         return known if noticed is None else known & {name.removesuffix(".log") for name in noticed}

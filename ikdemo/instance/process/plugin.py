@@ -1,8 +1,9 @@
 """The instance plugin ``process``: an instance is a process group, alive as long as its leader is.
 
-How a process begins is in ``spawn``, how it ends in ``running``, how a restarted plugin knows its own in ``register``, who is
-alive in ``living``; here are the plugin's methods. Made by the command line and by whoever embeds a group. Provision does not
-wait between looking and starting, so calls never interleave.
+How a process begins is in ``spawn``, how it ends in ``running``, how a restarted plugin knows its
+own in ``register``, who is alive in ``living``; here are the plugin's methods. Made by the command
+line and by whoever embeds a group. Provision does not wait between looking and starting, so calls
+never interleave.
 """
 
 from __future__ import annotations
@@ -35,23 +36,38 @@ LONGEST_PID = 2**31 - 1
 
 
 class ProcessInstances:
-    """Instances that are processes of this machine; their register is in a directory that this plugin owns while it runs.
+    """Instances that are processes of this machine; their register is in a directory that this
+    plugin owns while it runs.
 
-    They go on when the plugin ends, and are known again by the next one; unless ``takes_along``, then a plugin that ends
-    (but not one that is killed) ends them first. ``grace``: seconds between asking and killing. ``most``: how many may live.
+    They go on when the plugin ends, and are known again by the next one; unless ``takes_along``,
+    then a plugin that ends (but not one that is killed) ends them first. ``grace``: seconds between
+    asking and killing. ``most``: how many may live.
     """
 
     interface: Interface = "Instance"
     offers = frozenset({"Slots", "Logs"})
 
-    def __init__(self, directory: Path | str, *, grace: float = 5.0, most: int = 100, takes_along: bool = False) -> None:
-        self._path, self._grace, self._most, self._takes_along = Path(directory), grace, most, takes_along
+    def __init__(
+        self,
+        directory: Path | str,
+        *,
+        grace: float = 5.0,
+        most: int = 100,
+        takes_along: bool = False,
+    ) -> None:
+        self._path, self._grace, self._most, self._takes_along = (
+            Path(directory),
+            grace,
+            most,
+            takes_along,
+        )
         self._living: ProcessTable | None = None
 
     async def start(self, emit: Emit) -> None:
         """Take the directory and what lives of it; what died meanwhile is told as lost.
 
-        Raises InUse, and PluginFailure, also when it cannot be told whether an instance lives: all stays as it is then.
+        Raises InUse, and PluginFailure, also when it cannot be told whether an instance lives: all
+        stays as it is then.
         """
         register = StateFiles(self._path)
         try:
@@ -77,14 +93,18 @@ class ProcessInstances:
     async def validate(self, properties: Raw) -> None:
         """Accept properties that a process can be started from; raises SpecError."""
         if properties == NULL:
-            raise SpecError("Request Properties must be set", path="$.Properties", expected="an object")
+            raise SpecError(
+                "Request Properties must be set", path="$.Properties", expected="an object"
+            )
         check_properties(bytes(properties), "$.Properties")
 
     async def provision(self, spec: InstanceSpec, slot: str | None = None) -> str:
-        """Start one process and return its instance's ID, or the ID of the instance that lives in the slot of the spec's group.
+        """Start one process and return its instance's ID, or the ID of the instance that lives in
+        the slot of the spec's group.
 
-        Killed half-way leaves an instance that is known, or a process that the next start ends. Raises SpecError, and
-        PluginFailure when the slot is taken, there is no room, or the system refuses.
+        Killed half-way leaves an instance that is known, or a process that the next start ends.
+        Raises SpecError, and PluginFailure when the slot is taken, there is no room, or the system
+        refuses.
         """
         living = self._started()
         properties = read_properties(bytes(spec.properties), "$.Spec.Properties")
@@ -93,16 +113,22 @@ class ProcessInstances:
         if slot is not None and (occupant := _occupant(living, spec, slot)) is not None:
             return occupant
         if len(living) >= self._most:
-            raise PluginFailure(f"no room: {len(living)} instances are alive, and no more than {self._most} may be")
+            raise PluginFailure(
+                f"no room: {len(living)} instances are alive, and no more than {self._most} may be"
+            )
         living.register.check_held()
         check_free("start a process")
         instance = f"instance-{secrets.randbits(63)}"
         port = free_port({running.record.port for running in living})
         tags = {PID_TAG: str(LONGEST_PID), **(spec.tags or {}), PORT_TAG: str(port)}
         place = UNSET if slot is None else slot
-        record = ProcessRecord(instance, 1, 0, procfs.boot(), time.time(), port, spec.logical_id, tags, place)
+        record = ProcessRecord(
+            instance, 1, 0, procfs.boot(), time.time(), port, spec.logical_id, tags, place
+        )
         check_size(record)
-        environment = environment_of(properties, spec, instance, slot, port, living.register.path, living.register.owner)
+        environment = environment_of(
+            properties, spec, instance, slot, port, living.register.path, living.register.owner
+        )
         pid = _spawn(living, instance, command, environment, properties.cwd)
         try:  # it cannot be another one's yet: the process is ours to reap
             tags = {**tags, PID_TAG: (spec.tags or {}).get(PID_TAG, str(pid))}
@@ -115,26 +141,44 @@ class ProcessInstances:
         return instance
 
     async def destroy(self, instance: str) -> None:
-        """End an instance: SIGTERM to its whole group, SIGKILL after the grace time; nothing of it is left on return.
+        """End an instance: SIGTERM to its whole group, SIGKILL after the grace time; nothing of it
+        is left on return.
 
-        Goes on if the caller goes away. Raises SpecError for an empty ID, PluginFailure when there is no such instance.
+        Goes on if the caller goes away. Raises SpecError for an empty ID, PluginFailure when there
+        is no such instance.
         """
         living = self._started()
         if not instance:
-            raise SpecError("the ID of an instance must not be empty", path="$.Instance", expected="an instance's ID")
+            raise SpecError(
+                "the ID of an instance must not be empty",
+                path="$.Instance",
+                expected="an instance's ID",
+            )
         if instance not in living:
             raise PluginFailure(f"{instance} is no instance here")
         await living.end(instance, self._grace)
 
-    async def describe_instances(self, tags: Mapping[str, str], slots: bool = False) -> list[Description]:
+    async def describe_instances(
+        self, tags: Mapping[str, str], slots: bool = False
+    ) -> list[Description]:
         """Return the living instances that carry all ``tags``, in the order of their IDs."""
-        described = [running.record.description for running in self._started() if carries(running.record.tags, tags)]
+        described = [
+            running.record.description
+            for running in self._started()
+            if carries(running.record.tags, tags)
+        ]
         return described if slots else [replace(one, slot=UNSET) for one in described]
 
     async def logs(self, instance: str, lines: int = 0) -> list[str]:
-        """Return the last lines that an instance printed (all that is kept for 0), also shortly after its death."""
+        """Return the last lines that an instance printed (all that is kept for 0), also shortly
+        after its death.
+        """
         living = self._started()
-        text = tail(living.register.log(instance)) if instance in living else living.outputs.of(instance)
+        text = (
+            tail(living.register.log(instance))
+            if instance in living
+            else living.outputs.of(instance)
+        )
         if text is None:
             raise PluginFailure(f"{instance} is no instance here, and none that ended lately")
         return lines_of(text, lines)
@@ -145,8 +189,12 @@ class ProcessInstances:
         return self._living
 
 
-def _spawn(living: ProcessTable, instance: str, command: list[str], environment: dict[str, str], cwd: str) -> int:
-    """Start a process that prints into the instance's file, and return its pid; what cannot be started leaves no file."""
+def _spawn(
+    living: ProcessTable, instance: str, command: list[str], environment: dict[str, str], cwd: str
+) -> int:
+    """Start a process that prints into the instance's file, and return its pid; what cannot be
+    started leaves no file.
+    """
     output = living.register.open_log(instance)
     try:
         return spawn(command, environment, cwd, output)
@@ -158,7 +206,9 @@ def _spawn(living: ProcessTable, instance: str, command: list[str], environment:
 
 
 def _occupant(living: ProcessTable, spec: InstanceSpec, slot: str) -> str | None:
-    """Return the ID of the instance in a slot if it is as the spec wants it, None if there is none; raises PluginFailure."""
+    """Return the ID of the instance in a slot if it is as the spec wants it, None if there is none;
+    raises PluginFailure.
+    """
     wanted = spec.tags or {}
     group = wanted.get(GROUP_TAG, "")
     for running in living:

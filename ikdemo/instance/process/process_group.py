@@ -1,8 +1,10 @@
-"""One running instance: the process group behind a record, its end noticed at once, and how it is ended.
+"""One running instance: the process group behind a record, its end noticed at once, and how it is
+ended.
 
-A group lives in a session of its own. As long as its dead leader is not reaped the leader's pid is nobody else's, so the rest
-of the group is killed before that. What left the group, or is left where somebody else reaps (after a restart of the plugin),
-is looked for by ``family``. Made by ``living``.
+A group lives in a session of its own. As long as its dead leader is not reaped the leader's pid is
+nobody else's, so the rest of the group is killed before that. What left the group, or is left where
+somebody else reaps (after a restart of the plugin), is looked for by ``family``. Made by
+``living``.
 """
 
 from __future__ import annotations
@@ -22,24 +24,34 @@ from .descendants import Looks, living
 from .state_files import ProcessRecord
 
 AFTER_KILL = 5.0
-"""Seconds that a killed process may take to be gone; it is longer only when the kernel itself is stuck."""
+"""Seconds that a killed process may take to be gone; it is longer only when the kernel itself is
+stuck.
+"""
 STEP = 0.02
 """Seconds between two looks at a group whose leader has ended."""
 
 
 class ProcessGroup:
-    """A process group by its leader, and all else that it started, from ``ProcessGroup(...)`` until it has ended or ``let_go``.
+    """A process group by its leader, and all else that it started, from ``ProcessGroup(...)`` until
+    it has ended or ``let_go``.
 
-    ``ended`` is called once, when the leader ends without ``end`` having been asked for; its group has been killed by then,
-    and ``clear`` ends the rest. ``is_ending``: it was asked for. ``owner``: the mark of the register it is in.
+    ``ended`` is called once, when the leader ends without ``end`` having been asked for; its group
+    has been killed by then, and ``clear`` ends the rest. ``is_ending``: it was asked for.
+    ``owner``: the mark of the register it is in.
     """
 
     def __init__(
-        self, record: ProcessRecord, owner: str, looks: Looks, ended: Callable[[ProcessGroup, ExitReason], None]
+        self,
+        record: ProcessRecord,
+        owner: str,
+        looks: Looks,
+        ended: Callable[[ProcessGroup, ExitReason], None],
     ) -> None:
-        """Hold the process of a record; raises ProcessLookupError when it is no more, or is another one by now.
+        """Hold the process of a record; raises ProcessLookupError when it is no more, or is another
+        one by now.
 
-        Raises PluginFailure when that cannot be told, or the process cannot be held for want of descriptors or memory.
+        Raises PluginFailure when that cannot be told, or the process cannot be held for want of
+        descriptors or memory.
         """
         self.record = record
         self.is_ending = False
@@ -50,13 +62,16 @@ class ProcessGroup:
             asyncio.get_running_loop().add_reader(self._held, self._noticed)
         except OSError as error:
             os.close(self._held)
-            raise disk.refusal("watch", f"the process of {record.id} (pid {record.pid})", error) from None
+            raise disk.refusal(
+                "watch", f"the process of {record.id} (pid {record.pid})", error
+            ) from None
 
     async def end(self, grace: float) -> None:
-        """Ask all that belongs to it to end, kill it after ``grace`` seconds, and return when nothing of it is left.
+        """Ask all that belongs to it to end, kill it after ``grace`` seconds, and return when
+        nothing of it is left.
 
-        Raises PluginFailure when the kernel cannot end it, or it cannot be told what there is to end: then nothing was done
-        yet, or the rest is done when this is asked again.
+        Raises PluginFailure when the kernel cannot end it, or it cannot be told what there is to
+        end: then nothing was done yet, or the rest is done when this is asked again.
         """
         self.is_ending = True
         try:
@@ -66,7 +81,8 @@ class ProcessGroup:
             raise
 
     async def _end(self, deadline: float) -> None:
-        known = await self._family()  # while the leader lives: what it began is still to be found by its parents
+        # while the leader lives: what it began is still to be found by its parents
+        known = await self._family()
         self._signal(signal.SIGTERM)
         self._signal(signal.SIGCONT)  # a stopped process ends only when it may go on
         for number in (signal.SIGTERM, signal.SIGCONT):
@@ -74,20 +90,26 @@ class ProcessGroup:
         if not await self._is_gone(deadline - time.monotonic()):
             self._signal(signal.SIGKILL)
             if not await self._is_gone(AFTER_KILL):
-                raise PluginFailure(f"{self.record.id} (pid {self.record.pid}) does not end although it was killed")
+                raise PluginFailure(
+                    f"{self.record.id} (pid {self.record.pid}) does not end although it was killed"
+                )
         while self._living(known) and time.monotonic() < deadline:  # noqa: ASYNC110  the kernel has no event for that
             await asyncio.sleep(STEP)
         await self.clear(known)
 
     async def clear(self, known: Mapping[int, int] | None = None) -> None:
-        """Kill all that is left of it after its leader, also what left its group; ``known``: what was seen of it before.
+        """Kill all that is left of it after its leader, also what left its group; ``known``: what
+        was seen of it before.
 
         Raises PluginFailure when it cannot be told what there is, or that does not end.
         """
         deadline, known = time.monotonic() + AFTER_KILL, dict(known or {})
         while left := await self._family(known):
             if time.monotonic() > deadline:
-                raise PluginFailure(f"of {self.record.id} the processes {sorted(left)} do not end although they were killed")
+                raise PluginFailure(
+                    f"of {self.record.id} the processes {sorted(left)} do not end although they "
+                    "were killed"
+                )
             known |= left
             self._signal_others(left, signal.SIGKILL)
             while self._living(left) and time.monotonic() < deadline:  # noqa: ASYNC110
@@ -110,7 +132,11 @@ class ProcessGroup:
         record = self.record
         processes = await self._looks.take(record.start)
         found = processes.of_instance(record.id, self._owner, record.pid, record.start)
-        same = [pid for pid, start in (known or {}).items() if pid in processes.stats and processes.stats[pid].start == start]
+        same = [
+            pid
+            for pid, start in (known or {}).items()
+            if pid in processes.stats and processes.stats[pid].start == start
+        ]
         return found | processes.family(same)
 
     def _living(self, known: Mapping[int, int]) -> Collection[int]:
@@ -118,7 +144,9 @@ class ProcessGroup:
             return living(known)
 
     def _signal_others(self, known: Mapping[int, int], number: signal.Signals) -> None:
-        """Signal processes one by one, but the leader: that one is held. Those that may not be signalled live on."""
+        """Signal processes one by one, but the leader: that one is held. Those that may not be
+        signalled live on.
+        """
         with self._looks.spare:
             for pid, start in known.items():
                 if pid != self.record.pid:
@@ -134,7 +162,9 @@ class ProcessGroup:
         return True
 
     def _signal(self, number: int) -> None:
-        """Signal the whole group; only while its leader is held and not reaped, or somebody of it is left."""
+        """Signal the whole group; only while its leader is held and not reaped, or somebody of it
+        is left.
+        """
         if self._gone.is_set():
             return
         try:
@@ -154,7 +184,9 @@ class ProcessGroup:
 
     def _is_child(self) -> bool:
         try:
-            return os.waitid(os.P_PIDFD, self._held, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+            return (
+                os.waitid(os.P_PIDFD, self._held, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+            )
         except ChildProcessError:
             return False
 
@@ -169,7 +201,8 @@ class ProcessGroup:
             )
         status = result.si_status if result else 0
         if result is None or result.si_code == os.CLD_EXITED:
-            number, text = status - 128, f"exited with status {status} after {age:.1f} s"  # so a shell passes a signal on
+            # so a shell passes a signal on
+            number, text = status - 128, f"exited with status {status} after {age:.1f} s"
         else:
             name = signal.Signals(status).name if status in set(signal.Signals) else str(status)
             number, text = status, f"was ended by {name} after {age:.1f} s"
@@ -179,7 +212,9 @@ class ProcessGroup:
 
 
 def _hold(record: ProcessRecord) -> int:
-    """Return a descriptor of a record's process; raises ProcessLookupError when it is gone, PluginFailure in doubt."""
+    """Return a descriptor of a record's process; raises ProcessLookupError when it is gone,
+    PluginFailure in doubt.
+    """
     if record.boot != procfs.boot():
         raise ProcessLookupError(record.pid)
     refused: OSError | None = None

@@ -1,8 +1,10 @@
-"""What the kernel says of processes: which ones there are, who began them, what is in their environment, who is still the same.
+"""What the kernel says of processes: which ones there are, who began them, what is in their
+environment, who is still the same.
 
-The only reader of ``/proc``. A pid alone is nobody's name, it is given away again; a pid and its start time in one boot are.
-A process is gone only when the kernel says so (ENOENT, ESRCH): whatever else keeps us from looking raises PluginFailure.
-Called by ``running``, ``family``, ``strays`` and ``process``.
+The only reader of ``/proc``. A pid alone is nobody's name, it is given away again; a pid and its
+start time in one boot are. A process is gone only when the kernel says so (ENOENT, ESRCH): whatever
+else keeps us from looking raises PluginFailure. Called by ``running``, ``family``, ``strays`` and
+``process``.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ _TRIES, _TRY_AGAIN = 10, 0.0002
 
 
 class Stat(NamedTuple):
-    """One line of ``/proc/PID/stat``: ``start`` is in clock ticks since boot; a dead process not yet reaped is a zombie."""
+    """One line of ``/proc/PID/stat``: ``start`` is in clock ticks since boot; a dead process not
+    yet reaped is a zombie.
+    """
 
     state: str
     parent: int
@@ -51,29 +55,44 @@ def parse(line: bytes) -> Stat:
     Stat(state='S', parent=1, group=7, session=7, flags=0, start=4711)
     """
     fields = line[line.rindex(b")") + 2 :].split()
-    return Stat(fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]), int(fields[6]), int(fields[19]))
+    return Stat(
+        fields[0].decode(),
+        int(fields[1]),
+        int(fields[2]),
+        int(fields[3]),
+        int(fields[6]),
+        int(fields[19]),
+    )
 
 
 def stat(pid: int) -> Stat | None:
-    """Return what is known of a process; None when there is none. Raises PluginFailure when that cannot be told."""
+    """Return what is known of a process; None when there is none. Raises PluginFailure when that
+    cannot be told.
+    """
     line = _read(f"{pid}/stat")
     return parse(line) if line else None
 
 
 def start_of(pid: int) -> int:
-    """Return when a process began, in clock ticks since boot; 0 when there is none. Raises PluginFailure."""
+    """Return when a process began, in clock ticks since boot; 0 when there is none. Raises
+    PluginFailure.
+    """
     now = stat(pid)
     return now.start if now is not None else 0
 
 
 def age_of(start: int) -> float:
-    """Return the seconds since a process began, by the clock that no one sets and that counts while the machine sleeps."""
+    """Return the seconds since a process began, by the clock that no one sets and that counts while
+    the machine sleeps.
+    """
     return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - start / _TICKS)
 
 
 @cache
 def boot() -> str:
-    """Return what names this boot of the machine; start times of another boot mean nothing. Raises PluginFailure."""
+    """Return what names this boot of the machine; start times of another boot mean nothing. Raises
+    PluginFailure.
+    """
     return (_read("sys/kernel/random/boot_id") or b"").decode().strip()
 
 
@@ -86,21 +105,29 @@ def pids() -> list[int]:
 
 
 def members(leader: int, start: int) -> list[int]:
-    """Return the living processes of a group by its leader's pid, whether or not the leader still lives.
+    """Return the living processes of a group by its leader's pid, whether or not the leader still
+    lives.
 
-    Empty when the pid belongs to another process by now: the kernel gives it away only when nobody is left in the group.
+    Empty when the pid belongs to another process by now: the kernel gives it away only when nobody
+    is left in the group.
     """
     now = stat(leader)
     if now is not None and now.start != start:
         return []
     found = ((pid, stat(pid)) for pid in pids())
-    return [pid for pid, one in found if one is not None and one.lives and one.group == one.session == leader]
+    return [
+        pid
+        for pid, one in found
+        if one is not None and one.lives and one.group == one.session == leader
+    ]
 
 
 def environment(pid: int) -> dict[bytes, bytes]:
-    """Return what a process was started with; nothing of one that is gone, or of somebody else's. Raises PluginFailure.
+    """Return what a process was started with; nothing of one that is gone, or of somebody else's.
+    Raises PluginFailure.
 
-    Between two programs a process shows neither an environment nor a command; it is looked at again then.
+    Between two programs a process shows neither an environment nor a command; it is looked at again
+    then.
     """
     for _ in range(_TRIES):
         text = _read(f"{pid}/environ", others=True)
@@ -114,7 +141,9 @@ def environment(pid: int) -> dict[bytes, bytes]:
 
 
 def with_variable(name: str) -> Iterator[tuple[int, dict[bytes, bytes]]]:
-    """Yield every living process that was started with this environment variable, and its environment."""
+    """Yield every living process that was started with this environment variable, and its
+    environment.
+    """
     wanted = os.fsencode(name)
     for pid in pids():
         variables = environment(pid)
@@ -123,7 +152,9 @@ def with_variable(name: str) -> Iterator[tuple[int, dict[bytes, bytes]]]:
 
 
 def kill(pid: int, start: int, number: signal.Signals = signal.SIGKILL) -> None:
-    """Signal a process if it is still the one that began at ``start``; one that is gone is no error. Raises PluginFailure."""
+    """Signal a process if it is still the one that began at ``start``; one that is gone is no
+    error. Raises PluginFailure.
+    """
     try:
         held = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -143,7 +174,9 @@ def kill(pid: int, start: int, number: signal.Signals = signal.SIGKILL) -> None:
 
 
 def _read(name: str, *, others: bool = False) -> bytes | None:
-    """Return what a file of ``/proc`` holds; None when it, or its process, is no more, or for ``others`` somebody else's."""
+    """Return what a file of ``/proc`` holds; None when it, or its process, is no more, or for
+    ``others`` somebody else's.
+    """
     path, parts = f"{_PROC}/{name}", []
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

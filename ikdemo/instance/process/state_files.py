@@ -1,9 +1,11 @@
-"""The register of a process plugin: one file per living instance, from which a restarted plugin knows its own again.
+"""The register of a process plugin: one file per living instance, from which a restarted plugin
+knows its own again.
 
-The only place that knows these files. What is in one: who the instance is, and which process it is, by pid, start time and boot,
-so that a pid given to somebody else is never taken for it. A register has a mark, a random text kept with the directory, which
-is in the environment of each of its instances: where a directory is says nothing about whose processes they are, for directories
-are moved and mounted over. Called by ``living`` and ``process``.
+The only place that knows these files. What is in one: who the instance is, and which process it is,
+by pid, start time and boot, so that a pid given to somebody else is never taken for it. A register
+has a mark, a random text kept with the directory, which is in the environment of each of its
+instances: where a directory is says nothing about whose processes they are, for directories are
+moved and mounted over. Called by ``living`` and ``process``.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from ...spi.errors import CorruptState, PluginFailure, SpecError
 LIMIT = 2**24
 """Bytes of a record, whether it is written or read."""
 _ATTRIBUTE, _FILE = "user.ikdemo.owner", ".owner"
-"""Where a register's mark is: an extended attribute of the directory, or a file in it where there are no attributes."""
+"""Where a register's mark is: an extended attribute of the directory, or a file in it where there
+are no attributes.
+"""
 _NO_ATTRIBUTES = (errno.ENOTSUP, errno.EPERM, errno.EACCES, errno.ENOSYS)
 _MARK = re.compile(r"[0-9a-f]{32}")
 _SUFFIX = ".json"
@@ -33,7 +37,9 @@ _LOG = re.compile(r"(instance-\d+)\.log")
 
 
 class ProcessRecord(Document, frozen=True):
-    """One instance and its process. ``start`` is in clock ticks since ``boot``, ``began`` in seconds since the epoch."""
+    """One instance and its process. ``start`` is in clock ticks since ``boot``, ``began`` in
+    seconds since the epoch.
+    """
 
     id: str
     pid: Annotated[int, Meta(ge=1, le=2**31 - 1)]
@@ -52,7 +58,9 @@ class ProcessRecord(Document, frozen=True):
 
 
 class FoundRecords(NamedTuple):
-    """What a register held when it was opened: records, sentences about files that are none, and whose these may be."""
+    """What a register held when it was opened: records, sentences about files that are none, and
+    whose these may be.
+    """
 
     records: list[ProcessRecord]
     complaints: list[str]
@@ -63,7 +71,9 @@ class StateFiles:
     """A directory of records, which this process owns from construction to ``close``."""
 
     def __init__(self, path: Path) -> None:
-        """Create the directory if it is missing (mode 0700) and take it; raises InUse or PluginFailure."""
+        """Create the directory if it is missing (mode 0700) and take it; raises InUse or
+        PluginFailure.
+        """
         try:
             path.mkdir(mode=0o700, exist_ok=True)
         except FileNotFoundError:
@@ -90,19 +100,26 @@ class StateFiles:
         return self._lease.fd
 
     def check_held(self) -> None:
-        """Raise PluginFailure when the path leads to another directory than the one that was taken, or to none."""
+        """Raise PluginFailure when the path leads to another directory than the one that was taken,
+        or to none.
+        """
         if not self._lease.holds():
             raise PluginFailure(
-                f"{self.path} is not the directory that this plugin took (moved, removed or mounted over): "
+                f"{self.path} is not the directory that this plugin took (moved, removed or "
+                "mounted over): "
                 "nothing is started until it is back, or the plugin is started again"
             )
 
     def log(self, instance: str) -> Path:
-        """Return the file of an instance's output, in the directory itself, also when that was moved."""
+        """Return the file of an instance's output, in the directory itself, also when that was
+        moved.
+        """
         return Path(f"/proc/self/fd/{self._lease.fd}/{instance}.log")
 
     def open_log(self, instance: str) -> int:
-        """Make the file of an instance's output and open it for adding to its end; raises PluginFailure."""
+        """Make the file of an instance's output and open it for adding to its end; raises
+        PluginFailure.
+        """
         name = f"{instance}.log"
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
@@ -113,7 +130,8 @@ class StateFiles:
     def read(self) -> FoundRecords:
         """Read every record; a file that is none is left alone and complained about.
 
-        Raises PluginFailure when a file cannot be read for now: what is in it is not known, so nothing is.
+        Raises PluginFailure when a file cannot be read for now: what is in it is not known, so
+        nothing is.
         """
         found = FoundRecords([], [], set())
         for name in sorted(self._names()):
@@ -131,7 +149,8 @@ class StateFiles:
             except (CorruptState, SpecError) as error:
                 found.doubtful.add(name.removesuffix(_SUFFIX))
                 found.complaints.append(
-                    f"{name!a} is no instance's record and is left alone, as are processes of that name: {error}"
+                    f"{name!a} is no instance's record and is left alone, as are processes of "
+                    f"that name: {error}"
                 )
         return found
 
@@ -140,7 +159,9 @@ class StateFiles:
         disk.write_atomic(self._lease.fd, record.id + _SUFFIX, encode(record), mode=0o600)
 
     def remove(self, instance: str) -> None:
-        """Remove an instance's record and its output; what is gone already is no error, nor is what cannot be removed."""
+        """Remove an instance's record and its output; what is gone already is no error, nor is what
+        cannot be removed.
+        """
         for name in (instance + _SUFFIX, f"{instance}.log"):
             try:
                 os.unlink(name, dir_fd=self._lease.fd)
@@ -174,24 +195,32 @@ def check_size(record: ProcessRecord) -> None:
     """Refuse a record that could not be read again; raises SpecError."""
     if (size := len(encode(record))) > LIMIT:
         raise SpecError(
-            f"$.Spec: tags and names take {size} bytes when they are written down, and no more than {LIMIT} are read again",
+            f"$.Spec: tags and names take {size} bytes when they are written down, and no more "
+            f"than {LIMIT} are read again",
             path="$.Spec",
             expected=f"at most {LIMIT} bytes",
         )
 
 
 def read_owner(directory: int) -> str:
-    """Return the mark of the register in an open directory; nothing where there is none. Raises PluginFailure."""
+    """Return the mark of the register in an open directory; nothing where there is none. Raises
+    PluginFailure.
+    """
     text = _attribute(directory)
     try:
         text = text or disk.read_regular(directory, _FILE, 100)[0]
     except FileNotFoundError:
         return ""
     except (OSError, CorruptState) as error:
-        raise PluginFailure(f"cannot tell whose {disk.path_of(directory)} is: {_FILE} {error}") from None
+        raise PluginFailure(
+            f"cannot tell whose {disk.path_of(directory)} is: {_FILE} {error}"
+        ) from None
     owner = text.decode("ascii", "replace").strip()
     if not _MARK.fullmatch(owner):
-        raise PluginFailure(f"{disk.path_of(directory)} has a mark that is none; remove {_FILE} or {_ATTRIBUTE} to begin another")
+        raise PluginFailure(
+            f"{disk.path_of(directory)} has a mark that is none; remove {_FILE} or {_ATTRIBUTE} "
+            "to begin another"
+        )
     return owner
 
 

@@ -1,4 +1,5 @@
-"""The instances of a process plugin that live: taken up from the register at the start, added, ended, lost.
+"""The instances of a process plugin that live: taken up from the register at the start, added,
+ended, lost.
 
 Keeps memory and register equal, and tells what happens as events. Called by ``process``.
 """
@@ -49,9 +50,11 @@ class ProcessTable:
         return instance in self._running
 
     def take_up(self) -> None:
-        """Take up what lives, tell as lost what does not, and end every process of ours that no record knows.
+        """Take up what lives, tell as lost what does not, and end every process of ours that no
+        record knows.
 
-        Raises PluginFailure, and has done nothing then, when of one record it cannot be told whether its process lives.
+        Raises PluginFailure, and has done nothing then, when of one record it cannot be told
+        whether its process lives.
         """
         try:
             self._take_up()
@@ -63,7 +66,9 @@ class ProcessTable:
         found, gone = self.register.read(), []
         for record in found.records:
             try:
-                self._running[record.id] = ProcessGroup(record, self.register.owner, self._looks, self._lost)
+                self._running[record.id] = ProcessGroup(
+                    record, self.register.owner, self._looks, self._lost
+                )
             except ProcessLookupError:
                 gone.append(record)
         check_free("go on with the instances that there are")
@@ -84,12 +89,19 @@ class ProcessTable:
             self._in_background(self._clear_strays(found.doubtful, gone), "end of strays")
         self._cutting = OutputLimit(self.register, lambda: self._running)
 
-    def _strays(self, processes: Processes, doubtful: Set[str], gone: Collection[ProcessRecord]) -> dict[int, int]:
-        """Return what belongs to instances of this register that are not here, by pid and start time."""
+    def _strays(
+        self, processes: Processes, doubtful: Set[str], gone: Collection[ProcessRecord]
+    ) -> dict[int, int]:
+        """Return what belongs to instances of this register that are not here, by pid and start
+        time.
+        """
         strays = find_orphans(processes, self.register.owner, {*self._running, *doubtful})
         for record in gone:
-            if record.boot == procfs.boot():  # else neither its pid nor its start means anything now
-                strays |= processes.of_instance(record.id, self.register.owner, record.pid, record.start)
+            # else neither its pid nor its start means anything now
+            if record.boot == procfs.boot():
+                strays |= processes.of_instance(
+                    record.id, self.register.owner, record.pid, record.start
+                )
         return strays
 
     async def _clear_strays(self, doubtful: Set[str], gone: Collection[ProcessRecord]) -> None:
@@ -120,11 +132,14 @@ class ProcessTable:
         self._looks.close()
 
     async def add(self, record: ProcessRecord) -> None:
-        """Take up a process just started, in memory and in the register; without a record it does not stay.
+        """Take up a process just started, in memory and in the register; without a record it does
+        not stay.
 
         Raises PluginFailure when it cannot be held (it is the caller's to end then) or registered.
         """
-        self._running[record.id] = ProcessGroup(record, self.register.owner, self._looks, self._lost)
+        self._running[record.id] = ProcessGroup(
+            record, self.register.owner, self._looks, self._lost
+        )
         try:
             self.register.write(record)
         except PluginFailure:
@@ -133,9 +148,13 @@ class ProcessTable:
         self._tell("provisioned", record, f"pid {record.pid} on port {record.port}")
 
     async def end(self, instance: str, grace: float) -> None:
-        """End an instance; goes on if the caller goes away, and a second caller waits for the same end."""
+        """End an instance; goes on if the caller goes away, and a second caller waits for the same
+        end.
+        """
         if instance not in self._endings:
-            self._endings[instance] = asyncio.create_task(self._end(instance, grace), name=f"end of {instance}")
+            self._endings[instance] = asyncio.create_task(
+                self._end(instance, grace), name=f"end of {instance}"
+            )
             self._endings[instance].add_done_callback(lambda _: self._endings.pop(instance, None))
         await asyncio.shield(self._endings[instance])
 
@@ -154,7 +173,9 @@ class ProcessTable:
         self._tell("destroyed", running.record, f"pid {running.record.pid} was ended")
 
     def _lost(self, running: ProcessGroup, ending: ExitReason) -> None:
-        """An instance ended by itself, or by somebody who did not ask this plugin; what it leaves behind is ended."""
+        """An instance ended by itself, or by somebody who did not ask this plugin; what it leaves
+        behind is ended.
+        """
         del self._running[running.record.id]
         self._bury(running.record, ending)
         self._in_background(running.clear(), f"end of what {running.record.id} left")
@@ -183,4 +204,15 @@ class ProcessTable:
 
     def _tell(self, kind: str, record: ProcessRecord, text: str, code: str = "") -> None:
         group, slot = (record.tags or {}).get(GROUP_TAG, ""), record.slot or ""
-        announce(self._emit, Event(kind, group=group, instance=record.id, slot=slot, code=code, text=text, tags=record.tags))
+        announce(
+            self._emit,
+            Event(
+                kind,
+                group=group,
+                instance=record.id,
+                slot=slot,
+                code=code,
+                text=text,
+                tags=record.tags,
+            ),
+        )

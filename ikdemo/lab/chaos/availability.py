@@ -1,6 +1,8 @@
-"""Availability against the rate of failures and the poll interval: simulated, measured where somebody measured, and theory.
+"""Availability against the rate of failures and the poll interval: simulated, measured where
+somebody measured, and theory.
 
-Every simulated point is an ``Experiment`` on a ``Simulated`` group, so the real planner heals. Called by notebooks.
+Every simulated point is an ``Experiment`` on a ``Simulated`` group, so the real planner heals.
+Called by notebooks.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ RARE = 0.2
 
 
 class SweepPoint(NamedTuple):
-    """Availability at one rate (kills per second and instance) and poll (seconds), with its interval."""
+    """Availability at one rate (kills per second and instance) and poll (seconds), with its
+    interval.
+    """
 
     rate: float
     poll: float
@@ -50,13 +54,17 @@ class SweepPoint(NamedTuple):
 
     @property
     def rare(self) -> bool:
-        """Whether the theory's supposition holds: hardly ever two kills of one slot within one poll."""
+        """Whether the theory's supposition holds: hardly ever two kills of one slot within one
+        poll.
+        """
         return self.rate * self.poll <= RARE
 
 
 @dataclass(frozen=True, repr=False)
 class Sweep(FigureResult):
-    """Availability at every rate and poll that was tried. In a notebook it shows itself as a figure."""
+    """Availability at every rate and poll that was tried. In a notebook it shows itself as a
+    figure.
+    """
 
     points: tuple[SweepPoint, ...]
 
@@ -65,7 +73,9 @@ class Sweep(FigureResult):
         return sorted({point.poll for point in self.points})
 
     def table(self) -> Table:
-        """Set every point beside its theory, and say where that cannot hold; what is not called measured is simulated."""
+        """Set every point beside its theory, and say where that cannot hold; what is not called
+        measured is simulated.
+        """
         rows = [
             (
                 f"{one.poll:g} s",
@@ -78,11 +88,19 @@ class Sweep(FigureResult):
             )
             for one in self.points
         ]
-        return Table(["poll", "rate", "availability", "95 % interval", "theory", "agrees", "kills are rare"], rows)
+        return Table(
+            ["poll", "rate", "availability", "95 % interval", "theory", "agrees", "kills are rare"],
+            rows,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return every point as plain values, ready for JSON."""
-        return {"points": [{**one._asdict(), "interval": list(one.interval), "theory": one.theory} for one in self.points]}
+        return {
+            "points": [
+                {**one._asdict(), "interval": list(one.interval), "theory": one.theory}
+                for one in self.points
+            ]
+        }
 
     @property
     def title(self) -> str:
@@ -92,13 +110,18 @@ class Sweep(FigureResult):
     def words(self) -> str:
         rare = [point for point in self.points if point.rare]
         said = [f"Availability at {len(self.points)} points: theory lies within the interval of"]
-        said.append(f"{sum(point.agrees for point in rare)} of {len(rare)} where kills are rare, and of")
+        said.append(
+            f"{sum(point.agrees for point in rare)} of {len(rare)} where kills are rare, and of"
+        )
         often = [point for point in self.points if not point.rare]
         said.append(f"{sum(point.agrees for point in often)} of {len(often)} where they are not.")
         for poll in self.polls:
             line = [point for point in self.points if point.poll == poll]
             first, last = min(line, key=lambda one: one.rate), max(line, key=lambda one: one.rate)
-            ends = f"{say_share(first.value)} at rate {first.rate:g}, {say_share(last.value)} at {last.rate:g}"
+            ends = (
+                f"{say_share(first.value)} at rate {first.rate:g}, {say_share(last.value)} at "
+                f"{last.rate:g}"
+            )
             said.append(f"Look every {poll:g} s: {ends}.")
         return " ".join(said)
 
@@ -118,7 +141,9 @@ def availability(
     measured: Iterable[Findings] = (),
     seed: int = 1,
 ) -> Sweep:
-    """Try every poll interval (seconds) with every rate on a simulated group of five; ``measured`` experiments are added."""
+    """Try every poll interval (seconds) with every rate on a simulated group of five; ``measured``
+    experiments are added.
+    """
     points = [point_of(one, simulated=False) for one in measured]
     for poll in polls:
         for rate in rates:
@@ -126,13 +151,25 @@ def availability(
             chaos = Experiment(group, kills=kills, rate=rate, least=0, seed=seed)
             points.append(point_of(chaos.run(), simulated=True))
     if not points:
-        raise IkdemoError("There is nothing to show: name some polls and rates, or measured experiments")
+        raise IkdemoError(
+            "There is nothing to show: name some polls and rates, or measured experiments"
+        )
     return Sweep(tuple(sorted(points, key=lambda one: (one.poll, one.rate))))
 
 
 def point_of(found: Findings, *, simulated: bool) -> SweepPoint:
     """Return an experiment as one point; raises IkdemoError when no poll was supposed in it."""
     if found.poll is None:
-        raise IkdemoError(f"The experiment on {found.group!r} supposed no poll; say Experiment(..., poll=SECONDS)")
+        raise IkdemoError(
+            f"The experiment on {found.group!r} supposed no poll; say Experiment(..., poll=SECONDS)"
+        )
     interval = bootstrap(found.shares, fmean, random.Random(found.seed).random)
-    return SweepPoint(found.rate, found.poll, found.provision, found.availability, interval, len(found.kills), simulated)
+    return SweepPoint(
+        found.rate,
+        found.poll,
+        found.provision,
+        found.availability,
+        interval,
+        len(found.kills),
+        simulated,
+    )

@@ -1,7 +1,8 @@
-"""How often an instance is made that dies again and again: with waits that grow, with giving up, and with neither; simulated.
+"""How often an instance is made that dies again and again: with waits that grow, with giving up,
+and with neither; simulated.
 
-The plans, the waits and the giving up are those of ``reconcile``; here is only a world in which nothing lives long. Called by
-notebooks.
+The plans, the waits and the giving up are those of ``reconcile``; here is only a world in which
+nothing lives long. Called by notebooks.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
 
 class RestartPolicy(NamedTuple):
-    """A way to answer deaths: with waits or without, and whether the instances die by their own doing."""
+    """A way to answer deaths: with waits or without, and whether the instances die by their own
+    doing.
+    """
 
     name: str
     waits: bool
@@ -40,12 +43,16 @@ WAYS = (
     RestartPolicy("back-off", waits=True, own_doing=False),
     RestartPolicy("back-off, then giving up", waits=True, own_doing=True),
 )
-"""Only what ends by its own doing is given up on: a bad program. What is killed from outside may live another time."""
+"""Only what ends by its own doing is given up on: a bad program. What is killed from outside may
+live another time.
+"""
 
 
 @dataclass(frozen=True, repr=False)
 class CrashLoops(FigureResult):
-    """When each slot was filled (seconds), for each way; in a notebook it shows itself as a figure."""
+    """When each slot was filled (seconds), for each way; in a notebook it shows itself as a
+    figure.
+    """
 
     seconds: float
     life: float
@@ -53,7 +60,10 @@ class CrashLoops(FigureResult):
 
     def creations(self, way: str, until: float | None = None) -> list[int]:
         """Return how many instances were made in each slot up to a time, or in all."""
-        return [bisect_right(times, self.seconds if until is None else until) for times in self.made[way]]
+        return [
+            bisect_right(times, self.seconds if until is None else until)
+            for times in self.made[way]
+        ]
 
     def theory(self, way: str) -> int:
         """Return what theory says of one slot."""
@@ -67,8 +77,12 @@ class CrashLoops(FigureResult):
         rows = []
         for way in self.made:
             counts = self.creations(way)
-            rows.append((way, f"{median(counts):g}", f"{min(counts)} to {max(counts)}", self.theory(way)))
-        return Table(["the loop answers with", "made in a slot (median)", "all slots", "theory"], rows)
+            rows.append(
+                (way, f"{median(counts):g}", f"{min(counts)} to {max(counts)}", self.theory(way))
+            )
+        return Table(
+            ["the loop answers with", "made in a slot (median)", "all slots", "theory"], rows
+        )
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -80,23 +94,34 @@ class CrashLoops(FigureResult):
     @property
     def words(self) -> str:
         said = [f"{way} {median(self.creations(way)):g}" for way in self.made]
-        return f"Instances made in a slot within {self.seconds:g} s, if each dies after {self.life:g} s: {', '.join(said)}."
+        return (
+            f"Instances made in a slot within {self.seconds:g} s, if each dies after "
+            f"{self.life:g} s: {', '.join(said)}."
+        )
 
     def figure(self) -> Figure:
-        """Draw how many were made as time went on, a thin line for each slot, with theory dashed."""
+        """Draw how many were made as time went on, a thin line for each slot, with theory
+        dashed.
+        """
         from .figures import draw_crashes
 
         return draw_crashes(self)
 
 
 def crash_loops(seconds: float = 600.0, life: float = 1.0, slots: int = 40) -> CrashLoops:
-    """Let a group of ``slots`` heal for so many simulated seconds while each instance dies ``life`` seconds after it was made."""
+    """Let a group of ``slots`` heal for so many simulated seconds while each instance dies ``life``
+    seconds after it was made.
+    """
     if life <= 0 or seconds <= 0 or slots < 1:
         raise IkdemoError("Crash loops need a life and a time above 0 s, and at least one slot")
-    return CrashLoops(seconds, life, {way.name: _creations(way, seconds, life, slots) for way in WAYS})
+    return CrashLoops(
+        seconds, life, {way.name: _creations(way, seconds, life, slots) for way in WAYS}
+    )
 
 
-def _creations(way: RestartPolicy, seconds: float, life: float, slots: int) -> tuple[tuple[float, ...], ...]:
+def _creations(
+    way: RestartPolicy, seconds: float, life: float, slots: int
+) -> tuple[tuple[float, ...], ...]:
     """Return for each slot the times at which an instance was made."""
     group = Desired("crashing", "sha", slots_of(Allocation(slots)))
     memory, now, serial = Memory(), 0.0, 0
@@ -111,7 +136,9 @@ def _creations(way: RestartPolicy, seconds: float, life: float, slots: int) -> t
         todo, outcomes = plan(group, observed, memory, now), list[Outcome]()
         for action in todo.actions:
             serial += 1
-            living[action.slot] = ObservedInstance(f"instance-{serial}", None, action.slot, "sha", Health.HEALTHY)
+            living[action.slot] = ObservedInstance(
+                f"instance-{serial}", None, action.slot, "sha", Health.HEALTHY
+            )
             dies[action.slot] = now + life
             made[action.slot].append(now)
             outcomes.append(Outcome(action, f"instance-{serial}"))

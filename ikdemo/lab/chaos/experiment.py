@@ -1,7 +1,8 @@
-"""A chaos experiment: a steady state, random kills within limits, a way back. Showing it does nothing; ``run`` does it.
+"""A chaos experiment: a steady state, random kills within limits, a way back. Showing it does
+nothing; ``run`` does it.
 
-The kills are a Poisson process with a seed: nobody can foresee the next, and the same seed plans the same moments. Made by
-notebooks; what is killed, and how, is the business of its ``Subject``.
+The kills are a Poisson process with a seed: nobody can foresee the next, and the same seed plans
+the same moments. Made by notebooks; what is killed, and how, is the business of its ``Subject``.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ LONGEST = 3.0
 
 
 class Experiment:
-    """Kills in one group: at most ``kills``, at ``rate`` per second and instance, and none while ``least`` or fewer are left.
+    """Kills in one group: at most ``kills``, at ``rate`` per second and instance, and none while
+    ``least`` or fewer are left.
 
-    ``poll`` is the supposition: what the loop is thought to do, in seconds between two looks; a simulated group knows its own.
-    ``least`` is half of the group unless given.
+    ``poll`` is the supposition: what the loop is thought to do, in seconds between two looks; a
+    simulated group knows its own. ``least`` is half of the group unless given.
     """
 
     def __init__(
@@ -47,10 +49,14 @@ class Experiment:
         self.poll = where.poll if isinstance(where, Simulated) else poll
         self.least = self.size // 2 if least is None else least
         if kills < 1 or rate <= 0:
-            raise IkdemoError(f"An experiment needs at least one kill and a rate above 0; it has kills={kills}, rate={rate:g}")
+            raise IkdemoError(
+                "An experiment needs at least one kill and a rate above 0; it has "
+                f"kills={kills}, rate={rate:g}"
+            )
         if not 0 <= self.least < self.size:
             raise IkdemoError(
-                f"Group {self.group!r} has {self.size} slots, so least={self.least} would allow no kill or make no sense"
+                f"Group {self.group!r} has {self.size} slots, so least={self.least} would allow "
+                "no kill or make no sense"
             )
 
     @property
@@ -67,15 +73,29 @@ class Experiment:
         """Say what would be done. Nothing is."""
         supposed = "nothing is supposed about the time to recover"
         if self.poll is not None:
-            supposed = f"time to recover: half a poll, {self.poll / 2:g} s, on average, and the time to make an instance"
+            supposed = (
+                f"time to recover: half a poll, {self.poll / 2:g} s, on average, and the "
+                "time to make an instance"
+            )
         rows = [
-            ("steady state", f"{self.size} of {self.size} instances live and the group is as wanted; else it does not begin"),
-            ("method", f"kill instances at random moments; each lives {1 / self.rate:g} s on average"),
-            ("limit", f"{self.kills} kills or {self.longest:g} s; none while {self.least} or fewer live"),
+            (
+                "steady state",
+                f"{self.size} of {self.size} instances live and the group is as wanted; else it "
+                "does not begin",
+            ),
+            (
+                "method",
+                f"kill instances at random moments; each lives {1 / self.rate:g} s on average",
+            ),
+            (
+                "limit",
+                f"{self.kills} kills or {self.longest:g} s; none while {self.least} or fewer live",
+            ),
             ("hypothesis", supposed),
             (
                 "rollback",
-                f"let the loop act, wait until the group is as wanted ({PATIENCE:g} s at most); after an interrupt, too",
+                f"let the loop act, wait until the group is as wanted ({PATIENCE:g} s at most); "
+                "after an interrupt, too",
             ),
         ]
         return Table(["part", "what it is"], rows)
@@ -85,13 +105,19 @@ class Experiment:
         return self._subject.steady()
 
     def run(self) -> Findings:
-        """Do it, and return what was found; raises IkdemoError, with nothing done, when the steady state is not met.
+        """Do it, and return what was found; raises IkdemoError, with nothing done, when the steady
+        state is not met.
 
         However it ends, also by an interrupt, the group is left healing.
         """
         if not (check := self.steady()):
-            unmet = "; ".join(f"{point.fact} ({point.advice})" for point in check.points if not point.good)
-            raise IkdemoError(f"Nothing was done: group {self.group!r} is not in its steady state. Not yet true: {unmet}")
+            unmet = "; ".join(
+                f"{point.fact} ({point.advice})" for point in check.points if not point.good
+            )
+            raise IkdemoError(
+                f"Nothing was done: group {self.group!r} is not in its steady state. Not yet "
+                f"true: {unmet}"
+            )
         subject, began, spared = self._subject, self._subject.now(), 0
         try:
             spared = self._strike(began)
@@ -133,7 +159,9 @@ class Experiment:
         return spared
 
     def _moments(self) -> Iterator[tuple[float, float, int]]:
-        """Yield seconds since the beginning, a number from 0 to 1 that says which slot is hit, and a seed for who it is."""
+        """Yield seconds since the beginning, a number from 0 to 1 that says which slot is hit, and
+        a seed for who it is.
+        """
         chance = random.Random(self.seed)
         for moment in arrivals(self.rate * self.size, chance.random):
             yield moment, chance.random(), chance.getrandbits(32)
@@ -146,4 +174,7 @@ class Experiment:
         return f"{visible(self._head)} Nothing has been done; run() does it.\n{self.plan()!r}"
 
     def _repr_html_(self) -> str:
-        return f"<p>{visible_html(self._head)} Nothing has been done; <code>run()</code> does it.</p>{self.plan()._repr_html_()}"
+        return (
+            f"<p>{visible_html(self._head)} Nothing has been done; <code>run()</code> does "
+            f"it.</p>{self.plan()._repr_html_()}"
+        )

@@ -1,4 +1,5 @@
-"""What an experiment found: every kill as data, and the times to recover beside what theory says of them.
+"""What an experiment found: every kill as data, and the times to recover beside what theory says of
+them.
 
 The arithmetic is ``reconcile.analysis.theory``, the drawing ``figure``. Made by ``Experiment.run``.
 """
@@ -27,16 +28,20 @@ from ...reconcile.analysis.service import NOTICED
 
 EACH = 1 - 0.05 / 4
 """Confidence of each interval, so that all four hold with 95 %."""
-BY_CHANCE = "if theory is near, it may be chance (1 experiment in 20): take more kills; if it is far, something else heals"
+BY_CHANCE = (
+    "if theory is near, it may be chance (1 experiment in 20): take more kills; if it is "
+    "far, something else heals"
+)
 
 
 @dataclass(frozen=True, repr=False)
 class Findings(FigureResult):
     """One finished experiment. Times are in seconds; ``rate`` is kills per second and instance.
 
-    ``poll`` is what was supposed of the loop, None for nothing. ``shares``: for each slot and slice of time, the share of it in
-    which the slot was filled. ``spared``: kills that were due and not made, because too few instances were left. ``left`` says
-    in words how the group was left, ``whole`` whether that is as wanted.
+    ``poll`` is what was supposed of the loop, None for nothing. ``shares``: for each slot and slice
+    of time, the share of it in which the slot was filled. ``spared``: kills that were due and not
+    made, because too few instances were left. ``left`` says in words how the group was left,
+    ``whole`` whether that is as wanted.
     """
 
     group: str
@@ -59,7 +64,14 @@ class Findings(FigureResult):
     @property
     def provision(self) -> float:
         """L: the median time from the first look that saw a loss until its slot was filled."""
-        return median([k.filled - k.noticed for k in self.kills if k.filled is not None and k.noticed is not None] or [0.0])
+        return median(
+            [
+                k.filled - k.noticed
+                for k in self.kills
+                if k.filled is not None and k.noticed is not None
+            ]
+            or [0.0]
+        )
 
     @property
     def availability(self) -> float:
@@ -68,10 +80,11 @@ class Findings(FigureResult):
 
     @cached_property
     def measures(self) -> tuple[Measure, ...]:
-        """Mean, median and 95th percentile of the times to recover, and the availability, each beside its theory.
+        """Mean, median and 95th percentile of the times to recover, and the availability, each
+        beside its theory.
 
-        The intervals hold the four true values together with 95 % confidence, so each is a little wider than a single one.
-        Empty when fewer than two kills were healed.
+        The intervals hold the four true values together with 95 % confidence, so each is a little
+        wider than a single one. Empty when fewer than two kills were healed.
         """
         times, dice = self.times(), random.Random(self.seed).random
         if len(times) < 2:
@@ -88,29 +101,62 @@ class Findings(FigureResult):
         )
 
     def table(self) -> Table:
-        """Set what was measured beside what theory says; there is no row when fewer than two kills were healed."""
+        """Set what was measured beside what theory says; there is no row when fewer than two kills
+        were healed.
+        """
         return side_by_side(self.measures)
 
     def strikes(self) -> Table:
         """List every kill."""
-        rows = [(f"{k.at:.2f}", k.slot or "-", k.instance, say_seconds(k.noticed), say_seconds(k.filled)) for k in self.kills]
-        return Table(["seconds", "slot", "instance", "noticed after", "filled after"], rows, empty="Nothing was killed.")
+        rows = [
+            (
+                f"{k.at:.2f}",
+                k.slot or "-",
+                k.instance,
+                say_seconds(k.noticed),
+                say_seconds(k.filled),
+            )
+            for k in self.kills
+        ]
+        return Table(
+            ["seconds", "slot", "instance", "noticed after", "filled after"],
+            rows,
+            empty="Nothing was killed.",
+        )
 
     def check(self, kills: int = 50) -> Check:
-        """Check that enough was killed, that all of it came back, and that theory agrees; say what to do if not."""
+        """Check that enough was killed, that all of it came back, and that theory agrees; say what
+        to do if not.
+        """
         done, healed = len(self.kills), sum(kill.filled is not None for kill in self.kills)
         points = [
-            Point(done >= kills, f"at least {kills} instances were killed", f"there were {done}: allow more kills"),
-            Point(healed == done, "each of them was replaced", f"{healed} of {done} were. Afterwards: {self.left}"),
+            Point(
+                done >= kills,
+                f"at least {kills} instances were killed",
+                f"there were {done}: allow more kills",
+            ),
+            Point(
+                healed == done,
+                "each of them was replaced",
+                f"{healed} of {done} were. Afterwards: {self.left}",
+            ),
             Point(self.whole, "the group is as wanted afterwards", self.left),
         ]
         if self.poll is not None:
-            points += [Point(bool(one.agrees), f"{one.name}: theory is within the interval", BY_CHANCE) for one in self.measures]
+            points += [
+                Point(bool(one.agrees), f"{one.name}: theory is within the interval", BY_CHANCE)
+                for one in self.measures
+            ]
         return Check(points)
 
     def to_dict(self) -> dict[str, Any]:
-        plain = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "recovery"}
-        kills, measures = [kill._asdict() for kill in self.kills], [one.to_dict() for one in self.measures]
+        plain = {
+            one.name: getattr(self, one.name) for one in fields(self) if one.name != "recovery"
+        }
+        kills, measures = (
+            [kill._asdict() for kill in self.kills],
+            [one.to_dict() for one in self.measures],
+        )
         return {**plain, "kills": kills, "shares": list(self.shares), "measures": measures}
 
     @property
@@ -121,7 +167,10 @@ class Findings(FigureResult):
     def words(self) -> str:
         story = f"Group {self.group}, {len(self.kills)} kills."
         if not self.measures:
-            return f"{story} {len(self.times())} of them were healed, too few to measure. Afterwards: {self.left}"
+            return (
+                f"{story} {len(self.times())} of them were healed, too few to measure. "
+                f"Afterwards: {self.left}"
+            )
         return f"{story} Time to recover: {'; '.join(one.words for one in self.measures)}."
 
     def figure(self) -> Figure:
@@ -134,11 +183,15 @@ class Findings(FigureResult):
 
 
 SLICES = 10
-"""Parts into which the time is cut for the shares of filled slots, so that there are enough of them to judge by."""
+"""Parts into which the time is cut for the shares of filled slots, so that there are enough of them
+to judge by.
+"""
 
 
 class Kill(NamedTuple):
-    """One kill: seconds since the experiment began, whom it hit, seconds until it was noticed and until its slot was filled."""
+    """One kill: seconds since the experiment began, whom it hit, seconds until it was noticed and
+    until its slot was filled.
+    """
 
     at: float
     slot: str
@@ -148,7 +201,9 @@ class Kill(NamedTuple):
 
 
 def kills_of(recovery: Recovery, began: float, ended: float) -> tuple[Kill, ...]:
-    """Return the kills of an experiment in time order, each with the next birth in its slot that fills no earlier loss."""
+    """Return the kills of an experiment in time order, each with the next birth in its slot that
+    fills no earlier loss.
+    """
     births: dict[str, list[float]] = {}
     for life in recovery.lives:
         births.setdefault(life.slot, []).append(life.born)
@@ -161,26 +216,43 @@ def kills_of(recovery: Recovery, began: float, ended: float) -> tuple[Kill, ...]
         filled = next((born for born in slot if born >= fault.time), None)
         if filled is not None:
             slot.remove(filled)
-        noticed = next((look for look in looks if fault.time <= look and (filled is None or look <= filled)), None)
+        noticed = next(
+            (look for look in looks if fault.time <= look and (filled is None or look <= filled)),
+            None,
+        )
         found.append(
-            Kill(fault.time - began, fault.slot, fault.instance, _since(fault.time, noticed), _since(fault.time, filled))
+            Kill(
+                fault.time - began,
+                fault.slot,
+                fault.instance,
+                _since(fault.time, noticed),
+                _since(fault.time, filled),
+            )
         )
     return tuple(found)
 
 
 def filled_shares(recovery: Recovery, began: float, ended: float) -> tuple[float, ...]:
-    """Return the share of time (0 to 1) in which each slot was filled, for each slice of the time from ``began`` to ``ended``."""
+    """Return the share of time (0 to 1) in which each slot was filled, for each slice of the time
+    from ``began`` to ``ended``.
+    """
     length = (ended - began) / SLICES
     slices = [(began + n * length, began + (n + 1) * length) for n in range(SLICES)]
     slots: dict[str, list[Life]] = {}
     for life in recovery.lives:
         if life.born < ended and (life.died is None or life.died > began):
             slots.setdefault(life.slot, []).append(life)
-    return tuple(min(1.0, sum(_served(life, *cut) for life in lived) / length) for lived in slots.values() for cut in slices)
+    return tuple(
+        min(1.0, sum(_served(life, *cut) for life in lived) / length)
+        for lived in slots.values()
+        for cut in slices
+    )
 
 
 def _served(life: Life, start: float, end: float) -> float:
-    """Return for how many seconds between two times an instance served: it was there, and neither silent nor sick."""
+    """Return for how many seconds between two times an instance served: it was there, and neither
+    silent nor sick.
+    """
     there = _overlap(life.born, life.died, start, end)
     return there - sum(_overlap(down.start, down.end, start, end) for down in life.down)
 

@@ -1,7 +1,8 @@
-"""How many instances are too many: three ways to plan, under answers that are stale, partial or lost, in a simulated world.
+"""How many instances are too many: three ways to plan, under answers that are stale, partial or
+lost, in a simulated world.
 
-``Counting`` is the foil: it counts what it sees and puts the difference right, as InfraKit does. It lives here because nothing
-but this comparison may use it. Called by notebooks.
+``Counting`` is the foil: it counts what it sees and puts the difference right, as InfraKit does. It
+lives here because nothing but this comparison may use it. Called by notebooks.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ FAULTS = {
 
 
 class Counting(Simulation):
-    """Counts the instances that it sees; adds what lacks, removes what is too much, and repeats a call that was not answered."""
+    """Counts the instances that it sees; adds what lacks, removes what is too much, and repeats a
+    call that was not answered.
+    """
 
     def step(self, *, advance: bool = True) -> Step:
         """Make one pass by counting alone."""
@@ -70,7 +73,9 @@ PLANNERS: dict[str, Callable[[Dice], Simulation]] = {
 
 
 class Runs(NamedTuple):
-    """What became of one planner under one fault, run by run: how many lived after each pass, and how many it destroyed."""
+    """What became of one planner under one fault, run by run: how many lived after each pass, and
+    how many it destroyed.
+    """
 
     fault: str
     planner: str
@@ -97,11 +102,24 @@ class Overcreation(FigureResult):
     def table(self) -> Table:
         """List for each fault and planner how often and how far it went beyond the size."""
         rows = [
-            (one.fault, one.planner, f"{one.exceeding:.0%}", f"+{max(0, one.most)}", f"{fmean(one.destroyed):.1f}")
+            (
+                one.fault,
+                one.planner,
+                f"{one.exceeding:.0%}",
+                f"+{max(0, one.most)}",
+                f"{fmean(one.destroyed):.1f}",
+            )
             for one in self.runs
         ]
         return Table(
-            ["fault, one call in five", "planner", "runs with too many", "at most", "healthy ones destroyed a run"], rows
+            [
+                "fault, one call in five",
+                "planner",
+                "runs with too many",
+                "at most",
+                "healthy ones destroyed a run",
+            ],
+            rows,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -110,7 +128,9 @@ class Overcreation(FigureResult):
 
     @property
     def title(self) -> str:
-        return f"Instances alive when {SIZE} are wanted: each thin line is one run of {PASSES} looks"
+        return (
+            f"Instances alive when {SIZE} are wanted: each thin line is one run of {PASSES} looks"
+        )
 
     @property
     def words(self) -> str:
@@ -119,7 +139,10 @@ class Overcreation(FigureResult):
             shares.setdefault(one.planner, []).append(f"{one.exceeding:.0%}")
         said = "; ".join(f"{planner} {', '.join(found)}" for planner, found in shares.items())
         faults = ", ".join(fault.partition(":")[0] for fault in FAULTS)
-        return f"Share of {len(self.runs[0].traces)} runs with more than {SIZE} instances when answers are {faults}: {said}."
+        return (
+            f"Share of {len(self.runs[0].traces)} runs with more than {SIZE} instances when "
+            f"answers are {faults}: {said}."
+        )
 
     def figure(self) -> Figure:
         """Draw how many lived, a room for each fault, counting against slots."""
@@ -129,7 +152,9 @@ class Overcreation(FigureResult):
 
 
 def overcreation(runs: int = 40, seed: int = 1) -> Overcreation:
-    """Let each planner keep a group of five through ``runs`` seeded storms of each fault, with the same kills for all."""
+    """Let each planner keep a group of five through ``runs`` seeded storms of each fault, with the
+    same kills for all.
+    """
     return Overcreation(
         tuple(
             _storms(fault, planner, [random.Random(f"{seed} {fault} {run}") for run in range(runs)])

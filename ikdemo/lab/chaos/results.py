@@ -1,4 +1,6 @@
-"""One measured number with its interval, beside what theory says of it, as data and in words. Used by every result of chaos."""
+"""One measured number with its interval, beside what theory says of it, as data and in words. Used
+by every result of chaos.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ Statistic = Callable[[Sequence[float]], float]
 
 
 class Measure(NamedTuple):
-    """A number, the interval that should hold the true one, what theory says (None: nothing), and how to say all three."""
+    """A number, the interval that should hold the true one, what theory says (None: nothing), and
+    how to say all three.
+    """
 
     name: str
     value: float
@@ -42,7 +46,13 @@ class Measure(NamedTuple):
     def to_dict(self) -> dict[str, Any]:
         """Return the measure as plain values."""
         low, high = self.interval
-        return {"name": self.name, "value": self.value, "low": low, "high": high, "theory": self.theory}
+        return {
+            "name": self.name,
+            "value": self.value,
+            "low": low,
+            "high": high,
+            "theory": self.theory,
+        }
 
 
 def measure(
@@ -55,7 +65,9 @@ def measure(
     confidence: float = 0.95,
 ) -> Measure:
     """Take ``of`` of the values, with its bootstrap interval of this confidence."""
-    return Measure(name, of(values), bootstrap(values, of, dice, confidence=confidence), theory, say)
+    return Measure(
+        name, of(values), bootstrap(values, of, dice, confidence=confidence), theory, say
+    )
 
 
 def side_by_side(measures: Iterable[Measure]) -> Table:
@@ -64,8 +76,14 @@ def side_by_side(measures: Iterable[Measure]) -> Table:
     for one in measures:
         low, high = map(one.say, one.interval)
         theory = "-" if one.theory is None else one.say(one.theory)
-        rows.append((one.name, one.say(one.value), f"{low} to {high}", theory, say_agreement(one.agrees)))
-    return Table(["measure", "measured", "interval", "theory", "agrees"], rows, empty="Too few kills were healed to measure.")
+        rows.append(
+            (one.name, one.say(one.value), f"{low} to {high}", theory, say_agreement(one.agrees))
+        )
+    return Table(
+        ["measure", "measured", "interval", "theory", "agrees"],
+        rows,
+        empty="Too few kills were healed to measure.",
+    )
 
 
 def say_agreement(agrees: bool | None) -> str:

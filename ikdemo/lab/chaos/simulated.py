@@ -1,8 +1,10 @@
-"""A group that exists only in numbers, on a virtual clock: the real planner, thousands of faults, no waiting.
+"""A group that exists only in numbers, on a virtual clock: the real planner, thousands of faults,
+no waiting.
 
-It keeps time as the group plugin does: a pass that acts lasts as long as an instance takes to be made, and is followed by another
-at once; a pass that finds nothing to do is followed by the poll. It tells the same events. Made by notebooks for ``Experiment``,
-whose kills may come faster than the brake on storms allows: each is followed by what a resume does, so that theory holds.
+It keeps time as the group plugin does: a pass that acts lasts as long as an instance takes to be
+made, and is followed by another at once; a pass that finds nothing to do is followed by the poll.
+It tells the same events. Made by notebooks for ``Experiment``, whose kills may come faster than the
+brake on storms allows: each is followed by what a resume does, so that theory holds.
 """
 
 from __future__ import annotations
@@ -24,13 +26,22 @@ AT_ONCE = 1e-6
 
 
 class Simulated:
-    """A simulated group of ``size`` slots, a poll every ``poll`` seconds and ``provision`` seconds to make an instance."""
+    """A simulated group of ``size`` slots, a poll every ``poll`` seconds and ``provision`` seconds
+    to make an instance.
+    """
 
-    def __init__(self, size: int = 5, *, poll: float = 10.0, provision: float = 1.0, group: str = "simulated") -> None:
+    def __init__(
+        self, size: int = 5, *, poll: float = 10.0, provision: float = 1.0, group: str = "simulated"
+    ) -> None:
         if size < 1 or poll <= 0 or provision < 0:
-            raise IkdemoError("A simulated group needs at least one slot, a poll above 0 s and a provision time of 0 s or more")
+            raise IkdemoError(
+                "A simulated group needs at least one slot, a poll above 0 s and a provision "
+                "time of 0 s or more"
+            )
         self.group, self.size, self.poll, self.provision = group, size, poll, provision
-        self._world = Simulation(Desired(group, "sha", slots_of(Allocation(size))), random.Random(0).random, poll=poll)
+        self._world = Simulation(
+            Desired(group, "sha", slots_of(Allocation(size))), random.Random(0).random, poll=poll
+        )
         self._events = [Event("committed", 0.0, "simulated", group, size=size)]
         self._born: dict[str, tuple[float, str]] = {}
         self._now, self._next_pass = 0.0, 0.0
@@ -48,7 +59,13 @@ class Simulated:
     def steady(self) -> Check:
         whole = self.filled() == self.size
         return Check(
-            [Point(whole, f"all {self.size} slots of the simulated group are filled", "let its clock run: wait_until(...)")]
+            [
+                Point(
+                    whole,
+                    f"all {self.size} slots of the simulated group are filled",
+                    "let its clock run: wait_until(...)",
+                )
+            ]
         )
 
     def filled(self) -> int:
@@ -73,7 +90,9 @@ class Simulated:
 
     def _living(self) -> list[str]:
         """Return the instances that are made, in the order of slots."""
-        born = [(slot.zfill(9), name) for name, (time, slot) in self._born.items() if time <= self._now]
+        born = [
+            (slot.zfill(9), name) for name, (time, slot) in self._born.items() if time <= self._now
+        ]
         return [name for _, name in sorted(born)]
 
     def _pass(self, time: float) -> None:

@@ -1,8 +1,9 @@
 """Whom an experiment is made on: a group of a lab, seen and broken through the lab's own verbs.
 
-``Subject`` is all that an experiment asks of a group, so the same experiment runs on files, on processes and on a simulated
-group (``simulated``). Made by ``Experiment``. An experiment kills faster than a group's brake on storms allows, so it ends the
-storm that it is now and then, as a person would by ``resume``; what is measured is healing, and not the brake.
+``Subject`` is all that an experiment asks of a group, so the same experiment runs on files, on
+processes and on a simulated group (``simulated``). Made by ``Experiment``. An experiment kills
+faster than a group's brake on storms allows, so it ends the storm that it is now and then, as a
+person would by ``resume``; what is measured is healing, and not the brake.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ PATIENCE = 20.0
 
 
 class Subject(Protocol):
-    """A group that can be broken. ``size`` is the number of slots wanted; times are seconds of the subject's own clock."""
+    """A group that can be broken. ``size`` is the number of slots wanted; times are seconds of the
+    subject's own clock.
+    """
 
     group: str
     size: int
@@ -41,7 +44,9 @@ class Subject(Protocol):
         ...
 
     def restore(self) -> str:
-        """Undo what an experiment may have left and wait until the group is as wanted; say what came of it, never raise."""
+        """Undo what an experiment may have left and wait until the group is as wanted; say what
+        came of it, never raise.
+        """
         ...
 
     def recovery(self, since: float) -> Recovery:
@@ -50,7 +55,9 @@ class Subject(Protocol):
 
 
 class LiveGroup:
-    """A group of real instances in a lab; raises IkdemoError when the lab knows of no such group."""
+    """A group of real instances in a lab; raises IkdemoError when the lab knows of no such
+    group.
+    """
 
     def __init__(self, lab: Lab, group: str) -> None:
         self._lab, self.group = lab, group
@@ -62,7 +69,8 @@ class LiveGroup:
         return self._lab.line.record.now()
 
     def wait_until(self, moment: float) -> None:
-        """Sleep; half-way, when so much was killed that the next slot would wait, resume the group if it is whole.
+        """Sleep; half-way, when so much was killed that the next slot would wait, resume the group
+        if it is whole.
 
         Half-way, because the loop looks when it is resumed, and no kill is to be timed by that.
         """
@@ -77,7 +85,14 @@ class LiveGroup:
         """Check that the group is as wanted and that its loop acts: a paused one heals nothing."""
         whole = self._lab.check(self.group, size=self.size)
         acts = not whole or not self._paused()
-        return Check([*whole.points, Point(acts, "its loop acts", f"it is paused; let it act: lab.resume({self.group!r})")])
+        return Check(
+            [
+                *whole.points,
+                Point(
+                    acts, "its loop acts", f"it is paused; let it act: lab.resume({self.group!r})"
+                ),
+            ]
+        )
 
     def filled(self) -> int:
         return len(self._lab.describe(self.group))
@@ -87,7 +102,9 @@ class LiveGroup:
         self._killed += 1
 
     def restore(self) -> str:
-        """Let the loop act again, should somebody have paused it, and wait with nothing more; wait for it."""
+        """Let the loop act again, should somebody have paused it, and wait with nothing more; wait
+        for it.
+        """
         try:
             self._lab.resume(self.group)
             return self._lab.wait(self.group, PATIENCE)

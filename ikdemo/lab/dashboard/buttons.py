@@ -1,7 +1,7 @@
 """Buttons whose work is done in a thread of the lab, and one line that says what came of it.
 
-Only here does a click meet the lab: nothing blocks the kernel, a second click waits for no first, and no error is lost: each
-is a sentence. Made by ``Dashboard`` for its panels.
+Only here does a click meet the lab: nothing blocks the kernel, a second click waits for no first,
+and no error is lost: each is a sentence. Made by ``Dashboard`` for its panels.
 """
 
 from __future__ import annotations
@@ -17,11 +17,17 @@ from ..show.tables import visible_html
 from ..show.theme import AS_WANTED, DIFFERENT, ENDED, PAUSED, Sign
 
 T = TypeVar("T", bound=Box)
-BUSY, DONE, REFUSED = PAUSED._replace(word="busy"), AS_WANTED._replace(word="done"), DIFFERENT._replace(word="not done")
+BUSY, DONE, REFUSED = (
+    PAUSED._replace(word="busy"),
+    AS_WANTED._replace(word="done"),
+    DIFFERENT._replace(word="not done"),
+)
 
 
 class Buttons:
-    """All the buttons of one dashboard, and its line of words; ``then`` is called after whatever was done."""
+    """All the buttons of one dashboard, and its line of words; ``then`` is called after whatever
+    was done.
+    """
 
     def __init__(self, line: Session, then: Callable[[], None]) -> None:
         self._line, self._then = line, then
@@ -31,7 +37,9 @@ class Buttons:
         self._say(None, "Press a button.")
 
     def button(self, word: str, purpose: str, work: Callable[[], str], **layout: str) -> Button:
-        """Return a button that does ``work`` and says the sentence which that returns; ``purpose`` is its longer name."""
+        """Return a button that does ``work`` and says the sentence which that returns; ``purpose``
+        is its longer name.
+        """
         made = Button(description=word, tooltip=purpose, layout=Layout(width="auto", **layout))
         made.on_click(lambda _: self._clicked(purpose, work))
         self.buttons.append(made)
@@ -66,16 +74,22 @@ class Buttons:
     def _say(self, sign: Sign | None, said: str) -> None:
         look = "display:flex;align-items:center;gap:8px;line-height:1.4;min-height:1.9em"
         pill = sign.pill() if sign else ""
-        self.said.value = f'<div role="status" style="{look}">{pill} <span>{visible_html(said)}</span></div>'
+        self.said.value = (
+            f'<div role="status" style="{look}">{pill} <span>{visible_html(said)}</span></div>'
+        )
 
 
 def row(title: str, *inside: Any) -> HBox:
-    """Put controls into one row under a name of their own; the row breaks where the page is narrow."""
+    """Put controls into one row under a name of their own; the row breaks where the page is
+    narrow.
+    """
     name = HTML(f"<b>{visible_html(title)}</b>", layout=Layout(min_width="70px"))
     return toolbar(HBox([name, *inside], layout=Layout(flex_flow="row wrap", align_items="center")))
 
 
 def toolbar(controls: T) -> T:
-    """Let our extension make a toolbar of these controls: one stop of the Tab key, with arrow keys between them."""
+    """Let our extension make a toolbar of these controls: one stop of the Tab key, with arrow keys
+    between them.
+    """
     controls.add_class("ik-toolbar")
     return controls

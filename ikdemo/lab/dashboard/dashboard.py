@@ -1,7 +1,8 @@
-"""The dashboard of one group: its live view, buttons that break and stop things, and its plugins with lamps.
+"""The dashboard of one group: its live view, buttons that break and stop things, and its plugins
+with lamps.
 
-Everything can be reached with the keyboard and has a name. It ends with its lab: then the picture stands still and no button
-can be pressed. Made by ``Lab.dashboard``.
+Everything can be reached with the keyboard and has a name. It ends with its lab: then the picture
+stands still and no button can be pressed. Made by ``Lab.dashboard``.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ class Dashboard:
 
         self.clicks = Buttons(line, self.view.wake)
         self.plugins = PluginPanel(self._lab, self.clicks)
-        line.at_end(self.plugins.look)  # the view looks for the last time before the plugins have ended
+        # the view looks for the last time before the plugins have ended
+        line.at_end(self.plugins.look)
         self.steps = StepPanel(self._lab, self.group, self.clicks)
         self.share = Dropdown(
             options=[(f"{share:.0%}", share) for share in SHARES],
@@ -75,12 +77,20 @@ class Dashboard:
         breaking = (
             press("kill one", "kill one: an instance chosen by chance", lambda: self._kill(1)),
             self.share,
-            press("kill a share", "kill a share: as much of the group as is chosen", self._kill_share),
+            press(
+                "kill a share", "kill a share: as much of the group as is chosen", self._kill_share
+            ),
         )
         loop = (
-            press("pause", "pause the loop: it looks, and changes nothing", lambda: f"{self._lab.pause(group)}."),
+            press(
+                "pause",
+                "pause the loop: it looks, and changes nothing",
+                lambda: f"{self._lab.pause(group)}.",
+            ),
             press("step", "step: one whole pass of the loop", self.steps.step),
-            press("resume", "resume the loop: it acts again", lambda: f"{self._lab.resume(group)}."),
+            press(
+                "resume", "resume the loop: it acts again", lambda: f"{self._lab.resume(group)}."
+            ),
         )
         return box(
             self.view.picture,
@@ -119,4 +129,7 @@ def _killed(victims: Table) -> str:
     """Say who was killed, a few by their slots."""
     slots = victims.column("slot")
     more = f" and {len(slots) - 8} more" if len(slots) > 8 else ""
-    return f"Killed {len(slots)}: {'slot' if len(slots) == 1 else 'slots'} {', '.join(slots[:8])}{more}."
+    return (
+        f"Killed {len(slots)}: {'slot' if len(slots) == 1 else 'slots'} "
+        f"{', '.join(slots[:8])}{more}."
+    )

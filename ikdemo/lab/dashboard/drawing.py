@@ -1,8 +1,11 @@
-"""Draws a scene as SVG: a headline, the curve of filled slots and below it the slots. Pure: the same scene gives the same text.
+"""Draws a scene as SVG: a headline, the curve of filled slots and below it the slots. Pure: the
+same scene gives the same text.
 
-The curve begins where the group does, and grows; only what is below the most that was filled is drawn as lost.
+The curve begins where the group does, and grows; only what is below the most that was filled is
+drawn as lost.
 
-Text takes its colours from JupyterLab's theme where there is one, and stands black on white elsewhere. Called by ``LiveView``.
+Text takes its colours from JupyterLab's theme where there is one, and stands black on white
+elsewhere. Called by ``LiveView``.
 """
 
 from __future__ import annotations
@@ -37,10 +40,16 @@ def draw(scene: ViewModel, sign: Sign) -> str:
     """Return a scene as SVG text; ``sign`` says what the group is."""
     slots, height = draw_slots(scene, TOP + HEIGHT + 34)
     said = visible_html(words(scene, sign))
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="ik" role="img" aria-label="{said}" width="{WIDTH}" height="{height}"'
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="ik" role="img" aria-label="{said}" '
+        f'width="{WIDTH}" height="{height}"'
+    )
     look = 'style="display:block;width:100%;height:auto;max-width:820px"'
     paper = f'<rect class="paper" width="{WIDTH}" height="{height}" rx="6"/>'
-    return f'{head} viewBox="0 0 {WIDTH} {height}" {look}>{STYLE}{paper}{_headline(scene, sign)}{_curve(scene)}{slots}</svg>'
+    return (
+        f'{head} viewBox="0 0 {WIDTH} {height}" '
+        f"{look}>{STYLE}{paper}{_headline(scene, sign)}{_curve(scene)}{slots}</svg>"
+    )
 
 
 def words(scene: ViewModel, sign: Sign) -> str:
@@ -62,7 +71,11 @@ def _filled(scene: ViewModel) -> str:
 
 def _rolled(scene: ViewModel) -> str:
     """Say how far the wanted configuration has come, where not every filled slot has it."""
-    return "" if scene.current == scene.filled else f"{scene.current} of {scene.size} with the wanted configuration."
+    return (
+        ""
+        if scene.current == scene.filled
+        else f"{scene.current} of {scene.size} with the wanted configuration."
+    )
 
 
 def _counts(scene: ViewModel) -> str:
@@ -75,13 +88,18 @@ def _fell(fall: Fall | None) -> str:
     fewest = f"{fall.fewest} of {fall.size}"
     if fall.seconds is None:
         return f"It fell to {fewest} and is not whole again yet."
-    return f"Last fall: to {fewest}, whole again {say_seconds(fall.seconds)} after the {fall.cause}."
+    return (
+        f"Last fall: to {fewest}, whole again {say_seconds(fall.seconds)} after the {fall.cause}."
+    )
 
 
 def _unnoticed(scene: ViewModel) -> str:
     if not scene.unnoticed:
         return ""
-    return f"The loop does not know of {scene.unnoticed} {'loss' if scene.unnoticed == 1 else 'losses'} yet."
+    return (
+        f"The loop does not know of {scene.unnoticed} "
+        f"{'loss' if scene.unnoticed == 1 else 'losses'} yet."
+    )
 
 
 def _headline(scene: ViewModel, sign: Sign) -> str:
@@ -89,26 +107,34 @@ def _headline(scene: ViewModel, sign: Sign) -> str:
     wide = LETTER * len(sign.word) + 36
     left, head = WIDTH - 8 - wide, f"{name}: {_filled(scene)}"
     return (
-        f'<text x="8" y="25" font-size="19" font-weight="bold"{squeezed(head, left - 16, 11.2)}>{visible_html(head)}</text>'
+        '<text x="8" y="25" font-size="19" '
+        f'font-weight="bold"{squeezed(head, left - 16, 11.2)}>{visible_html(head)}</text>'
         f'<text x="8" y="46">{_counts(scene)} {_fell(scene.fall)}</text>'
         f'<text x="8" y="63">{_rolled(scene)} {_unnoticed(scene)}</text>'
         f'<rect x="{left:.0f}" y="7" width="{wide:.0f}" height="24" rx="12" fill="{sign.colour}"/>'
         f'<path class="on" d="{sign.shape}" transform="translate({left + 16:.0f} 19)"/>'
-        f'<text class="on" x="{left + 28:.0f}" y="24" font-size="14" font-weight="bold">{visible_html(sign.word)}</text>'
+        f'<text class="on" x="{left + 28:.0f}" y="24" font-size="14" '
+        f'font-weight="bold">{visible_html(sign.word)}</text>'
     )
 
 
 def _curve(scene: ViewModel) -> str:
     bottom = TOP + HEIGHT
     rows = "".join(
-        f'<path class="grid" d="M{LEFT} {y}h{PLOT}"/><text x="{LEFT - 8}" y="{y + 4}" text-anchor="end">{share} %</text>'
+        f'<path class="grid" d="M{LEFT} {y}h{PLOT}"/><text x="{LEFT - 8}" y="{y + 4}" '
+        f'text-anchor="end">{share} %</text>'
         for y, share in ((TOP + 6, 100), (TOP + 6 + (HEIGHT - 12) / 2, 50), (bottom - 6, 0))
     )
-    marks = [(LEFT + PLOT * share, f"{WINDOW * (1 - share):.0f} s ago") for share in (0, 1 / 3, 2 / 3)]
+    marks = [
+        (LEFT + PLOT * share, f"{WINDOW * (1 - share):.0f} s ago") for share in (0, 1 / 3, 2 / 3)
+    ]
     axis = "".join(
-        f'<text x="{x:.0f}" y="{bottom + 16}" text-anchor="middle">{said}</text>' for x, said in [*marks, (LEFT + PLOT, "now")]
+        f'<text x="{x:.0f}" y="{bottom + 16}" text-anchor="middle">{said}</text>'
+        for x, said in [*marks, (LEFT + PLOT, "now")]
     )
-    said = "".join(f'<text x="{WIDTH - RIGHT + 12}" y="{TOP + y}">{line}</text>' for y, line in _margin(scene))
+    said = "".join(
+        f'<text x="{WIDTH - RIGHT + 12}" y="{TOP + y}">{line}</text>' for y, line in _margin(scene)
+    )
     return f"{rows}{axis}{said}{''.join(_run(scene, run, end) for run, end in _runs(scene))}"
 
 
@@ -121,7 +147,9 @@ def _margin(scene: ViewModel) -> list[tuple[int, str]]:
 
 
 def _runs(scene: ViewModel) -> Iterator[tuple[list[CurveStep], float]]:
-    """Yield the steps of each size that was wanted, and when it was not any longer: another size is no fall."""
+    """Yield the steps of each size that was wanted, and when it was not any longer: another size is
+    no fall.
+    """
     run: list[CurveStep] = []
     for step in scene.steps:
         if run and step.size != run[-1].size:
@@ -134,14 +162,17 @@ def _runs(scene: ViewModel) -> Iterator[tuple[list[CurveStep], float]]:
 
 
 def _run(scene: ViewModel, run: list[CurveStep], end: float) -> str:
-    """Draw what was filled, what was lost below the most that had been, and dashed what has the wanted configuration."""
+    """Draw what was filled, what was lost below the most that had been, and dashed what has the
+    wanted configuration.
+    """
     start, stop = _across(scene, run[0].time), _across(scene, end)
     filled = _levels(scene, run, lambda step: step.filled / step.size)
     reached = _levels(scene, run, lambda step: step.reached / step.size)
     line, back = _forth(filled, start, stop), _back(reached)
     return (
         f'<path d="{line}{back}z" fill="{VERMILION}" fill-opacity=".35"/>'
-        f'<path class="curve" d="{line}" fill="none" stroke="{BLUE}" stroke-width="5" stroke-linejoin="round"/>'
+        f'<path class="curve" d="{line}" fill="none" stroke="{BLUE}" stroke-width="5" '
+        'stroke-linejoin="round"/>'
         f'<path d="{line}" fill="none" stroke="#9BD3F5" stroke-width="2" stroke-linejoin="round"/>'
         f"{''.join(_outdated(scene, run, end))}"
     )
@@ -150,16 +181,22 @@ def _run(scene: ViewModel, run: list[CurveStep], end: float) -> str:
 def _outdated(scene: ViewModel, run: list[CurveStep], end: float) -> Iterator[str]:
     """Draw, dashed, what has the wanted configuration, while some of what is filled has not."""
     ends = [*(step.time for step in run[1:]), end]
-    for apart, spans in groupby(zip(run, ends, strict=True), key=lambda span: span[0].current != span[0].filled):
+    for apart, spans in groupby(
+        zip(run, ends, strict=True), key=lambda span: span[0].current != span[0].filled
+    ):
         steps, until = zip(*spans, strict=True)
         if apart:
             start, stop = _across(scene, steps[0].time), _across(scene, until[-1])
-            path = _forth(_levels(scene, list(steps), lambda step: step.current / step.size), start, stop)
+            path = _forth(
+                _levels(scene, list(steps), lambda step: step.current / step.size), start, stop
+            )
             yield f'<path class="line" d="{path}" stroke-width="1.8" stroke-dasharray="6 4"/>'
 
 
 def _across(scene: ViewModel, time: float) -> int:
-    """Return where a time is, in whole pixels, kept inside the plot: what shares a pixel now does so in every later frame."""
+    """Return where a time is, in whole pixels, kept inside the plot: what shares a pixel now does
+    so in every later frame.
+    """
     pixels = PLOT / WINDOW
     ago = math.floor(scene.now * pixels) - math.floor(time * pixels)
     return LEFT + PLOT - min(PLOT, max(0, ago))
@@ -169,8 +206,11 @@ def _down(share: float) -> float:
     return TOP + 6 + (HEIGHT - 12) * (1 - share)
 
 
-def _levels(scene: ViewModel, run: list[CurveStep], share: Callable[[CurveStep], float]) -> dict[int, tuple[float, float]]:
-    """Return the lowest and the last share of each pixel in which something happened: a loss within one pixel is one stroke.
+def _levels(
+    scene: ViewModel, run: list[CurveStep], share: Callable[[CurveStep], float]
+) -> dict[int, tuple[float, float]]:
+    """Return the lowest and the last share of each pixel in which something happened: a loss within
+    one pixel is one stroke.
 
     What only grows there is no stroke: it would look like a loss.
     """

@@ -1,7 +1,8 @@
-"""What a live view shows at one moment: the scene that a picture is made of. Pure data; made by ``story``.
+"""What a live view shows at one moment: the scene that a picture is made of. Pure data; made by
+``story``.
 
-A group that grows does not fall, and neither does one that is rolled: its slots are filled, and apart from that they get the
-wanted configuration.
+A group that grows does not fall, and neither does one that is rolled: its slots are filled, and
+apart from that they get the wanted configuration.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ WINDOW = 30.0
 
 
 class Fall(NamedTuple):
-    """The last fall: the fewest of ``size`` slots that were filled, and the seconds until all were again; None: not yet.
+    """The last fall: the fewest of ``size`` slots that were filled, and the seconds until all were
+    again; None: not yet.
 
     The seconds are counted from the recorded fault, or from the first report: ``cause`` says which.
     """
@@ -29,9 +31,11 @@ class Fall(NamedTuple):
 
 
 class CurveStep(NamedTuple):
-    """A group from ``time`` until the next step: of ``size`` wanted slots so many are filled, so many of them as wanted now.
+    """A group from ``time`` until the next step: of ``size`` wanted slots so many are filled, so
+    many of them as wanted now.
 
-    ``reached`` is the most that were filled since this size was wanted: what is below it was lost, what is above has yet to grow.
+    ``reached`` is the most that were filled since this size was wanted: what is below it was lost,
+    what is above has yet to grow.
     """
 
     time: float
@@ -42,7 +46,9 @@ class CurveStep(NamedTuple):
 
 
 class Lane(NamedTuple):
-    """One slot: its instances within the window, oldest first, how many it ever had, and what it is now."""
+    """One slot: its instances within the window, oldest first, how many it ever had, and what it is
+    now.
+    """
 
     slot: str
     lives: list[Life]
@@ -52,10 +58,11 @@ class Lane(NamedTuple):
 
 @dataclass(frozen=True)
 class ViewModel:
-    """One group at the time ``now``. ``steps`` begin with the one that holds when the window begins, or with the group's birth.
+    """One group at the time ``now``. ``steps`` begin with the one that holds when the window
+    begins, or with the group's birth.
 
-    ``quality`` is the share of wanted slots that are filled, of whichever configuration, ``unnoticed`` how many are lost of which
-    the loop does not know.
+    ``quality`` is the share of wanted slots that are filled, of whichever configuration,
+    ``unnoticed`` how many are lost of which the loop does not know.
     """
 
     group: str

@@ -1,4 +1,6 @@
-"""The plugins of a dashboard: a lamp for each, and the buttons that start, stop and kill it. Made by ``Dashboard``."""
+"""The plugins of a dashboard: a lamp for each, and the buttons that start, stop and kill it. Made
+by ``Dashboard``.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from .buttons import Buttons, toolbar
 class PluginPanel:
     """A row for every plugin that the lab knows; ``look`` keeps it in step with the processes.
 
-    No button is ever switched off: whoever uses the keyboard would lose the place. One that makes no sense now says so.
+    No button is ever switched off: whoever uses the keyboard would lose the place. One that makes
+    no sense now says so.
     """
 
     def __init__(self, lab: FaultInjection, clicks: Buttons) -> None:
@@ -60,7 +63,10 @@ class PluginPanel:
         )
 
     def _row(self, name: str) -> HBox:
-        return HBox([self._lamps[name], *self._buttons.get(name, ())], layout=Layout(flex_flow="row wrap", align_items="center"))
+        return HBox(
+            [self._lamps[name], *self._buttons.get(name, ())],
+            layout=Layout(flex_flow="row wrap", align_items="center"),
+        )
 
     def _start(self, name: str) -> str:
         self._lab.start_again(name)
@@ -86,7 +92,8 @@ def _lamp(name: str, program: str, state: str) -> str:
     complaint = state.partition(": ")[2]
     last = f"<br>{visible_html(complaint)}" if complaint else ""
     return (
-        f'<div style="display:flex;align-items:center;gap:8px;min-width:235px;line-height:1.4" title="{visible_html(program)}">'
+        '<div style="display:flex;align-items:center;gap:8px;min-width:235px;line-height:1.4" '
+        f'title="{visible_html(program)}">'
         f'<span style="min-width:98px">{sign_of_process(state).pill()}</span><span>{visible_html(name)}{last}</span></div>'
     )
 
@@ -106,13 +113,17 @@ class StepPanel:
         self._at = float("inf")
         self.shown = HTML(_room(HINT))
         self.buttons = (
-            clicks.button("1 observe", "observe: see what is there, and change nothing", self._observe),
+            clicks.button(
+                "1 observe", "observe: see what is there, and change nothing", self._observe
+            ),
             clicks.button("2 plan", "plan: say what would be done about it, and why", self._plan),
             clicks.button("3 act", "act: let the loop make one pass", self._act),
         )
 
     def look(self, changed: float) -> None:
-        """Take the tables away when the group has changed after them, in seconds since the epoch: they are no longer true."""
+        """Take the tables away when the group has changed after them, in seconds since the epoch:
+        they are no longer true.
+        """
         if changed > self._at:
             self._seen, self._at = None, float("inf")
             self.shown.value = _room(OVER)
@@ -131,7 +142,10 @@ class StepPanel:
     def _plan(self) -> str:
         at, seen = self._seen or self._look_now()
         self._show(at, _observed(seen), _planned(seen))
-        return f"Planned from what was observed: {_number(len(seen.planned), 'action')}. Nothing was changed."
+        return (
+            f"Planned from what was observed: {_number(len(seen.planned), 'action')}. Nothing "
+            "was changed."
+        )
 
     def _act(self) -> str:
         done = self._pass()
@@ -168,8 +182,18 @@ def _observed(done: StepView) -> str:
 def _planned(done: StepView) -> str:
     """Lay the plan out with the reason of each action in words."""
     plan = done.step.plan
-    rows = [(one.verb, one.slot or "-", one.instance or "-", _because(one, plan)) for one in plan.actions]
-    return _part("Planned", Table(["action", "slot", "instance", "because"], rows, empty=f"Nothing to do. {_why_nothing(plan)}"))
+    rows = [
+        (one.verb, one.slot or "-", one.instance or "-", _because(one, plan))
+        for one in plan.actions
+    ]
+    return _part(
+        "Planned",
+        Table(
+            ["action", "slot", "instance", "because"],
+            rows,
+            empty=f"Nothing to do. {_why_nothing(plan)}",
+        ),
+    )
 
 
 def _outcomes(done: StepView) -> str:
@@ -178,7 +202,14 @@ def _outcomes(done: StepView) -> str:
 
 def _because(action: Action, plan: Plan) -> str:
     """Return the reason of an action in the planner's words, after its code."""
-    said = next((reason.text for reason in plan.reasons if reason.code == action.code and _about(reason, action)), "")
+    said = next(
+        (
+            reason.text
+            for reason in plan.reasons
+            if reason.code == action.code and _about(reason, action)
+        ),
+        "",
+    )
     return f"{action.code}: {said}" if said else action.code
 
 
@@ -187,7 +218,11 @@ def _about(reason: Reason, action: Action) -> bool:
 
 
 def _why_nothing(plan: Plan) -> str:
-    return "The group is as wanted." if plan.converged else "; ".join(reason.text for reason in plan.reasons[:2])
+    return (
+        "The group is as wanted."
+        if plan.converged
+        else "; ".join(reason.text for reason in plan.reasons[:2])
+    )
 
 
 def _part(title: str, table: Table) -> str:

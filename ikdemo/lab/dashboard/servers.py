@@ -1,6 +1,8 @@
-"""A group whose instances are web servers, seen from outside: each is asked for its page, as a browser would ask.
+"""A group whose instances are web servers, seen from outside: each is asked for its page, as a
+browser would ask.
 
-Only here are instances visited over HTTP. It uses what a lab tells of a group and decides nothing; made by a notebook.
+Only here are instances visited over HTTP. It uses what a lab tells of a group and decides nothing;
+made by a notebook.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ PAUSE = 0.01
 
 
 class Outage(NamedTuple):
-    """One server lost: seconds from the fault until it was noticed, until every slot was filled, until all pages were there."""
+    """One server lost: seconds from the fault until it was noticed, until every slot was filled,
+    until all pages were there.
+    """
 
     noticed: float
     replaced: float
@@ -51,11 +55,15 @@ class Servers:
         return Visit(self.group, self._wanted(), answers, kind)
 
     def page(self) -> LivePage:
-        """Return a web page of the servers that is kept fresh, where widgets can be shown; else it stands still."""
+        """Return a web page of the servers that is kept fresh, where widgets can be shown; else it
+        stands still.
+        """
         return LivePage(self.visit, self._lab.line)
 
     def wait(self, timeout: float = 20.0) -> Words:
-        """Wait until every wanted server gives its page; raises NotConverged with what the others said."""
+        """Wait until every wanted server gives its page; raises NotConverged with what the others
+        said.
+        """
         deadline = time.monotonic() + timeout
         while not (visit := self.visit()).whole:
             if time.monotonic() > deadline:
@@ -64,18 +72,29 @@ class Servers:
         return Words(f"all {len(visit.answers)} servers of {self.group} answer")
 
     def wait_healthy(self, timeout: float = 20.0) -> Words:
-        """Wait until the flavor calls every instance healthy; raises NotConverged with what it says of each."""
+        """Wait until the flavor calls every instance healthy; raises NotConverged with what it says
+        of each.
+        """
         deadline = time.monotonic() + timeout
-        while set((said := self._lab.health(self.group)).column("health")) != {"healthy"} or len(said) < self._wanted():
+        while (
+            set((said := self._lab.health(self.group)).column("health")) != {"healthy"}
+            or len(said) < self._wanted()
+        ):
             if time.monotonic() > deadline:
-                raise NotConverged(f"after {timeout:g} s not every server is called healthy", (repr(said),))
+                raise NotConverged(
+                    f"after {timeout:g} s not every server is called healthy", (repr(said),)
+                )
             time.sleep(PAUSE)
         return Words(f"all {len(said)} servers of {self.group} are healthy")
 
-    def outages(self, signal: str, times: int, *, within: float = 0.5, seed: int = 1) -> list[Outage]:
-        """Send a signal to one server after the other, slot by slot, and wait each time until all give their pages again.
+    def outages(
+        self, signal: str, times: int, *, within: float = 0.5, seed: int = 1
+    ) -> list[Outage]:
+        """Send a signal to one server after the other, slot by slot, and wait each time until all
+        give their pages again.
 
-        Each signal falls at a random moment ``within`` so many seconds after all are called healthy.
+        Each signal falls at a random moment ``within`` so many seconds after all are called
+        healthy.
         """
         chance, found = random.Random(seed), list[Outage]()
         for turn in range(times):
@@ -125,8 +144,8 @@ class Noticing(NamedTuple):
 def expected_noticing(interval: float, timeout: float, threshold: int) -> Noticing:
     """Return what theory says of a server that falls silent at any moment between two checks.
 
-    A simple derivation of our own: the first check to fail begins after 0 to one interval, the last one that is needed
-    ``threshold - 1`` intervals later, and that one fails after its timeout.
+    A simple derivation of our own: the first check to fail begins after 0 to one interval, the last
+    one that is needed ``threshold - 1`` intervals later, and that one fails after its timeout.
 
     >>> expected_noticing(interval=0.5, timeout=0.25, threshold=3)
     Noticing(least=1.25, mean=1.5, most=1.75)
@@ -136,9 +155,15 @@ def expected_noticing(interval: float, timeout: float, threshold: int) -> Notici
 
 
 def side_by_side(measured: Mapping[str, Sequence[Outage]], spec: Mapping[str, Any]) -> Table:
-    """Set measured outages (medians) above what theory says of the group's probe; ``spec`` is the group's."""
+    """Set measured outages (medians) above what theory says of the group's probe; ``spec`` is the
+    group's.
+    """
     rows = [
-        (name, str(len(outages)), *(say_seconds(median(one[i] for one in outages)) for i in range(3)))
+        (
+            name,
+            str(len(outages)),
+            *(say_seconds(median(one[i] for one in outages)) for i in range(3)),
+        )
         for name, outages in measured.items()
     ]
     flavor = spec["Properties"]["Flavor"]["Properties"]

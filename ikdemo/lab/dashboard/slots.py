@@ -1,6 +1,8 @@
-"""Draws the slots of a scene as SVG: a lane for each with its instances as bars, or a small tile for each of very many.
+"""Draws the slots of a scene as SVG: a lane for each with its instances as bars, or a small tile
+for each of very many.
 
-Pure, and one path per kind of tile, so that a thousand cost hardly more than fifty. Called by ``picture``.
+Pure, and one path per kind of tile, so that a thousand cost hardly more than fifty. Called by
+``picture``.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ LONGEST_NAME = 11
 WIDE = 9.0
 """Pixels that a letter of small words takes at most, about."""
 FILLS = (SKY, ORANGE, GREEN)
-"""The colours of the instances of one slot, one after the other; each bar that has room says which it is, too."""
+"""The colours of the instances of one slot, one after the other; each bar that has room says which
+it is, too.
+"""
 
 
 def draw_slots(scene: ViewModel, top: int) -> tuple[str, int]:
@@ -35,7 +39,9 @@ def draw_slots(scene: ViewModel, top: int) -> tuple[str, int]:
         left = _lanes(scene.lanes[:half], scene.now, top, 20, LEFT - 20, wide)
         right = _lanes(scene.lanes[half:], scene.now, top, 20, WIDTH // 2 + LEFT - 20, wide)
         return left + right, top + 20 * half + 8
-    return _lanes(scene.lanes, scene.now, top, 28, LEFT, PLOT), top + 28 * max(1, len(scene.lanes)) + 6
+    return _lanes(scene.lanes, scene.now, top, 28, LEFT, PLOT), top + 28 * max(
+        1, len(scene.lanes)
+    ) + 6
 
 
 def in_words(scene: ViewModel) -> str:
@@ -50,7 +56,9 @@ def in_words(scene: ViewModel) -> str:
 
 
 def _lanes(lanes: Sequence[Lane], now: float, top: int, pitch: int, left: int, wide: int) -> str:
-    return "".join(_lane(lane, now, top + pitch * row, pitch, left, wide) for row, lane in enumerate(lanes))
+    return "".join(
+        _lane(lane, now, top + pitch * row, pitch, left, wide) for row, lane in enumerate(lanes)
+    )
 
 
 def _lane(lane: Lane, now: float, y: int, pitch: int, left: int, wide: int) -> str:
@@ -60,40 +68,71 @@ def _lane(lane: Lane, now: float, y: int, pitch: int, left: int, wide: int) -> s
     name = name if len(name) <= LONGEST_NAME else f"{name[:5]}…{name[-6:]}"
     label = f"slot {name}" if lane.slot.isdecimal() and pitch > 20 else name
     first = lane.ever - len(lane.lives)
-    bars = [_bar(life, first + nth, now, middle, pitch - 7, left, wide) for nth, life in enumerate(lane.lives)]
-    bars += [_end(life, _at(life.died, now, left, wide), middle) for life in lane.lives if life.died is not None]
+    bars = [
+        _bar(life, first + nth, now, middle, pitch - 7, left, wide)
+        for nth, life in enumerate(lane.lives)
+    ]
+    bars += [
+        _end(life, _at(life.died, now, left, wide), middle)
+        for life in lane.lives
+        if life.died is not None
+    ]
     narrow = squeezed(label, left - edge - 12)
     return (
-        f'<text x="{left - 8}" y="{middle + 4.5}" text-anchor="end"{narrow}>{visible_html(label)}</text>'
+        f'<text x="{left - 8}" y="{middle + 4.5}" '
+        f'text-anchor="end"{narrow}>{visible_html(label)}</text>'
         f'<path class="grid" d="M{left} {middle}h{wide}" stroke-dasharray="2 5"/>{"".join(bars)}'
-        f'<path class="shape" d="{lane.sign.shape}" fill-rule="evenodd" transform="translate({left + wide + 18} {middle})"/>'
+        f'<path class="shape" d="{lane.sign.shape}" fill-rule="evenodd" '
+        f'transform="translate({left + wide + 18} {middle})"/>'
         f'<text x="{left + wide + 30}" y="{middle + 4.5}">{lane.sign.word}</text>'
     )
 
 
 def _bar(life: Life, nth: int, now: float, middle: float, high: int, left: int, wide: int) -> str:
-    """Draw one instance from its beginning to its end, and say which of its slot it is where there is room."""
-    start, end = _at(life.born, now, left, wide), _at(now if life.died is None else life.died, now, left, wide)
-    place = f'x="{start:.1f}" y="{middle - high / 2}" width="{max(1.0, end - start):.1f}" height="{high}"'
+    """Draw one instance from its beginning to its end, and say which of its slot it is where there
+    is room.
+    """
+    start, end = (
+        _at(life.born, now, left, wide),
+        _at(now if life.died is None else life.died, now, left, wide),
+    )
+    place = (
+        f'x="{start:.1f}" y="{middle - high / 2}" width="{max(1.0, end - start):.1f}" '
+        f'height="{high}"'
+    )
     bar = f'<rect {place} fill="{FILLS[nth % len(FILLS)]}"/>'
     served = min([end, *(_at(down.start, now, left, wide) for down in life.down)])
     for down in life.down:
-        since, until = _at(down.start, now, left, wide), end if down.end is None else _at(down.end, now, left, wide)
-        hollow = f'x="{since:.1f}" y="{middle - high / 2 + 1}" width="{max(1.0, until - since):.1f}" height="{high - 2}"'
+        since, until = (
+            _at(down.start, now, left, wide),
+            end if down.end is None else _at(down.end, now, left, wide),
+        )
+        hollow = (
+            f'x="{since:.1f}" y="{middle - high / 2 + 1}" '
+            f'width="{max(1.0, until - since):.1f}" height="{high - 2}"'
+        )
         bar += f'<rect class="hollow" {hollow}/>'
         if until - since > 7.7 * len(down.why) + 8:
-            bar += f'<text x="{(since + until) / 2:.0f}" y="{middle + 4.5}" text-anchor="middle">{down.why}</text>'
+            bar += (
+                f'<text x="{(since + until) / 2:.0f}" y="{middle + 4.5}" '
+                f'text-anchor="middle">{down.why}</text>'
+            )
     said = f"{'first' if nth == 0 else f'nr {nth + 1}'} …{life.instance[-4:]}"
     if served - start > 7.7 * len(said) + 20:
         bar += (
-            f'<text class="on" x="{(start + served) / 2:.0f}" y="{middle + 4.5}" text-anchor="middle">{visible_html(said)}</text>'
+            f'<text class="on" x="{(start + served) / 2:.0f}" y="{middle + 4.5}" '
+            f'text-anchor="middle">{visible_html(said)}</text>'
         )
     return bar
 
 
 def _end(life: Life, at: float, middle: float) -> str:
     """Draw a cross where an instance was lost, and a stroke where it was destroyed."""
-    shape = f"M{at:.1f} {middle - 7}v14" if life.ended == "destroyed" else f"M{at - 5:.1f} {middle - 5}l10 10m0-10l-10 10"
+    shape = (
+        f"M{at:.1f} {middle - 7}v14"
+        if life.ended == "destroyed"
+        else f"M{at - 5:.1f} {middle - 5}l10 10m0-10l-10 10"
+    )
     return f'<path class="halo" d="{shape}"/><path class="line" stroke-width="2.5" d="{shape}"/>'
 
 
@@ -102,12 +141,20 @@ def _at(time: float, now: float, left: int, wide: int) -> float:
 
 
 def squeezed(said: str, room: float, letter: float = WIDE) -> str:
-    """Return what makes words narrower that might need more than ``room`` pixels; nothing for those that fit."""
-    return f' textLength="{room:.0f}" lengthAdjust="spacingAndGlyphs"' if len(said) * letter > room else ""
+    """Return what makes words narrower that might need more than ``room`` pixels; nothing for those
+    that fit.
+    """
+    return (
+        f' textLength="{room:.0f}" lengthAdjust="spacingAndGlyphs"'
+        if len(said) * letter > room
+        else ""
+    )
 
 
 def _tiles(lanes: Sequence[Lane], top: int) -> tuple[str, int]:
-    """Draw a tile for every slot, in rows that begin with their first slot's name, above how many there are of each kind."""
+    """Draw a tile for every slot, in rows that begin with their first slot's name, above how many
+    there are of each kind.
+    """
     shown = lanes[:MOST_TILES]
     across, pitch = (25, 20) if len(shown) <= 200 else (50, 10)
     paths: dict[Sign, list[str]] = {sign: [] for sign in SLOTS}
@@ -122,7 +169,10 @@ def _tiles(lanes: Sequence[Lane], top: int) -> tuple[str, int]:
     bottom = top + rows * pitch + 22
     counts = ", ".join(f"{len(places)} {sign.word}" for sign, places in paths.items() if places)
     more = f"; {len(lanes) - MOST_TILES} more are not drawn" if len(lanes) > MOST_TILES else ""
-    parts.append(f'<text x="{LEFT}" y="{bottom}" font-size="15" font-weight="bold">{len(shown)} slots: {counts}{more}</text>')
+    parts.append(
+        f'<text x="{LEFT}" y="{bottom}" font-size="15" font-weight="bold">{len(shown)} slots: '
+        f"{counts}{more}</text>"
+    )
     return "".join(parts), bottom + 10
 
 

@@ -1,6 +1,8 @@
-"""What the group plugin says of a group while somebody watches: asked again when something happened, never waited for.
+"""What the group plugin says of a group while somebody watches: asked again when something
+happened, never waited for.
 
-Only here does a live view ask ``why``; the answer becomes a sign and a sentence. Made by ``LiveView``.
+Only here does a live view ask ``why``; the answer becomes a sign and a sentence. Made by
+``LiveView``.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from ..show.theme import AS_WANTED, AWAY, DESTROYING, DIFFERENT, NOTHING, PAUSED
 from .model import ViewModel
 
 APART, AGAIN = 0.5, 2.0
-"""Seconds between two questions at least, and until the same question is asked again while nothing happens."""
+"""Seconds between two questions at least, and until the same question is asked again while nothing
+happens.
+"""
 NAMED = 2
 """Reasons that are said; of more, only the number."""
 
@@ -43,7 +47,9 @@ class GroupStatus:
         self._due = True
 
     def look(self, changed: bool) -> None:
-        """Take in an answer that has come, and ask again if something changed or is still not as wanted."""
+        """Take in an answer that has come, and ask again if something changed or is still not as
+        wanted.
+        """
         self._due |= changed
         if self._asked is not None and self._asked.done():
             self._take(self._asked)
@@ -51,11 +57,16 @@ class GroupStatus:
         if self._asked is None and time.monotonic() >= self._asked_at + self._pause():
             self._due, self._asked_at = False, time.monotonic()
             self._asked = self._line.begin(self._why())
-            self._asked.add_done_callback(lambda _: self._line.record.add([]))  # wakes whoever watches
+            # wakes whoever watches
+            self._asked.add_done_callback(lambda _: self._line.record.add([]))
 
     def has_news(self) -> bool:
         """Say whether an answer has come that was not taken in yet, or a question is overdue."""
-        return self._asked.done() if self._asked else time.monotonic() >= self._asked_at + self._pause()
+        return (
+            self._asked.done()
+            if self._asked
+            else time.monotonic() >= self._asked_at + self._pause()
+        )
 
     def _pause(self) -> float:
         """Return the seconds between the last question and the next."""
@@ -80,7 +91,9 @@ class GroupStatus:
 
 
 def sign_of(scene: ViewModel, reasons: Sequence[Reason], error: IkdemoError | None) -> Sign:
-    """Say what a group is, by what its plugin has answered (``error``: why it has not) and by what is seen of it."""
+    """Say what a group is, by what its plugin has answered (``error``: why it has not) and by what
+    is seen of it.
+    """
     if error is not None:
         away = isinstance(error, PluginUnavailable | OutcomeUnknown)
         return AWAY if away else DIFFERENT if scene.size else NOTHING
@@ -96,7 +109,9 @@ def sign_of(scene: ViewModel, reasons: Sequence[Reason], error: IkdemoError | No
 
 
 def sentence_of(reasons: Sequence[Reason], error: IkdemoError | None, way_out: str) -> str:
-    """Say why a group is not as wanted, or nothing; ``way_out``: what lets it go at once if it is being destroyed."""
+    """Say why a group is not as wanted, or nothing; ``way_out``: what lets it go at once if it is
+    being destroyed.
+    """
     if error is not None:
         return f"{error}."
     first = sorted(reasons, key=lambda reason: not (is_storm(reason) or being_destroyed([reason])))

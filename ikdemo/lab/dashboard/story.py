@@ -1,7 +1,9 @@
-"""What happened to a group so far, kept up to date from the record event by event, so that a frame of a live view costs little.
+"""What happened to a group so far, kept up to date from the record event by event, so that a frame
+of a live view costs little.
 
-Reads and remembers no more than the stretch of time that is drawn. When an instance counts is decided in
-``reconcile.analysis.service``. Used by ``LiveView`` and whatever else shows a ``ViewModel``.
+Reads and remembers no more than the stretch of time that is drawn. When an instance counts is
+decided in ``reconcile.analysis.service``. Used by ``LiveView`` and whatever else shows a
+``ViewModel``.
 """
 
 from __future__ import annotations
@@ -12,7 +14,14 @@ from dataclasses import dataclass, replace
 
 from ...reconcile.analysis.lives import Down, Life
 from ...reconcile.analysis.recovery import HOLD
-from ...reconcile.analysis.service import APPEARED, OF_ONE, UNWANTED, VANISHED, KnownService, ServiceState
+from ...reconcile.analysis.service import (
+    APPEARED,
+    OF_ONE,
+    UNWANTED,
+    VANISHED,
+    KnownService,
+    ServiceState,
+)
 from ...reconcile.analysis.service import GONE as STRUCK
 from ...reconcile.analysis.service import SICK as CALLED_SICK
 from ...spi.documents import SHA_TAG
@@ -53,7 +62,9 @@ class GroupHistory:
 
     def read(self, events: Iterable[Event]) -> None:
         """Take in what was written down since the last time."""
-        for event in sorted((event for event in events if event.group == self.group), key=lambda event: event.time):
+        for event in sorted(
+            (event for event in events if event.group == self.group), key=lambda event: event.time
+        ):
             self.latest = max(self.latest, event.time)
             self._began = event.time if self._began is None else self._began
             if event.kind != "acted":  # the instance plugin tells the same
@@ -92,12 +103,18 @@ class GroupHistory:
         if event.kind in APPEARED and event.instance not in self._where:
             name = event.slot or f"…{event.instance[-6:]}"
             slot = self._slots.setdefault(name, _Slot([]))
-            slot.lives.append(Life(event.instance, name, (event.tags or {}).get(SHA_TAG, ""), self._now))
+            slot.lives.append(
+                Life(event.instance, name, (event.tags or {}).get(SHA_TAG, ""), self._now)
+            )
             slot.ever += 1
             self._where[event.instance] = name
         slot = self._slots.get(self._where.get(event.instance, ""), _Slot([]))
-        for index in reversed(range(len(slot.lives))):  # a view that is opened late reads of thousands in one slot
-            if (life := slot.lives[index]).instance == event.instance and life.ended in ("", STRUCK):
+        # a view that is opened late reads of thousands in one slot
+        for index in reversed(range(len(slot.lives))):
+            if (life := slot.lives[index]).instance == event.instance and life.ended in (
+                "",
+                STRUCK,
+            ):
                 slot.lives[index] = self._turned(life, event)
                 break
         if event.kind in VANISHED:
@@ -110,13 +127,17 @@ class GroupHistory:
             down = (*down[:-1], down[-1]._replace(end=self._now))
         if event.kind in VANISHED or trouble == STRUCK:
             died = self._now if life.died is None else life.died
-            return replace(life, died=died, ended=event.kind if event.kind in VANISHED else STRUCK, down=down)
+            return replace(
+                life, died=died, ended=event.kind if event.kind in VANISHED else STRUCK, down=down
+            )
         if trouble and not (down and down[-1].end is None):
             down = (*down, Down(self._now, None, trouble))
         return replace(life, died=None, ended="", down=down)
 
     def _is_orderly(self, event: Event) -> bool:
-        """Say whether an event is a change of the wish, or the end of an instance that is not wanted as it is."""
+        """Say whether an event is a change of the wish, or the end of an instance that is not
+        wanted as it is.
+        """
         if event.kind != "destroyed":
             return event.kind == "committed" or event.kind in UNWANTED
         _, sha = self._standing.living.get(event.instance, ("", ""))
@@ -124,23 +145,35 @@ class GroupHistory:
 
     def _note_step(self, event: Event, orderly: bool) -> None:
         """Write down a change of what is filled, and whether something was lost by it."""
-        standing, before = self._standing, self._steps[-1] if self._steps else CurveStep(self._now, 0, 0, 0, 0)
+        standing, before = (
+            self._standing,
+            self._steps[-1] if self._steps else CurveStep(self._now, 0, 0, 0, 0),
+        )
         reached = max(before.reached if before.size == standing.size else 0, standing.filled)
         step = CurveStep(self._now, standing.size, standing.filled, standing.current, reached)
         if step[1:] == before[1:]:
             return
         self._steps.append(step)
-        if not orderly and step.filled < before.filled and (self._fall is None or self._fall.seconds is not None):
+        if (
+            not orderly
+            and step.filled < before.filled
+            and (self._fall is None or self._fall.seconds is not None)
+        ):
             self._fall = self._fallen(event, step)
         if self._fall is not None and self._fall.seconds is None:
             self._fall = self._fall._replace(fewest=min(self._fall.fewest, step.filled))
             if step.filled == step.size:
-                self._fall, self._healed = self._fall._replace(seconds=self._now - self._fell), self._now
+                self._fall, self._healed = (
+                    self._fall._replace(seconds=self._now - self._fell),
+                    self._now,
+                )
         if not step.size:
             self._fall = None
 
     def _fallen(self, event: Event, step: CurveStep) -> Fall:
-        """Return the fall that begins; soon after the last one, and without a fault of its own, it is still that one."""
+        """Return the fall that begins; soon after the last one, and without a fault of its own, it
+        is still that one.
+        """
         if self._fall is not None and event.kind != "fault" and self._now - self._healed < HOLD:
             return self._fall._replace(seconds=None)
         self._fell = self._now
@@ -156,13 +189,17 @@ class GroupHistory:
                 del self._slots[name]
 
     def _wanted(self, name: str) -> bool:
-        """Say whether an empty slot is still one: a number below the size, or a pet while there are no more names than pets."""
+        """Say whether an empty slot is still one: a number below the size, or a pet while there are
+        no more names than pets.
+        """
         if name.isdecimal():
             return int(name) < self._standing.size
         return not name.startswith("…") and len(self._slots) <= self._standing.size
 
     def _named(self) -> list[str]:
-        """Return the slots in their order; where they are numbers, those without an instance as well."""
+        """Return the slots in their order; where they are numbers, those without an instance as
+        well.
+        """
         if all(map(str.isdecimal, self._slots)):
             return sorted({*self._slots, *map(str, range(self._standing.size))}, key=int)
         return sorted(self._slots, key=lambda name: (not name.isdecimal(), name.zfill(9)))

@@ -1,7 +1,9 @@
-"""A live view of one group: its picture, the reason while it is not as wanted, and the last events in words.
+"""A live view of one group: its picture, the reason while it is not as wanted, and the last events
+in words.
 
-Kept fresh by a thread of its own, which redraws when something happened or still moves, and ends with the lab. In a notebook that
-was only opened, and where no widget can be shown, the last picture stands still. Made by ``Lab.watch`` and ``Dashboard``.
+Kept fresh by a thread of its own, which redraws when something happened or still moves, and ends
+with the lab. In a notebook that was only opened, and where no widget can be shown, the last picture
+stands still. Made by ``Lab.watch`` and ``Dashboard``.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ from .status import GroupStatus, Why
 from .story import COUNTS, GroupHistory
 
 STAGE = "application/vnd.ikdemo.stage+json"
-"""What our extension of JupyterLab shows beside the notebook (``desk/stage``); a front end without it passes over this type."""
+"""What our extension of JupyterLab shows beside the notebook (``desk/stage``); a front end without
+it passes over this type.
+"""
 
 REDRAW = 0.15
 """Seconds between two pictures at least."""
@@ -31,9 +35,17 @@ IDLE = 1.0
 
 
 class LiveView:
-    """The moving picture of one group. ``also`` is called in the view's thread with each scene, and how it ended at the last."""
+    """The moving picture of one group. ``also`` is called in the view's thread with each scene, and
+    how it ended at the last.
+    """
 
-    def __init__(self, group: str, line: Session, why: Why, also: Callable[[ViewModel, str], None] | None = None) -> None:
+    def __init__(
+        self,
+        group: str,
+        line: Session,
+        why: Why,
+        also: Callable[[ViewModel, str], None] | None = None,
+    ) -> None:
         self.group, self._line, self._also = group, line, also
         self.doubt = GroupStatus(group, line, why)
         self._story, self._mark = GroupHistory(group), 0
@@ -41,7 +53,11 @@ class LiveView:
         self._ended, self._woken = "", False
         self.changed = 0.0
         """When the group changed last, in seconds since the epoch."""
-        self.reason, self.picture, self.log = html_widget(), html_widget("ik-picture"), html_widget()
+        self.reason, self.picture, self.log = (
+            html_widget(),
+            html_widget("ik-picture"),
+            html_widget(),
+        )
         self.replay = Replay(group)
         self._box = box(self.picture, self.reason, self.replay.box, self.log)
 
@@ -61,15 +77,28 @@ class LiveView:
         self._line.record.add([])
 
     def bundle(self, shown: Any, name: str) -> dict[str, Any]:
-        """Return what a notebook shows: the widget ``shown``, and the last picture where there is none."""
+        """Return what a notebook shows: the widget ``shown``, and the last picture where there is
+        none.
+        """
         if shown is None:
             return self.still()
-        return {**self.still(), "text/plain": name, **widget_view(shown), STAGE: {"since": self._line.record.now()}}
+        return {
+            **self.still(),
+            "text/plain": name,
+            **widget_view(shown),
+            STAGE: {"since": self._line.record.now()},
+        }
 
     def still(self) -> dict[str, Any]:
         """Return the last picture and its words."""
-        data, said = b64encode(self._still.encode()).decode(), visible_html(f"{self._words} Run the cell to see it move.")
-        return {"text/plain": visible(self._words), "text/html": shown_image(f"data:image/svg+xml;base64,{data}", said)}
+        data, said = (
+            b64encode(self._still.encode()).decode(),
+            visible_html(f"{self._words} Run the cell to see it move."),
+        )
+        return {
+            "text/plain": visible(self._words),
+            "text/html": shown_image(f"data:image/svg+xml;base64,{data}", said),
+        }
 
     def moving(self) -> dict[str, Any]:
         """Return the widget, beside the last picture."""
@@ -89,7 +118,9 @@ class LiveView:
         self.wake()
 
     def _refresh(self) -> None:
-        """Draw until the lab or the view has ended; what goes wrong here is said in the view, for nobody would hear it."""
+        """Draw until the lab or the view has ended; what goes wrong here is said in the view, for
+        nobody would hear it.
+        """
         record = self._line.record
         try:
             while self._frame():
@@ -97,7 +128,9 @@ class LiveView:
                 moving = record.now() - self._story.latest < WINDOW
                 record.wait_for(self._is_due, 0.0 if moving else IDLE)
         except Exception as error:  # noqa: BLE001
-            self.reason.value = _reason(f"This view has broken down: {type(error).__name__}: {error}")
+            self.reason.value = _reason(
+                f"This view has broken down: {type(error).__name__}: {error}"
+            )
 
     def _is_due(self) -> bool:
         return (
@@ -113,7 +146,10 @@ class LiveView:
         ended, self._woken = self._ended or self._line.ended, False
         events, self._mark = self._line.record.since(self._mark)
         self._story.read(events)
-        self.changed = max((one.time for one in events if one.group == self.group and one.kind in COUNTS), default=self.changed)
+        self.changed = max(
+            (one.time for one in events if one.group == self.group and one.kind in COUNTS),
+            default=self.changed,
+        )
         if not ended:
             self.doubt.look(bool(events))
         scene = self._story.scene(self._line.record.now())
@@ -138,16 +174,21 @@ def _reason(sentence: str) -> str:
 def _log(lines: list[tuple[float, str, str]]) -> str:
     cell = "padding-right:1em;white-space:nowrap;vertical-align:top"
     rows = "".join(
-        f'<tr><td style="{cell};text-align:right">{seconds:.3f} s</td><td style="{cell}">{visible_html(plugin)}</td>'
+        f'<tr><td style="{cell};text-align:right">{seconds:.3f} s</td><td '
+        f'style="{cell}">{visible_html(plugin)}</td>'
         f'<td style="overflow-wrap:anywhere">{visible_html(said)}</td></tr>'
         for seconds, plugin, said in lines
     )
-    style = "font-variant-numeric:tabular-nums;line-height:1.4;text-align:left;border-collapse:collapse"
+    style = (
+        "font-variant-numeric:tabular-nums;line-height:1.4;text-align:left;border-collapse:collapse"
+    )
     return f'<table aria-label="The last events" style="{style}">{rows}</table>'
 
 
 def html_widget(kind: str = "") -> Any:
-    """Return an empty HTML widget, or None where widgets are not installed; ``kind`` is a name for style sheets."""
+    """Return an empty HTML widget, or None where widgets are not installed; ``kind`` is a name for
+    style sheets.
+    """
     try:
         from ipywidgets import HTML
     except ModuleNotFoundError:
@@ -156,7 +197,9 @@ def html_widget(kind: str = "") -> Any:
 
 
 def box(*inside: Any) -> Any:
-    """Return what a live view shows, one widget below the other, or None where widgets are not installed."""
+    """Return what a live view shows, one widget below the other, or None where widgets are not
+    installed.
+    """
     try:
         from ipywidgets import VBox
     except ModuleNotFoundError:
@@ -178,7 +221,9 @@ class Moving(Protocol):
 
 
 def show(one: Moving, line: Session) -> None:
-    """Show it as the output of the cell that runs; where that cannot be changed any more, show the still picture."""
+    """Show it as the output of the cell that runs; where that cannot be changed any more, show the
+    still picture.
+    """
     from IPython.core.getipython import get_ipython
     from IPython.display import display
 
@@ -191,5 +236,11 @@ def show(one: Moving, line: Session) -> None:
 
 
 def widget_view(widget: Any) -> dict[str, Any]:
-    """Return what makes a front end show a widget, of ipywidgets 7 as well; nothing where there is no widget."""
-    return {} if widget is None else {WIDGET: {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}}
+    """Return what makes a front end show a widget, of ipywidgets 7 as well; nothing where there is
+    no widget.
+    """
+    return (
+        {}
+        if widget is None
+        else {WIDGET: {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}}
+    )

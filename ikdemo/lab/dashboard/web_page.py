@@ -1,6 +1,8 @@
-"""A small web page about web servers: a tile for each, with its port, its process and what it said, and the same in words.
+"""A small web page about web servers: a tile for each, with its port, its process and what it said,
+and the same in words.
 
-``Visit`` is one round of questions, ``LivePage`` a picture of it that is kept fresh. Made by ``Servers``, which does the asking.
+``Visit`` is one round of questions, ``LivePage`` a picture of it that is kept fresh. Made by
+``Servers``, which does the asking.
 """
 
 from __future__ import annotations
@@ -53,7 +55,9 @@ class Visit:
     ``kind``: what the servers are, a process each or a container.
     """
 
-    def __init__(self, group: str, wanted: int, answers: Sequence[PageAnswer], kind: str = "process") -> None:
+    def __init__(
+        self, group: str, wanted: int, answers: Sequence[PageAnswer], kind: str = "process"
+    ) -> None:
         self.group, self.wanted, self.answers, self.kind = group, wanted, list(answers), kind
 
     @property
@@ -66,7 +70,13 @@ class Visit:
         """The answers, one line each."""
         where = ("port", "pid") if self.kind == "process" else ("address", "port")
         rows = [
-            (a.slot, *(getattr(a, column) for column in where), a.wrong or a.page, say_seconds(a.seconds)) for a in self.answers
+            (
+                a.slot,
+                *(getattr(a, column) for column in where),
+                a.wrong or a.page,
+                say_seconds(a.seconds),
+            )
+            for a in self.answers
         ]
         return Table(["slot", *where, "answer", "within"], rows, empty="There is no server to ask.")
 
@@ -83,15 +93,30 @@ class Visit:
     def svg(self) -> str:
         """Return the tiles as SVG text: colour, border and words say the same."""
         seen = {answer.slot: answer for answer in self.answers}
-        slots = sorted({*seen, *map(str, range(self.wanted))} if all(map(str.isdecimal, seen)) else seen, key=_in_order)
+        slots = sorted(
+            {*seen, *map(str, range(self.wanted))} if all(map(str.isdecimal, seen)) else seen,
+            key=_in_order,
+        )
         height = 40 + 90 * ((len(slots) + ACROSS - 1) // ACROSS)
         headline = self.words.partition(". ")[0].rstrip(".")  # the tiles say the rest
-        parts = [f'<text x="4" y="20" font-size="15" font-weight="bold">{visible_html(headline)}.</text>']
-        parts += [_tile(slot, seen.get(slot), index, f"no {self.kind}") for index, slot in enumerate(slots)]
-        head = f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{visible_html(self.words)}" width="800"'
+        parts = [
+            f'<text x="4" y="20" font-size="15" font-weight="bold">{visible_html(headline)}.</text>'
+        ]
+        parts += [
+            _tile(slot, seen.get(slot), index, f"no {self.kind}")
+            for index, slot in enumerate(slots)
+        ]
+        head = (
+            '<svg xmlns="http://www.w3.org/2000/svg" role="img" '
+            f'aria-label="{visible_html(self.words)}" width="800"'
+        )
         look = 'font-family="sans-serif" style="max-width:100%;height:auto"'
-        paper = '<rect width="800" height="100%" rx="6" fill="#FFFFFF"/>'  # the words are black, in a dark theme as well
-        return f'{head} height="{height}" viewBox="0 0 800 {height}" {look}>{paper}{"".join(parts)}</svg>'
+        # the words are black, in a dark theme as well
+        paper = '<rect width="800" height="100%" rx="6" fill="#FFFFFF"/>'
+        return (
+            f'{head} height="{height}" viewBox="0 0 800 {height}" '
+            f"{look}>{paper}{''.join(parts)}</svg>"
+        )
 
     def __repr__(self) -> str:
         return self.words
@@ -112,7 +137,8 @@ def _tile(slot: str, answer: PageAnswer | None, index: int, nothing: str) -> str
         rows = (said, f"instance-…{answer.instance[-6:]}", answer.place)
     lines = ((18, 12, f"slot {slot}"), (37, 14, rows[0]), (56, 12, rows[1]), (73, 12, rows[2]))
     texts = "".join(
-        f'<text x="{x + 76}" y="{y + dy}" font-size="{size}" text-anchor="middle">{visible_html(row)}</text>'
+        f'<text x="{x + 76}" y="{y + dy}" font-size="{size}" '
+        f'text-anchor="middle">{visible_html(row)}</text>'
         for dy, size, row in lines
     )
     stroke = f'stroke="#333" stroke-width="2" stroke-dasharray="{dash}"'
@@ -120,7 +146,9 @@ def _tile(slot: str, answer: PageAnswer | None, index: int, nothing: str) -> str
 
 
 class LivePage:
-    """The tiles of one group's servers, asked anew several times a second until the lab is closed or a newer page is opened."""
+    """The tiles of one group's servers, asked anew several times a second until the lab is closed
+    or a newer page is opened.
+    """
 
     def __init__(self, visit: Callable[[], Visit], line: Session) -> None:
         self._visit, self._line, self._still = visit, line, visit()
@@ -134,7 +162,9 @@ class LivePage:
             line.spawn(self._refresh, name)
 
     def _refresh(self) -> None:
-        """Visit and redraw; an error, such as that of a closed lab, ends it and leaves the last picture."""
+        """Visit and redraw; an error, such as that of a closed lab, ends it and leaves the last
+        picture.
+        """
         while not self._over.wait(REDRAW) and self._line.open:
             try:
                 self._widget.value = self._visit().svg()

@@ -1,7 +1,9 @@
-"""Measures how soon lost containers are replaced: those of a group, of ``--restart=always``, and of Swarm services.
+"""Measures how soon lost containers are replaced: those of a group, of ``--restart=always``, and of
+Swarm services.
 
-Three faults, each to another container, a little apart. The time is from the end of one container to the start of the next, both
-by the engine's own clock. Called by ``Docker``, which takes what cannot be measured from a recording; every row says which.
+Three faults, each to another container, a little apart. The time is from the end of one container
+to the start of the next, both by the engine's own clock. Called by ``Docker``, which takes what
+cannot be measured from a recording; every row says which.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ COMMAND = ["sh", "-c", "sleep 1000000 & wait"]
 APART = 0.6
 """Seconds between two blows, so that one is mostly healed when the next one falls."""
 OF_AGE = 1.2
-"""Seconds that a group has stood before the first blow: what dies in its first second is taken for what cannot start."""
+"""Seconds that a group has stood before the first blow: what dies in its first second is taken for
+what cannot start.
+"""
 STARTING = 30.0
 MIME = "application/vnd.ikdemo.compared+json"
 """The same table as JSON, for the recording."""
@@ -35,8 +39,11 @@ _TASK = "com.docker.swarm.task.name"
 
 
 def _end_process(api: Any, name: str) -> None:
-    """End every process of a container but its first, which ends then by itself; by the engine alone, wherever it is."""
-    with suppress(Exception):  # the exec ends with the container, which the engine may call an error
+    """End every process of a container but its first, which ends then by itself; by the engine
+    alone, wherever it is.
+    """
+    # the exec ends with the container, which the engine may call an error
+    with suppress(Exception):
         api.exec_start(api.exec_create(name, ["sh", "-c", "kill -9 -1"])["Id"])
 
 
@@ -48,7 +55,9 @@ FAULTS: dict[str, Callable[[Any, str], object]] = {
 
 
 class Healing(NamedTuple):
-    """What one way of healing was seen to need, in seconds by fault; None for never within ``patience``."""
+    """What one way of healing was seen to need, in seconds by fault; None for never within
+    ``patience``.
+    """
 
     who: str
     seconds: Mapping[str, float | None]
@@ -61,7 +70,9 @@ class Comparison(Table):
 
     def __init__(self, healings: Sequence[Healing]) -> None:
         self.healings = list(healings)
-        rows = [(one.who, *(_said(one, fault) for fault in FAULTS), one.measured) for one in healings]
+        rows = [
+            (one.who, *(_said(one, fault) for fault in FAULTS), one.measured) for one in healings
+        ]
         super().__init__(["who heals", *FAULTS, "measured"], rows)
 
     def as_recorded(self, day: str) -> Comparison:
@@ -83,7 +94,9 @@ def read(recorded: str) -> Comparison:
 
 
 class _Ear:
-    """Ends and starts of containers that carry labels, with the engine's time, by the place that a container has."""
+    """Ends and starts of containers that carry labels, with the engine's time, by the place that a
+    container has.
+    """
 
     def __init__(self, client: EngineClient, labels: Mapping[str, str]) -> None:
         self._changed = threading.Condition()
@@ -97,21 +110,35 @@ class _Ear:
         with suppress(Exception):  # however it ends, it was closed
             for event in self._stream:
                 told = event["Actor"]["Attributes"]
-                place = told.get(SLOT) or ".".join(told.get(_TASK, "").split(".")[:2]) or event["Actor"]["ID"]
+                place = (
+                    told.get(SLOT)
+                    or ".".join(told.get(_TASK, "").split(".")[:2])
+                    or event["Actor"]["ID"]
+                )
                 with self._changed:
-                    self._told.append((event["Action"], event["Actor"]["ID"], place, event["timeNano"] / 1e9))
+                    self._told.append(
+                        (event["Action"], event["Actor"]["ID"], place, event["timeNano"] / 1e9)
+                    )
                     self._changed.notify_all()
 
     def healed(self, container: str, until: float) -> float | None:
-        """Wait until what took a container's place has started; return the seconds between, None when the time is up."""
+        """Wait until what took a container's place has started; return the seconds between, None
+        when the time is up.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._gap(container) is not None, max(0.0, until - time.monotonic()))
+            self._changed.wait_for(
+                lambda: self._gap(container) is not None, max(0.0, until - time.monotonic())
+            )
             return self._gap(container)
 
     def _gap(self, container: str) -> float | None:
         for index, (action, who, place, ended) in enumerate(self._told):
             if (action, who) == ("die", container):
-                later = (told for told in self._told[index + 1 :] if told[0] == "start" and told[2] == place)
+                later = (
+                    told
+                    for told in self._told[index + 1 :]
+                    if told[0] == "start" and told[2] == place
+                )
                 return next((at - ended for _, _, _, at in later), None)
         return None
 
@@ -120,10 +147,19 @@ class _Ear:
             self._stream.close()
 
 
-def of_group(client: EngineClient, group: str, instances: Sequence[str], patience: float) -> Healing:
-    """Measure a group of ours that is as wanted; its containers bear the names of their instances."""
-    inside = [client.ask(lambda api: api.inspect_container(name)) for name in instances[: len(FAULTS)]]  # noqa: B023
-    labels = {OWNER: inside[0]["Config"]["Labels"][OWNER], f"{TAG}{GROUP_TAG}": group} if inside else {}
+def of_group(
+    client: EngineClient, group: str, instances: Sequence[str], patience: float
+) -> Healing:
+    """Measure a group of ours that is as wanted; its containers bear the names of their
+    instances.
+    """
+    inside = [
+        client.ask(lambda api: api.inspect_container(name))  # noqa: B023
+        for name in instances[: len(FAULTS)]
+    ]
+    labels = (
+        {OWNER: inside[0]["Config"]["Labels"][OWNER], f"{TAG}{GROUP_TAG}": group} if inside else {}
+    )
     time.sleep(OF_AGE)
     return _strike(client, "our group", labels, [one["Id"] for one in inside], patience)
 
@@ -142,9 +178,17 @@ def of_peer(client: EngineClient, peer: Peer, patience: float) -> Healing:
         client.ask(lambda api: peer.stop())
 
 
-def _strike(client: EngineClient, who: str, labels: Mapping[str, str], living: Sequence[str], patience: float) -> Healing:
+def _strike(
+    client: EngineClient,
+    who: str,
+    labels: Mapping[str, str],
+    living: Sequence[str],
+    patience: float,
+) -> Healing:
     if len(living) < len(FAULTS):
-        raise IkdemoError(f"{who} has {len(living)} containers, and {len(FAULTS)} are needed to compare")
+        raise IkdemoError(
+            f"{who} has {len(living)} containers, and {len(FAULTS)} are needed to compare"
+        )
     ear, until = _Ear(client, labels), dict[str, float]()
     try:
         for (fault, blow), container in zip(FAULTS.items(), living, strict=False):
@@ -152,7 +196,10 @@ def _strike(client: EngineClient, who: str, labels: Mapping[str, str], living: S
                 time.sleep(APART)
             client.ask(lambda api: blow(api, container))  # noqa: B023
             until[fault] = time.monotonic() + patience
-        seconds = {fault: ear.healed(container, until[fault]) for fault, container in zip(FAULTS, living, strict=False)}
+        seconds = {
+            fault: ear.healed(container, until[fault])
+            for fault, container in zip(FAULTS, living, strict=False)
+        }
         return Healing(who, seconds, patience)
     finally:
         ear.close()

@@ -1,7 +1,8 @@
-"""The Docker engine that a notebook uses, if one answers; if none does, a recording stands in for the cells that need it.
+"""The Docker engine that a notebook uses, if one answers; if none does, a recording stands in for
+the cells that need it.
 
-Decides which image and which ports containers get here, and does what needs no plugin of ours: listing, running a container, the
-comparison. An engine's mode is never changed. Made by a notebook.
+Decides which image and which ports containers get here, and does what needs no plugin of ours:
+listing, running a container, the comparison. An engine's mode is never changed. Made by a notebook.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ from .recording import Recording, step_aside
 
 IMAGE = "busybox:1.37"
 VARIABLE = "IKDEMO_IMAGE"
-"""Names the image in place of ``IMAGE``; it needs a shell, ``httpd`` and ``sleep``, as any busybox has them."""
+"""Names the image in place of ``IMAGE``; it needs a shell, ``httpd`` and ``sleep``, as any busybox
+has them.
+"""
 PATIENCE, AT_ONCE = 20.0, 8
 PULL = 60.0
 """Seconds that an image may take to come."""
@@ -37,7 +40,9 @@ NEVER, LONG = 3.0, 10.0
 
 
 class Docker:
-    """The engine as a notebook sees it, for the group of a lab. ``here``: whether one answers and can be used."""
+    """The engine as a notebook sees it, for the group of a lab. ``here``: whether one answers and
+    can be used.
+    """
 
     def __init__(self, lab: Lab, recording: str = "07-docker") -> None:
         self._lab, self._recording = lab, Recording(recording)
@@ -47,7 +52,10 @@ class Docker:
             info = self._client.ask(lambda api: api.info())
             self.image = self._image()
         except IkdemoError as error:
-            self._said = f"There is no Docker engine to use: {error}. Cells that begin with “# engine” are not run here. "
+            self._said = (
+                f"There is no Docker engine to use: {error}. Cells that begin with “# "
+                "engine” are not run here. "
+            )
             self._said += f"What they show was {self._recording.label}, by {self._recording.by}."
             self._recording.stand_in()
             return
@@ -55,24 +63,42 @@ class Docker:
         self.here, self.ports = True, _ports(self._client.host, info)
         self._swarm = bool(info["Swarm"]["ControlAvailable"])
         mode = "and manages a Swarm" if self._swarm else "and is not in Swarm mode"
-        self._said = f"A Docker engine answers: version {info['ServerVersion']}, {mode}. Its image for us: {self.image}"
+        self._said = (
+            f"A Docker engine answers: version {info['ServerVersion']}, {mode}. Its "
+            f"image for us: {self.image}"
+        )
 
     def ps(self) -> Table:
-        """List the containers that belong to this lab, in whatever state, as ``docker ps -a`` does."""
+        """List the containers that belong to this lab, in whatever state, as ``docker ps -a``
+        does.
+        """
         rows = self._engine.ask(lambda api: api.containers(all=True, filters={"label": OWNER}))
-        ours = [row for row in rows if row["Labels"][OWNER].startswith(f"{self._lab.root.resolve()}/")]
+        ours = [
+            row for row in rows if row["Labels"][OWNER].startswith(f"{self._lab.root.resolve()}/")
+        ]
         group = f"{TAG}{GROUP_TAG}"
         found = [
-            (row["Names"][0].lstrip("/"), row["Labels"].get(SLOT, "-"), row["Labels"].get(group, "-"), row["Status"])
+            (
+                row["Names"][0].lstrip("/"),
+                row["Labels"].get(SLOT, "-"),
+                row["Labels"].get(group, "-"),
+                row["Status"],
+            )
             for row in ours
         ]
         found.sort(key=lambda row: (row[2] == "-", row[2], row[1].zfill(9), row[0]))
-        return Table(["container", "slot", "group", "status"], found, empty="There is no container of this lab.")
+        return Table(
+            ["container", "slot", "group", "status"],
+            found,
+            empty="There is no container of this lab.",
+        )
 
     def run(self) -> Words:
         """Start a container that is no instance, as ``docker run -d`` does, and return its name."""
         name, labels = f"stranger-{secrets.token_hex(3)}", self._labels()
-        self._engine.ask(lambda api: api.create_container(self.image, COMMAND, name=name, labels=labels))
+        self._engine.ask(
+            lambda api: api.create_container(self.image, COMMAND, name=name, labels=labels)
+        )
         self._engine.ask(lambda api: api.start(name))
         return Words(name)
 
@@ -82,12 +108,16 @@ class Docker:
         return Words(f"removed {name}")
 
     def compare(self, group: str) -> Comparison:
-        """Measure how soon the group, ``--restart=always`` and Swarm services replace what is lost; takes some ten seconds.
+        """Measure how soon the group, ``--restart=always`` and Swarm services replace what is lost;
+        takes some ten seconds.
 
-        Services only where the engine manages a Swarm already, which takes ten seconds more; else they are from the recording.
+        Services only where the engine manages a Swarm already, which takes ten seconds more; else
+        they are from the recording.
         """
         labels = self._labels()
-        makers: list[Callable[[Any], Peer]] = [lambda api: RestartPolicyAlways(api, self.image, COMMAND, labels)]
+        makers: list[Callable[[Any], Peer]] = [
+            lambda api: RestartPolicyAlways(api, self.image, COMMAND, labels)
+        ]
         if self._swarm:
             makers += [
                 lambda api: SwarmService(api, self.image, COMMAND, None, labels),
@@ -95,7 +125,8 @@ class Docker:
             ]
         recorded = [] if self._swarm else self._recorded()
         ours = of_group(self._engine, group, self._lab.describe(group).column("instance"), LONG)
-        with ThreadPoolExecutor() as slow:  # these two mostly wait, so they do not disturb each other; nobody else is beside them
+        # these two mostly wait, so they do not disturb each other; nobody else is beside them
+        with ThreadPoolExecutor() as slow:
             found = list(slow.map(self._measured, makers[:2]))
         found += map(self._measured, makers[2:])
         return Comparison([ours, *found, *recorded])
@@ -106,7 +137,11 @@ class Docker:
 
     def _recorded(self) -> list[Healing]:
         """Return what was recorded of Swarm services."""
-        return [one for one in read(self._recording.find("compare", MIME)).healings if one.who.startswith("Swarm")]
+        return [
+            one
+            for one in read(self._recording.find("compare", MIME)).healings
+            if one.who.startswith("Swarm")
+        ]
 
     @property
     def _engine(self) -> EngineClient:
@@ -115,7 +150,9 @@ class Docker:
         return self._client
 
     def _labels(self) -> dict[str, str]:
-        """Return the labels of containers that are no instances: what is left of them goes with the lab."""
+        """Return the labels of containers that are no instances: what is left of them goes with the
+        lab.
+        """
         directory = self._lab.root.resolve() / "compared"
         directory.mkdir(mode=0o700, exist_ok=True)
         lease = Lease(directory)
@@ -125,9 +162,17 @@ class Docker:
             lease.release()
 
     def _image(self) -> str:
-        """Return an image that the engine has, or has fetched by now; raises IkdemoError when it cannot."""
-        tags = [tag for row in self._client.ask(lambda api: api.images()) for tag in row["RepoTags"] or []]
-        wanted = [self.image] if os.environ.get(VARIABLE) else [IMAGE, "busybox:latest", *sorted(tags)]
+        """Return an image that the engine has, or has fetched by now; raises IkdemoError when it
+        cannot.
+        """
+        tags = [
+            tag
+            for row in self._client.ask(lambda api: api.images())
+            for tag in row["RepoTags"] or []
+        ]
+        wanted = (
+            [self.image] if os.environ.get(VARIABLE) else [IMAGE, "busybox:latest", *sorted(tags)]
+        )
         for tag in wanted:
             if tag in tags and (tag == self.image or tag.startswith("busybox:")):
                 return tag
@@ -148,7 +193,8 @@ class Docker:
 
 
 def _ports(host: str, info: Mapping[str, Any]) -> list[str]:
-    """Return where servers listen so that they are reached from here: at an address of their own, else published.
+    """Return where servers listen so that they are reached from here: at an address of their own,
+    else published.
 
     >>> _ports("unix:///var/run/docker.sock", {"OperatingSystem": "Docker Desktop"}), _ports("unix:///x", {})
     (['127.0.0.1:0:80'], ['80'])
@@ -156,4 +202,8 @@ def _ports(host: str, info: Mapping[str, Any]) -> list[str]:
     if not host.startswith("unix://"):
         return ["0:80"]
     rootless = "name=rootless" in (info.get("SecurityOptions") or ())
-    return ["127.0.0.1:0:80"] if rootless or info.get("OperatingSystem") == "Docker Desktop" else ["80"]
+    return (
+        ["127.0.0.1:0:80"]
+        if rootless or info.get("OperatingSystem") == "Docker Desktop"
+        else ["80"]
+    )

@@ -1,7 +1,8 @@
 """What the cells of a notebook showed where a Docker engine answered, kept for where none does.
 
-A cell whose first line is ``# engine: NAME`` is not run there: what was recorded under that name is shown in its place, and
-says when and on what it was recorded. Made by ``Docker``; recordings are written by ``tests/notebooks/record.py``.
+A cell whose first line is ``# engine: NAME`` is not run there: what was recorded under that name is
+shown in its place, and says when and on what it was recorded. Made by ``Docker``; recordings are
+written by ``tests/notebooks/record.py``.
 """
 
 from __future__ import annotations
@@ -19,20 +20,28 @@ from ..show.tables import visible_html
 RECORDINGS = Path(__file__).with_name("recordings")
 _FIRST_LINE = re.compile(r"# engine: (.+?)\s*")
 _NAME = "_recorded"
-"""What the cells call in place of what they say; a name of the notebook, so that it works after a reset as well."""
+"""What the cells call in place of what they say; a name of the notebook, so that it works after a
+reset as well.
+"""
 
 
 class Recording:
-    """One recorded run of a notebook. ``label`` says when it was and on what, ``by`` who made it."""
+    """One recorded run of a notebook. ``label`` says when it was and on what, ``by`` who made
+    it.
+    """
 
     def __init__(self, notebook: str) -> None:
         told = json.loads((RECORDINGS / f"{notebook}.json").read_text(encoding="utf-8"))
-        self.label = f"recorded on {say_day(told['date'])} with Docker {told['engine']} on {told['machine']}"
+        self.label = (
+            f"recorded on {say_day(told['date'])} with Docker {told['engine']} on {told['machine']}"
+        )
         self.by: str = told["by"]
         self._cells: dict[str, list[dict[str, str]]] = told["cells"]
 
     def find(self, cell: str, mime: str) -> str:
-        """Return what a cell showed of one kind, such as ``text/plain``; raises IkdemoError when there is none."""
+        """Return what a cell showed of one kind, such as ``text/plain``; raises IkdemoError when
+        there is none.
+        """
         for shown in self._cells.get(cell, []):
             if mime in shown:
                 return shown[mime]
@@ -43,7 +52,9 @@ class Recording:
         from IPython import display
 
         if cell not in self._cells:
-            raise IkdemoError(f"This cell needs a Docker engine, and nothing was recorded for {cell!r}")
+            raise IkdemoError(
+                f"This cell needs a Docker engine, and nothing was recorded for {cell!r}"
+            )
         said = f"Not live: {self.label}."
         publish: Any = display.publish_display_data
         publish({"text/plain": said, "text/html": f"<p><em>{visible_html(said)}</em></p>"})
@@ -51,7 +62,9 @@ class Recording:
             publish(shown)
 
     def stand_in(self) -> None:
-        """From now on, show what was recorded in place of running a marked cell; outside of a notebook nothing happens."""
+        """From now on, show what was recorded in place of running a marked cell; outside of a
+        notebook nothing happens.
+        """
         if (shell := _shell()) is not None:
             shell.user_ns[_NAME] = self.show
             if _instead not in shell.input_transformers_cleanup:
@@ -86,8 +99,13 @@ def _instead(lines: list[str]) -> list[str]:
 
 
 def marked_cells(cells: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the cells of a notebook that need an engine, by the names under which they are recorded."""
-    first = {id(cell): _FIRST_LINE.fullmatch("".join(cell["source"]).partition("\n")[0]) for cell in cells}
+    """Return the cells of a notebook that need an engine, by the names under which they are
+    recorded.
+    """
+    first = {
+        id(cell): _FIRST_LINE.fullmatch("".join(cell["source"]).partition("\n")[0])
+        for cell in cells
+    }
     return {found[1]: cell for cell in cells if (found := first[id(cell)]) is not None}
 
 

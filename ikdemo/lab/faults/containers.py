@@ -1,4 +1,6 @@
-"""What Docker's own commands do to containers, past all plugins: kill, remove, stop, pause. Called by ``FaultInjection``."""
+"""What Docker's own commands do to containers, past all plugins: kill, remove, stop, pause. Called
+by ``FaultInjection``.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ BLOWS: dict[str, Callable[[Any, str], object]] = {
 }
 """What may follow the word ``docker``, and what the engine is asked then."""
 EFFECTS = {"kill": GONE, "rm -f": GONE, "stop": ASKED, "pause": SILENT}
-"""What each does to an instance, as the code of the fault that is recorded: one that is stopped may take its time to end."""
+"""What each does to an instance, as the code of the fault that is recorded: one that is stopped may
+take its time to end.
+"""
 
 
 def command_of(command: str) -> Callable[[Any, str], object]:
@@ -32,7 +36,9 @@ def command_of(command: str) -> Callable[[Any, str], object]:
 
 
 def send_command(blow: Callable[[Any, str], object], names: Sequence[str]) -> None:
-    """Strike containers all at the same time, and wait until the engine has done it; raises what it refuses."""
+    """Strike containers all at the same time, and wait until the engine has done it; raises what it
+    refuses.
+    """
     client = EngineClient(PATIENCE, AT_ONCE)
     try:
         with ThreadPoolExecutor(AT_ONCE) as blows:

@@ -1,7 +1,8 @@
-"""Cleans up after a lab whose Python was killed: its plugins end by themselves, and then its directory goes.
+"""Cleans up after a lab whose Python was killed: its plugins end by themselves, and then its
+directory goes.
 
-Nothing can be done in a process that gets SIGKILL, so a small shell waits outside for the end of a pipe. What even that leaves,
-as after a power cut, is found by ``place.sweep``. Kept by ``Place``.
+Nothing can be done in a process that gets SIGKILL, so a small shell waits outside for the end of a
+pipe. What even that leaves, as after a power cut, is found by ``place.sweep``. Kept by ``Place``.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ _CLEAN = "import sys; from ikdemo.lab.host.cleanup import clean_up; clean_up(sys
 
 
 class Cleanup:
-    """A shell of a megabyte that becomes a Python, which cleans up, only when this process ends without a word."""
+    """A shell of a megabyte that becomes a Python, which cleans up, only when this process ends
+    without a word.
+    """
 
     def __init__(self, root: Path) -> None:
         self._shell = subprocess.Popen(
@@ -51,7 +54,9 @@ class Cleanup:
 
 
 def clean_up(directory: str) -> None:
-    """Wait until a lab's plugins have ended, end what they left running, and remove its directory."""
+    """Wait until a lab's plugins have ended, end what they left running, and remove its
+    directory.
+    """
     root, deadline = Path(directory), time.monotonic() + stop_within()
     while _plugins(root / "plugins") and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -60,13 +65,21 @@ def clean_up(directory: str) -> None:
 
 
 def end_left_running(directory: Path) -> None:
-    """End what killed plugins left running from below a directory: their containers, then their processes."""
+    """End what killed plugins left running from below a directory: their containers, then their
+    processes.
+    """
     end_orphaned_containers(directory)
     end_orphans(directory)
 
 
 def _plugins(plugin_dir: Path) -> list[int]:
-    """Return the launcher and the plugins, as all that was started to see them, but no instances: those end with their plugin."""
+    """Return the launcher and the plugins, as all that was started to see them, but no instances:
+    those end with their plugin.
+    """
     told = procfs.with_variable(ENVIRONMENT)
     own, instance = os.fsencode(plugin_dir), os.fsencode(MARK)
-    return [pid for pid, variables in told if variables[os.fsencode(ENVIRONMENT)] == own and instance not in variables]
+    return [
+        pid
+        for pid, variables in told
+        if variables[os.fsencode(ENVIRONMENT)] == own and instance not in variables
+    ]

@@ -1,6 +1,8 @@
-"""Waits until plugins answer, and writes down all that they tell, across restarts, for as long as the lab lives.
+"""Waits until plugins answer, and writes down all that they tell, across restarts, for as long as
+the lab lives.
 
-Only here is a plugin's stream turned into the lab's record. Lives in the lab's background thread; made by ``Session``.
+Only here is a plugin's stream turned into the lab's record. Lives in the lab's background thread;
+made by ``Session``.
 """
 
 from __future__ import annotations
@@ -30,11 +32,14 @@ class EventCollector:
         self._followed: dict[str, PluginProcess] = {}
 
     async def begin(self, processes: Iterable[PluginProcess]) -> None:
-        """Wait until every plugin answers and is followed; raises PluginUnavailable with what the first dead one said.
+        """Wait until every plugin answers and is followed; raises PluginUnavailable with what the
+        first dead one said.
 
         What is followed already goes on as it is.
         """
-        processes = [process for process in processes if self._followed.get(process.name) is not process]
+        processes = [
+            process for process in processes if self._followed.get(process.name) is not process
+        ]
         for process in processes:
             await self._first_answer(process)
         for process in processes:
@@ -46,7 +51,9 @@ class EventCollector:
                 async with asyncio.timeout(START_WITHIN):
                     await followed.wait()
             except TimeoutError:
-                raise PluginUnavailable(f"{process.name} answers, but tells nothing of what happens in it") from None
+                raise PluginUnavailable(
+                    f"{process.name} answers, but tells nothing of what happens in it"
+                ) from None
             self._followed[process.name] = process
 
     async def close(self) -> None:
@@ -63,9 +70,13 @@ class EventCollector:
                 return
             except PluginUnavailable as error:
                 if not process.running:
-                    raise PluginUnavailable(f"{process.name} did not start: {process.complaint()}") from error
+                    raise PluginUnavailable(
+                        f"{process.name} did not start: {process.complaint()}"
+                    ) from error
                 if time.monotonic() > deadline:
-                    raise PluginUnavailable(f"{process.name} runs, but nobody answers under that name: {error}") from error
+                    raise PluginUnavailable(
+                        f"{process.name} runs, but nobody answers under that name: {error}"
+                    ) from error
                 await asyncio.sleep(LOOK_AGAIN)
 
     async def _follow(self, name: str, followed: asyncio.Event) -> None:

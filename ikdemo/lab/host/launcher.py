@@ -1,7 +1,9 @@
-"""The launcher of a lab: one process that has imported what plugins need, and forks each plugin program that the lab orders.
+"""The launcher of a lab: one process that has imported what plugins need, and forks each plugin
+program that the lab orders.
 
-Only here is known how it is told what to start (``ikdemo up --on-demand`` has the other side). What it forks are no children of
-this Python: each is held by a pidfd, so that no signal ever reaches a process that got the same pid later. Made by ``Plugins``.
+Only here is known how it is told what to start (``ikdemo up --on-demand`` has the other side). What
+it forks are no children of this Python: each is held by a pidfd, so that no signal ever reaches a
+process that got the same pid later. Made by ``Plugins``.
 """
 
 from __future__ import annotations
@@ -35,19 +37,27 @@ UNKNOWN = 255
 
 
 class Launcher:
-    """Begins at once, so that it is ready when the first plugin is started; one that was killed is replaced at the next start."""
+    """Begins at once, so that it is ready when the first plugin is started; one that was killed is
+    replaced at the next start.
+    """
 
     def __init__(self, plugin_dir: Path, log: Path) -> None:
         self._plugin_dir, self._log_file = plugin_dir, log
         self._begin()
 
     def start(self, words: Sequence[str], output: int) -> Forked:
-        """Start the plugin program that the words say, its output going to the descriptor ``output``."""
+        """Start the plugin program that the words say, its output going to the descriptor
+        ``output``.
+        """
         if self._process.poll() is not None:
             self.close()
             self._begin()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        order = {"Words": list(words), "Directory": str(self._plugin_dir), "Environment": self._environment()}
+        order = {
+            "Words": list(words),
+            "Directory": str(self._plugin_dir),
+            "Environment": self._environment(),
+        }
         try:
             with theirs, open(os.memfd_create("order"), "w+b") as written:  # noqa: PTH123  a descriptor
                 written.write(json.dumps(order).encode())
@@ -62,9 +72,13 @@ class Launcher:
         except BaseException as error:
             ours.close()
             if isinstance(error, ConnectionError):
-                raise PluginUnavailable(f"{words[0]} cannot be started: {self._complaint()}") from None
+                raise PluginUnavailable(
+                    f"{words[0]} cannot be started: {self._complaint()}"
+                ) from None
             if isinstance(error, OSError):
-                raise PluginUnavailable(f"{words[0]} cannot be started: {error.strerror or error}") from None
+                raise PluginUnavailable(
+                    f"{words[0]} cannot be started: {error.strerror or error}"
+                ) from None
             raise
 
     def descriptors(self) -> Iterator[int]:
@@ -81,7 +95,8 @@ class Launcher:
 
     def _begin(self) -> None:
         self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._log = self._log_file.open("a+b")  # each plugin has one of its own: here is only why the launcher itself ended
+        # each plugin has one of its own: here is only why the launcher itself ended
+        self._log = self._log_file.open("a+b")
         self._log_from = self._log.tell()
         try:
             with theirs:
@@ -92,28 +107,41 @@ class Launcher:
                     stderr=self._log,
                     env={**self._environment(), "PYTHONPATH": python_path()},
                     cwd="/",
-                    start_new_session=True,  # an interrupted cell sends SIGINT to the kernel's whole process group
+                    # an interrupted cell sends SIGINT to the kernel's whole process group
+                    start_new_session=True,
                 )
         except OSError as error:
             self._orders.close()
             self._log.close()
-            raise PluginUnavailable(f"No plugin can be started: {error.strerror or error}") from None
+            raise PluginUnavailable(
+                f"No plugin can be started: {error.strerror or error}"
+            ) from None
 
     def _complaint(self) -> str:
-        """Say why the launcher has ended: by the last line that it wrote, else by its exit status."""
+        """Say why the launcher has ended: by the last line that it wrote, else by its exit
+        status.
+        """
         try:
             status = f"exit status {self._process.wait(REAPED_WITHIN)}"
         except subprocess.TimeoutExpired:
             status = "it does not answer"
-        said = os.pread(self._log.fileno(), LONGEST_COMPLAINT, self._log_from).decode("utf-8", "replace").split("\n")
-        return f"the launcher has ended: {next((line.strip() for line in reversed(said) if line.strip()), status)}"
+        said = (
+            os.pread(self._log.fileno(), LONGEST_COMPLAINT, self._log_from)
+            .decode("utf-8", "replace")
+            .split("\n")
+        )
+        return (
+            "the launcher has ended: "
+            f"{next((line.strip() for line in reversed(said) if line.strip()), status)}"
+        )
 
     def _environment(self) -> dict[str, str]:
         return {**os.environ, ENVIRONMENT: str(self._plugin_dir)}
 
 
 class Forked:
-    """A process that the launcher forked; ``poll``, ``wait`` and the signals are those of ``subprocess.Popen``.
+    """A process that the launcher forked; ``poll``, ``wait`` and the signals are those of
+    ``subprocess.Popen``.
 
     ``held`` is its pidfd, ``told`` the socket over which the launcher tells its exit status.
     """

@@ -1,6 +1,8 @@
-"""A thread with an event loop of its own, so that a beginner's synchronous cell can use the asynchronous clients.
+"""A thread with an event loop of its own, so that a beginner's synchronous cell can use the
+asynchronous clients.
 
-A cell that blocks freezes the kernel's own loop; this one goes on, follows the event streams and answers. Used by ``Session`` only.
+A cell that blocks freezes the kernel's own loop; this one goes on, follows the event streams and
+answers. Used by ``Session`` only.
 """
 
 from __future__ import annotations
@@ -20,14 +22,18 @@ LONGEST_CALL = 120.0
 
 
 class LoopThread:
-    """Runs coroutines for threads that cannot wait themselves. The thread is a daemon: it never keeps Python alive."""
+    """Runs coroutines for threads that cannot wait themselves. The thread is a daemon: it never
+    keeps Python alive.
+    """
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
         self._loop = asyncio.SelectorEventLoop(self._selector)
         self._ending = threading.Lock()  # nothing is begun that would never run
         self._ended = False
-        self._thread = threading.Thread(target=self._loop.run_forever, name="ikdemo-lab", daemon=True)
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="ikdemo-lab", daemon=True
+        )
         self._thread.start()
 
     def begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
@@ -39,7 +45,9 @@ class LoopThread:
             return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def call(self, work: Coroutine[Any, Any, T], timeout: float = LONGEST_CALL) -> T:
-        """Run ``work`` to its end and return its result, or raise its error. An interrupted cell cancels it."""
+        """Run ``work`` to its end and return its result, or raise its error. An interrupted cell
+        cancels it.
+        """
         future = self.begin(work)
         try:
             return future.result(timeout)

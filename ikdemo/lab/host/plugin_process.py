@@ -1,7 +1,8 @@
-"""One plugin process, started as a person would start it in a terminal, and never outliving the lab.
+"""One plugin process, started as a person would start it in a terminal, and never outliving the
+lab.
 
-Programs of this package are forked by the ``Launcher``, a learner's own script is a Python of its own: what both have in common
-is here. Called by ``Plugins``.
+Programs of this package are forked by the ``Launcher``, a learner's own script is a Python of its
+own: what both have in common is here. Called by ``Plugins``.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 def python_path() -> str:
     """Return a PYTHONPATH with which another Python finds what this one does, installed or not.
 
-    The folder of the notebook is not in it, unless this package lies there: a learner's ``docker.py`` is no plugin's.
+    The folder of the notebook is not in it, unless this package lies there: a learner's
+    ``docker.py`` is no plugin's.
     """
     ours = Path(__file__).parents[3]
     try:
@@ -63,7 +65,9 @@ NEWS = " level=info "
 
 
 class PluginProcess:
-    """A running plugin: what ``begin`` makes of the arguments; its log goes to a file that ``complaint`` reads."""
+    """A running plugin: what ``begin`` makes of the arguments; its log goes to a file that
+    ``complaint`` reads.
+    """
 
     def __init__(self, name: str, arguments: Sequence[str], begin: Begin, log: Path) -> None:
         self.name, self.arguments, self.begin, self.log = name, arguments, begin, log
@@ -99,17 +103,22 @@ class PluginProcess:
         """Say "running", how it was ended, or what it said when it ended by itself."""
         if self.running:
             return "running"
-        self._ended = self._ended or f"ended: {self.complaint()}"  # the log is read once, however often this is asked
+        # the log is read once, however often this is asked
+        self._ended = self._ended or f"ended: {self.complaint()}"
         return self._ended
 
     def complaint(self) -> str:
-        """Return the last line that the program wrote to its log since it was started, news left out; else its exit status."""
+        """Return the last line that the program wrote to its log since it was started, news left
+        out; else its exit status.
+        """
         lines = self.log.read_bytes()[self._log_from :].decode("utf-8", "replace").split("\n")
         complaints = (line.strip() for line in reversed(lines) if line.strip() and NEWS not in line)
         return next(complaints, f"exit status {self._process.returncode}")
 
     def stop(self) -> None:
-        """End the plugin gracefully; afterwards its socket is gone and the process is reaped. What takes too long is killed."""
+        """End the plugin gracefully; afterwards its socket is gone and the process is reaped. What
+        takes too long is killed.
+        """
         self._process.terminate()
         seconds = stop_within(self._grace)
         try:
@@ -128,7 +137,9 @@ class PluginProcess:
 
 
 class Script(subprocess.Popen[bytes]):
-    """A Python file that was started by itself. The lab holds the other end of its standard input, at which it is to end."""
+    """A Python file that was started by itself. The lab holds the other end of its standard input,
+    at which it is to end.
+    """
 
     def __init__(self, words: Sequence[str], output: int, *, plugin_dir: Path) -> None:
         super().__init__(
@@ -138,7 +149,8 @@ class Script(subprocess.Popen[bytes]):
             stderr=output,
             env={**os.environ, ENVIRONMENT: str(plugin_dir), "PYTHONPATH": python_path()},
             cwd=plugin_dir,
-            start_new_session=True,  # an interrupted cell sends SIGINT to the kernel's whole process group
+            # an interrupted cell sends SIGINT to the kernel's whole process group
+            start_new_session=True,
         )
 
     def descriptors(self) -> Iterator[int]:
@@ -173,12 +185,17 @@ DURATIONS = ("poll_interval", "grace")
 def arguments(kind: str, name: str, flags: Mapping[str, object], place: Workspace) -> list[str]:
     """Return the program that serves a plugin under ``name``, and its flags.
 
-    Raises IkdemoError when there is no such kind, when the name is none, or when a flag's value is of no use.
+    Raises IkdemoError when there is no such kind, when the name is none, or when a flag's value is
+    of no use.
     """
     if kind not in list(PROGRAMS):
         raise IkdemoError(f"There is no plugin {kind!r} to start; there are: {', '.join(PROGRAMS)}")
     check_plugin_name(name)
-    words = [word for flag, value in flags.items() for word in (f"--{flag.replace('_', '-')}", _written(flag, value))]
+    words = [
+        word
+        for flag, value in flags.items()
+        for word in (f"--{flag.replace('_', '-')}", _written(flag, value))
+    ]
     if kind == "instance-file":
         words += ["--dir", str(place.instances(name))]
     return [PROGRAMS[kind], "--name", name, *words, "--exit-with-stdin"]
@@ -201,7 +218,12 @@ def _written(flag: str, value: object) -> str:
         return value
     if isinstance(value, Path):
         return str(value)
-    if isinstance(value, int | float) and not isinstance(value, bool) and flag in DURATIONS and math.isfinite(value):
+    if (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and flag in DURATIONS
+        and math.isfinite(value)
+    ):
         return f"{value:.9f}".rstrip("0").rstrip(".") + "s"
     if isinstance(value, int) and not isinstance(value, bool) and flag not in DURATIONS:
         return str(value)

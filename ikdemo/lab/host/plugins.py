@@ -1,6 +1,7 @@
 """The work bench under a lab: plugins that are started, served, stopped and killed.
 
-Owns the lab's directory, its processes and its line to them, and ends them together. ``GroupCommands`` puts the verbs of groups on top.
+Owns the lab's directory, its processes and its line to them, and ends them together.
+``GroupCommands`` puts the verbs of groups on top.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ T = TypeVar("T")
 
 
 class Plugins:
-    """A directory with plugins in it. Close it, or leave the ``with`` block, and nothing of it is left."""
+    """A directory with plugins in it. Close it, or leave the ``with`` block, and nothing of it is
+    left.
+    """
 
     def __init__(self) -> None:
         self._place = Workspace()
@@ -47,7 +50,9 @@ class Plugins:
 
     @property
     def plugin_dir(self) -> Path:
-        """Where the sockets are: what INFRAKIT_PLUGINS_DIR must say for programs that are to see this lab."""
+        """Where the sockets are: what INFRAKIT_PLUGINS_DIR must say for programs that are to see
+        this lab.
+        """
         return self._place.plugins
 
     def socket(self, name: str) -> Path:
@@ -55,33 +60,43 @@ class Plugins:
         return self.plugin_dir / name
 
     def directory(self, name: str) -> Path:
-        """Return the directory in which the file plugin ``name`` keeps its instances, one file each."""
+        """Return the directory in which the file plugin ``name`` keeps its instances, one file
+        each.
+        """
         if name not in self._files:
-            raise IkdemoError(f"{name!r} is not a file plugin of this lab, so it keeps no instance files")
+            raise IkdemoError(
+                f"{name!r} is not a file plugin of this lab, so it keeps no instance files"
+            )
         return self._place.instances(self._files[name])
 
     def start(self, *kinds: str) -> Table:
-        """Start plugins under their usual names and wait until they answer; without arguments the three that a group needs.
+        """Start plugins under their usual names and wait until they answer; without arguments the
+        three that a group needs.
 
         What runs already, started in the same way, stays as it is, and the table says so.
         """
         self._line.must_be_open()
         kinds = kinds or ("instance-file", "flavor-vanilla", "group")
         for kind in kinds:
-            arguments(kind, kind, {}, self._place)  # a slip in the last one comes before the first is started
+            # a slip in the last one comes before the first is started
+            arguments(kind, kind, {}, self._place)
         already = self._running(kinds)
         return self._answered([self._launch(kind, kind, {}) for kind in kinds], already)
 
-    def start_plugin(self, kind: str, name: str | None = None, **flags: str | float | Path) -> Table:
-        """Start one plugin, under another name or with flags such as ``poll_interval=2`` (seconds), and wait until it answers."""
+    def start_plugin(
+        self, kind: str, name: str | None = None, **flags: str | float | Path
+    ) -> Table:
+        """Start one plugin, under another name or with flags such as ``poll_interval=2`` (seconds),
+        and wait until it answers.
+        """
         already = self._running([name or kind])
         return self._answered([self._launch(kind, name or kind, flags)], already)
 
     def start_script(self, script: str | Path, name: str) -> Table:
         """Start a Python file that serves a plugin under ``name``, and wait until it answers.
 
-        The file is looked for in the lab's directory. It should end when its standard input does, so that it never outlives
-        this Python; ``assembly.run`` does that when asked to.
+        The file is looked for in the lab's directory. It should end when its standard input does,
+        so that it never outlives this Python; ``assembly.run`` does that when asked to.
         """
         self._line.must_be_open()
         path = self.root / script
@@ -91,12 +106,16 @@ class Plugins:
         return self._answered([self._run(name, [str(path)], f"python {path.name}", begin)], already)
 
     def serve(self, plugin: Plugin, name: str) -> Table:
-        """Serve a plugin object under ``name`` from a thread of this Python, until the lab is closed or another object is."""
+        """Serve a plugin object under ``name`` from a thread of this Python, until the lab is
+        closed or another object is.
+        """
         self._serve(plugin, name, f"a {type(plugin).__name__} of this notebook")
         return self.plugins()
 
     def mute(self, name: str, *, under: str) -> Table:
-        """Serve the instance plugin ``name`` once more as ``under``: a plugin in between passes on every call and no event."""
+        """Serve the instance plugin ``name`` once more as ``under``: a plugin in between passes on
+        every call and no event.
+        """
         self._serve(WithoutEvents(self._peers, name), under, "passes calls on, no events")
         if name in self._files:
             self._files[under] = self._files[name]
@@ -113,17 +132,23 @@ class Plugins:
         return self.plugins()
 
     def start_again(self, name: str) -> Table:
-        """Start a plugin process that has ended, with the flags it had, and wait until it answers."""
+        """Start a plugin process that has ended, with the flags it had, and wait until it
+        answers.
+        """
         ended = self._process(name)
         self._must_be_free(name)
         return self._answered([self._run(name, ended.arguments, self._programs[name], ended.begin)])
 
     def is_process(self, name: str) -> bool:
-        """Say whether a plugin of this lab is a process, which can be started, stopped and killed."""
+        """Say whether a plugin of this lab is a process, which can be started, stopped and
+        killed.
+        """
         return name in self._processes
 
     def running_since(self, name: str) -> float:
-        """Return when a plugin process was started last, in seconds since the epoch; 0.0 when it does not run."""
+        """Return when a plugin process was started last, in seconds since the epoch; 0.0 when it
+        does not run.
+        """
         process = self._processes.get(name)
         return process.began if process is not None and process.running else 0.0
 
@@ -132,7 +157,9 @@ class Plugins:
         return self._listed()
 
     def close(self) -> None:
-        """Stop every plugin, the group plugins first, and remove the directory; a second call does nothing."""
+        """Stop every plugin, the group plugins first, and remove the directory; a second call does
+        nothing.
+        """
         if not self._line.open:
             return
         atexit.unregister(self.close)
@@ -158,7 +185,9 @@ class Plugins:
 
     @property
     def line(self) -> Session:
-        """The line to the plugins that is open now; whatever looks at the lab for long ends with it."""
+        """The line to the plugins that is open now; whatever looks at the lab for long ends with
+        it.
+        """
         return self._line
 
     @property
@@ -173,7 +202,9 @@ class Plugins:
         return self._line.call(work)
 
     def _begin_anew(self) -> None:
-        """End every plugin, empty the directory, and forget; the lab can be used again afterwards."""
+        """End every plugin, empty the directory, and forget; the lab can be used again
+        afterwards.
+        """
         self._end_all("lab was reset")
         self._place.clear()
         for known in (self._programs, self._processes, self._files):
@@ -182,7 +213,9 @@ class Plugins:
 
     def _end_all(self, ended: str) -> None:
         self._line.end(ended)
-        for name in sorted(self._processes, key=lambda name: self._programs[name] != PROGRAMS["group"]):
+        for name in sorted(
+            self._processes, key=lambda name: self._programs[name] != PROGRAMS["group"]
+        ):
             self._processes[name].stop()
         self._line.close(ended)
 
@@ -194,13 +227,16 @@ class Plugins:
             self._files[name] = name
         return started
 
-    def _run(self, name: str, arguments: Sequence[str], program: str, begin: Begin) -> PluginProcess:
+    def _run(
+        self, name: str, arguments: Sequence[str], program: str, begin: Begin
+    ) -> PluginProcess:
         with self._starting:
             if name in self._running([name]) and self._processes[name].arguments == arguments:
                 return self._processes[name]
             self._must_be_free(name)
             if name in self._processes:
-                self._processes[name].kill()  # it has ended by itself; this closes what is left of it
+                # it has ended by itself; this closes what is left of it
+                self._processes[name].kill()
             log = self._place.logs / f"{name}.log"
             self._processes[name] = PluginProcess(name, arguments, begin, log)
             self._programs[name] = program
@@ -224,25 +260,39 @@ class Plugins:
 
     def _running(self, names: Sequence[str]) -> list[str]:
         """Return those of these names under which a process of this lab runs."""
-        return [name for name in names if isinstance(name, str) and name in self._processes and self._processes[name].running]
+        return [
+            name
+            for name in names
+            if isinstance(name, str) and name in self._processes and self._processes[name].running
+        ]
 
     def _answered(self, started: Sequence[PluginProcess], already: Sequence[str] = ()) -> Table:
-        """Wait until the plugins answer and are followed; the table says which of them ran ``already``."""
+        """Wait until the plugins answer and are followed; the table says which of them ran
+        ``already``.
+        """
         self._line.follow(started)
         return self._listed(already)
 
     def _listed(self, already: Sequence[str] = ()) -> Table:
-        states = {name: "already running" if name in already else self._state(name) for name in list(self._programs)}
+        states = {
+            name: "already running" if name in already else self._state(name)
+            for name in list(self._programs)
+        }
         rows = [(name, self._programs[name], state) for name, state in states.items()]
-        return Table(["plugin", "program", "state"], sorted(rows), empty="No plugin was started yet.")
+        return Table(
+            ["plugin", "program", "state"], sorted(rows), empty="No plugin was started yet."
+        )
 
     def _process(self, name: str) -> PluginProcess:
         if name not in self._processes:
             there = ", ".join(self._processes) or "none"
-            raise IkdemoError(f"There is no plugin process {name!r} in this lab; there are: {there}")
+            raise IkdemoError(
+                f"There is no plugin process {name!r} in this lab; there are: {there}"
+            )
         return self._processes[name]
 
     def _state(self, name: str) -> str:
         if name in self._processes:
             return self._processes[name].state
-        return "running" if self._line.open else "stopped"  # served by this Python, as long as the line is open
+        # served by this Python, as long as the line is open
+        return "running" if self._line.open else "stopped"

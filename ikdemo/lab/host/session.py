@@ -1,7 +1,9 @@
-"""A lab's line to its plugins: a thread that talks to them, serves those of this Python, and a record of all they tell.
+"""A lab's line to its plugins: a thread that talks to them, serves those of this Python, and a
+record of all they tell.
 
-Only here do the calls of a beginner's cell, or of a button, meet the asynchronous clients. A ``Plugins`` opens one, and another
-when it is reset; whatever looks at the record ends with its line.
+Only here do the calls of a beginner's cell, or of a button, meet the asynchronous clients. A
+``Plugins`` opens one, and another when it is reset; whatever looks at the record ends with its
+line.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ PATIENCE = 2.0
 class Session:
     """Open from the moment it is made until ``close``; ``ended`` says then how it was.
 
-    ``watching`` has, for each group and each web page, what ends the view that shows it: a newer one takes its place.
+    ``watching`` has, for each group and each web page, what ends the view that shows it: a newer
+    one takes its place.
     """
 
     def __init__(self, plugin_dir: Path) -> None:
@@ -53,7 +56,9 @@ class Session:
         self.peers, self._followers = self.call(self._begin())
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run ``work`` in the line's thread and return its result; raises IkdemoError when the line is closed."""
+        """Run ``work`` in the line's thread and return its result; raises IkdemoError when the line
+        is closed.
+        """
         try:
             self.must_be_open()
         except IkdemoError:
@@ -66,17 +71,22 @@ class Session:
             raise
 
     def must_be_open(self) -> None:
-        """Raise IkdemoError when the line is closed, or the directory with the sockets was removed."""
+        """Raise IkdemoError when the line is closed, or the directory with the sockets was
+        removed.
+        """
         if not self.open:
             raise IkdemoError(f"This lab is closed. {ANOTHER}")
         if not self.leads_somewhere:
             raise IkdemoError(
-                f"The directory of this lab was removed, and all that was in it: {self._plugin_dir.parent}. {ANOTHER}"
+                "The directory of this lab was removed, and all that was in it: "
+                f"{self._plugin_dir.parent}. {ANOTHER}"
             )
 
     @property
     def leads_somewhere(self) -> bool:
-        """Whether there is a directory with sockets; the end of a login may take it, or a person who tidies up."""
+        """Whether there is a directory with sockets; the end of a login may take it, or a person
+        who tidies up.
+        """
         return self._plugin_dir.is_dir()
 
     def descriptors(self) -> Iterator[int]:
@@ -84,7 +94,9 @@ class Session:
         return self._background.descriptors()
 
     def disown(self) -> None:
-        """Be closed, in a process that was forked; the threads that would be ended are not there."""
+        """Be closed, in a process that was forked; the threads that would be ended are not
+        there.
+        """
         self.open, self.ended = False, "another process has this lab"
 
     def follow(self, processes: Iterable[PluginProcess]) -> None:
@@ -92,7 +104,9 @@ class Session:
         self.call(self._followers.begin(processes))
 
     def serve(self, plugin: Plugin, name: str) -> None:
-        """Serve a plugin object on a socket until the line is closed, in place of the object that had the name."""
+        """Serve a plugin object on a socket until the line is closed, in place of the object that
+        had the name.
+        """
         if name in self._served:
             self.call(self._served.pop(name).stop())
         served = ServedPlugin(plugin, self._plugin_dir / name)
@@ -108,7 +122,9 @@ class Session:
         return self._background.begin(work)
 
     def spawn(self, work: Callable[[], None], name: str) -> None:
-        """Do blocking ``work`` in a thread of its own; it must end soon after ``open`` has become false."""
+        """Do blocking ``work`` in a thread of its own; it must end soon after ``open`` has become
+        false.
+        """
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         self._threads.append(threading.Thread(target=work, name=name, daemon=True))
         self._threads[-1].start()
@@ -118,12 +134,16 @@ class Session:
         self._last.append(last)
 
     def end(self, how: str) -> None:
-        """Say that it will be closed, and how it was: whoever watches takes a last look, before the plugins end."""
+        """Say that it will be closed, and how it was: whoever watches takes a last look, before the
+        plugins end.
+        """
         self.ended = how
         self.record.add([])
 
     def close(self, ended: str) -> None:
-        """Serve and follow nothing more, and end every thread; whoever waits for the record is woken."""
+        """Serve and follow nothing more, and end every thread; whoever waits for the record is
+        woken.
+        """
         self.open, self.ended = False, ended
         self.record.add([])
         deadline = time.monotonic() + PATIENCE

@@ -1,4 +1,6 @@
-"""Runs a shell command where a lab is, as a learner would type it in a terminal. Called by ``Lab.run``."""
+"""Runs a shell command where a lab is, as a learner would type it in a terminal. Called by
+``Lab.run``.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,20 @@ COMMAND_WITHIN = 30.0
 
 
 def run(command: str, root: Path, plugin_dir: Path) -> str:
-    """Run a command in ``root`` with this lab's plugins in sight, and return what it printed, both streams together.
+    """Run a command in ``root`` with this lab's plugins in sight, and return what it printed, both
+    streams together.
 
-    ``infrakit`` and ``ikdemo`` are those of this Python. The lab's directory is printed as ``$LAB``, which the command may use,
-    too. Raises OutcomeUnknown when the command takes too long; it is killed then.
+    ``infrakit`` and ``ikdemo`` are those of this Python. The lab's directory is printed as
+    ``$LAB``, which the command may use, too. Raises OutcomeUnknown when the command takes too long;
+    it is killed then.
     """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    environment = {**os.environ, "INFRAKIT_PLUGINS_DIR": str(plugin_dir), "PATH": path, "LAB": str(root)}
+    environment = {
+        **os.environ,
+        "INFRAKIT_PLUGINS_DIR": str(plugin_dir),
+        "PATH": path,
+        "LAB": str(root),
+    }
     child = subprocess.Popen(
         ["/bin/sh", "-c", command],
         cwd=root,
@@ -37,7 +46,13 @@ def run(command: str, root: Path, plugin_dir: Path) -> str:
         os.killpg(child.pid, signal.SIGKILL)
         child.communicate()
         if isinstance(error, subprocess.TimeoutExpired):
-            raise OutcomeUnknown(f"The command took longer than {COMMAND_WITHIN:.0f} s: {command}") from None
+            raise OutcomeUnknown(
+                f"The command took longer than {COMMAND_WITHIN:.0f} s: {command}"
+            ) from None
         raise
     printed = output.decode("utf-8", "replace").replace(str(root), "$LAB").rstrip()
-    return printed if child.returncode == 0 else f"{printed}\n(exit status {child.returncode})".lstrip()
+    return (
+        printed
+        if child.returncode == 0
+        else f"{printed}\n(exit status {child.returncode})".lstrip()
+    )

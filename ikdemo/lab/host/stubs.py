@@ -1,6 +1,8 @@
-"""A flavor whose verdicts a person decides: vanilla in what it prepares, and a judge of health by version.
+"""A flavor whose verdicts a person decides: vanilla in what it prepares, and a judge of health by
+version.
 
-For showing what a group does with unhealthy instances, without anything that could really be ill. Served by ``Lab.serve``.
+For showing what a group does with unhealthy instances, without anything that could really be ill.
+Served by ``Lab.serve``.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ class _Properties(Document, frozen=True):
 
 
 class Judge:
-    """Calls an instance unhealthy while the value of its tag ``version`` is in ``bad``, and healthy otherwise."""
+    """Calls an instance unhealthy while the value of its tag ``version`` is in ``bad``, and healthy
+    otherwise.
+    """
 
     interface: Interface = "Flavor"
     offers = frozenset[str]()
@@ -32,13 +36,17 @@ class Judge:
         """Accept properties with no other member than Tags; raises SpecError."""
         _read(properties)
 
-    async def prepare(self, properties: Raw, spec: InstanceSpec, allocation: Allocation) -> InstanceSpec:
+    async def prepare(
+        self, properties: Raw, spec: InstanceSpec, allocation: Allocation
+    ) -> InstanceSpec:
         """Return the spec with the tags of the properties put over its own."""
         return replace(spec, tags={**(spec.tags or {}), **(_read(properties).tags or {})})
 
     async def healthy(self, properties: Raw, instance: Description) -> Health:
         """Give the verdict that was decided for the instance's version."""
-        return Health.UNHEALTHY if (instance.tags or {}).get("version") in self.bad else Health.HEALTHY
+        return (
+            Health.UNHEALTHY if (instance.tags or {}).get("version") in self.bad else Health.HEALTHY
+        )
 
     async def drain(self, properties: Raw, instance: Description) -> None:
         """Let the instance go: there is nothing to take out of service."""
@@ -69,5 +77,7 @@ class WithoutEvents:
     async def destroy(self, instance: str) -> None:
         await (await self._plugin()).destroy(instance)
 
-    async def describe_instances(self, tags: Mapping[str, str], slots: bool = False) -> list[Description]:
+    async def describe_instances(
+        self, tags: Mapping[str, str], slots: bool = False
+    ) -> list[Description]:
         return await (await self._plugin()).describe_instances(tags, slots)

@@ -1,7 +1,9 @@
-"""What the record of a group stands for so far: the fewest of its events that lead to the same state.
+"""What the record of a group stands for so far: the fewest of its events that lead to the same
+state.
 
-A record that forgets its older half carries these on in its place, as they were and with their own times: what is wanted, who
-lives since when, and in which trouble. The cost of an event does not grow with the group. Kept by ``Timeline``.
+A record that forgets its older half carries these on in its place, as they were and with their own
+times: what is wanted, who lives since when, and in which trouble. The cost of an event does not
+grow with the group. Kept by ``Timeline``.
 """
 
 from __future__ import annotations
@@ -11,7 +13,9 @@ from ...spi.events import Event
 
 
 class Summary:
-    """One group. ``began`` is the time of its first event, ``living`` the event of each living instance's appearance."""
+    """One group. ``began`` is the time of its first event, ``living`` the event of each living
+    instance's appearance.
+    """
 
     def __init__(self, began: float) -> None:
         self.began = began
@@ -23,7 +27,9 @@ class Summary:
         self._ended: dict[str, float] = {}
 
     def read(self, event: Event) -> None:
-        """Take in the next event, in the order of arrival; one that is older than what it would undo changes nothing."""
+        """Take in the next event, in the order of arrival; one that is older than what it would
+        undo changes nothing.
+        """
         if event.kind == "committed" and isinstance(event.size, int):
             self._wish = [event]
         elif event.kind in UNWANTED:
@@ -37,7 +43,8 @@ class Summary:
             self._forget_unwanted()
 
     def events(self) -> list[Event]:
-        """Return the events that lead here, so that what is still amiss begins when it began, and with its fault.
+        """Return the events that lead here, so that what is still amiss begins when it began, and
+        with its fault.
 
         Instances come first: what is wanted finds them all, and nothing falls by that.
         """
@@ -72,10 +79,16 @@ class Summary:
     def _forget_unwanted(self) -> None:
         """Let go of what left a slot that is not wanted any more."""
         size = self._standing.size
-        self._left = {slot: told for slot, told in self._left.items() if size and not (slot.isdecimal() and int(slot) >= size)}
+        self._left = {
+            slot: told
+            for slot, told in self._left.items()
+            if size and not (slot.isdecimal() and int(slot) >= size)
+        }
 
     def _is_late(self, event: Event) -> bool:
-        """Say whether an appearance is older than the end that is known, or an end older than the appearance."""
+        """Say whether an appearance is older than the end that is known, or an end older than the
+        appearance.
+        """
         if event.kind in APPEARED:
             return event.time < self._ended.get(event.instance, float("-inf"))
         born = self.living.get(event.instance)

@@ -1,7 +1,8 @@
-"""Where a lab lives: a directory of its own, near enough for a socket's 107 bytes, and swept away when its owner is dead.
+"""Where a lab lives: a directory of its own, near enough for a socket's 107 bytes, and swept away
+when its owner is dead.
 
-Only here is chosen and removed where a lab keeps its sockets, instances and logs. Called by ``Lab`` when it opens and closes,
-and by ``nearby``.
+Only here is chosen and removed where a lab keeps its sockets, instances and logs. Called by ``Lab``
+when it opens and closes, and by ``nearby``.
 """
 
 from __future__ import annotations
@@ -21,13 +22,19 @@ from .cleanup import Cleanup, end_left_running
 
 PREFIX = "ikdemo-lab-"
 LONGEST = 40
-"""Bytes that the parent may have, so that ``PARENT/ikdemo-lab-XXXXXXXX/plugins/NAME`` fits a socket with a NAME of 36."""
+"""Bytes that the parent may have, so that ``PARENT/ikdemo-lab-XXXXXXXX/plugins/NAME`` fits a socket
+with a NAME of 36.
+"""
 YOUNG = 60.0
-"""Seconds during which an unlocked directory is left alone: it may belong to a lab that is just opening."""
+"""Seconds during which an unlocked directory is left alone: it may belong to a lab that is just
+opening.
+"""
 
 
 class Workspace:
-    """A lab's own directory (mode 0700), held by a lease as long as the lab lives, and gone soon after."""
+    """A lab's own directory (mode 0700), held by a lease as long as the lab lives, and gone soon
+    after.
+    """
 
     def __init__(self) -> None:
         parent = home()
@@ -40,7 +47,9 @@ class Workspace:
         self._caretaker = Cleanup(self.root)
 
     def instances(self, name: str) -> Path:
-        """Return the directory in which the file plugin of this name keeps its instances; it exists afterwards."""
+        """Return the directory in which the file plugin of this name keeps its instances; it exists
+        afterwards.
+        """
         directory = self.root / "instances" / name
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return directory
@@ -62,7 +71,9 @@ class Workspace:
         self._furnish()
 
     def remove(self) -> None:
-        """Give the directory back, with everything in it, and end what a killed plugin left running from it."""
+        """Give the directory back, with everything in it, and end what a killed plugin left running
+        from it.
+        """
         end_left_running(self.root)
         shutil.rmtree(self.root, ignore_errors=True)
         self._caretaker.dismiss()
@@ -74,22 +85,37 @@ class Workspace:
 
 
 def home() -> Path:
-    """Return the runtime or temporary directory: the first that is there, ours to write and near enough."""
+    """Return the runtime or temporary directory: the first that is there, ours to write and near
+    enough.
+    """
     try:
         temporary = tempfile.gettempdir()
     except FileNotFoundError:  # it tries to write, and finds no room anywhere
         temporary = ""
     for candidate in (os.environ.get("XDG_RUNTIME_DIR", ""), temporary, "/tmp", "/var/tmp"):
-        if candidate.startswith("/") and len(os.fsencode(candidate)) <= LONGEST and os.access(candidate, os.W_OK | os.X_OK):
+        if (
+            candidate.startswith("/")
+            and len(os.fsencode(candidate)) <= LONGEST
+            and os.access(candidate, os.W_OK | os.X_OK)
+        ):
             return Path(candidate)
-    raise IkdemoError("A lab needs a writable temporary directory with a short name, such as /tmp; set TMPDIR to one")
+    raise IkdemoError(
+        "A lab needs a writable temporary directory with a short name, such as /tmp; set "
+        "TMPDIR to one"
+    )
 
 
 def sweep(parent: Path) -> None:
-    """Remove what labs left behind that were killed: directories of ours whose lease nobody holds."""
+    """Remove what labs left behind that were killed: directories of ours whose lease nobody
+    holds.
+    """
     for left in parent.glob(PREFIX + "*"):
         try:
-            if left.is_symlink() or left.stat().st_uid != os.getuid() or time.time() - left.stat().st_mtime < YOUNG:
+            if (
+                left.is_symlink()
+                or left.stat().st_uid != os.getuid()
+                or time.time() - left.stat().st_mtime < YOUNG
+            ):
                 continue
             lease = Lease(left)
         except (OSError, IkdemoError):
@@ -122,7 +148,9 @@ def own(one: Owned) -> None:
 
 
 def _let_go() -> None:
-    """Put nothing in the place of each descriptor: whatever object has it here may still close it, and closes nobody else's."""
+    """Put nothing in the place of each descriptor: whatever object has it here may still close it,
+    and closes nobody else's.
+    """
     nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     for one in list(_owned):
         for descriptor in one.descriptors():

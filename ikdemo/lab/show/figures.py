@@ -1,6 +1,8 @@
-"""Turns a drawn figure into bytes, text and HTML, each with its words: the same record gives the same picture, light or dark.
+"""Turns a drawn figure into bytes, text and HTML, each with its words: the same record gives the
+same picture, light or dark.
 
-Nothing goes through pyplot (no global state, no window, safe in any thread). Called by ``Recovery`` and ``Rollout``.
+Nothing goes through pyplot (no global state, no window, safe in any thread). Called by ``Recovery``
+and ``Rollout``.
 """
 
 from __future__ import annotations
@@ -19,8 +21,14 @@ if TYPE_CHECKING:
 
 DARK_PAGES = ('[data-jp-theme-light="false"]', ".vscode-dark", ".vscode-high-contrast")
 """How JupyterLab, Notebook, nbconvert and VS Code mark a page whose theme is dark."""
-ON_DARK = "<style>" + ",".join(f"{page} .ik-on-paper" for page in DARK_PAGES) + "{filter:invert(.93) hue-rotate(180deg)}</style>"
-"""Light becomes dark and colours keep their hue; a page that takes no styles shows the picture as it is."""
+ON_DARK = (
+    "<style>"
+    + ",".join(f"{page} .ik-on-paper" for page in DARK_PAGES)
+    + "{filter:invert(.93) hue-rotate(180deg)}</style>"
+)
+"""Light becomes dark and colours keep their hue; a page that takes no styles shows the picture as
+it is.
+"""
 
 
 class Drawable(Protocol):
@@ -34,7 +42,9 @@ class Drawable(Protocol):
 
 
 def svg_text(drawable: Drawable) -> str:
-    """Return the figure as SVG: text stays text, identifiers are the same every time, and no date is inside."""
+    """Return the figure as SVG: text stays text, identifiers are the same every time, and no date
+    is inside.
+    """
     from .plotting import own_style
 
     stream = io.StringIO()
@@ -46,26 +56,38 @@ def svg_text(drawable: Drawable) -> str:
     told += f'\n <desc id="ikdemo-desc">{visible_html(drawable.words)}</desc>'
     text = stream.getvalue()
     text = text[text.index("<svg") :]
-    return re.sub(r"(<svg [^>]*?)>", lambda match: f"{match[1]} {told}", text, count=1, flags=re.DOTALL)
+    return re.sub(
+        r"(<svg [^>]*?)>", lambda match: f"{match[1]} {told}", text, count=1, flags=re.DOTALL
+    )
 
 
 def save(drawable: Drawable, file: str | IO[bytes], form: str | None = None) -> None:
-    """Write the figure to a file, in the form that its ending says, or in ``form``; raises IkdemoError, OSError."""
+    """Write the figure to a file, in the form that its ending says, or in ``form``; raises
+    IkdemoError, OSError.
+    """
     from .plotting import own_style
 
     with own_style():
-        drawable.figure().savefig(file, format=form, dpi=144, metadata={"Software": None} if form == "png" else None)
+        drawable.figure().savefig(
+            file, format=form, dpi=144, metadata={"Software": None} if form == "png" else None
+        )
 
 
 def shown_image(source: str, words: str) -> str:
-    """Return a picture that stands on white paper as HTML; ``words`` are escaped. On a dark page its paper is dark as well."""
-    return f'{ON_DARK}<img alt="{words}" src="{source}" class="ik-on-paper" style="max-width:100%"/>'
+    """Return a picture that stands on white paper as HTML; ``words`` are escaped. On a dark page
+    its paper is dark as well.
+    """
+    return (
+        f'{ON_DARK}<img alt="{words}" src="{source}" class="ik-on-paper" style="max-width:100%"/>'
+    )
 
 
 def faces(drawable: Drawable) -> dict[str, str]:
-    """Return what a notebook shows: the picture with its words below it, or the words alone where nothing can be drawn.
+    """Return what a notebook shows: the picture with its words below it, or the words alone where
+    nothing can be drawn.
 
-    The picture stands there twice: in a page with its words, and by itself for what makes no page, such as LaTeX.
+    The picture stands there twice: in a page with its words, and by itself for what makes no page,
+    such as LaTeX.
     """
     stream = io.BytesIO()
     try:

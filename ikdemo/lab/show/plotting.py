@@ -1,8 +1,9 @@
-"""How matplotlib is loaded and used: always with its own defaults, whatever the learner, a style or the environment has set.
+"""How matplotlib is loaded and used: always with its own defaults, whatever the learner, a style or
+the environment has set.
 
-So the same record gives the same picture everywhere, and always one that can be read. No figure of ours needs a window: none
-fails for a backend that the environment names and this Python lacks, as in a command that a notebook starts. Called by whatever
-draws or saves a figure.
+So the same record gives the same picture everywhere, and always one that can be read. No figure of
+ours needs a window: none fails for a backend that the environment names and this Python lacks, as
+in a command that a notebook starts. Called by whatever draws or saves a figure.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ BACKEND = "MPLBACKEND"
 
 
 def _load() -> None:
-    """Import matplotlib; it keeps the backend that the environment names, if there is one of that name."""
+    """Import matplotlib; it keeps the backend that the environment names, if there is one of that
+    name.
+    """
     named = os.environ.pop(BACKEND, None) if "matplotlib" not in sys.modules else None
     try:
         import matplotlib as mpl
@@ -46,7 +49,8 @@ _one_at_a_time = threading.RLock()  # matplotlib's settings are the whole proces
 
 @contextmanager
 def own_style() -> Iterator[None]:
-    """Draw and save with matplotlib's defaults inside; what was set before is back afterwards. Also a decorator.
+    """Draw and save with matplotlib's defaults inside; what was set before is back afterwards. Also
+    a decorator.
 
     In SVG, text stays text, and identifiers are the same every time.
     """

@@ -1,7 +1,9 @@
-"""Draws the recovery figure: the step curve with its shaded loss and four stamps, above a swim-lane per slot.
+"""Draws the recovery figure: the step curve with its shaded loss and four stamps, above a swim-lane
+per slot.
 
-The curve falls when something was lost; a second, dashed one, where it differs, when the loop knew of it. Nothing is said by
-colour alone: generations differ in hatch and number, stamps in number and marker. Called by ``Recovery``.
+The curve falls when something was lost; a second, dashed one, where it differs, when the loop knew
+of it. Nothing is said by colour alone: generations differ in hatch and number, stamps in number and
+marker. Called by ``Recovery``.
 """
 
 from __future__ import annotations
@@ -11,7 +13,18 @@ from typing import Protocol
 from ...reconcile.analysis.lives import Life
 from ...reconcile.analysis.recovery import Episode, Level
 from .plotting import Axes, Figure, own_style
-from .swimlanes import FILLS, LaneStyle, Window, draw_lanes, label, lanes, legend_below, say_time, two_rooms, window
+from .swimlanes import (
+    FILLS,
+    LaneStyle,
+    Window,
+    draw_lanes,
+    label,
+    lanes,
+    legend_below,
+    say_time,
+    two_rooms,
+    window,
+)
 from .tables import say_seconds
 from .theme import BLUE, GREY, VERMILION
 
@@ -36,7 +49,12 @@ class Fallen(Protocol):
 def draw(recovery: Fallen) -> Figure:
     """Return the figure of the last fall; raises IkdemoError when there was none."""
     fall = recovery.last
-    view = window(fall.began, recovery.until if fall.recovered is None else fall.recovered, before=0.25, after=0.5)
+    view = window(
+        fall.began,
+        recovery.until if fall.recovered is None else fall.recovered,
+        before=0.25,
+        after=0.5,
+    )
     drawn = lanes(recovery.lives, fall.size, view)
     figure, top, bottom = two_rooms(len(drawn))
     _draw_curve(top, recovery, view)
@@ -54,7 +72,9 @@ def _look(generation: int, life: Life) -> LaneStyle:
 
 
 def shown(levels: list[Level], view: Window) -> tuple[list[float], list[float], list[float]]:
-    """Return the steps inside the window as lists of equal length: places on the axis, the true Q, and Q as the loop knew it."""
+    """Return the steps inside the window as lists of equal length: places on the axis, the true Q,
+    and Q as the loop knew it.
+    """
     before = sum(level.time <= view.start for level in levels)
     steps = [level for level in levels[max(0, before - 1) :] if level.time <= view.end]
     steps.append(steps[-1])
@@ -67,7 +87,16 @@ def _draw_curve(axes: Axes, recovery: Fallen, view: Window) -> None:
     fall = recovery.last
     said = f"loss: {say_seconds(fall.loss)} of a whole group"
     axes.fill_between(
-        times, true, 1, step="post", facecolor=VERMILION, alpha=0.3, hatch="//", edgecolor=VERMILION, linewidth=0, label=said
+        times,
+        true,
+        1,
+        step="post",
+        facecolor=VERMILION,
+        alpha=0.3,
+        hatch="//",
+        edgecolor=VERMILION,
+        linewidth=0,
+        label=said,
     )
     if fall.unnoticed:
         _fill(
@@ -78,9 +107,23 @@ def _draw_curve(axes: Axes, recovery: Fallen, view: Window) -> None:
             f"of it unnoticed: {say_seconds(fall.unnoticed)}",
         )
     if any(knew < was for was, knew in zip(true, known, strict=True)):
-        _fill(axes, times, [min(pair) for pair in zip(true, known, strict=True)], true, "there again, and not known to be")
+        _fill(
+            axes,
+            times,
+            [min(pair) for pair in zip(true, known, strict=True)],
+            true,
+            "there again, and not known to be",
+        )
     if known != true:
-        axes.step(times, known, where="post", color="black", linewidth=1.3, linestyle=(0, (4, 2)), label="Q as the loop knew it")
+        axes.step(
+            times,
+            known,
+            where="post",
+            color="black",
+            linewidth=1.3,
+            linestyle=(0, (4, 2)),
+            label="Q as the loop knew it",
+        )
     axes.step(times, true, where="post", color=BLUE, linewidth=2.2, label="Q: filled slots")
     axes.set_ylim(-0.04, 1.12)
     axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1], ["0 %", "20 %", "40 %", "60 %", "80 %", "100 %"])
@@ -88,17 +131,31 @@ def _draw_curve(axes: Axes, recovery: Fallen, view: Window) -> None:
     axes.grid(axis="y", color="0.9")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    surplus = max(level.surplus for level in recovery.levels if view.start <= level.time <= view.end)
+    surplus = max(
+        level.surplus for level in recovery.levels if view.start <= level.time <= view.end
+    )
     legend_below(axes, f"surplus: up to {surplus}" if surplus else "")
 
 
 def _fill(axes: Axes, times: list[float], low: list[float], high: list[float], said: str) -> None:
     """Dot the area between the two curves."""
-    axes.fill_between(times, low, high, step="post", facecolor="none", hatch="oo", edgecolor="#7A3300", linewidth=0, label=said)
+    axes.fill_between(
+        times,
+        low,
+        high,
+        step="post",
+        facecolor="none",
+        hatch="oo",
+        edgecolor="#7A3300",
+        linewidth=0,
+        label=said,
+    )
 
 
 def _draw_stamps(axes: Axes, fall: Episode, view: Window) -> None:
-    """Name the four stamps in a row above the curve, each tied to its moment, so that close ones do not overlap."""
+    """Name the four stamps in a row above the curve, each tied to its moment, so that close ones do
+    not overlap.
+    """
     times = (fall.began, fall.detected, fall.acted, fall.recovered)
     names = (fall.cause, "detected", "first action", "recovered")
     for index, (name, marker, time) in enumerate(zip(names, MARKERS, times, strict=True)):
@@ -106,10 +163,29 @@ def _draw_stamps(axes: Axes, fall: Episode, view: Window) -> None:
         never = time is None and fall.recovered is not None
         label = f"{index + 1} {name}\n{'never' if never else say_seconds(None if time is None else time - fall.began)}"
         if time is None:
-            axes.text(place, 1.08, label, transform=axes.transAxes, ha="center", va="bottom", fontsize=9, color=GREY)
+            axes.text(
+                place,
+                1.08,
+                label,
+                transform=axes.transAxes,
+                ha="center",
+                va="bottom",
+                fontsize=9,
+                color=GREY,
+            )
             continue
-        axes.axvline(view.at(time), color=GREY, linewidth=0.9, linestyle=(0, (2, 1 + index)), zorder=1)
-        axes.plot([view.at(time)], [1.0], marker=marker, color="black", markersize=6, zorder=5, clip_on=False)
+        axes.axvline(
+            view.at(time), color=GREY, linewidth=0.9, linestyle=(0, (2, 1 + index)), zorder=1
+        )
+        axes.plot(
+            [view.at(time)],
+            [1.0],
+            marker=marker,
+            color="black",
+            markersize=6,
+            zorder=5,
+            clip_on=False,
+        )
         axes.annotate(
             label,
             xy=(view.at(time), 1.02),
@@ -118,5 +194,11 @@ def _draw_stamps(axes: Axes, fall: Episode, view: Window) -> None:
             ha="center",
             va="bottom",
             fontsize=9,
-            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.8, "shrinkA": 1, "shrinkB": 3},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": GREY,
+                "linewidth": 0.8,
+                "shrinkA": 1,
+                "shrinkB": 3,
+            },
         )

@@ -1,7 +1,8 @@
-"""A group's latest rolling update, as a learner looks at it: how many lived all along, how long it took, words and a picture.
+"""A group's latest rolling update, as a learner looks at it: how many lived all along, how long it
+took, words and a picture.
 
-Read from the record; the lives of instances are ``reconcile.analysis.lives``'s, the drawing is ``rollout_figure``. Made by
-``Lab.rollout``.
+Read from the record; the lives of instances are ``reconcile.analysis.lives``'s, the drawing is
+``rollout_figure``. Made by ``Lab.rollout``.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
 
 class Count(NamedTuple):
-    """How many instances live from ``time`` on, and how many of them are of the new configuration."""
+    """How many instances live from ``time`` on, and how many of them are of the new
+    configuration.
+    """
 
     time: float
     living: int
@@ -31,41 +34,67 @@ class Count(NamedTuple):
 
 
 class Rollout:
-    """What happened since the latest commit of another configuration. In a notebook it shows itself as a figure.
+    """What happened since the latest commit of another configuration. In a notebook it shows itself
+    as a figure.
 
     It begins with the first deed after the commit, which a paused loop may do much later.
     """
 
     def __init__(self, group: str, events: Iterable[Event], until: float) -> None:
         self.group = group
-        story = sorted((event for event in events if event.group == group), key=lambda event: event.time)
+        story = sorted(
+            (event for event in events if event.group == group), key=lambda event: event.time
+        )
         self.lives: list[Life] = lives(story)
-        commits = [event for event in story if event.kind == "committed" and isinstance(event.size, int)]
+        commits = [
+            event for event in story if event.kind == "committed" and isinstance(event.size, int)
+        ]
         changes = [at for before, at in pairwise(commits) if _sha(before) != _sha(at)]
         if not changes:
-            raise IkdemoError(f"Group {group!r} was not committed with another configuration yet, so nothing was rolled out")
+            raise IkdemoError(
+                f"Group {group!r} was not committed with another configuration yet, so nothing "
+                "was rolled out"
+            )
         self.sha, self.size = _sha(changes[-1]), int(str(commits[-1].size))
-        deeds = [event.time for event in story if event.kind == "planned" and event.time >= changes[-1].time]
+        deeds = [
+            event.time
+            for event in story
+            if event.kind == "planned" and event.time >= changes[-1].time
+        ]
         self.began = deeds[0] if deeds else changes[-1].time
-        done = [event.time for event in story if event.kind == "converged" and event.time > self.began]
+        done = [
+            event.time for event in story if event.kind == "converged" and event.time > self.began
+        ]
         self.finished = bool(done)
         self.until = done[0] if done else until
 
     @property
     def counts(self) -> list[Count]:
-        """How many lived, from the first deed to the end, a line for each moment at which it changed."""
-        moments = {life.born for life in self.lives} | {life.died for life in self.lives if life.died is not None}
+        """How many lived, from the first deed to the end, a line for each moment at which it
+        changed.
+        """
+        moments = {life.born for life in self.lives} | {
+            life.died for life in self.lives if life.died is not None
+        }
         times = [self.began, *sorted(time for time in moments if self.began < time <= self.until)]
         return [self._count(time) for time in times]
 
     def _count(self, time: float) -> Count:
-        living = [life for life in self.lives if life.born <= time and (life.died is None or life.died > time)]
+        living = [
+            life
+            for life in self.lives
+            if life.born <= time and (life.died is None or life.died > time)
+        ]
         return Count(time, len(living), sum(life.sha == self.sha for life in living))
 
     @property
     def replaced(self) -> int:
         """How many instances of an older configuration were destroyed."""
-        ended = [life for life in self.lives if life.died is not None and self.began < life.died <= self.until]
+        ended = [
+            life
+            for life in self.lives
+            if life.died is not None and self.began < life.died <= self.until
+        ]
         return sum(life.sha != self.sha for life in ended)
 
     @property
@@ -81,7 +110,11 @@ class Rollout:
         rows = [
             ("time", self._took, "from the first deed until the group was as wanted"),
             ("replaced", self.replaced, "instances of the old configuration that have left"),
-            ("fewest alive", f"{self.fewest} of {self.size}", "how far the group shrank on the way"),
+            (
+                "fewest alive",
+                f"{self.fewest} of {self.size}",
+                "how far the group shrank on the way",
+            ),
             ("most alive", f"{self.most} of {self.size}", "how far it grew"),
         ]
         return Table(["measure", "value", "meaning"], rows)
@@ -100,13 +133,25 @@ class Rollout:
         """The picture, told in words."""
         have = "has" if self.replaced == 1 else "have"
         left = sum(life.died is None and life.sha != self.sha for life in self.lives)
-        ending = f"It took {self._took}." if self.finished else f"It has not ended: {left} of the old configuration still there."
-        alive = f"Never fewer than {self.fewest} and never more than {self.most} were alive; {self.size} are wanted."
-        gone = f"{self.replaced} {'instance' if self.replaced == 1 else 'instances'} of the old configuration {have} left."
+        ending = (
+            f"It took {self._took}."
+            if self.finished
+            else f"It has not ended: {left} of the old configuration still there."
+        )
+        alive = (
+            f"Never fewer than {self.fewest} and never more than {self.most} were alive; "
+            f"{self.size} are wanted."
+        )
+        gone = (
+            f"{self.replaced} {'instance' if self.replaced == 1 else 'instances'} of the old "
+            f"configuration {have} left."
+        )
         return visible(f"Group {self.group}: {gone} {alive} {ending}")
 
     def figure(self) -> Figure:
-        """Draw the numbers of the living above one lane per slot, each bar filled by its configuration."""
+        """Draw the numbers of the living above one lane per slot, each bar filled by its
+        configuration.
+        """
         from .rollout_figure import draw
 
         return draw(self)

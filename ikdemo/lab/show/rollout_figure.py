@@ -1,7 +1,8 @@
-"""Draws a rolling update: how many live and how many of them are new, above a swim-lane per slot filled by configuration.
+"""Draws a rolling update: how many live and how many of them are new, above a swim-lane per slot
+filled by configuration.
 
-Nothing is said by colour alone: configurations differ in hatch and in their fingerprint, the curves in their dash.
-Called by ``Rollout``.
+Nothing is said by colour alone: configurations differ in hatch and in their fingerprint, the curves
+in their dash. Called by ``Rollout``.
 """
 
 from __future__ import annotations
@@ -11,14 +12,27 @@ from typing import Protocol
 
 from ...reconcile.analysis.lives import Life
 from .plotting import Axes, Figure, own_style
-from .swimlanes import FILLS, LaneStyle, Window, draw_lanes, label, lanes, legend_below, say_time, two_rooms, window
+from .swimlanes import (
+    FILLS,
+    LaneStyle,
+    Window,
+    draw_lanes,
+    label,
+    lanes,
+    legend_below,
+    say_time,
+    two_rooms,
+    window,
+)
 from .theme import BLUE, GREY, VERMILION
 
 NEW, OLD = FILLS[1], (FILLS[0], *FILLS[2:])
 
 
 class Rolled(Protocol):
-    """What is drawn: an update that brought the configuration ``sha``. ``counts`` are time, living, and how many are new."""
+    """What is drawn: an update that brought the configuration ``sha``. ``counts`` are time, living,
+    and how many are new.
+    """
 
     lives: list[Life]
     sha: str
@@ -61,10 +75,26 @@ def _draw_counts(axes: Axes, rollout: Rolled, view: Window) -> None:
     new = [fresh[0], *fresh, fresh[-1]]
     low = [min(n, rollout.size) for n in living]
     axes.fill_between(
-        times, low, rollout.size, step="post", label="missing", facecolor=VERMILION, alpha=0.3, hatch="//", edgecolor=VERMILION
+        times,
+        low,
+        rollout.size,
+        step="post",
+        label="missing",
+        facecolor=VERMILION,
+        alpha=0.3,
+        hatch="//",
+        edgecolor=VERMILION,
     )
     axes.step(times, living, where="post", color=BLUE, linewidth=2.2, label="alive")
-    axes.step(times, new, where="post", color="#A66A00", linewidth=2.0, linestyle="--", label="of the new configuration")
+    axes.step(
+        times,
+        new,
+        where="post",
+        color="#A66A00",
+        linewidth=2.0,
+        linestyle="--",
+        label="of the new configuration",
+    )
     axes.axhline(rollout.size, color=GREY, linewidth=0.9, linestyle=":", label="wanted")
     top = max(*alive, rollout.size)
     axes.set_ylim(-0.2, top + 0.6)

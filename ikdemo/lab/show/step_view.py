@@ -1,6 +1,8 @@
-"""One pass of the loop as a learner looks at it: what was observed, planned and done, each as a table.
+"""One pass of the loop as a learner looks at it: what was observed, planned and done, each as a
+table.
 
-Made by ``Lab.plan`` (nothing is done) and ``Lab.step`` (it is done); the document behind it is ``spi.plans.Step``.
+Made by ``Lab.plan`` (nothing is done) and ``Lab.step`` (it is done); the document behind it is
+``spi.plans.Step``.
 """
 
 from __future__ import annotations
@@ -20,20 +22,28 @@ class StepView:
     @property
     def observed(self) -> Table:
         """The instances that the loop saw."""
-        rows = [(seen.slot or "-", seen.id, seen.health.name.lower()) for seen in self.step.observed]
+        rows = [
+            (seen.slot or "-", seen.id, seen.health.name.lower()) for seen in self.step.observed
+        ]
         rows.sort(key=_by_slot)
         return Table(["slot", "instance", "health"], rows, empty="No instance was seen.")
 
     @property
     def planned(self) -> Table:
         """The actions that follow from it."""
-        rows = [(action.verb, action.slot or "-", action.instance or "-", action.code) for action in self.step.plan.actions]
+        rows = [
+            (action.verb, action.slot or "-", action.instance or "-", action.code)
+            for action in self.step.plan.actions
+        ]
         return Table(["action", "slot", "instance", "because"], rows, empty="Nothing to do.")
 
     @property
     def done(self) -> Table:
         """What came of the actions."""
-        rows = [(o.action.verb, o.action.slot or "-", o.error or o.instance or "ok") for o in self.step.outcomes]
+        rows = [
+            (o.action.verb, o.action.slot or "-", o.error or o.instance or "ok")
+            for o in self.step.outcomes
+        ]
         return Table(["action", "slot", "outcome"], rows, empty="Nothing was done.")
 
     @property
@@ -51,12 +61,21 @@ class StepView:
 
 def reasons(given: Iterable[Reason]) -> Table:
     """Lay reasons out as a table."""
-    rows = [(reason.code, reason.slot or "-", _in_words(reason), reason.awaits or "-") for reason in given]
-    return Table(["reason", "slot", "in words", "waits for"], rows, empty="Nothing: the group is as wanted.")
+    rows = [
+        (reason.code, reason.slot or "-", _in_words(reason), reason.awaits or "-")
+        for reason in given
+    ]
+    return Table(
+        ["reason", "slot", "in words", "waits for"], rows, empty="Nothing: the group is as wanted."
+    )
 
 
 def _in_words(reason: Reason) -> str:
-    return f"{reason.text}: {reason.error}" if reason.error and reason.error not in reason.text else reason.text
+    return (
+        f"{reason.text}: {reason.error}"
+        if reason.error and reason.error not in reason.text
+        else reason.text
+    )
 
 
 def _by_slot(row: tuple[str, str, str]) -> tuple[int, str, str]:

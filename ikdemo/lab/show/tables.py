@@ -1,6 +1,8 @@
-"""What a lab answers with: a table with two faces (aligned text for a terminal, escaped HTML for a notebook), or a sentence.
+"""What a lab answers with: a table with two faces (aligned text for a terminal, escaped HTML for a
+notebook), or a sentence.
 
-Values keep what they hold; what is shown of them is made visible first, whatever plugins and instances said.
+Values keep what they hold; what is shown of them is made visible first, whatever plugins and
+instances said.
 """
 
 from __future__ import annotations
@@ -11,7 +13,9 @@ from html import escape
 from ...spi.text import visible
 
 LONGEST_WORD = 12
-"""Letters of what is never broken into lines: a number with its unit, a short name. In a narrow window an ID takes two lines."""
+"""Letters of what is never broken into lines: a number with its unit, a short name. In a narrow
+window an ID takes two lines.
+"""
 
 MOST = 60
 """Rows of a table that are shown."""
@@ -20,7 +24,8 @@ MANY = 4
 
 
 def visible_html(text: str) -> str:
-    """Return text for HTML or SVG, in an element or in a quoted attribute, that shows itself and nothing else.
+    """Return text for HTML or SVG, in an element or in a quoted attribute, that shows itself and
+    nothing else.
 
     >>> visible_html("<b>bell: " + chr(7))
     '&lt;b&gt;bell: \\\\x07'
@@ -36,9 +41,11 @@ class Words(str):
 
 
 class Table:
-    """Columns and rows of plain values; ``empty`` is the sentence shown instead of a table without rows.
+    """Columns and rows of plain values; ``empty`` is the sentence shown instead of a table without
+    rows.
 
-    Of a long table the first and the last rows are shown, and how many lie between; ``rows`` and every loop have them all.
+    Of a long table the first and the last rows are shown, and how many lie between; ``rows`` and
+    every loop have them all.
 
     >>> print(Table(["name", "size"], [["web", 5], ["db", 3]]))
     name  size
@@ -48,7 +55,9 @@ class Table:
     No group yet.
     """
 
-    def __init__(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "Nothing.") -> None:
+    def __init__(
+        self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "Nothing."
+    ) -> None:
         self.columns = [str(column) for column in columns]
         self.rows = [[str(value) for value in row] for row in rows]
         self.empty = empty
@@ -70,38 +79,66 @@ class Table:
         first, between, last = self._shown()
         lines = [[visible(value) for value in line] for line in (self.columns, *first, *last)]
         widths = [max(len(line[i]) for line in lines) for i in range(len(self.columns))]
-        told = ["  ".join(value.ljust(width) for value, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-        return "\n".join([*told[: len(first) + 1], *([between] if between else []), *told[len(first) + 1 :]])
+        told = [
+            "  ".join(
+                value.ljust(width) for value, width in zip(line, widths, strict=True)
+            ).rstrip()
+            for line in lines
+        ]
+        return "\n".join(
+            [*told[: len(first) + 1], *([between] if between else []), *told[len(first) + 1 :]]
+        )
 
     def _repr_html_(self) -> str:
         if not self.rows:
             return f"<p>{visible_html(self.empty)}</p>"
         look = "text-align:left;padding:.3em" if len(self.columns) >= MANY else "text-align:left"
-        head = "".join(f'<th scope="col" style="{look}">{visible_html(column)}</th>' for column in self.columns)
+        head = "".join(
+            f'<th scope="col" style="{look}">{visible_html(column)}</th>' for column in self.columns
+        )
         first, between, last = self._shown()
         above, below = (
-            "".join("<tr>" + "".join(_cell(value, look) for value in row) + "</tr>" for row in rows) for rows in (first, last)
+            "".join("<tr>" + "".join(_cell(value, look) for value in row) + "</tr>" for row in rows)
+            for rows in (first, last)
         )
-        gap = f'<tr><td colspan="{len(self.columns)}" style="{look}">{escape(between)}</td></tr>' if between else ""
+        gap = (
+            f'<tr><td colspan="{len(self.columns)}" style="{look}">{escape(between)}</td></tr>'
+            if between
+            else ""
+        )
         body = f"{above}{gap}{below}"
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
     def _shown(self) -> tuple[list[list[str]], str, list[list[str]]]:
-        """Return the rows that are shown first, what is said of those between, and the last ones."""
+        """Return the rows that are shown first, what is said of those between, and the last
+        ones.
+        """
         if len(self.rows) <= MOST:
             return self.rows, "", []
         ends = MOST // 2
-        return self.rows[:ends], f"… and {len(self.rows) - 2 * ends:,} more; .rows has all of them", self.rows[-ends:]
+        return (
+            self.rows[:ends],
+            f"… and {len(self.rows) - 2 * ends:,} more; .rows has all of them",
+            self.rows[-ends:],
+        )
 
 
 def _cell(value: str, look: str) -> str:
     """Keep what is short on one line; the rest may take more, so that the table fits a narrow page.
 
-    A tag may break after its ``=``: in a notebook that was only opened nothing else is allowed to break a word.
+    A tag may break after its ``=``: in a notebook that was only opened nothing else is allowed to
+    break a word.
     """
     value = visible(value)
-    wrap = "white-space:nowrap" if len(value) <= LONGEST_WORD else "min-width:5em;overflow-wrap:anywhere"
-    words = [escape(word).replace("=", "=<wbr>") if len(word) > LONGEST_WORD else escape(word) for word in value.split(" ")]
+    wrap = (
+        "white-space:nowrap"
+        if len(value) <= LONGEST_WORD
+        else "min-width:5em;overflow-wrap:anywhere"
+    )
+    words = [
+        escape(word).replace("=", "=<wbr>") if len(word) > LONGEST_WORD else escape(word)
+        for word in value.split(" ")
+    ]
     return f'<td style="{look};{wrap}">{" ".join(words)}</td>'
 
 
@@ -123,12 +160,15 @@ def say_seconds(seconds: float | None) -> str:
 
 
 def say_percent(share: float) -> str:
-    """Say a share from 0 to 1, with as many digits as it takes to tell nearly all from all, and nearly nothing from nothing.
+    """Say a share from 0 to 1, with as many digits as it takes to tell nearly all from all, and
+    nearly nothing from nothing.
 
     >>> say_percent(0.6), say_percent(1.0), say_percent(0.998), say_percent(0.0004)
     ('60%', '100%', '99.8%', '0.04%')
     """
     digits = 0
-    while 0 < share < 1 and f"{share:.{digits}%}".rstrip("%").strip("0.") in ("", "1") and digits < 9:
+    while (
+        0 < share < 1 and f"{share:.{digits}%}".rstrip("%").strip("0.") in ("", "1") and digits < 9
+    ):
         digits += 1
     return f"{share:.{digits}%}"

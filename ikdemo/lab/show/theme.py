@@ -1,7 +1,8 @@
-"""The colours of every picture, and the signs of the live ones: a word, a colour and a shape that always go together.
+"""The colours of every picture, and the signs of the live ones: a word, a colour and a shape that
+always go together.
 
-Colours are those of Okabe and Ito. Whatever is said is said by the word and the shape as well; black text can be read on
-every colour.
+Colours are those of Okabe and Ito. Whatever is said is said by the word and the shape as well;
+black text can be read on every colour.
 """
 
 from __future__ import annotations
@@ -33,8 +34,13 @@ class Sign(NamedTuple):
     shape: str
 
     def pill(self) -> str:
-        """Return the sign as HTML: shape and word in black on its colour, to be read in light and dark."""
-        shape = f'<svg aria-hidden="true" width="14" height="14" viewBox="-7 -7 14 14"><path d="{self.shape}"/></svg>'
+        """Return the sign as HTML: shape and word in black on its colour, to be read in light and
+        dark.
+        """
+        shape = (
+            '<svg aria-hidden="true" width="14" height="14" viewBox="-7 -7 14 14"><path '
+            f'd="{self.shape}"/></svg>'
+        )
         room = "display:inline-flex;align-items:center;gap:6px;padding:2px 10px;border-radius:10px"
         text = f"background:{self.colour};color:#000;font-weight:600;line-height:1.4;white-space:nowrap"
         return f'<span style="{room};{text}">{shape}{visible_html(self.word)}</span>'
@@ -48,8 +54,8 @@ SILENT = Sign("silent", SILVER, BARS)
 EMPTY = Sign("EMPTY", "none", RING)
 GONE = Sign("gone", "none", DASH)
 SLOTS = (FILLED, NEW, OLD, SICK, SILENT, EMPTY, GONE)
-"""What a slot can be. Silent is what was made to hang and nobody has called sick yet.
-Old is what was made from another configuration than the committed one; gone is empty and not wanted."""
+"""What a slot can be. Silent is what was made to hang and nobody has called sick yet. Old is what
+was made from another configuration than the committed one; gone is empty and not wanted."""
 
 AS_WANTED = Sign("as wanted", GREEN, DISC)
 DIFFERENT = Sign("not as wanted", ORANGE, TRIANGLE)

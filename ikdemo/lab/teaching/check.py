@@ -1,4 +1,6 @@
-"""Checks a learner's work and says what is still to do, not only that something is. Called by ``Lab.check`` and ``exercises``."""
+"""Checks a learner's work and says what is still to do, not only that something is. Called by
+``Lab.check`` and ``exercises``.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ P = ParamSpec("P")
 class Point(NamedTuple):
     """One thing that should be true, whether it is, and what to do when it is not.
 
-    ``answers``: it is an answer that was given to a question; what is to be done before is checked before.
+    ``answers``: it is an answer that was given to a question; what is to be done before is checked
+    before.
     """
 
     good: bool
@@ -34,7 +37,9 @@ class Point(NamedTuple):
     @property
     def sentence(self) -> str:
         """The fact, and the advice where it is not true."""
-        return self.fact if self.good else f"{self.fact}. {self.advice[:1].upper()}{self.advice[1:]}"
+        return (
+            self.fact if self.good else f"{self.fact}. {self.advice[:1].upper()}{self.advice[1:]}"
+        )
 
 
 class Check:
@@ -61,17 +66,25 @@ class Check:
         not yet  5 instances. There are 3: run lab.wait()
         all good: False
         """
-        lines = [f"{'ok' if point.good else 'not yet':7}  {visible(point.sentence)}" for point in self.points]
+        lines = [
+            f"{'ok' if point.good else 'not yet':7}  {visible(point.sentence)}"
+            for point in self.points
+        ]
         return "\n".join([*lines, f"all good: {self.good}"])
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"{(OK if p.good else NOT_YET).pill()}<span>{visible_html(p.sentence)}</span>" for p in self.points)
+        rows = "".join(
+            f"{(OK if p.good else NOT_YET).pill()}<span>{visible_html(p.sentence)}</span>"
+            for p in self.points
+        )
         grid = "display:grid;grid-template-columns:max-content 1fr;gap:4px 10px;align-items:center"
         return f'<div style="{grid}">{rows}</div><p>all good: {self.good}</p>'
 
 
 def refused(fact: str, error: IkdemoError) -> Point:
-    """Return the point that fails because the lab could not be asked; the advice is what the error says, and its notes."""
+    """Return the point that fails because the lab could not be asked; the advice is what the error
+    says, and its notes.
+    """
     return Point(False, fact, ". ".join([str(error), *getattr(error, "__notes__", ())]))
 
 
@@ -97,8 +110,11 @@ def remedy(group: str, reasons: Sequence[Reason]) -> str:
     return f"{'; '.join(sentences(reasons))}. {cure}"
 
 
-def answered(question: str, given: object, right: Sequence[object], hints: Mapping[Any, str], otherwise: str) -> Point:
-    """Compare a learner's answer with the right ones; a typical wrong one has a hint, any other one gets ``otherwise``.
+def answered(
+    question: str, given: object, right: Sequence[object], hints: Mapping[Any, str], otherwise: str
+) -> Point:
+    """Compare a learner's answer with the right ones; a typical wrong one has a hint, any other one
+    gets ``otherwise``.
 
     >>> answered("2 + 2", 5, [4], {5: "that is one more"}, "count on your fingers").advice
     'your answer is 5: that is one more'
@@ -109,20 +125,28 @@ def answered(question: str, given: object, right: Sequence[object], hints: Mappi
     """
     if given is None or given is ...:
         return Point(False, question, UNANSWERED, answers=True)
-    if isinstance(given, bool) and isinstance(right[0], int | float):  # which Python takes for 0 or 1
+    # which Python takes for 0 or 1
+    if isinstance(given, bool) and isinstance(right[0], int | float):
         return Point(False, question, f"your answer is {given}: write a number", answers=True)
     if given in right:
         return Point(True, f"{question}: {given}", "", answers=True)
     if isinstance(given, str) and given in [str(one) for one in right]:
-        return Point(False, question, f"your answer is the text {given!r}: write it without quotes", answers=True)
+        return Point(
+            False,
+            question,
+            f"your answer is the text {given!r}: write it without quotes",
+            answers=True,
+        )
     hint = next((hint for wrong, hint in hints.items() if wrong == given), otherwise)
     return Point(False, question, f"your answer is {given!r}: {hint}", answers=True)
 
 
 def checked(points: Callable[P, Iterator[Point]]) -> Callable[P, Check]:
-    """Make the check of an exercise of a function that yields its points; a lab that cannot be asked is the last point.
+    """Make the check of an exercise of a function that yields its points; a lab that cannot be
+    asked is the last point.
 
-    An answer is judged when what it is about has been done. What is not in a spec as it should be is a point as well.
+    An answer is judged when what it is about has been done. What is not in a spec as it should be
+    is a point as well.
     """
 
     @wraps(points)
@@ -136,8 +160,18 @@ def checked(points: Callable[P, Iterator[Point]]) -> Callable[P, Check]:
         except IkdemoError as error:
             found.append(refused("the lab can be asked", error))
         except (KeyError, TypeError, AttributeError, IndexError) as error:
-            lacks = f"{error} is missing" if isinstance(error, KeyError) else "one of its parts is of another kind"
-            found.append(Point(False, "the spec has all its parts", f"{lacks}: compare it with what collabnix() returns"))
+            lacks = (
+                f"{error} is missing"
+                if isinstance(error, KeyError)
+                else "one of its parts is of another kind"
+            )
+            found.append(
+                Point(
+                    False,
+                    "the spec has all its parts",
+                    f"{lacks}: compare it with what collabnix() returns",
+                )
+            )
         return Check(found, exercise=True)
 
     return check

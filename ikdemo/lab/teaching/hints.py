@@ -1,7 +1,9 @@
-"""Says in a sentence which step of a notebook was skipped, when a cell uses a name that no cell has made yet.
+"""Says in a sentence which step of a notebook was skipped, when a cell uses a name that no cell has
+made yet.
 
-Only here does the lab look into the notebook that runs: Jupyter tells where it is, and the cell that makes a name stands under a
-heading. Called by ``Lab.fresh`` and by the kernels of ``ikdemo lab``.
+Only here does the lab look into the notebook that runs: Jupyter tells where it is, and the cell
+that makes a name stands under a heading. Called by ``Lab.fresh`` and by the kernels of ``ikdemo
+lab``.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ ALL_ABOVE = "Run the cells above this one first: menu Run, Run All Above Selecte
 
 
 def explain_missing_names() -> None:
-    """Let the kernel that this runs in, if it is one, answer a missing name with a sentence instead of a traceback."""
+    """Let the kernel that this runs in, if it is one, answer a missing name with a sentence instead
+    of a traceback.
+    """
     try:
         from IPython.core.getipython import get_ipython
     except ModuleNotFoundError:
@@ -35,7 +39,8 @@ def explain_missing_names() -> None:
 
 
 def sentence(name: str, known: list[str], cell_source: Callable[[str], str] = str) -> str:
-    """Say what to do about a name that is not there; ``cell_source`` turns a cell with magics into Python.
+    """Say what to do about a name that is not there; ``cell_source`` turns a cell with magics into
+    Python.
 
     >>> sentence("lba", ["lab", "spec"])
     'There is no `lba`. Did you mean `lab`?'
@@ -44,23 +49,38 @@ def sentence(name: str, known: list[str], cell_source: Callable[[str], str] = st
     if step is not None:
         return f"There is no `{name}` yet: {step} makes it, and was not run.\n{ALL_ABOVE}"
     near = get_close_matches(name, known, n=1)
-    return f"There is no `{name}`. Did you mean `{near[0]}`?" if near else f"There is no `{name}` yet.\n{ALL_ABOVE}"
+    return (
+        f"There is no `{name}`. Did you mean `{near[0]}`?"
+        if near
+        else f"There is no `{name}` yet.\n{ALL_ABOVE}"
+    )
 
 
-def _show(shell: Any, kind: type[Exception], error: Exception, trace: TracebackType, tb_offset: int | None = None) -> None:
+def _show(
+    shell: Any,
+    kind: type[Exception],
+    error: Exception,
+    trace: TracebackType,
+    tb_offset: int | None = None,
+) -> None:
     """Show the sentence for a name missing in a cell; every other error is shown as always."""
     name = _missing(error, trace, shell)
     if name:
-        said = sentence(name, [name for name in shell.user_ns if not name.startswith("_")], shell.transform_cell)
+        said = sentence(
+            name, [name for name in shell.user_ns if not name.startswith("_")], shell.transform_cell
+        )
         error._render_traceback_ = lambda: [visible(said, keep="\n")]  # type: ignore[attr-defined]  # what IPython asks an error for
     shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
 
 
 def _missing(error: Exception, trace: TracebackType, shell: Any) -> str:
-    """Return the name, or the file of a ``%%writefile``, that a cell is missing; nothing when the error lies elsewhere."""
+    """Return the name, or the file of a ``%%writefile``, that a cell is missing; nothing when the
+    error lies elsewhere.
+    """
     if isinstance(error, FileNotFoundError):
         wanted = str(error.filename)
-        if unfilled := re.match(r"\{(\w+)", wanted):  # a magic leaves {lab.root} as it is when there is no lab
+        # a magic leaves {lab.root} as it is when there is no lab
+        if unfilled := re.match(r"\{(\w+)", wanted):
             return unfilled[1] if unfilled[1] not in shell.user_ns else ""
         written = Path(wanted).name
         return written if any(written in made for _, made in _steps(shell.transform_cell)) else ""
@@ -68,11 +88,17 @@ def _missing(error: Exception, trace: TracebackType, shell: Any) -> str:
     while last.tb_next is not None:
         last = last.tb_next
     in_a_cell = last.tb_frame.f_globals is shell.user_ns
-    return error.name or "" if isinstance(error, NameError) and not isinstance(error, UnboundLocalError) and in_a_cell else ""
+    return (
+        error.name or ""
+        if isinstance(error, NameError) and not isinstance(error, UnboundLocalError) and in_a_cell
+        else ""
+    )
 
 
 def _steps(cell_source: Callable[[str], str]) -> Iterator[tuple[str, set[str]]]:
-    """Yield, for each code cell of the notebook that runs here, the step that it is and the names that it makes."""
+    """Yield, for each code cell of the notebook that runs here, the step that it is and the names
+    that it makes.
+    """
     try:
         cells = json.loads(Path(os.environ.get(NOTEBOOK, "")).read_text(encoding="utf-8"))["cells"]
     except (OSError, ValueError, KeyError):
@@ -83,7 +109,9 @@ def _steps(cell_source: Callable[[str], str]) -> Iterator[tuple[str, set[str]]]:
         if cell["cell_type"] == "code":
             yield "the first code cell" if first else step, _made(source, cell_source)
             first = False
-        elif headings := [line.lstrip("# ") for line in source.splitlines() if line.startswith("## ")]:
+        elif headings := [
+            line.lstrip("# ") for line in source.splitlines() if line.startswith("## ")
+        ]:
             step = f"the step “{headings[-1]}”"
 
 
@@ -102,7 +130,11 @@ def _made(source: str, cell_source: Callable[[str], str] = str) -> set[str]:
         table = symtable.symtable(cell_source(source), "cell", "exec")
     except SyntaxError:
         return set()
-    return {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
+    return {
+        symbol.get_name()
+        for symbol in table.get_symbols()
+        if symbol.is_assigned() or symbol.is_imported()
+    }
 
 
 NAMED_IN_A_SPEC = re.compile(r"Failed to find (?:Flavor|Instance) plugin '([^']+)'")
@@ -119,11 +151,13 @@ def name_the_step(error: IkdemoError) -> None:
     """
     if isinstance(error, PluginNotFound):
         error.add_note(
-            f"Start it first: lab.start(), or lab.start_plugin(..., name={error.name!r}). lab.plugins() says what runs."
+            f"Start it first: lab.start(), or lab.start_plugin(..., name={error.name!r}). "
+            "lab.plugins() says what runs."
         )
     elif missed := NAMED_IN_A_SPEC.match(str(error)):
         error.add_note(
-            f"No {missed[1]!r} runs in this lab. Start it first: run the cells above this one again, from the first one on."
+            f"No {missed[1]!r} runs in this lab. Start it first: run the cells above this one "
+            "again, from the first one on."
         )
     elif UnknownGroup.is_said_by(error):
         error.add_note("Commit it first: lab.commit(...)")

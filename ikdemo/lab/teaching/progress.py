@@ -1,6 +1,8 @@
-"""The learner's way through the notebooks: what is checked is noted, and Run All ends at an exercise that is not done yet.
+"""The learner's way through the notebooks: what is checked is noted, and Run All ends at an
+exercise that is not done yet.
 
-Only here does the lab look at what a cell has shown. ``follow_checks`` is called by ``Lab.fresh``, ``progress`` by notebook 00.
+Only here does the lab look at what a cell has shown. ``follow_checks`` is called by ``Lab.fresh``,
+``progress`` by notebook 00.
 """
 
 from __future__ import annotations
@@ -21,14 +23,24 @@ from ..show.tables import Table
 from .check import Check
 
 PROGRESS = "progress.jsonl"
-"""In the learner's copy, beside the folder of the notebooks: a line for each notebook's part that was found good."""
+"""In the learner's copy, beside the folder of the notebooks: a line for each notebook's part that
+was found good.
+"""
 WORK, EXERCISE = "work", "exercise"
-NOT_DONE = "The exercise is not done yet, so Run All ends here and leaves the lab to you. Run this cell again when it is."
-ELSEWHERE = "Nothing is noted here. What you check is noted in the copy of the notebooks that ikdemo lab opens."
+NOT_DONE = (
+    "The exercise is not done yet, so Run All ends here and leaves the lab to you. Run "
+    "this cell again when it is."
+)
+ELSEWHERE = (
+    "Nothing is noted here. What you check is noted in the copy of the notebooks that "
+    "ikdemo lab opens."
+)
 
 
 class NotDone(Exception):
-    """What a cell ends with, as far as the front end is told: it runs none of those below, and shows no error."""
+    """What a cell ends with, as far as the front end is told: it runs none of those below, and
+    shows no error.
+    """
 
 
 class Noted:
@@ -38,7 +50,9 @@ class Noted:
         self._sentence, self._following = sentence, following
 
     def __repr__(self) -> str:
-        return visible(f"{self._sentence} Next: {self._following}" if self._following else self._sentence)
+        return visible(
+            f"{self._sentence} Next: {self._following}" if self._following else self._sentence
+        )
 
     def _repr_html_(self) -> str:
         name = escape(visible(self._following))
@@ -47,7 +61,8 @@ class Noted:
 
 
 def follow_checks() -> None:
-    """From now on, look at each check that a cell of this kernel shows; without a person at a Jupyter server, do nothing.
+    """From now on, look at each check that a cell of this kernel shows; without a person at a
+    Jupyter server, do nothing.
 
     nbclient, papermill, nbconvert and nbval begin kernels themselves: there every cell is run.
     """
@@ -61,18 +76,27 @@ def follow_checks() -> None:
 
 
 def progress() -> Table:
-    """Return the map of the notebooks: of which was the work checked, of which was the exercise solved."""
+    """Return the map of the notebooks: of which was the work checked, of which was the exercise
+    solved.
+    """
     file = _file()
     noted = set(_noted(file)) if file is not None else set()
     names = _names() if file is not None else []
-    rows = [(name, *("yes" if (name, part) in noted else "not yet" for part in (WORK, EXERCISE))) for name in names]
+    rows = [
+        (name, *("yes" if (name, part) in noted else "not yet" for part in (WORK, EXERCISE)))
+        for name in names
+    ]
     return Table(["notebook", "work checked", "exercise solved"], rows, empty=ELSEWHERE)
 
 
 def _is_begun_by_a_server() -> bool:
-    """Say whether a Jupyter server named the notebook to this kernel, and not to a process that begun it."""
+    """Say whether a Jupyter server named the notebook to this kernel, and not to a process that
+    begun it.
+    """
     try:
-        return NOTEBOOK in os.environ and os.fsencode(NOTEBOOK) not in procfs.environment(os.getppid())
+        return NOTEBOOK in os.environ and os.fsencode(NOTEBOOK) not in procfs.environment(
+            os.getppid()
+        )
     except IkdemoError:
         return False
 
@@ -86,7 +110,8 @@ def _after_a_cell(result: Any) -> None:
         said = _note(EXERCISE if check.exercise else WORK)
     elif check.exercise:
         said = Noted(NOT_DONE)
-        result.error_in_exec = NotDone(NOT_DONE)  # the kernel answers "error", so nothing that was queued is run
+        # the kernel answers "error", so nothing that was queued is run
+        result.error_in_exec = NotDone(NOT_DONE)
     else:
         return
     if said is not None:
@@ -96,19 +121,30 @@ def _after_a_cell(result: Any) -> None:
 
 
 def _note(part: str) -> Noted | None:
-    """Note that a part of this notebook was found good; return what there is to say, None when it was said before."""
+    """Note that a part of this notebook was found good; return what there is to say, None when it
+    was said before.
+    """
     file, name, names = _file(), Path(os.environ[NOTEBOOK]).stem, _names()
     if file is None or name not in names:
         return None
     following = next(iter(names[names.index(name) + 1 :]), "")
     before = (name, part) in _noted(file)
     if not before:
-        line = json.dumps({"notebook": name, "part": part, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
+        line = json.dumps(
+            {
+                "notebook": name,
+                "part": part,
+                "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            }
+        )
         try:
             with file.open("a", encoding="utf-8") as stream:
                 stream.write(line + "\n")
         except OSError as error:
-            return Noted(f"Good, but it could not be noted in {file.name}: {(error.strerror or str(error)).lower()}.")
+            return Noted(
+                f"Good, but it could not be noted in {file.name}: "
+                f"{(error.strerror or str(error)).lower()}."
+            )
     if part == EXERCISE:
         return Noted(f"Noted on your map: the exercise of {name} is solved.", following)
     return None if before else Noted(f"Noted on your map: the work in {name} is checked.")
@@ -137,4 +173,6 @@ def _file() -> Path | None:
 
 def _names() -> list[str]:
     """Return the notebooks of the course that are beside this one, in order."""
-    return sorted(path.stem for path in Path(os.environ[NOTEBOOK]).parent.glob("[0-9][0-9]-*.ipynb"))
+    return sorted(
+        path.stem for path in Path(os.environ[NOTEBOOK]).parent.glob("[0-9][0-9]-*.ipynb")
+    )

@@ -1,4 +1,5 @@
-"""What is computed from a record, or from nothing but theory, and never by the loop: the group plugin imports none of it.
+"""What is computed from a record, or from nothing but theory, and never by the loop: the group
+plugin imports none of it.
 
 - ``service``: which slots were wanted and which served, as events are read in order.
 - ``lives``: when each instance began and ended, and when it was there and did not serve.

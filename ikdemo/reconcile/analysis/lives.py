@@ -1,6 +1,8 @@
-"""The lives of instances, computed from recorded events: when each began and ended, and when it was there and did not serve.
+"""The lives of instances, computed from recorded events: when each began and ended, and when it was
+there and did not serve.
 
-What ends a life, and when it does not serve, is decided in ``standing``, so that lanes and curve always agree. Called by the lab.
+What ends a life, and when it does not serve, is decided in ``standing``, so that lanes and curve
+always agree. Called by the lab.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from .service import APPEARED, GONE, OF_ONE, VANISHED, ServiceState
 
 
 class Down(NamedTuple):
-    """A stretch of time in which an instance was there and did not serve, and why: "silent" or "sick"; None: until now."""
+    """A stretch of time in which an instance was there and did not serve, and why: "silent" or
+    "sick"; None: until now.
+    """
 
     start: float
     end: float | None
@@ -26,8 +30,9 @@ class Down(NamedTuple):
 class Life:
     """One instance from its first report to its end; ``died`` is None while it lives.
 
-    It died at its recorded fault where there is one, else at the first report. ``ended`` is "lost" or "destroyed", as reported,
-    or "gone" while nobody has reported the fault. A fault that left it in place, or a verdict, is in ``down``.
+    It died at its recorded fault where there is one, else at the first report. ``ended`` is "lost"
+    or "destroyed", as reported, or "gone" while nobody has reported the fault. A fault that left it
+    in place, or a verdict, is in ``down``.
     """
 
     instance: str
@@ -39,13 +44,24 @@ class Life:
     down: tuple[Down, ...] = ()
 
     def failure(self, time: float) -> str:
-        """Return why it did not serve at a time within its life: "silent" or "sick", nothing if it did."""
-        return next((one.why for one in self.down if one.start <= time and (one.end is None or time < one.end)), "")
+        """Return why it did not serve at a time within its life: "silent" or "sick", nothing if it
+        did.
+        """
+        return next(
+            (
+                one.why
+                for one in self.down
+                if one.start <= time and (one.end is None or time < one.end)
+            ),
+            "",
+        )
 
 
 @dataclass
 class _Open:
-    """A life that nobody has reported the end of: since when its instance is in the trouble that it is in."""
+    """A life that nobody has reported the end of: since when its instance is in the trouble that it
+    is in.
+    """
 
     start: Event
     born: float
@@ -68,11 +84,14 @@ class _Open:
         elif self.failure:
             self.down.append(Down(self.since, died, self.failure))
         sha = (self.start.tags or {}).get(SHA_TAG, "")
-        return Life(self.start.instance, self.start.slot, sha, self.born, died, ended, tuple(self.down))
+        return Life(
+            self.start.instance, self.start.slot, sha, self.born, died, ended, tuple(self.down)
+        )
 
 
 def lives(events: Iterable[Event]) -> list[Life]:
-    """Return every instance's life, in order of birth. An instance that is lost and found again has two.
+    """Return every instance's life, in order of birth. An instance that is lost and found again has
+    two.
 
     Times never go back: an event stamped earlier than one already read counts at the later time.
 
@@ -81,7 +100,12 @@ def lives(events: Iterable[Event]) -> list[Life]:
     >>> [(life.born, life.died, life.ended) for life in lives(story)]
     [(0.0, 2.0, 'lost')]
     """
-    world, open_lives, finished, now = ServiceState(), dict[str, _Open](), list[Life](), float("-inf")
+    world, open_lives, finished, now = (
+        ServiceState(),
+        dict[str, _Open](),
+        list[Life](),
+        float("-inf"),
+    )
     for event in events:
         now = max(now, event.time)
         world.read(event)
@@ -95,4 +119,7 @@ def lives(events: Iterable[Event]) -> list[Life]:
             finished.append(open_lives.pop(event.instance).life(now, event.kind))
         else:
             living.turn(world.failure(event.instance), now)
-    return sorted([*finished, *(one.life(None, "") for one in open_lives.values())], key=lambda life: (life.born, life.instance))
+    return sorted(
+        [*finished, *(one.life(None, "") for one in open_lives.values())],
+        key=lambda life: (life.born, life.instance),
+    )

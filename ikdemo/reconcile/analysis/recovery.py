@@ -1,12 +1,15 @@
-"""How well a group recovered: the step curve Q(t), its stamps and its loss, computed from recorded events.
+"""How well a group recovered: the step curve Q(t), its stamps and its loss, computed from recorded
+events.
 
-All arithmetic of recovery lives here, and nothing here looks at a clock: times come with the events, in seconds, and events come
-in the order in which they were written down. The lab calls it with what plugins told, the simulator and the tests with events of
-their own. When an instance counts is decided in ``standing``.
+All arithmetic of recovery lives here, and nothing here looks at a clock: times come with the
+events, in seconds, and events come in the order in which they were written down. The lab calls it
+with what plugins told, the simulator and the tests with events of their own. When an instance
+counts is decided in ``standing``.
 
-Two curves are drawn from one record. The *true* one falls at the ``fault`` that whoever breaks something records before doing it,
-and where none was recorded at the first report. What was *known* to the loop falls when a pass of it has seen the report. The
-area between the two is what was lost unnoticed.
+Two curves are drawn from one record. The *true* one falls at the ``fault`` that whoever breaks
+something records before doing it, and where none was recorded at the first report. What was *known*
+to the loop falls when a pass of it has seen the report. The area between the two is what was lost
+unnoticed.
 """
 
 from __future__ import annotations
@@ -29,8 +32,8 @@ Cause = Literal["fault", "report", "change"]
 class Level(NamedTuple):
     """The group from ``time`` until the next level, and the event that changed it.
 
-    ``quality`` is the true Q in 0..1, ``surplus`` the instances beyond one per slot, ``known`` is Q as the loop knew it, and
-    ``size`` the number of slots wanted.
+    ``quality`` is the true Q in 0..1, ``surplus`` the instances beyond one per slot, ``known`` is Q
+    as the loop knew it, and ``size`` the number of slots wanted.
     """
 
     time: float
@@ -48,12 +51,15 @@ class Level(NamedTuple):
 
 @dataclass(frozen=True)
 class Episode:
-    """One fall of the true Q below 1 and the way back. Times are seconds since the epoch, None for what has not happened.
+    """One fall of the true Q below 1 and the way back. Times are seconds since the epoch, None for
+    what has not happened.
 
-    ``began`` <= ``detected`` <= ``acted`` <= ``recovered``. ``cause`` says what the fall is counted from: "fault", the
-    recorded moment at which an instance was taken away; "report", the first report of a loss that nobody recorded; "change", the
-    wish. ``fewest`` of ``size`` slots were filled at the lowest Q, which is ``robustness``. ``loss`` is the integral of (1 - Q)
-    dt in seconds: a whole group missing for one second is 1. ``unnoticed`` is the part of it that the loop did not know of.
+    ``began`` <= ``detected`` <= ``acted`` <= ``recovered``. ``cause`` says what the fall is counted
+    from: "fault", the recorded moment at which an instance was taken away; "report", the first
+    report of a loss that nobody recorded; "change", the wish. ``fewest`` of ``size`` slots were
+    filled at the lowest Q, which is ``robustness``. ``loss`` is the integral of (1 - Q) dt in
+    seconds: a whole group missing for one second is 1. ``unnoticed`` is the part of it that the
+    loop did not know of.
     """
 
     cause: Cause
@@ -84,9 +90,11 @@ class Episode:
 
 
 def curve(events: Iterable[Event]) -> list[Level]:
-    """Return Q(t) = min(1, healthy and current slots / slots wanted) as steps, true and as the loop knew it.
+    """Return Q(t) = min(1, healthy and current slots / slots wanted) as steps, true and as the loop
+    knew it.
 
-    Times never go back: an event stamped earlier than one already read counts at the later time. Nothing wanted is Q = 1.
+    Times never go back: an event stamped earlier than one already read counts at the later time.
+    Nothing wanted is Q = 1.
 
     >>> story = [Event("committed", 0.0, size=1), Event("provisioned", 1.0, instance="a", slot="0"),
     ...     Event("fault", 4.0, instance="a"), Event("lost", 4.25, instance="a"), Event("drifted", 4.5)]
@@ -105,12 +113,17 @@ def curve(events: Iterable[Event]) -> list[Level]:
 
 
 def episodes(
-    events: Iterable[Event], until: float, *, hold: float = HOLD, levels: Sequence[Level] | None = None
+    events: Iterable[Event],
+    until: float,
+    *,
+    hold: float = HOLD,
+    levels: Sequence[Level] | None = None,
 ) -> list[Episode]:
-    """Return every fall and recovery up to the time ``until``, oldest first; ``levels`` is the curve of the events, if known.
+    """Return every fall and recovery up to the time ``until``, oldest first; ``levels`` is the
+    curve of the events, if known.
 
-    Recovered means that Q was 1 for ``hold`` seconds, or until the next recorded fault or another wish, or to the end of the
-    record; a shorter return to 1 belongs to the same episode.
+    Recovered means that Q was 1 for ``hold`` seconds, or until the next recorded fault or another
+    wish, or to the end of the record; a shorter return to 1 belongs to the same episode.
 
     >>> story = [Event("committed", 0.0, size=1), Event("provisioned", 0.0, instance="a", slot="0"),
     ...     Event("fault", 4.0, instance="a"), Event("lost", 4.25, instance="a"), Event("drifted", 4.5),
@@ -129,8 +142,14 @@ def episodes(
 
 
 def _falls(levels: Sequence[Level], hold: float) -> Iterator[tuple[int, int]]:
-    """Yield where falls are in the curve: the first level with Q < 1, and that at which Q came back to stay, or the last one."""
-    steps = [index for index, level in enumerate(levels) if index == 0 or levels[index - 1].quality != level.quality]
+    """Yield where falls are in the curve: the first level with Q < 1, and that at which Q came back
+    to stay, or the last one.
+    """
+    steps = [
+        index
+        for index, level in enumerate(levels)
+        if index == 0 or levels[index - 1].quality != level.quality
+    ]
     first: int | None = None
     for index, following in zip(steps, [*steps[1:], None], strict=False):
         if first is None and levels[index].quality < 1:
@@ -145,12 +164,16 @@ def _falls(levels: Sequence[Level], hold: float) -> Iterator[tuple[int, int]]:
 
 
 def _held(opened: Level, back: Level, following: Level, hold: float) -> bool:
-    """Say whether Q = 1 lasted, or was ended by a fault or a wish of its own; what follows a change is no part of it."""
+    """Say whether Q = 1 lasted, or was ended by a fault or a wish of its own; what follows a change
+    is no part of it.
+    """
     own = following.cause.kind in ("fault", "committed") or opened.cause.kind == "committed"
     return own or following.time - back.time >= hold
 
 
-def _episode(levels: Sequence[Level], first: int, last: int, actions: Sequence[float], until: float) -> Episode:
+def _episode(
+    levels: Sequence[Level], first: int, last: int, actions: Sequence[float], until: float
+) -> Episode:
     """Measure the fall that the levels ``first`` to ``last`` are."""
     fall, opened = levels[first : last + 1], levels[first]
     recovered = fall[-1].time if fall[-1].quality == 1 else None
@@ -159,13 +182,21 @@ def _episode(levels: Sequence[Level], first: int, last: int, actions: Sequence[f
     spans = [(level, stop - level.time) for level, stop in zip(fall, ends, strict=True)]
     before = levels[first - 1].known if first else 1.0
     knowing = pairwise([before, *(level.known for level in fall)])
-    detected = next((level.time for level, (was, known) in zip(fall, knowing, strict=True) if known < was), None)
+    detected = next(
+        (level.time for level, (was, known) in zip(fall, knowing, strict=True) if known < was), None
+    )
     lowest = min(fall, key=lambda level: level.quality)
     return Episode(
-        cause="change" if opened.cause.kind == "committed" else "fault" if opened.cause.kind == "fault" else "report",
+        cause="change"
+        if opened.cause.kind == "committed"
+        else "fault"
+        if opened.cause.kind == "fault"
+        else "report",
         began=opened.time,
         detected=detected,
-        acted=None if detected is None else next((at for at in actions[bisect_left(actions, detected) :] if at <= end), None),
+        acted=None
+        if detected is None
+        else next((at for at in actions[bisect_left(actions, detected) :] if at <= end), None),
         recovered=recovered,
         robustness=lowest.quality,
         fewest=lowest.filled,
@@ -183,10 +214,12 @@ class ExpectedRecovery(NamedTuple):
 
 
 def expected_recovery(poll: float, provision: float) -> ExpectedRecovery:
-    """Return the expected time to recover with a poll every ``poll`` seconds and ``provision`` seconds to make instances.
+    """Return the expected time to recover with a poll every ``poll`` seconds and ``provision``
+    seconds to make instances.
 
-    A simple derivation of our own: a fault falls anywhere between two polls with equal chance, so the wait for the next one is
-    uniform on (0, T), with mean T/2 and 95th percentile 0.95 T; what is missing is then made in parallel, which adds L once.
+    A simple derivation of our own: a fault falls anywhere between two polls with equal chance, so
+    the wait for the next one is uniform on (0, T), with mean T/2 and 95th percentile 0.95 T; what
+    is missing is then made in parallel, which adds L once.
 
     >>> expected_recovery(poll=10.0, provision=1.0)
     Expected(mean=6.0, p95=10.5)
@@ -195,9 +228,11 @@ def expected_recovery(poll: float, provision: float) -> ExpectedRecovery:
 
 
 def expected_availability(rate: float, poll: float, provision: float) -> float:
-    """Return the share of time that a slot is filled when its instances are killed at ``rate`` per second of life.
+    """Return the share of time that a slot is filled when its instances are killed at ``rate`` per
+    second of life.
 
-    A simple derivation of our own: lives of mean 1/rate alternate with gaps of mean T/2 + L; the share is life / (life + gap).
+    A simple derivation of our own: lives of mean 1/rate alternate with gaps of mean T/2 + L; the
+    share is life / (life + gap).
 
     >>> expected_availability(rate=0.5, poll=10.0, provision=1.0)
     0.25

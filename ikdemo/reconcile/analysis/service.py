@@ -1,12 +1,14 @@
-"""What is wanted and what serves, while events are read in order: the world as it was, and the world as the loop knew it.
+"""What is wanted and what serves, while events are read in order: the world as it was, and the
+world as the loop knew it.
 
-Only here is decided when an instance counts. In ``ServiceState`` it stops at its recorded ``fault`` where there is one, else at the
-first report of its loss; in ``KnownService`` when the loop has seen that report. Nothing looks at a clock. Read by ``recovery`` and by
-the lab's live view.
+Only here is decided when an instance counts. In ``ServiceState`` it stops at its recorded ``fault``
+where there is one, else at the first report of its loss; in ``KnownService`` when the loop has seen
+that report. Nothing looks at a clock. Read by ``recovery`` and by the lab's live view.
 
-Whoever breaks something records a ``fault`` before doing it, and says by its code what that does: ``silent`` (it is there, and
-does not answer: SIGSTOP), ``asked`` (it was asked to end, and may go on: nothing is lost before a report), anything else: it is
-gone. ``mended``, with the same code, says that a fault is undone.
+Whoever breaks something records a ``fault`` before doing it, and says by its code what that does:
+``silent`` (it is there, and does not answer: SIGSTOP), ``asked`` (it was asked to end, and may go
+on: nothing is lost before a report), anything else: it is gone. ``mended``, with the same code,
+says that a fault is undone.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ GONE, SILENT, ASKED, SICK = "gone", "silent", "asked", "sick"
 
 @dataclass
 class _Seats:
-    """How many of the wanted slots are held: each once, however many instances sit in it, and those without a slot beside."""
+    """How many of the wanted slots are held: each once, however many instances sit in it, and those
+    without a slot beside.
+    """
 
     size: int = 0
     _taken: dict[str, int] = field(default_factory=dict)
@@ -48,7 +52,8 @@ class _Seats:
 
 @dataclass
 class ServiceState:
-    """The world as it was. ``living`` is slot and fingerprint by instance, until its end is reported; ``there`` is how many run.
+    """The world as it was. ``living`` is slot and fingerprint by instance, until its end is
+    reported; ``there`` is how many run.
 
     The cost of an event does not grow with the group, unless it changes what is wanted.
     """
@@ -75,7 +80,9 @@ class ServiceState:
             self._count(event.instance, 1)
 
     def failure(self, instance: str) -> str:
-        """Return why an instance does not serve, "gone", "silent" or "sick"; nothing of one that does."""
+        """Return why an instance does not serve, "gone", "silent" or "sick"; nothing of one that
+        does.
+        """
         return self._struck.get(instance) or (SICK if instance in self._sick else "")
 
     @property
@@ -89,7 +96,9 @@ class ServiceState:
         return self._good.held
 
     def quality(self) -> float:
-        """Return Q. A slot counts once however many instances sit in it; one outside the wanted slots counts nothing."""
+        """Return Q. A slot counts once however many instances sit in it; one outside the wanted
+        slots counts nothing.
+        """
         return self.current / self.size if self.size else 1.0
 
     def surplus(self) -> int:
@@ -111,7 +120,8 @@ class ServiceState:
                 self._forgive(name)
         elif event.code == "unhealthy":
             self._sick.add(name)
-        elif name in self._sick:  # it answers again; a first answer may be older than a fault, and says nothing
+        elif name in self._sick:
+            # it answers again; a first answer may be older than a fault, and says nothing
             self._sick.discard(name)
             if event.code == "healthy" and self._struck.get(name) == SILENT:
                 del self._struck[name]
@@ -141,10 +151,11 @@ class ServiceState:
 
 
 class KnownService:
-    """The world as the loop knew it: of faults it knows nothing, and of a report once a pass has seen it.
+    """The world as the loop knew it: of faults it knows nothing, and of a report once a pass has
+    seen it.
 
-    A loop that knows of nothing amiss sees what was reported when it says so (``NOTICED``); one that knows of something is at
-    work, and sees the rest at once.
+    A loop that knows of nothing amiss sees what was reported when it says so (``NOTICED``); one
+    that knows of something is at work, and sees the rest at once.
     """
 
     def __init__(self) -> None:
@@ -156,7 +167,8 @@ class KnownService:
         """Take in the next event."""
         if event.kind in ("fault", "mended"):
             return
-        if event.kind in NOTICED or event.kind in UNWANTED or event.kind == "provisioned":  # whoever makes one has looked
+        # whoever makes one has looked
+        if event.kind in NOTICED or event.kind in UNWANTED or event.kind == "provisioned":
             for reported in self._unseen:
                 self._standing.read(reported)
             self._unseen.clear()

@@ -1,7 +1,9 @@
-"""A simulated world on a virtual clock, kept by the same planner: for proofs, for soaks and for figures.
+"""A simulated world on a virtual clock, kept by the same planner: for proofs, for soaks and for
+figures.
 
-Every call to the simulated plugin may go wrong in the ways real ones do, as often as ``Faults`` says; each fault that really
-happened is counted. The dice are an argument, so a run with the same dice is the same run. Called by tests and the lab.
+Every call to the simulated plugin may go wrong in the ways real ones do, as often as ``Faults``
+says; each fault that really happened is counted. The dice are an argument, so a run with the same
+dice is the same run. Called by tests and the lab.
 """
 
 from __future__ import annotations
@@ -26,11 +28,12 @@ Dice = Callable[[], float]
 class Faults(Struct, frozen=True):
     """How often (0 to 1) a call goes wrong, and how.
 
-    Provision and Destroy: ``refused`` (nothing done), ``lost`` (done, no answer), ``doubled`` (delivered twice), ``late`` (no
-    answer, done only after the next pass). Describe: ``blind`` (no answer), ``stale`` (an earlier answer), ``partial`` (one
-    instance missing). Health: ``flapping`` (a healthy instance is called unhealthy). ``crashing``: an instance ends by itself
-    right after it was made, and its plugin says so. What is told: ``deaf`` (it arrives later), ``missed`` (it never does, and
-    that is known when the next arrives).
+    Provision and Destroy: ``refused`` (nothing done), ``lost`` (done, no answer), ``doubled``
+    (delivered twice), ``late`` (no answer, done only after the next pass). Describe: ``blind`` (no
+    answer), ``stale`` (an earlier answer), ``partial`` (one instance missing). Health: ``flapping``
+    (a healthy instance is called unhealthy). ``crashing``: an instance ends by itself right after
+    it was made, and its plugin says so. What is told: ``deaf`` (it arrives later), ``missed`` (it
+    never does, and that is known when the next arrives).
     """
 
     refused: float = 0.0
@@ -47,15 +50,23 @@ class Faults(Struct, frozen=True):
 
 
 class Simulation:
-    """One group in a simulated world. ``living`` is the truth; ``peak`` and ``harmed`` are what the promises are about.
+    """One group in a simulated world. ``living`` is the truth; ``peak`` and ``harmed`` are what the
+    promises are about.
 
-    ``peak``: most instances of the group alive at any moment, counted from ``begin_count``. ``harmed``: healthy instances of the
-    wanted configuration that were destroyed although their slot was wanted. ``now``: virtual seconds. With ``telling`` the
-    simulated plugin tells what happens, and there is a look only where that is not enough.
+    ``peak``: most instances of the group alive at any moment, counted from ``begin_count``.
+    ``harmed``: healthy instances of the wanted configuration that were destroyed although their
+    slot was wanted. ``now``: virtual seconds. With ``telling`` the simulated plugin tells what
+    happens, and there is a look only where that is not enough.
     """
 
     def __init__(
-        self, desired: Desired, dice: Dice, faults: Faults | None = None, *, poll: float = 10.0, telling: bool = False
+        self,
+        desired: Desired,
+        dice: Dice,
+        faults: Faults | None = None,
+        *,
+        poll: float = 10.0,
+        telling: bool = False,
     ) -> None:
         self.desired, self.faults, self.poll = desired, faults or Faults(), poll
         self.memory, self.now = Memory(), 0.0
@@ -93,7 +104,9 @@ class Simulation:
         self.peak = max(self.peak, len(self.living))
 
     def kill(self, pick: float) -> str:
-        """Delete one instance from outside, chosen by ``pick`` (0 to 1); return its ID, empty if there is none."""
+        """Delete one instance from outside, chosen by ``pick`` (0 to 1); return its ID, empty if
+        there is none.
+        """
         if not self.living:
             return ""
         victim = sorted(self.living)[int(pick * len(self.living))]
@@ -130,11 +143,18 @@ class Simulation:
         self.memory = settle(self.desired, observed, self.memory, todo, outcomes, self.now)
         if advance:
             left = self._look_due - self.now if self._cache else self.poll
-            self.now += 0.001 if outcomes else max(0.001, min(left, left if todo.wake_after is None else todo.wake_after + 0.001))
+            self.now += (
+                0.001
+                if outcomes
+                else max(
+                    0.001, min(left, left if todo.wake_after is None else todo.wake_after + 0.001)
+                )
+            )
         return Step(observed.instances, todo, outcomes)
 
     def settle_down(self, passes: int) -> bool:
-        """Make passes without faults until one finds everything as wanted; say whether that came to be.
+        """Make passes without faults until one finds everything as wanted; say whether that came to
+        be.
 
         What was not told is seen at the next poll at the latest, which comes first.
         """
@@ -161,7 +181,9 @@ class Simulation:
                 for event in self._told:
                     self._cache.on_event(event)
             self._told = []
-        known = self._cache.now() if self.now < self._look_due and not self.desired.destroying else None
+        known = (
+            self._cache.now() if self.now < self._look_due and not self.desired.destroying else None
+        )
         return self._look() if known is None else known
 
     def _look(self) -> Observation:
@@ -223,7 +245,9 @@ class Simulation:
         return Outcome(action, instance)
 
     def _carry_out(self, action: Action) -> str:
-        """Do to the world what the plugin would; with slots, provisioning returns who lives in the slot already."""
+        """Do to the world what the plugin would; with slots, provisioning returns who lives in the
+        slot already.
+        """
         if action.verb == "destroy":
             self._note_harm(action)
             if (ended := self.living.pop(action.instance, None)) is not None:
@@ -236,13 +260,21 @@ class Simulation:
         self._serial += 1
         slot = action.slot if self.desired.idempotent else None
         made = ObservedInstance(
-            f"instance-{self._serial:08}", action.logical_id, slot, action.sha or self.desired.sha, Health.HEALTHY
+            f"instance-{self._serial:08}",
+            action.logical_id,
+            slot,
+            action.sha or self.desired.sha,
+            Health.HEALTHY,
         )
         self.put(made)
         self.counts["made"] += 1
         if self.faults.crashing and self._happens("crashing"):
             self._tell("lost", self.living.pop(made.id))
-            self._died.append(ReportedExit(action.slot, made.id, "died: exited with status 1", self.now, own_doing=True))
+            self._died.append(
+                ReportedExit(
+                    action.slot, made.id, "died: exited with status 1", self.now, own_doing=True
+                )
+            )
         return made.id
 
     def _note_harm(self, action: Action) -> None:
@@ -251,5 +283,10 @@ class Simulation:
             return
         wanted = victim.slot in {slot.name for slot in self.desired.slots}
         alone = sum(seen.slot == victim.slot for seen in self.living.values()) == 1
-        if wanted and alone and victim.sha == self.desired.sha and victim.health is not Health.UNHEALTHY:
+        if (
+            wanted
+            and alone
+            and victim.sha == self.desired.sha
+            and victim.health is not Health.UNHEALTHY
+        ):
             self.harmed += 1

@@ -1,7 +1,9 @@
-"""What theory says of a group under random faults, and how sure a measurement is: distributions, intervals, limits.
+"""What theory says of a group under random faults, and how sure a measurement is: distributions,
+intervals, limits.
 
-Beside the two averages of ``recovery`` this holds whatever an experiment is compared with, and the one bootstrap. Pure: chance
-comes in as dice, times are in seconds. Called by the lab's experiments and by tests.
+Beside the two averages of ``recovery`` this holds whatever an experiment is compared with, and the
+one bootstrap. Pure: chance comes in as dice, times are in seconds. Called by the lab's experiments
+and by tests.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ class Interval(NamedTuple):
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """Return the value below which ``share`` (0 to 1) of the values lie, between neighbours in proportion.
+    """Return the value below which ``share`` (0 to 1) of the values lie, between neighbours in
+    proportion.
 
     >>> quantile([4.0, 1.0, 2.0], 0.5), quantile([0.0, 10.0], 0.95)
     (2.0, 9.5)
@@ -42,11 +45,17 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 
 def bootstrap(
-    values: Sequence[float], of: Callable[[Sequence[float]], float], dice: Dice, *, confidence: float = 0.95
+    values: Sequence[float],
+    of: Callable[[Sequence[float]], float],
+    dice: Dice,
+    *,
+    confidence: float = 0.95,
 ) -> Interval:
-    """Return the interval that holds the true value of ``of`` with this confidence, judged by the values alone.
+    """Return the interval that holds the true value of ``of`` with this confidence, judged by the
+    values alone.
 
-    The sample is drawn anew, with repetition, ``ROUNDS`` times; the interval is where the middle share of the results lies.
+    The sample is drawn anew, with repetition, ``ROUNDS`` times; the interval is where the middle
+    share of the results lies.
 
     >>> bootstrap([2.0, 2.0, 2.0], max, iter([0.0] * 3000).__next__)
     Interval(low=2.0, high=2.0)
@@ -56,7 +65,8 @@ def bootstrap(
 
 
 def arrivals(rate: float, dice: Dice) -> Iterator[float]:
-    """Yield the moments of a Poisson process: ``rate`` a second on average, each independent of all before; without end.
+    """Yield the moments of a Poisson process: ``rate`` a second on average, each independent of all
+    before; without end.
 
     >>> moments = arrivals(2.0, iter([0.5, 0.75]).__next__)
     >>> [round(next(moments), 3) for _ in range(2)]
@@ -69,9 +79,11 @@ def arrivals(rate: float, dice: Dice) -> Iterator[float]:
 
 
 def recovered_within(seconds: float, poll: float, provision: float) -> float:
-    """Return the share of faults that are healed so many seconds later, with a poll every ``poll`` seconds.
+    """Return the share of faults that are healed so many seconds later, with a poll every ``poll``
+    seconds.
 
-    The wait for the next poll is uniform, and then ``provision`` seconds pass; so the share rises along a straight line.
+    The wait for the next poll is uniform, and then ``provision`` seconds pass; so the share rises
+    along a straight line.
 
     >>> [recovered_within(s, poll=10.0, provision=1.0) for s in (1.0, 6.0, 11.0, 99.0)]
     [0.0, 0.5, 1.0, 1.0]
@@ -82,11 +94,13 @@ def recovered_within(seconds: float, poll: float, provision: float) -> float:
 
 
 def availability_under_load(rate: float, poll: float, provision: float) -> float:
-    """Return the share of time that the only slot of a group is filled, for kills that are not rare.
+    """Return the share of time that the only slot of a group is filled, for kills that are not
+    rare.
 
-    A simple derivation of our own: after acting, the loop looks once more and the poll begins anew. So a kill after a time X,
-    exponential of mean 1/rate, waits T - (X mod T). On average X and this wait are T / (1 - exp(-rate T)) together, then L
-    passes. For rare kills this is ``expected_availability``; for frequent ones it is less, because they come early in the poll.
+    A simple derivation of our own: after acting, the loop looks once more and the poll begins anew.
+    So a kill after a time X, exponential of mean 1/rate, waits T - (X mod T). On average X and this
+    wait are T / (1 - exp(-rate T)) together, then L passes. For rare kills this is
+    ``expected_availability``; for frequent ones it is less, because they come early in the poll.
 
     >>> round(availability_under_load(rate=0.01, poll=1.0, provision=0.0), 4), 1 / (1 + 0.01 * 0.5)
     (0.995, 0.9950248756218907)
@@ -99,9 +113,11 @@ def availability_under_load(rate: float, poll: float, provision: float) -> float
 
 
 def creations_with_backoff(seconds: float, life: float) -> int:
-    """Return how often one slot is filled within ``seconds`` if each instance dies ``life`` seconds after it was made.
+    """Return how often one slot is filled within ``seconds`` if each instance dies ``life`` seconds
+    after it was made.
 
-    The first death is answered at once, the n-th after a wait that doubles up to a cap; of the jitter, its mean is taken.
+    The first death is answered at once, the n-th after a wait that doubles up to a cap; of the
+    jitter, its mean is taken.
 
     >>> creations_with_backoff(0.0, life=1.0), creations_with_backoff(600.0, life=1.0)
     (1, 15)

@@ -1,8 +1,10 @@
-"""The verb ``ikdemo watch``: a group on a stage in the terminal, to see it heal and to break it with a key.
+"""The verb ``ikdemo watch``: a group on a stage in the terminal, to see it heal and to break it
+with a key.
 
-``stage`` knows what is to be seen and keeps it up to date, ``deeds`` has what keys do, ``keyboard`` reads them, ``frame`` draws,
-``screen`` owns the terminal, ``plain`` tells the same in words where there is no screen; here is who begins, and what ends it.
-All of it is in the thread of the event loop, but for writing. Loaded by ``commands``.
+``stage`` knows what is to be seen and keeps it up to date, ``deeds`` has what keys do, ``keyboard``
+reads them, ``frame`` draws, ``screen`` owns the terminal, ``plain`` tells the same in words where
+there is no screen; here is who begins, and what ends it. All of it is in the thread of the event
+loop, but for writing. Loaded by ``commands``.
 """
 
 from __future__ import annotations
@@ -55,18 +57,25 @@ async def watch(call: Invocation) -> None:
         await stage.begin()
         surface = _surface()
         while await _show(stage, surface) == "g":
-            stage = await _next(stage, Stage(found, call.directory, call["name"], await _after(stage)))
+            stage = await _next(
+                stage, Stage(found, call.directory, call["name"], await _after(stage))
+            )
 
 
 async def _groups(found: Peers, name: str) -> list[str]:
     groups = [spec.id for spec in await listed(await found.group(name))]
     if not groups:
-        raise PluginFailure(f"No group is kept by {name!r} yet, so there is nothing to watch: infrakit group commit FILE")
+        raise PluginFailure(
+            f"No group is kept by {name!r} yet, so there is nothing to watch: infrakit group "
+            "commit FILE"
+        )
     return groups
 
 
 async def _after(stage: Stage) -> str:
-    """Return the group after the one on the stage, which is itself when there is no other, or nobody can tell."""
+    """Return the group after the one on the stage, which is itself when there is no other, or
+    nobody can tell.
+    """
     with suppress(IkdemoError):
         groups = await _groups(stage.found, stage.keeper)
         return next((group for group in groups if group > stage.group), groups[0])
@@ -87,7 +96,9 @@ async def _next(before: Stage, after: Stage) -> Stage:
 
 
 def _surface() -> Surface:
-    """Return a whole screen where there is one, else a surface that tells in words; raises IkdemoError if Rich is missing."""
+    """Return a whole screen where there is one, else a surface that tells in words; raises
+    IkdemoError if Rich is missing.
+    """
     from .plain import Plain
 
     if not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
@@ -95,7 +106,9 @@ def _surface() -> Surface:
     try:
         from .terminal import Screen, can_show
     except ModuleNotFoundError:
-        raise IkdemoError("ikdemo watch draws with Rich, which is not installed: pip install 'ikdemo[watch]'") from None
+        raise IkdemoError(
+            "ikdemo watch draws with Rich, which is not installed: pip install 'ikdemo[watch]'"
+        ) from None
     return Screen() if can_show() else Plain()
 
 
@@ -139,15 +152,20 @@ async def _draw(stage: Stage, surface: Surface) -> None:
         write = surface.prepare(stage)
         took = time.monotonic() - began
         await asyncio.to_thread(write)
-        await asyncio.sleep(max(APART, IDLE * took))  # thousands of slots leave time for everything else, too
+        # thousands of slots leave time for everything else, too
+        await asyncio.sleep(max(APART, IDLE * took))
         with suppress(TimeoutError):
             async with asyncio.timeout(MOVING if stage.is_moving() else None):
                 await stage.changed.wait()
 
 
 @contextmanager
-def _terminal(stage: Stage, surface: Surface, keyboard: Keyboard, leave: Callable[[], None]) -> Iterator[None]:
-    """Have the terminal, follow its size, give it to the shell at Ctrl-Z, and give it back in the end, whatever that is."""
+def _terminal(
+    stage: Stage, surface: Surface, keyboard: Keyboard, leave: Callable[[], None]
+) -> Iterator[None]:
+    """Have the terminal, follow its size, give it to the shell at Ctrl-Z, and give it back in the
+    end, whatever that is.
+    """
     loop = asyncio.get_running_loop()
 
     def take() -> None:
@@ -166,7 +184,10 @@ def _terminal(stage: Stage, surface: Surface, keyboard: Keyboard, leave: Callabl
         take()
         stage.changed.set()
 
-    handlers: dict[int, Callable[[], object]] = {signal.SIGWINCH: stage.changed.set, signal.SIGTSTP: suspend}
+    handlers: dict[int, Callable[[], object]] = {
+        signal.SIGWINCH: stage.changed.set,
+        signal.SIGTSTP: suspend,
+    }
     handlers |= dict.fromkeys(ending_signals() - {signal.SIGINT}, leave)
     take()
     for number, handler in handlers.items():
@@ -206,7 +227,8 @@ VERBS = (
     Verb(
         "watch",
         "[GROUP]",
-        "Watch a group heal, and break it with a key: lanes, curve, plugins and events in this terminal",
+        "Watch a group heal, and break it with a key: lanes, curve, plugins and events in this "
+        "terminal",
         watch,
     ),
 )

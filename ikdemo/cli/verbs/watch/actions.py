@@ -1,7 +1,8 @@
-"""What the keys of ``ikdemo watch`` do: choose a slot, end its instance, pause, resume and step the loop.
+"""What the keys of ``ikdemo watch`` do: choose a slot, end its instance, pause, resume and step the
+loop.
 
-Each is asked of a plugin over its socket, and ends in one sentence, whatever comes of it; a process is killed as a person would,
-by the pid that its plugin tells.
+Each is asked of a plugin over its socket, and ends in one sentence, whatever comes of it; a process
+is killed as a person would, by the pid that its plugin tells.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ def choose(stage: Stage, key: str) -> None:
     """Choose another slot: the next, the one before, or the one that a digit names."""
     lanes = stage.scene().lanes
     if key.isdecimal():
-        stage.chosen = next((row for row, lane in enumerate(lanes) if lane.slot == key), stage.chosen)
+        stage.chosen = next(
+            (row for row, lane in enumerate(lanes) if lane.slot == key), stage.chosen
+        )
     else:
         stage.chosen += 1 if key == "down" else -1
     stage.chosen = min(max(0, stage.chosen), max(0, len(lanes) - 1))
@@ -48,7 +51,9 @@ async def do(stage: Stage, key: str) -> None:
 
 
 async def kill(stage: Stage) -> str:
-    """End the instance in the chosen slot: ``kill -9`` where it is a process, else its plugin is asked to destroy it."""
+    """End the instance in the chosen slot: ``kill -9`` where it is a process, else its plugin is
+    asked to destroy it.
+    """
     lanes = stage.scene().lanes
     if not lanes:
         raise PluginFailure("There is no slot whose instance could be killed")
@@ -69,7 +74,17 @@ async def kill(stage: Stage) -> str:
             return f"kill -9 {pid}: that was {instance} in slot {lane.slot}."
         await found.plugin.destroy(instance)
     except IkdemoError:
-        stage.note(Event("mended", time.time(), "watch", stage.group, instance, lane.slot, text="could not kill"))
+        stage.note(
+            Event(
+                "mended",
+                time.time(),
+                "watch",
+                stage.group,
+                instance,
+                lane.slot,
+                text="could not kill",
+            )
+        )
         raise
     return f"{stage.maker} has destroyed {instance} in slot {lane.slot}."
 
@@ -82,7 +97,9 @@ def _living(lane: Lane) -> str:
 
 
 def _kill_process(pid: int, instance: str) -> None:
-    """Kill a process if it is an instance's; the pid may be another one's by now. Raises PluginFailure."""
+    """Kill a process if it is an instance's; the pid may be another one's by now. Raises
+    PluginFailure.
+    """
     try:
         held = os.pidfd_open(pid)
     except (OSError, OverflowError):

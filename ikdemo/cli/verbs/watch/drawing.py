@@ -1,7 +1,8 @@
-"""Draws a stage for a terminal of any size: what the group is, lamps, the curve of filled slots, a lane for each slot, events.
+"""Draws a stage for a terminal of any size: what the group is, lamps, the curve of filled slots, a
+lane for each slot, events.
 
-Pure: the same stage at the same moment gives the same lines. Nothing is said by colour alone; where there is no Unicode, letters
-of ASCII stand for the shapes. Called by ``screen``.
+Pure: the same stage at the same moment gives the same lines. Nothing is said by colour alone; where
+there is no Unicode, letters of ASCII stand for the shapes. Called by ``screen``.
 """
 
 from __future__ import annotations
@@ -66,10 +67,18 @@ class Shown(NamedTuple):
 
 
 def draw(shown: Shown, look: TerminalStyle) -> Group:
-    """Return the rows of a frame: as many as the terminal has, each as wide as it at most; the last one names the keys."""
-    head = [_headline(shown, look), *_wrapped(words(shown.scene, shown.sign).partition(". ")[2], look.width, 2)]
+    """Return the rows of a frame: as many as the terminal has, each as wide as it at most; the last
+    one names the keys.
+    """
+    head = [
+        _headline(shown, look),
+        *_wrapped(words(shown.scene, shown.sign).partition(". ")[2], look.width, 2),
+    ]
     head.append(_lamps(shown.lamps, look))
-    foot = [*_wrapped(f"Why: {shown.why}" if shown.why else "", look.width, 2), *_wrapped(shown.said, look.width, 2, "bold")]
+    foot = [
+        *_wrapped(f"Why: {shown.why}" if shown.why else "", look.width, 2),
+        *_wrapped(shown.said, look.width, 2, "bold"),
+    ]
     foot.append(Text(HELP, style="reverse"))
     room = look.height - len(head) - len(foot)
     curve = _curve(shown.scene, look) if room >= CURVE + 3 + EVENTS else []
@@ -77,9 +86,11 @@ def draw(shown: Shown, look: TerminalStyle) -> Group:
     lanes = _lanes(shown, look, max(1, room - min(EVENTS, max(0, room - 1))))
     events = _events(shown.lines, max(0, room - len(lanes)))
     rows = [*head, *curve, *lanes, *events]
-    rows = [*rows[: max(0, look.height - len(foot))], *([Text("")] * (look.height - len(foot) - len(rows))), *foot][
-        -look.height :
-    ]
+    rows = [
+        *rows[: max(0, look.height - len(foot))],
+        *([Text("")] * (look.height - len(foot) - len(rows))),
+        *foot,
+    ][-look.height :]
     for row in rows:
         row.no_wrap, row.overflow = True, "ellipsis" if look.unicode else "crop"
         row.truncate(look.width, overflow=row.overflow)
@@ -95,12 +106,17 @@ def _style(sign: Sign) -> str:
 
 
 def _headline(shown: Shown, look: TerminalStyle) -> Text:
-    line = Text(f" {_shape(shown.sign, look)} {shown.sign.word} ", style=f"bold {_style(shown.sign)} reverse")
+    line = Text(
+        f" {_shape(shown.sign, look)} {shown.sign.word} ",
+        style=f"bold {_style(shown.sign)} reverse",
+    )
     return Text.assemble((visible(f"{shown.scene.group}  "), "bold"), line)
 
 
 def _wrapped(said: str, width: int, rows: int, style: str = "") -> list[Text]:
-    """Break a sentence into rows between words; always so many rows, so that nothing below jumps."""
+    """Break a sentence into rows between words; always so many rows, so that nothing below
+    jumps.
+    """
     lines, line = [], ""
     for word in visible(said).split():
         if line and len(line) + 1 + len(word) > width:
@@ -126,7 +142,9 @@ def _columns(look: TerminalStyle) -> int:
 
 
 def _curve(scene: ViewModel, look: TerminalStyle) -> list[Text]:
-    """Draw the share of filled slots as bars, the lowest within each column: a fall of a millisecond is seen, too."""
+    """Draw the share of filled slots as bars, the lowest within each column: a fall of a
+    millisecond is seen, too.
+    """
     wide = _columns(look)
     shares = lowest(scene.steps, scene.now, wide)
     bars = " ▁▂▃▄▅▆▇█" if look.unicode else "  ...:::#"
@@ -136,7 +154,9 @@ def _curve(scene: ViewModel, look: TerminalStyle) -> list[Text]:
         line, cells = Text(f"{label:>{NAME - 1}} "), []
         for share in shares:
             level = 0 if share is None else max(0, min(8, round(share * 8 * CURVE) - 8 * row))
-            cells.append((bars[level], theme.SKY if share is None or share >= 1 else theme.VERMILION))
+            cells.append(
+                (bars[level], theme.SKY if share is None or share >= 1 else theme.VERMILION)
+            )
         _append(line, cells)
         rows.append(line)
     axis = f"{WINDOW:.0f} s ago"
@@ -144,7 +164,8 @@ def _curve(scene: ViewModel, look: TerminalStyle) -> list[Text]:
 
 
 def lowest(steps: Sequence[CurveStep], now: float, wide: int) -> list[float | None]:
-    """Return the lowest share of filled slots in each of ``wide`` equal parts of the window; None before the group was there.
+    """Return the lowest share of filled slots in each of ``wide`` equal parts of the window; None
+    before the group was there.
 
     >>> lowest([Step(0.0, 4, 4, 4, 4), Step(10.0, 4, 1, 1, 4), Step(10.1, 4, 4, 4, 4)], 30.0, 3)
     [1.0, 0.25, 1.0]
@@ -162,10 +183,15 @@ def lowest(steps: Sequence[CurveStep], now: float, wide: int) -> list[float | No
 
 
 def _lanes(shown: Shown, look: TerminalStyle, room: int) -> list[Text]:
-    """Draw as many lanes as there is room for, with the chosen one; if that is not all, count how many there are of each kind."""
+    """Draw as many lanes as there is room for, with the chosen one; if that is not all, count how
+    many there are of each kind.
+    """
     lanes = shown.scene.lanes
     if len(lanes) <= room:
-        return [_lane(lane, row == shown.chosen, shown.scene.now, look) for row, lane in enumerate(lanes)]
+        return [
+            _lane(lane, row == shown.chosen, shown.scene.now, look)
+            for row, lane in enumerate(lanes)
+        ]
     kinds = {sign.word: sum(lane.sign is sign for lane in lanes) for sign in theme.SLOTS}
     counts = ", ".join(f"{number} {word}" for word, number in kinds.items() if number)
     first = min(max(0, shown.chosen - (room - 1) // 2), len(lanes) - max(0, room - 1))
@@ -179,7 +205,9 @@ def _lanes(shown: Shown, look: TerminalStyle, room: int) -> list[Text]:
 def _lane(lane: Lane, chosen: bool, now: float, look: TerminalStyle) -> Text:
     name = visible(f"slot {lane.slot}" if lane.slot.isdecimal() else lane.slot.removesuffix("#0"))
     name = name if len(name) < NAME - 2 else f"{name[: NAME - 4]}~"
-    line = Text.assemble((f"{'>' if chosen else ' '} {name:<{NAME - 2}}", "bold reverse" if chosen else ""))
+    line = Text.assemble(
+        (f"{'>' if chosen else ' '} {name:<{NAME - 2}}", "bold reverse" if chosen else "")
+    )
     _append(line, bar(lane, now, _columns(look), look.unicode))
     living = next((life.instance for life in reversed(lane.lives) if life.died is None), "")
     line.append(f" {_shape(lane.sign, look)} ", style=_style(lane.sign))
@@ -188,9 +216,11 @@ def _lane(lane: Lane, chosen: bool, now: float, look: TerminalStyle) -> Text:
 
 
 def bar(lane: Lane, now: float, wide: int, unicode: bool) -> list[tuple[str, str]]:
-    """Return what stands in each column of a lane, with its style: the end of an instance, else one that lived, else a gap.
+    """Return what stands in each column of a lane, with its style: the end of an instance, else one
+    that lived, else a gap.
 
-    The letters of one instance and of its replacement differ, so that a change is seen without colour.
+    The letters of one instance and of its replacement differ, so that a change is seen without
+    colour.
     """
     start, part = now - WINDOW, WINDOW / wide
     fills, gap = ("▇▓▒", "·") if unicode else ("#=+", ".")
@@ -210,7 +240,9 @@ def bar(lane: Lane, now: float, wide: int, unicode: bool) -> list[tuple[str, str
 
 
 def _append(line: Text, cells: Sequence[tuple[str, str]]) -> None:
-    """Add characters with their styles, those of one style at once: few bytes travel to a terminal that is far away."""
+    """Add characters with their styles, those of one style at once: few bytes travel to a terminal
+    that is far away.
+    """
     for style, run in groupby(cells, key=lambda cell: cell[1]):
         line.append("".join(letter for letter, _ in run), style=style)
 
@@ -219,5 +251,8 @@ def _events(lines: Sequence[tuple[float, str, str]], room: int) -> list[Text]:
     """Tell the last events, the latest at the bottom."""
     told = lines[max(0, len(lines) - room) :] if room else []
     wide = min(LONGEST_NAME, max((len(plugin) for _, plugin, _ in told), default=0))
-    rows = [(f"{seconds:8.3f}s {plugin[:wide]:<{wide}}", ID.sub(r"…\1", said)) for seconds, plugin, said in told]
+    rows = [
+        (f"{seconds:8.3f}s {plugin[:wide]:<{wide}}", ID.sub(r"…\1", said))
+        for seconds, plugin, said in told
+    ]
     return [Text(visible(f"{who} {said}")) for who, said in rows]

@@ -1,4 +1,5 @@
-"""Tells a stage in words, line by line: where the terminal cannot move its cursor, or the output is not a terminal at all.
+"""Tells a stage in words, line by line: where the terminal cannot move its cursor, or the output is
+not a terminal at all.
 
 Called by ``watch``.
 """
@@ -15,7 +16,9 @@ from .stage import Stage
 
 
 class Plain:
-    """Prints what is new: events, what the group is, why, which plugins answer, what came of a key."""
+    """Prints what is new: events, what the group is, why, which plugins answer, what came of a
+    key.
+    """
 
     is_whole_screen = False
 

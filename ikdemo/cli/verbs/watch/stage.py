@@ -1,7 +1,8 @@
-"""What is known of one group while somebody watches: its story, why it is not as wanted, which plugins answer.
+"""What is known of one group while somebody watches: its story, why it is not as wanted, which
+plugins answer.
 
-Kept up to date by tasks of its own, across plugins that go and come back; nothing waits for a plugin that is silent. Drawn by
-``frame`` or told by ``plain``; what keys do is in ``deeds``.
+Kept up to date by tasks of its own, across plugins that go and come back; nothing waits for a
+plugin that is silent. Drawn by ``frame`` or told by ``plain``; what keys do is in ``deeds``.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ RUNNING = sign_of_process("running")
 
 
 class Stage:
-    """One group, kept by the group plugin ``keeper``, whose instances are made by ``maker``. ``lamps``: its plugins, by name."""
+    """One group, kept by the group plugin ``keeper``, whose instances are made by ``maker``.
+    ``lamps``: its plugins, by name.
+    """
 
     def __init__(self, found: Peers, directory: Path, keeper: str, group: str) -> None:
         self.found, self.keeper, self.group, self.maker = found, keeper, group, ""
@@ -81,7 +84,9 @@ class Stage:
         return self._story.lines()
 
     def is_moving(self) -> bool:
-        """Say whether the picture changes though nothing happens, as it does while the last event moves out of it."""
+        """Say whether the picture changes though nothing happens, as it does while the last event
+        moves out of it.
+        """
         return self._record.now() - self._story.latest < 35.0
 
     def say(self, sentence: str) -> None:
@@ -98,7 +103,11 @@ class Stage:
     def _take(self, name: str, batch: EventBatch) -> None:
         if batch.gap:
             self._doubted.set()
-        told = [event for event in batch.events if event.time >= self._began and event.group == self.group]
+        told = [
+            event
+            for event in batch.events
+            if event.time >= self._began and event.group == self.group
+        ]
         self._merge.add(name, told, time.monotonic())
         if told:
             self._arrived.set()
@@ -132,7 +141,9 @@ class Stage:
         self.changed.set()
 
     async def _agree(self) -> None:
-        """Look again whenever something may have been missed, and now and then where a plugin tells nothing by itself."""
+        """Look again whenever something may have been missed, and now and then where a plugin tells
+        nothing by itself.
+        """
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(None if self._tells else AGAIN):
@@ -143,10 +154,11 @@ class Stage:
             await asyncio.sleep(APART)
 
     async def _look(self, hold: float = 0.0) -> None:
-        """Make the story agree with what the plugins say now; raises what they refuse, and that there is no such group.
+        """Make the story agree with what the plugins say now; raises what they refuse, and that
+        there is no such group.
 
-        What they say may be told by events as well, that are still held back. So a look counts only if nothing is told for as
-        long as ``hold`` seconds after it; else another one is due.
+        What they say may be told by events as well, that are still held back. So a look counts only
+        if nothing is told for as long as ``hold`` seconds after it; else another one is due.
         """
         heard, since = self._heard, self._record.now()
         wanted, there = await self._ask_all()
@@ -158,7 +170,19 @@ class Stage:
         if wanted != self._wanted:
             (size, sha), self._wanted = wanted, wanted
             text = f"{size} instances are wanted"
-            self._record.add([Event("committed", since, self.keeper, self.group, text=text, size=size, tags={SHA_TAG: sha})])
+            self._record.add(
+                [
+                    Event(
+                        "committed",
+                        since,
+                        self.keeper,
+                        self.group,
+                        text=text,
+                        size=size,
+                        tags={SHA_TAG: sha},
+                    )
+                ]
+            )
         self._read()
 
     async def _ask_all(self) -> tuple[tuple[int, str], list[Description]]:
@@ -166,23 +190,33 @@ class Stage:
         group = await self.found.group(self.keeper)
         specs = {spec.id: spec for spec in await listed(group)}
         if self.group not in specs:
-            raise PluginFailure(f"Group {self.group!r} is not kept by {self.keeper!r}; kept are: {', '.join(specs) or 'none'}")
+            raise PluginFailure(
+                f"Group {self.group!r} is not kept by {self.keeper!r}; kept are: "
+                f"{', '.join(specs) or 'none'}"
+            )
         properties = decode(specs[self.group].properties, GroupProperties)
         self.maker = properties.instance.plugin
         instance = await self.found.instance(self.maker)
         self._tells = "Events" in group.offers and "Events" in instance.offers
-        there = await instance.plugin.describe_instances({GROUP_TAG: self.group}, slots="Slots" in instance.offers)
+        there = await instance.plugin.describe_instances(
+            {GROUP_TAG: self.group}, slots="Slots" in instance.offers
+        )
         return (count(properties.allocation), sha_of(properties)), there
 
     async def _ask_why(self) -> None:
-        """Ask why the group is not as wanted whenever something happened, and now and then while it is not."""
+        """Ask why the group is not as wanted whenever something happened, and now and then while it
+        is not.
+        """
         while True:
             self._ask.clear()
             try:
                 async with asyncio.timeout(AGAIN):
                     keeper = await self.found.group(self.keeper)
                     can_say = "Reconcile" in keeper.offers
-                    self._reasons, self._error = await keeper.plugin.why_group(self.group) if can_say else [], None
+                    self._reasons, self._error = (
+                        await keeper.plugin.why_group(self.group) if can_say else [],
+                        None,
+                    )
             except TimeoutError:
                 self._error = OutcomeUnknown(f"{self.keeper} has not answered for {AGAIN:.0f} s")
             except IkdemoError as error:

@@ -1,4 +1,5 @@
-"""The screen of ``ikdemo watch``: whether the terminal can show one, in how many colours, and how it is written and given back.
+"""The screen of ``ikdemo watch``: whether the terminal can show one, in how many colours, and how
+it is written and given back.
 
 Called by ``watch``.
 """
@@ -28,7 +29,9 @@ def can_show() -> bool:
 
 
 def _terminfo(ask: Callable[[], Any], otherwise: Any) -> Any:
-    """Ask the system's description of the terminal; ``otherwise`` is for one that nobody has described."""
+    """Ask the system's description of the terminal; ``otherwise`` is for one that nobody has
+    described.
+    """
     try:
         curses.setupterm(fd=sys.stdout.fileno())
         return ask()
@@ -37,15 +40,23 @@ def _terminfo(ask: Callable[[], Any], otherwise: Any) -> Any:
 
 
 class Screen:
-    """A whole terminal. What is drawn is written in a thread: a terminal may be slow, or stopped with Ctrl-S."""
+    """A whole terminal. What is drawn is written in a thread: a terminal may be slow, or stopped
+    with Ctrl-S.
+    """
 
     is_whole_screen = True
 
     def __init__(self) -> None:
         colours = _terminfo(lambda: curses.tigetnum("colors"), 0)
-        size_is_asked = {name: text for name, text in os.environ.items() if name not in ("COLUMNS", "LINES")}
+        size_is_asked = {
+            name: text for name, text in os.environ.items() if name not in ("COLUMNS", "LINES")
+        }
         self._console = Console(
-            color_system="auto" if colours >= 8 else None, highlight=False, markup=False, emoji=False, _environ=size_is_asked
+            color_system="auto" if colours >= 8 else None,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            _environ=size_is_asked,
         )
         is_old = os.environ.get("TERM", "").startswith("vt")
         self._unicode = sys.stdout.encoding.lower().startswith("utf") and not is_old
@@ -64,7 +75,15 @@ class Screen:
     def prepare(self, stage: Stage) -> Callable[[], None]:
         """Draw a stage as it is now, and return what writes it."""
         scene = stage.scene()
-        shown = Shown(scene, stage.sign(scene), list(stage.lamps.items()), stage.chosen, stage.why(), stage.said, stage.lines())
+        shown = Shown(
+            scene,
+            stage.sign(scene),
+            list(stage.lamps.items()),
+            stage.chosen,
+            stage.why(),
+            stage.said,
+            stage.lines(),
+        )
         width, height = self._console.size
         frame = draw(shown, TerminalStyle(width, height, self._unicode))
         return lambda: self._write(frame)
@@ -91,8 +110,11 @@ def keys(text: str) -> tuple[list[str], str]:
         sequence = next((one for one in KEYS if text.startswith(one)), "")
         if not sequence and any(one.startswith(text) for one in KEYS):
             break
-        if not sequence and text.startswith("\x1b["):  # a key that means nothing here, such as F5 or Delete
-            end = next((at for at, letter in enumerate(text[2:], 3) if "@" <= letter <= "~"), len(text))
+        # a key that means nothing here, such as F5 or Delete
+        if not sequence and text.startswith("\x1b["):
+            end = next(
+                (at for at, letter in enumerate(text[2:], 3) if "@" <= letter <= "~"), len(text)
+            )
             text = text[end:]
             continue
         if sequence or text[0].isprintable():
@@ -102,7 +124,8 @@ def keys(text: str) -> tuple[list[str], str]:
 
 
 class Keyboard:
-    """Calls ``press`` with each key that is typed, and with "q" when there is nobody to type any more.
+    """Calls ``press`` with each key that is typed, and with "q" when there is nobody to type any
+    more.
 
     From ``take`` until ``give_back`` the terminal does not show what is typed, nor wait for Enter.
     """
