@@ -113,10 +113,10 @@ def seconds_of(text: str, path: str) -> float:
 def endpoint_of(instance: Description) -> Endpoint:
     """Return where an instance answers, by its tags; raises PluginFailure when they do not say.
 
-    >>> place_of(Description("i", None, {"port": "8080"}))
-    Place(host='127.0.0.1', port=8080)
-    >>> place_of(Description("i", None, {"Address": "[::1]:80", "port": "8080"}))
-    Place(host='::1', port=80)
+    >>> endpoint_of(Description("i", None, {"port": "8080"}))
+    Endpoint(host='127.0.0.1', port=8080)
+    >>> endpoint_of(Description("i", None, {"Address": "[::1]:80", "port": "8080"}))
+    Endpoint(host='::1', port=80)
     """
     tags = instance.tags or {}
     host, port = tags.get(ADDRESS_TAG) or "127.0.0.1", tags.get(PORT_TAG, "")
@@ -216,7 +216,7 @@ class Verdict:
 
     What was never healthy is only starting, and unknown, for ``start_up`` seconds from ``now`` on.
 
-    >>> judged = Judgement(2, 30.0, now=0.0)
+    >>> judged = Verdict(2, 30.0, now=0.0)
     >>> [judged.after(good, now=1.0).name for good in (False, False, False, True, False, False, True)]
     ['UNKNOWN', 'UNKNOWN', 'UNKNOWN', 'HEALTHY', 'HEALTHY', 'UNHEALTHY', 'HEALTHY']
     """

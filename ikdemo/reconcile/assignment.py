@@ -65,12 +65,12 @@ def assign(
 
     >>> from ikdemo.reconcile.model import Slot
     >>> group = Desired("g", "new", (Slot("0"), Slot("1")))
-    >>> places = assign(group, [Seen("i-1", sha="new"), Seen("i-2", sha="new"), Seen("i-3", sha="old")])
-    >>> {slot: seen.id for slot, seen in places.occupants.items()}, [seen.id for seen in places.surplus]
+    >>> assignment = assign(group, [ObservedInstance("i-1", sha="new"), ObservedInstance("i-2", sha="new"), ObservedInstance("i-3", sha="old")])
+    >>> {slot: seen.id for slot, seen in assignment.occupants.items()}, [seen.id for seen in assignment.surplus]
     ({'0': 'i-2', '1': 'i-1'}, ['i-3'])
-    >>> beyond = [Seen("i-4", slot="4", sha="new"), Seen("i-5", slot="5", sha="new")]
-    >>> places = assign(group, [Seen("i-1", slot="1", sha="old"), *beyond])
-    >>> {slot: seen.id for slot, seen in places.occupants.items()}, [seen.id for seen in places.surplus]
+    >>> beyond = [ObservedInstance("i-4", slot="4", sha="new"), ObservedInstance("i-5", slot="5", sha="new")]
+    >>> assignment = assign(group, [ObservedInstance("i-1", slot="1", sha="old"), *beyond])
+    >>> {slot: seen.id for slot, seen in assignment.occupants.items()}, [seen.id for seen in assignment.surplus]
     ({'1': 'i-5', '0': 'i-4'}, ['i-1'])
     """
     wanted = {slot.name for slot in desired.slots}

@@ -78,9 +78,9 @@ from then on.
 def without_ended(observed: Observation, memory: Memory) -> Observation:
     """Return an observation without the instances that were destroyed.
 
-    >>> from ikdemo.spi.plans import Seen
-    >>> look = Observation((Seen("a"), Seen("b")))
-    >>> [seen.id for seen in without_ended(look, Memory(ended={"a": Ended(1, 0.0, 1.0)})).instances]
+    >>> from ikdemo.spi.plans import ObservedInstance
+    >>> look = Observation((ObservedInstance("a"), ObservedInstance("b")))
+    >>> [seen.id for seen in without_ended(look, Memory(ended={"a": Destroyed(1, 0.0, 1.0)})).instances]
     ['b']
     """
     if not memory.ended:

@@ -20,8 +20,8 @@ def unjudged(
     """Return the instances, those just made included, of which their flavor has never said whether
     they are healthy.
 
-    >>> from ikdemo.spi.plans import Seen
-    >>> group, look = Desired("g", "sha", (), judged=True), Observation((Seen("a"),), new=frozenset({"a"}))
+    >>> from ikdemo.spi.plans import ObservedInstance
+    >>> group, look = Desired("g", "sha", (), judged=True), Observation((ObservedInstance("a"),), new=frozenset({"a"}))
     >>> sorted(unjudged(group, look, Memory())), sorted(unjudged(Desired("g", "sha", ()), look, Memory()))
     (['a'], [])
     """
@@ -45,7 +45,7 @@ def apply_reported_health(desired: Desired, memory: Memory, told: Iterable[str])
     A flavor that tells has looked more than once before it does; what has passed since then, the
     answer will show. That one counts whenever it comes.
 
-    >>> heed(Desired("g", "sha", (), sick_after=3), Memory(sick={"a": 1}), ["a", "b"]).sick
+    >>> apply_reported_health(Desired("g", "sha", (), unhealthy_after=3), Memory(unhealthy={"a": 1}), ["a", "b"]).unhealthy
     {'a': 2, 'b': 2}
     """
     enough = desired.unhealthy_after - 1
@@ -68,8 +68,8 @@ def still_forced(memory: Memory, plan: Plan) -> bool:
     there is none to wait for.
 
     >>> from ikdemo.spi.plans import Reason
-    >>> sick = Plan(reasons=(Reason("too-many-sick", "2 of 2 instances are unhealthy", slot="0"),))
-    >>> still_insisted(insist(Memory()), sick), still_insisted(insist(Memory()), Plan()), still_insisted(Memory(), sick)
+    >>> unhealthy = Plan(reasons=(Reason("too-many-sick", "2 of 2 instances are unhealthy", slot="0"),))
+    >>> still_forced(force_replacement(Memory()), unhealthy), still_forced(force_replacement(Memory()), Plan()), still_forced(Memory(), unhealthy)
     (True, False, False)
     """
     acts = any(action.code == "unhealthy" for action in plan.actions)
@@ -89,9 +89,9 @@ def unhealthy_in_a_row(
     An unknown answer is no evidence: it neither adds to the count nor ends it. One that comes
     sooner than a poll after the one counted before adds nothing, either.
 
-    >>> from ikdemo.spi.plans import Seen
-    >>> seen = (Seen("a", health=Health.UNHEALTHY), Seen("b", health=Health.HEALTHY), Seen("c"))
-    >>> group, before = Desired("g", "sha", (), poll=10.0), Memory(sick={"a": 1, "b": 2, "c": 3}, asked={"a": 100.0})
+    >>> from ikdemo.spi.plans import ObservedInstance
+    >>> seen = (ObservedInstance("a", health=Health.UNHEALTHY), ObservedInstance("b", health=Health.HEALTHY), ObservedInstance("c"))
+    >>> group, before = Desired("g", "sha", (), poll=10.0), Memory(unhealthy={"a": 1, "b": 2, "c": 3}, asked={"a": 100.0})
     >>> unhealthy_in_a_row(group, Observation(seen), before, now=110.0)
     {'a': 2, 'c': 3}
     >>> unhealthy_in_a_row(group, Observation(seen), before, now=101.0)

@@ -41,9 +41,9 @@ def plan(desired: Desired, observed: Observation, memory: Memory, now: float) ->
     a doubtful observation there is no action.
 
     >>> from ikdemo.reconcile.model import Slot
-    >>> from ikdemo.spi.plans import Seen
+    >>> from ikdemo.spi.plans import ObservedInstance
     >>> group = Desired("g", "sha", (Slot("0"), Slot("1")))
-    >>> todo = plan(group, Observation((Seen("i-7", slot="0", sha="sha"),)), Memory(), now=0.0)
+    >>> todo = plan(group, Observation((ObservedInstance("i-7", slot="0", sha="sha"),)), Memory(), now=0.0)
     >>> [(a.verb, a.slot, a.code) for a in todo.actions], todo.converged
     ([('provision', '1', 'missing')], False)
     """

@@ -65,7 +65,7 @@ def settle(
     >>> from ikdemo.spi.plans import Action
     >>> group = Desired("g", "sha", (Slot("0"),))
     >>> failed = Outcome(Action("provision", "missing", "0"), error="no room")
-    >>> settle(group, Observation(), Memory(), Plan(), [failed], now=100.0).troubled["0"].attempts
+    >>> settle(group, Observation(), Memory(), Plan(), [failed], now=100.0).backoffs["0"].attempts
     1
     """
     since = {place_of(r.code, r.slot, r.instance): r.since for r in plan.reasons}
@@ -124,9 +124,9 @@ def record_exits(
     Of an instance that was not made here, or that is not the latest of its slot, nothing is
     entered: it is old news.
 
-    >>> born = Memory(made={"0": Birth("i-1", 100.0)})
-    >>> once = bury(Desired("g", "sha", ()), born, [Death("0", "i-1", "exit status 1", at=101.0)], now=101.0)
-    >>> once.troubled["0"].attempts, once.troubled["0"].not_before <= 101.0
+    >>> born = Memory(made={"0": Creation("i-1", 100.0)})
+    >>> once = record_exits(Desired("g", "sha", ()), born, [ReportedExit("0", "i-1", "exit status 1", at=101.0)], now=101.0)
+    >>> once.backoffs["0"].attempts, once.backoffs["0"].not_before <= 101.0
     (1, True)
     """
     deaths = list(deaths)
@@ -149,8 +149,8 @@ def retry_refused(memory: Memory) -> Memory:
     """Return the memory after a place became free at the plugin: what was refused there is tried
     again at once, nothing else.
 
-    >>> full, crashed = Trouble(3, 900.0, "no room", refused=True), Trouble(3, 900.0, "died")
-    >>> {slot: trouble.not_before for slot, trouble in retry_refused(Memory({"0": full, "1": crashed})).troubled.items()}
+    >>> full, crashed = BackoffState(3, 900.0, "no room", refused=True), BackoffState(3, 900.0, "died")
+    >>> {slot: backoff_state.not_before for slot, backoff_state in retry_refused(Memory({"0": full, "1": crashed})).backoffs.items()}
     {'0': 0.0, '1': 900.0}
     """
     if not any(backoff_state.refused for backoff_state in memory.backoffs.values()):

@@ -23,7 +23,7 @@ def digest(instances: Iterable[ObservedInstance]) -> str:
 
     >>> digest([]) == hashlib.sha256(b"").hexdigest()
     True
-    >>> one, other = Seen("i-1", slot="0", sha="x"), Seen("i-2", "a", "a#0", "x")
+    >>> one, other = ObservedInstance("i-1", slot="0", sha="x"), ObservedInstance("i-2", "a", "a#0", "x")
     >>> digest([one, other]) == hashlib.sha256(b'["i-1",null,"0","x"]\\n["i-2","a","a#0","x"]').hexdigest()
     True
     >>> digest([other, one]) == digest([one, other]) != digest([one])

@@ -18,10 +18,10 @@ from ikdemo.lab.show.figures import shown_image
 FIRST = """
 from ikdemo.lab import Recovery
 from ikdemo.lab.dashboard.drawing import draw
-from ikdemo.lab.dashboard.story import Story
+from ikdemo.lab.dashboard.story import GroupHistory
 from ikdemo.lab.dashboard.view import html_widget
 from ikdemo.lab.show.theme import DIFFERENT
-from ikdemo.lab.dashboard.web_page import Answer, Visit
+from ikdemo.lab.dashboard.web_page import PageAnswer, Visit
 from ikdemo.spi.events import Event
 
 def told(kind, time, slot="", instance="", code=""):
@@ -35,10 +35,10 @@ events += [told("destroyed", 1.5, "4"), told("provisioned", 1.8, "4", "instance-
 Recovery("web", events, 1004.0)
 """
 TILES = """
-Visit("web", 3, [Answer("0", "a", "2000", "7", "a in slot 0", "", 0.001), Answer("1", "b", "2001", "8", "", "is silent", 0.3)])
+Visit("web", 3, [PageAnswer("0", "a", "2000", "7", "a in slot 0", "", 0.001), PageAnswer("1", "b", "2001", "8", "", "is silent", 0.3)])
 """
 LIVE = """
-story = Story("web")
+story = GroupHistory("web")
 story.read(events)
 shown = html_widget("ik-picture")
 shown.value = draw(story.scene(1003.0), DIFFERENT)

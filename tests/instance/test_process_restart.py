@@ -133,9 +133,9 @@ def test_a_plugin_killed_between_starting_and_registering_leaves_no_orphan(direc
 import asyncio, os, signal
 from msgspec import Raw
 from ikdemo.instance.process.plugin import ProcessInstances
-from ikdemo.instance.process.state_files import Register
+from ikdemo.instance.process.state_files import StateFiles
 from ikdemo.spi.documents import InstanceSpec
-Register.write = lambda self, record: os.kill(os.getpid(), signal.SIGKILL)
+StateFiles.write = lambda self, record: os.kill(os.getpid(), signal.SIGKILL)
 async def story():
     made = ProcessInstances({str(directory)!r})
     await made.start(print)

@@ -34,14 +34,14 @@ from ikdemo.spi.messages import DescribeInstances, Descriptions, Provision, Prov
 OTHER = """
 import asyncio, sys
 from pathlib import Path
-from ikdemo.rpc.event_ring import Ring
+from ikdemo.rpc.event_ring import EventRing
 from ikdemo.rpc.server import Server
 
 class Other:
     interface, offers = "Flavor", frozenset()
 
 async def main():
-    await Server(Other(), Path(sys.argv[1]), Ring("other")).start()
+    await Server(Other(), Path(sys.argv[1]), EventRing("other")).start()
     print("ready", flush=True)
     await asyncio.Event().wait()
 

@@ -62,9 +62,9 @@ def exit_reason_of(
     """Say how a container ended. ``was_told``: it was sent a signal through the engine.
     ``starved``: it had no more memory.
 
-    >>> ending_of(137, 60.0)
-    Ending(code='killed', text='was ended by SIGKILL after 60.0 s')
-    >>> ending_of(137, 0.2).code, ending_of(3, 60.0).code, ending_of(0, 60.0, was_told=True).code
+    >>> exit_reason_of(137, 60.0)
+    ExitReason(code='killed', text='was ended by SIGKILL after 60.0 s')
+    >>> exit_reason_of(137, 0.2).code, exit_reason_of(3, 60.0).code, exit_reason_of(0, 60.0, was_told=True).code
     ('early', 'died', 'killed')
     """
     if starved:

@@ -101,8 +101,8 @@ class Container(NamedTuple):
 def labels_of(labels: Mapping[str, str]) -> Labels | None:
     """Return who a container with these labels is, None if no plugin of this kind made it.
 
-    >>> badge = Badge("instance-1", "0", None, {"infrakit.group": "web"}, "80")
-    >>> badge_of(badge.labels({OWNER: "me"})) == badge, badge.group
+    >>> badge = Labels("instance-1", "0", None, {"infrakit.group": "web"}, "80")
+    >>> labels_of(badge.labels({OWNER: "me"})) == badge, badge.group
     (True, 'web')
     """
     if not (instance := labels.get(INSTANCE)):

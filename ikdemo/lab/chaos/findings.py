@@ -130,21 +130,23 @@ class Findings(FigureResult):
         """
         done, healed = len(self.kills), sum(kill.filled is not None for kill in self.kills)
         points = [
-            Point(
+            SweepPoint(
                 done >= kills,
                 f"at least {kills} instances were killed",
                 f"there were {done}: allow more kills",
             ),
-            Point(
+            SweepPoint(
                 healed == done,
                 "each of them was replaced",
                 f"{healed} of {done} were. Afterwards: {self.left}",
             ),
-            Point(self.whole, "the group is as wanted afterwards", self.left),
+            SweepPoint(self.whole, "the group is as wanted afterwards", self.left),
         ]
         if self.poll is not None:
             points += [
-                Point(bool(one.agrees), f"{one.name}: theory is within the interval", BY_CHANCE)
+                SweepPoint(
+                    bool(one.agrees), f"{one.name}: theory is within the interval", BY_CHANCE
+                )
                 for one in self.measures
             ]
         return Check(points)

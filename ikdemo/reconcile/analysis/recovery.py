@@ -222,7 +222,7 @@ def expected_recovery(poll: float, provision: float) -> ExpectedRecovery:
     is missing is then made in parallel, which adds L once.
 
     >>> expected_recovery(poll=10.0, provision=1.0)
-    Expected(mean=6.0, p95=10.5)
+    ExpectedRecovery(mean=6.0, p95=10.5)
     """
     return ExpectedRecovery(poll / 2 + provision, 0.95 * poll + provision)
 

@@ -167,7 +167,7 @@ def lowest(steps: Sequence[CurveStep], now: float, wide: int) -> list[float | No
     """Return the lowest share of filled slots in each of ``wide`` equal parts of the window; None
     before the group was there.
 
-    >>> lowest([Step(0.0, 4, 4, 4, 4), Step(10.0, 4, 1, 1, 4), Step(10.1, 4, 4, 4, 4)], 30.0, 3)
+    >>> lowest([CurveStep(0.0, 4, 4, 4, 4), CurveStep(10.0, 4, 1, 1, 4), CurveStep(10.1, 4, 4, 4, 4)], 30.0, 3)
     [1.0, 0.25, 1.0]
     """
     start, part = now - WINDOW, WINDOW / wide
