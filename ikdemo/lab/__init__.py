@@ -52,7 +52,7 @@ _HOMES = {
     "overcreation": "chaos.overcreation",
     "paces": "show.rollout",
     "progress": "teaching.progress",
-    "side_by_side": "dashboard.outage",
+    "side_by_side": "dashboard.servers",
 }
 __all__ = list(_HOMES)
 

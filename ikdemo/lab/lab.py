@@ -116,7 +116,7 @@ class Lab(FaultInjection):
         say what to do if not.
         """
         points = [
-            SweepPoint(
+            Point(
                 name in self._programs and self._state(name) == "running",
                 f"{name} is running",
                 f"start it: lab.start_plugin(..., name={name!r})",
@@ -136,7 +136,7 @@ class Lab(FaultInjection):
         points = [Point(described.converged, f"group {group} is as wanted", remedy(group, why))]
         if size is not None:
             points.append(
-                SweepPoint(
+                Point(
                     count == size,
                     f"it has {size} instances",
                     f"it has {count}; commit another Size",
@@ -144,14 +144,14 @@ class Lab(FaultInjection):
             )
         if fell:
             points.append(
-                SweepPoint(
+                Point(
                     bool(recovery.falls),
                     "something was lost",
                     f"remove something: lab.kill({group!r}, 2)",
                 )
             )
             points.append(
-                SweepPoint(
+                Point(
                     recovery.healed,
                     "all that was lost came back",
                     f"wait for it: lab.wait({group!r})",

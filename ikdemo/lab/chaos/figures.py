@@ -8,25 +8,26 @@ Nothing is said by colour alone: lines differ in dash, and each has its name bes
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...reconcile.analysis.recovery import expected_availability, expected_recovery
-from ...reconcile.analysis.theory import availability_under_load, quantile, recovered_within
+from ...reconcile.analysis.theory import (
+    availability_under_load,
+    creations_with_backoff,
+    creations_without_backoff,
+    quantile,
+    recovered_within,
+)
 from ..show.plotting import Axes, Figure, own_style
 from ..show.swimlanes import label
 from ..show.theme import BLUE, GREY
-
-if TYPE_CHECKING:
-    from .availability import Sweep
-    from .findings import Findings
-from statistics import median
-from typing import TYPE_CHECKING
-
-from ...reconcile.analysis.theory import creations_with_backoff, creations_without_backoff
 from .overcreation import FAULTS, PASSES, SIZE
 
 if TYPE_CHECKING:
+    from .availability import Sweep
     from .crashes import CrashLoops
+    from .findings import Findings
     from .overcreation import Overcreation
 
 RUST, OCHRE, DARK_GREEN, MAUVE = "#A34700", "#9A6700", "#00735A", "#A0437A"

@@ -10,9 +10,11 @@ import random
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from statistics import fmean, median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ...reconcile.analysis.lives import Life
 from ...reconcile.analysis.recovery import expected_availability, expected_recovery
+from ...reconcile.analysis.service import NOTICED
 from ...spi.errors import IkdemoError
 from ..show.recovery import Recovery
 from ..show.tables import Table, say_seconds
@@ -21,10 +23,6 @@ from .results import FigureResult, Measure, measure, p95, say_share, side_by_sid
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-from typing import NamedTuple
-
-from ...reconcile.analysis.lives import Life
-from ...reconcile.analysis.service import NOTICED
 
 EACH = 1 - 0.05 / 4
 """Confidence of each interval, so that all four hold with 95 %."""
@@ -130,23 +128,21 @@ class Findings(FigureResult):
         """
         done, healed = len(self.kills), sum(kill.filled is not None for kill in self.kills)
         points = [
-            SweepPoint(
+            Point(
                 done >= kills,
                 f"at least {kills} instances were killed",
                 f"there were {done}: allow more kills",
             ),
-            SweepPoint(
+            Point(
                 healed == done,
                 "each of them was replaced",
                 f"{healed} of {done} were. Afterwards: {self.left}",
             ),
-            SweepPoint(self.whole, "the group is as wanted afterwards", self.left),
+            Point(self.whole, "the group is as wanted afterwards", self.left),
         ]
         if self.poll is not None:
             points += [
-                SweepPoint(
-                    bool(one.agrees), f"{one.name}: theory is within the interval", BY_CHANCE
-                )
+                Point(bool(one.agrees), f"{one.name}: theory is within the interval", BY_CHANCE)
                 for one in self.measures
             ]
         return Check(points)

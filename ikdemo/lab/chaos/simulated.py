@@ -60,7 +60,7 @@ class Simulated:
         whole = self.filled() == self.size
         return Check(
             [
-                SweepPoint(
+                Point(
                     whole,
                     f"all {self.size} slots of the simulated group are filled",
                     "let its clock run: wait_until(...)",

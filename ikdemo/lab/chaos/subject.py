@@ -88,7 +88,7 @@ class LiveGroup:
         return Check(
             [
                 *whole.points,
-                SweepPoint(
+                Point(
                     acts, "its loop acts", f"it is paused; let it act: lab.resume({self.group!r})"
                 ),
             ]

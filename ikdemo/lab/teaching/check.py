@@ -166,7 +166,7 @@ def checked(points: Callable[P, Iterator[Point]]) -> Callable[P, Check]:
                 else "one of its parts is of another kind"
             )
             found.append(
-                SweepPoint(
+                Point(
                     False,
                     "the spec has all its parts",
                     f"{lacks}: compare it with what collabnix() returns",
