@@ -75,8 +75,8 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/group/store.py",
-        "durable=True, mode=0o600)",
-        "mode=0o600)",
+        "written, durable=True, mode=0o600",
+        "written, mode=0o600",
         "tests/group/test_store.py::test_a_record_is_flushed_before_anybody_is_told",
     ),
     Mutant(

@@ -7,19 +7,19 @@ from .mutant import Mutant
 MUTANTS = (
     Mutant(
         "ikdemo/reconcile/plan.py",
-        "    _remove_surplus(draft, places)\n",
-        "    if len(observed.instances) > len(desired.slots):\n        _remove_surplus(draft, places)\n",
+        "    _remove_surplus(builder, assignment)\n",
+        "    if len(observed.instances) > len(desired.slots):\n        _remove_surplus(builder, assignment)\n",
         "tests/reconcile/test_planner_rules.py::test_the_planner",
     ),
     Mutant(
         "ikdemo/reconcile/plan.py",
-        "if len(places.occupants) < len(desired.slots):",
+        "if len(assignment.occupants) < len(desired.slots):",
         "if len(observed.instances) < len(desired.slots):",
         "tests/reconcile/test_planner_rules.py::test_the_planner",
     ),
     Mutant(
         "ikdemo/reconcile/plan.py",
-        "if len(unhealthy_ones) > max(1, int(UNHEALTHY_SHARE * size)) and not draft.memory.forced:",
+        "if len(unhealthy_ones) > max(1, int(UNHEALTHY_SHARE * size)) and not builder.memory.forced:",
         "if False:",
         "tests/reconcile/test_planner_rules.py::test_the_planner",
     ),
@@ -31,13 +31,13 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/reconcile/plan.py",
-        "SICK_SHARE = 0.4",
-        "SICK_SHARE = 0.6",
+        "UNHEALTHY_SHARE = 0.4",
+        "UNHEALTHY_SHARE = 0.6",
         "tests/reconcile/test_planner_rules.py::test_the_planner",
     ),
     Mutant(
         "ikdemo/reconcile/plan.py",
-        " and not draft.memory.insisted",
+        " and not builder.memory.forced",
         "",
         "tests/reconcile/test_planner_rules.py::test_the_planner",
     ),
@@ -49,20 +49,20 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/reconcile/plan.py",
-        "if times >= desired.sick_after",
-        "if times > desired.sick_after",
+        "if times >= desired.unhealthy_after",
+        "if times > desired.unhealthy_after",
         "tests/reconcile/test_planner_rules.py::test_the_planner",
     ),
     Mutant(
         "ikdemo/reconcile/plan.py",
-        "if times >= desired.sick_after",
+        "if times >= desired.unhealthy_after",
         "if times >= desired.unhealthy_after - 1",
         "tests/reconcile/test_planner_rules.py::test_the_planner",
     ),
     Mutant(
         "ikdemo/reconcile/plan.py",
-        "room = len(slots) - len(places.occupants) - len(places.surplus)",
-        "room = len(slots) - len(places.occupants)",
+        "room = len(slots) - len(assignment.occupants) - len(assignment.surplus)",
+        "room = len(slots) - len(assignment.occupants)",
         "tests/reconcile/test_planner_rules.py::test_the_planner",
     ),
     Mutant(
@@ -79,7 +79,7 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/reconcile/plan.py",
-        "        draft.name_storm()\n",
+        "        builder.name_storm()\n",
         "",
         "tests/reconcile/test_planner_rules.py::test_the_planner",
     ),
@@ -103,8 +103,8 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/reconcile/assignment.py",
-        "homeless.sort(key=merit, reverse=True)",
-        "homeless.sort(key=merit)",
+        "unassigned.sort(key=merit, reverse=True)",
+        "unassigned.sort(key=merit)",
         "tests/reconcile/test_planner_rules.py::test_the_planner",
     ),
     Mutant(
@@ -127,20 +127,20 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/reconcile/rolling.py",
-        "if number < draft.desired.pace.batch and not obstacle:",
+        "if number < builder.desired.pace.batch and not obstacle:",
         "if number < 1 and not obstacle:",
         "tests/reconcile/test_planner_rules.py::test_the_planner",
     ),
     Mutant(
         "ikdemo/reconcile/rolling.py",
-        "if number < draft.desired.pace.batch and not obstacle:",
+        "if number < builder.desired.pace.batch and not obstacle:",
         "if not obstacle:",
         "tests/reconcile/test_planner_rules.py::test_the_planner",
     ),
     Mutant(
         "ikdemo/reconcile/rolling.py",
-        "if number < draft.desired.pace.batch and not obstacle:",
-        "if number < draft.desired.pace.batch:",
+        "if number < builder.desired.pace.batch and not obstacle:",
+        "if number < builder.desired.pace.batch:",
         "tests/reconcile/test_planner_rules.py::test_the_planner",
     ),
     Mutant(
@@ -157,25 +157,25 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/reconcile/plan_builder.py",
-        "        if trouble.terminal:",
+        "        if backoff_state.terminal:",
         "        if False:",
         "tests/reconcile/test_planner_rules.py::test_the_planner",
     ),
     Mutant(
         "ikdemo/reconcile/plan_builder.py",
-        "        if trouble.unproductive >= GIVE_UP_AFTER:",
+        "        if backoff_state.unproductive >= GIVE_UP_AFTER:",
         "        if False:",
         "tests/reconcile/test_planner_rules.py::test_the_planner",
     ),
     Mutant(
         "ikdemo/reconcile/plan_builder.py",
-        "        if self.now >= trouble.not_before:",
-        "        if self.now > trouble.not_before:",
+        "        if self.now >= backoff_state.not_before:",
+        "        if self.now > backoff_state.not_before:",
         "tests/reconcile/test_planner_rules.py::test_the_planner",
     ),
     Mutant(
         "ikdemo/reconcile/plan_builder.py",
-        "        if self.now >= trouble.not_before:",
+        "        if self.now >= backoff_state.not_before:",
         "        if True:",
         "tests/reconcile/test_planner_rules.py::test_the_planner",
     ),
@@ -229,7 +229,7 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/group/plugin.py",
-        "            supervisor.insist()",
+        "            supervisor.force_replacement()",
         "            pass",
         "tests/group/test_health_at_once.py::test_a_resume_replaces_too_many_sick_once_and_the_reason_says_so",
     ),
@@ -253,7 +253,7 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/reconcile/rolling.py",
-        "(not is_proving(desired, memory) or plan.converged or not desired.pace.waits)",
+        "not is_awaiting_readiness(desired, memory) or plan.converged or not desired.pace.waits",
         "True",
         "tests/group/test_proof_of_life.py::test_the_last_batch_is_proven_like_the_others_also_after_a_restart",
     ),
@@ -277,7 +277,7 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/reconcile/plan.py",
-        "        if draft.now >= ended.not_before:",
+        "        if builder.now >= ended.not_before:",
         "        if True:",
         "tests/group/test_proof_of_life.py::test_what_was_destroyed_and_is_still_described_is_not_destroyed_at_every_pass",
     ),

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from .mutant import Mutant
 
-STANDING, RECOVERY, LIVES = (
-    f"ikdemo/reconcile/{name}.py" for name in ("standing", "recovery", "lives")
-)
+SERVICE = "ikdemo/reconcile/analysis/service.py"
+RECOVERY = "ikdemo/reconcile/analysis/recovery.py"
+LIVES = "ikdemo/reconcile/analysis/lives.py"
 STORY, FIGURE = "ikdemo/lab/dashboard/story.py", "ikdemo/lab/show/recovery_figure.py"
 OF_FAULTS, PICTURE, CLOCK = (
     "tests/property/test_recovery_of_faults.py",
@@ -29,50 +29,50 @@ MUTANTS = (
     # a fall at the report: a replacement may come between the reports of two that were lost at one
     # instant
     Mutant(
-        STANDING,
+        SERVICE,
         "if event.code != ASKED and self._struck.get(name) != GONE:",
         "if False:",
         FALLS_AT_THE_FAULT,
     ),
     # a stop that the loop never saw costs nothing
     Mutant(
-        STANDING,
+        SERVICE,
         "if event.code != ASKED and self",
         "if event.code not in (ASKED, SILENT) and self",
         FALLS_AT_THE_FAULT,
     ),
-    Mutant(STANDING, "SILENT if event.code == SILENT else GONE", "GONE", FALLS_AT_THE_FAULT),
-    Mutant(STANDING, "if event.code != ASKED and self", "if self", FALLS_AT_THE_FAULT),
-    Mutant(STANDING, "and self._struck.get(name) != GONE:", "and True:", FALLS_AT_THE_FAULT),
+    Mutant(SERVICE, "SILENT if event.code == SILENT else GONE", "GONE", FALLS_AT_THE_FAULT),
+    Mutant(SERVICE, "if event.code != ASKED and self", "if self", FALLS_AT_THE_FAULT),
+    Mutant(SERVICE, "and self._struck.get(name) != GONE:", "and True:", FALLS_AT_THE_FAULT),
     Mutant(
-        STANDING,
+        SERVICE,
         "if self._struck.get(name) == (event.code or GONE):",
         "if False:",
         FALLS_AT_THE_FAULT,
     ),
     Mutant(
-        STANDING,
+        SERVICE,
         "if self._struck.get(name) == (event.code or GONE):",
         "if True:",
         FALLS_AT_THE_FAULT,
     ),
-    Mutant(STANDING, "elif name in self._sick:", "else:", FALLS_AT_THE_FAULT),
+    Mutant(SERVICE, "elif name in self._sick:", "else:", FALLS_AT_THE_FAULT),
     Mutant(
-        STANDING,
+        SERVICE,
         "if not outside and (before == 0) != (before + change == 0):",
         "if not outside:",
         FALLS_AT_THE_FAULT,
     ),
     Mutant(
-        STANDING,
-        "if instance not in self.living or trouble == GONE:",
+        SERVICE,
+        "if instance not in self.living or failure == GONE:",
         "if instance not in self.living:",
         f"{OF_FAULTS}::test_surplus_is_what_runs_beyond_the_slots_and_never_what_is_gone",
     ),
     # the loop knows of a fault, or of a report before it looks
-    Mutant(STANDING, 'if event.kind in ("fault", "mended"):', "if False:", KNOWN),
+    Mutant(SERVICE, 'if event.kind in ("fault", "mended"):', "if False:", KNOWN),
     Mutant(
-        STANDING,
+        SERVICE,
         "return loss and self._standing.quality() == 1 and not self._standing.surplus()",
         "return False",
         KNOWN,
@@ -92,7 +92,7 @@ MUTANTS = (
     ),
     Mutant(
         RECOVERY,
-        'else "fault" if opened.cause.kind == "fault" else "report"',
+        'else "fault"\n        if opened.cause.kind == "fault"\n        else "report"',
         'else "fault"',
         FALLS,
     ),
@@ -106,7 +106,7 @@ MUTANTS = (
     Mutant(
         LIVES, "died, ended = self.since, ended or GONE", "died, ended = died, ended or GONE", LANES
     ),
-    Mutant(LIVES, "self.down.append(Down(self.since, time, self.trouble))", "pass", LANES),
+    Mutant(LIVES, "self.down.append(Down(self.since, time, self.failure))", "pass", LANES),
     Mutant(STORY, '"fault" if event.kind == "fault" else "report"', '"report"', TOLD),
     Mutant(STORY, "self._fall.fewest, step.filled", "self._fall.fewest, self._fall.fewest", TOLD),
     Mutant(STORY, "self._now - self._healed < HOLD", "False", TOLD),
@@ -118,8 +118,8 @@ MUTANTS = (
     ),
     Mutant(
         STORY,
-        "if not orderly and step.filled < before.filled",
-        "if step.filled < before.filled",
+        "            not orderly\n            and step.filled < before.filled",
+        "            step.filled < before.filled",
         f"{PICTURE}::test_a_roll_is_no_fall_and_shows_filled_slots_apart_from_those_as_wanted",
     ),
     Mutant(

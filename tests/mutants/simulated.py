@@ -9,9 +9,9 @@ from .mutant import Mutant
 _PLAYED = "tests/simulation/test_overlapping_commands.py::test_some_order_explains_every_answer"
 _FIRST, _SECOND, _THIRD = (f"{_PLAYED}[{seeds}]" for seeds in ("0-99", "100-199", "200-299"))
 _KNOWN = "tests/simulation/test_overlapping_commands.py::test_what_broke_once_holds"
-_PLUGIN, _REGISTRY, _SUPERVISOR = (
-    f"ikdemo/group/{name}.py" for name in ("plugin", "registry", "supervisor")
-)
+_PLUGIN = "ikdemo/group/plugin.py"
+_REGISTRY = "ikdemo/group/registry.py"
+_SUPERVISOR = "ikdemo/group/supervisor.py"
 
 MUTANTS = (
     Mutant(
@@ -43,8 +43,8 @@ MUTANTS = (
     ),
     Mutant(
         _REGISTRY,
-        "        if self._closed:  # what becomes durable",
-        "        if False:  # what becomes durable",
+        "        if self._closed:\n            self._at_work.add(",
+        "        if False:\n            self._at_work.add(",
         _THIRD,
     ),
     Mutant(
@@ -56,11 +56,17 @@ MUTANTS = (
     Mutant(_SUPERVISOR, "if (asked or not paused) and todo.actions", "if todo.actions", _FIRST),
     Mutant(
         _PLUGIN,
-        "        after = msgspec.structs.replace(before, properties=properties, rolls=True, backoffs=backoffs, good=good)",
-        "        after = ProcessRecord(group, properties, rolls=True, backoffs=backoffs, good=good)",
+        """        after = msgspec.structs.replace(
+            before, properties=properties, rolls=True, backoffs=backoffs, good=good
+        )
+""",
+        """        after = Record(
+            group, properties, rolls=True, backoffs=backoffs, good=good
+        )
+""",
         _FIRST,
     ),
-    Mutant(_PLUGIN, "paused=False, backoffs={})", "troubled={})", _FIRST),
+    Mutant(_PLUGIN, "paused=False, backoffs={})", "backoffs={})", _FIRST),
     Mutant(
         _PLUGIN,
         "            if not todo.converged or supervisor.removal_error:\n",
@@ -69,8 +75,8 @@ MUTANTS = (
     ),
     Mutant(
         _SUPERVISOR,
-        "self._sight.health_is_due() or bool(self._memory.expected)",
-        "self._sight.health_is_due()",
+        "self._observer.health_is_due() or bool(self._memory.expected)",
+        "self._observer.health_is_due()",
         f"{_KNOWN}[3918]",
     ),
     Mutant(
