@@ -8,6 +8,8 @@ PYTHON = $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+# Processes that run tests side by side: auto is one for each core, at least two. One after the other: make test WORKERS=0
+WORKERS = auto
 STAMP := $(VENV)/installed
 LAB_STAMP := $(VENV)/installed-lab
 
@@ -51,7 +53,7 @@ lab: $(LAB_STAMP)
 	@exec $(BIN)/ikdemo lab -- $(LAB_ARGS)
 
 test: check
-	$(BIN)/python -m pytest $(TEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(TEST_ARGS)
 
 check: install
 	$(BIN)/ruff check

@@ -18,9 +18,12 @@ from pathlib import Path
 import pytest
 from desk import Desk
 from limits import Limits
+from parallel import Workers
 
-# in the environment of every process that a test starts, however it is detached
 MARK = "IKDEMO_TEST_SESSION"
+"""In the environment of every process that a test starts, however it is detached: the run, and the
+worker in which the test runs.
+"""
 
 
 @pytest.fixture
@@ -51,9 +54,15 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(NoSkips())
     if config.pluginmanager.hasplugin("timeout"):
         config.pluginmanager.register(Limits())
-    if MARK not in os.environ:  # a test run inside a test leaves this to the outer one
-        os.environ[MARK] = secrets.token_hex(8)
-        config.pluginmanager.register(NoOrphans(os.environ[MARK]))
+    if config.pluginmanager.hasplugin("xdist"):
+        config.pluginmanager.register(Workers())
+    if worker := getattr(config, "workerinput", None):
+        os.environ[MARK] += f"/{worker['workerid']}"
+    elif MARK not in os.environ:  # a test run inside a test leaves this to the outer one
+        run = secrets.token_hex(8)
+        # workers themselves have the mark of the run alone, and are no orphans
+        os.environ[MARK] = run if getattr(config.option, "tx", None) else f"{run}/alone"
+        config.pluginmanager.register(NoOrphans(f"{run}/"))
 
 
 class NoSkips:
@@ -85,11 +94,11 @@ def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
 
 class NoOrphans:
     """Fail the run when a process that a test started outlives it by more than two seconds; kill
-    what is left.
+    what is left. Looks once, when every worker has ended its tests.
     """
 
-    def __init__(self, session_mark: str) -> None:
-        self._needle = f"{MARK}={session_mark}".encode()
+    def __init__(self, run: str) -> None:
+        self._needle = f"{MARK}={run}".encode()
         self._left: list[str] = []
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -110,9 +119,8 @@ class NoOrphans:
         found = {}
         for entry in Path("/proc").glob("[0-9]*"):
             try:
-                if int(entry.name) != os.getpid() and self._needle in (
-                    entry / "environ"
-                ).read_bytes().split(b"\0"):
+                variables = (entry / "environ").read_bytes().split(b"\0")
+                if any(variable.startswith(self._needle) for variable in variables):
                     found[int(entry.name)] = (
                         (entry / "cmdline")
                         .read_bytes()

@@ -45,7 +45,7 @@ sys.exit(7 if os.environ["ENDING"] else 0)
 
 def pytest_on(name: str, folder: Path, *more: str, **environment: str) -> tuple[int, str]:
     """Run one probe in a process of its own, under our conftest."""
-    for ours in ("conftest.py", "desk.py", "limits.py"):
+    for ours in ("conftest.py", "desk.py", "limits.py", "parallel.py"):
         shutil.copy(ROOT / "tests" / ours, folder)
     (folder / name).write_text(PROBES[name])
     clean = {
@@ -61,17 +61,19 @@ def pytest_on(name: str, folder: Path, *more: str, **environment: str) -> tuple[
     return done.returncode, done.stdout
 
 
+@pytest.mark.parametrize("workers", ["0", "2"])
 @pytest.mark.parametrize("name", ["test_skipping.py", "test_not_collected.py"])
-def test_a_skip_fails_in_ci_only(name: str, tmp_path: Path) -> None:
-    status, _ = pytest_on(name, tmp_path)
+def test_a_skip_fails_in_ci_only(name: str, workers: str, tmp_path: Path) -> None:
+    status, _ = pytest_on(name, tmp_path, "-n", workers)
     assert status in (0, 5)  # 5: nothing ran
-    status, said = pytest_on(name, tmp_path, CI="true")
+    status, said = pytest_on(name, tmp_path, "-n", workers, CI="true")
     assert status in (1, 2)
     assert "skipped, which CI does not allow" in said
 
 
-def test_a_process_left_behind_fails_the_run(tmp_path: Path) -> None:
-    status, said = pytest_on("test_orphan.py", tmp_path)
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_process_left_behind_fails_the_run(workers: str, tmp_path: Path) -> None:
+    status, said = pytest_on("test_orphan.py", tmp_path, "-n", workers)
     assert status == 1
     assert re.search(r"left running by a test: \d+ sleep 60", said)
 
