@@ -215,6 +215,7 @@ async def observe(
         found = await instance.plugin.describe_instances({GROUP_TAG: group}, slots=slots)
     except IkdemoError as error:
         return View(Observation(error=str(error)), [], True)
+    await asyncio.sleep(0)  # thousands were decoded in this turn: let others have theirs
     reading = Reading(properties.instance.plugin, slots, "FiltersByTag" in instance.offers)
     observed, described = members.read(found, reading, expected)
     flavor, unasked = await _find(properties, lookup)
