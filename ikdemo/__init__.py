@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .reconcile.plan import plan as plan
     from .spi.config_sha import config_sha as config_sha
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Group", "Lab", "config_sha", "connect", "plan", "serve"]
 
 _HOMES = {

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import ikdemo
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -40,7 +42,8 @@ def test_the_core_installs_without_the_lab(tmp_path: Path) -> None:
     flavors = ("infrakit-flavor-vanilla", "infrakit-flavor-combo", "infrakit-flavor-zookeeper")
     ours = ("ikdemo-instance-process", "ikdemo-flavor-probe")
     for program in ("infrakit-group-default", "infrakit-instance-file", *flavors, *ours):
-        assert "Version: 0.1.0" in run(tmp_path / "fresh/bin" / program, "version", cwd=tmp_path)
+        said = run(tmp_path / "fresh/bin" / program, "version", cwd=tmp_path)
+        assert f"Version: {ikdemo.__version__}" in said
     assert (
         run(
             python,
