@@ -23,7 +23,9 @@ from ikdemo.cli.programs import find
 
 PAGES = [
     "README.md",
+    "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")),
 ]
 NEEDS_ENGINE = "Containers"
