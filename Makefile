@@ -4,7 +4,7 @@
 .DELETE_ON_ERROR:
 
 # The first Python of 3.11 or newer on the PATH. Another one: make install PYTHON=/path/to/python3.12
-PYTHON = $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+PYTHON = $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -18,7 +18,7 @@ LAB_STAMP := $(VENV)/installed-lab
 help:
 	@echo "make lab            open your copy of the notebooks in JupyterLab (LAB_ARGS=--no-browser for a machine without a screen)"
 	@echo "make test           run the checks and every test (TEST_ARGS='-k heal' for some of them)"
-	@echo "make check          style, types and import floors only"
+	@echo "make check          style, types, import floors and spelling only"
 	@echo "make bench          measure how fast it is on this machine, beside floors and targets"
 	@echo "make bench-pictures draw the latest figures that are kept, and write them into docs/performance.md"
 	@echo "make mutants        plant small bugs, one at a time, and see that the test named for each fails (MUTANTS=planner for some)"
@@ -60,6 +60,7 @@ check: install
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
 
 bench: install
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
