@@ -46,6 +46,12 @@ def desk(short_dir: Path) -> Iterator[Desk]:
     made.close()
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist decides
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    if getattr(config.option, "numprocesses", None):  # absent without pytest-xdist
+        config.option.dist, config.option.loadscopereorder = "loadgroup", False
+
+
 def pytest_configure(config: pytest.Config) -> None:
     # begun in the background: what we start would never hear Ctrl-C
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
