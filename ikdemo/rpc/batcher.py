@@ -101,11 +101,8 @@ class Batch:
         """Give every caller that still waits its reply, or its share of what went wrong."""
         self._timer.cancel()
         for call in self.calls:
-            call.batch_sent = (
-                # or each would keep the other until the collector comes by, and all that was sent
-                # and received
-                None
-            )
+            # else each keeps the other, and all that was sent and received, for the collector
+            call.batch_sent = None
             if call.reply.done():
                 continue
             if task.cancelled():

@@ -70,7 +70,7 @@ def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 def checking() -> int:
     """Return how many instances are being checked in this loop."""
-    return sum("Watched" in repr(task.get_coro()) for task in asyncio.all_tasks())
+    return sum("MonitoredInstance" in repr(task.get_coro()) for task in asyncio.all_tasks())
 
 
 @asynccontextmanager

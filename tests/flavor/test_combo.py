@@ -205,22 +205,27 @@ def test_the_first_answer_in_the_list_that_is_not_healthy_counts() -> None:
     assert healthy() is Health.HEALTHY
     assert healthy("vanilla", "zk") is Health.HEALTHY
     assert (
-        healthy("vanilla", "sick", "unknown", unhealthy=unhealthy, unknown=unknown)
+        healthy("vanilla", "unhealthy", "unknown", unhealthy=unhealthy, unknown=unknown)
         is Health.UNHEALTHY
     )
-    assert healthy("unknown", "sick", unhealthy=unhealthy, unknown=unknown) is Health.UNKNOWN
-    assert healthy("sick", "nope", unhealthy=unhealthy) is Health.UNHEALTHY
+    assert healthy("unknown", "unhealthy", unhealthy=unhealthy, unknown=unknown) is Health.UNKNOWN
+    assert healthy("unhealthy", "nope", unhealthy=unhealthy) is Health.UNHEALTHY
     with pytest.raises(PluginNotFound, match=r"^Plugin not found: nope$"):
-        healthy("vanilla", "nope", "sick", unhealthy=unhealthy)
+        healthy("vanilla", "nope", "unhealthy", unhealthy=unhealthy)
     with pytest.raises(RemoteFailure, match=r"^its own words$"):
         healthy(
-            "wordy", "sick", wordy=Odd(health=RemoteFailure("its own words")), unhealthy=unhealthy
+            "wordy",
+            "unhealthy",
+            wordy=Odd(health=RemoteFailure("its own words")),
+            unhealthy=unhealthy,
         )
 
 
 def test_a_flavor_that_never_answers_is_not_waited_for_when_the_verdict_is_known() -> None:
     assert (
-        healthy("sick", "hangs", unhealthy=Odd(health=Health.UNHEALTHY), hangs=Odd(health=None))
+        healthy(
+            "unhealthy", "hangs", unhealthy=Odd(health=Health.UNHEALTHY), hangs=Odd(health=None)
+        )
         is Health.UNHEALTHY
     )
 

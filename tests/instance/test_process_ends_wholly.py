@@ -217,7 +217,7 @@ def test_strays_that_begin_others_while_they_are_killed_are_ended_as_well(
         leader = records(directory)[instance]
         os.kill(leader, signal.SIGKILL)
         os.waitpid(leader, 0)
-        monkeypatch.setattr("ikdemo.instance.process.table.kill_strays", kill_late)
+        monkeypatch.setattr("ikdemo.instance.process.table.kill_orphans", kill_late)
         made, _ = await begin(directory)
         await made.stop()  # it finishes what it began
         assert there(where) == {}

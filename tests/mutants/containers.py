@@ -31,8 +31,8 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/instance/docker/containers.py",
-        '            elif one.state in (*ALIVE, *LEFTOVER, "exited"):  # another state is not known here, so it is left alone',
-        "            else:",
+        '            elif one.state in (*ALIVE, *LEFTOVER, "exited"):\n',
+        "            else:\n",
         "tests/engine/test_docker_doubt.py::test_a_state_that_is_not_known_here_is_left_alone",
     ),
     Mutant(
@@ -43,8 +43,8 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/instance/docker/orphans.py",
-        " if bears(row, [label])]",
-        "]",
+        "        if bears(row, [label])\n",
+        "",
         "tests/engine/test_docker_doubt.py::test_what_is_listed_beyond_what_was_asked_for_is_left_alone",
     ),
     Mutant(

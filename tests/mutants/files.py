@@ -57,8 +57,8 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/instance/file/contents.py",
-        "            before = self._changed[instance][0] if instance in self._changed else self.index.instance(instance)",
-        "            before = self.index.instance(instance)",
+        "if instance in self._changed\n",
+        "if False\n",
         "tests/instance/test_file_outside_hands.py::test_files_that_swap_their_names_lose_nothing",
     ),
     Mutant(

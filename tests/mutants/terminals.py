@@ -47,8 +47,8 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/instance/process/table.py",
-        "        announce(self._emit, Event(kind",
-        "        self._emit(Event(kind",
+        "        announce(\n            self._emit,\n            Event(",
+        "        self._emit(\n            Event(",
         f"{_LOGS}::test_what_fails_is_a_warning_and_a_process_is_said_with_its_pid",
     ),
     Mutant(

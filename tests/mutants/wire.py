@@ -39,8 +39,8 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/rpc/batcher.py",
-        "            call.company = None  # or",
-        "            # or",
+        "            call.batch_sent = None\n",
+        "",
         "tests/rpc/test_together.py::test_calls_that_are_answered_are_gone_without_the_collector",
     ),
     Mutant(
@@ -57,8 +57,8 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/rpc/client.py",
-        "return text if len(text) <= LONGEST_ERROR else",
-        "return text if True else",
+        "if len(text) <= LONGEST_ERROR\n",
+        "if True\n",
         "tests/faults/test_bad_plugins.py::test_a_description_that_is_nonsense_is_doubt",
     ),
     Mutant(

@@ -259,7 +259,7 @@ def test_a_connection_that_cannot_be_served_is_closed_and_said_and_the_next_one_
     async def story() -> None:
         async with serve(plugins.instances()) as server:
             with monkeypatch.context() as patched:
-                patched.setattr(server_module, "InboundConnection", no_room)
+                patched.setattr(server_module, "ServerConnection", no_room)
                 reader, writer = await asyncio.open_unix_connection(server.path)
                 assert await reader.read() == b""
                 writer.close()
