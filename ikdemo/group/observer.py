@@ -118,6 +118,7 @@ class Observer:
         self._cache.begin_look()
         self._look_due = self._clock.now() + self._poll
         view = await self.peek(properties, expected, ask_health=ask_health)
+        await asyncio.sleep(0)  # likewise
         self.members.learn(view.observed)
         if view.tells:
             self._cache.end_look(view.observed)
@@ -215,7 +216,7 @@ async def observe(
         found = await instance.plugin.describe_instances({GROUP_TAG: group}, slots=slots)
     except IkdemoError as error:
         return View(Observation(error=str(error)), [], True)
-    await asyncio.sleep(0)  # thousands were decoded in this turn: let others have theirs
+    await asyncio.sleep(0)  # thousands may have been decoded: others have their turn
     reading = Reading(properties.instance.plugin, slots, "FiltersByTag" in instance.offers)
     observed, described = members.read(found, reading, expected)
     flavor, unasked = await _find(properties, lookup)

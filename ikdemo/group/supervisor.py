@@ -356,10 +356,6 @@ class Supervisor:
         """
         desired, paused = self.desired, self.record.paused
         view, todo = await self._decide(look=asked or desired.destroying)
-        if view.looked:
-            await asyncio.sleep(
-                0
-            )  # a look at thousands takes long: others have their turn before it is acted on
         if desired is not self.desired or self._ended_by:
             return None
         seen_at = self._clock.now()
