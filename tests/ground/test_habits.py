@@ -1,4 +1,4 @@
-"""Checks before a commit, the workflow of the public forge and the changelog are as the rest says."""
+"""Checks before a commit, the workflow of the public forge and the changelog agree."""
 
 from __future__ import annotations
 
