@@ -1,4 +1,4 @@
-# One command each; every target first sets up what it needs.   make lab | test | check | bench | bench-pictures | mutants | soak | install | constraints | clean
+# One command each; every target first sets up what it needs.   make lab | test | quick | check | bench | bench-pictures | mutants | soak | install | constraints | clean
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -8,21 +8,25 @@ PYTHON = $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 py
 	$$p -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+# Units, the promises over generated worlds, and conversations with the real programs.
+QUICK := ikdemo tests/spi tests/reconcile tests/disk tests/rpc tests/property tests/wire
 # Processes that run tests side by side: auto is one for each core, at least two. One after the other: make test WORKERS=0
 WORKERS = auto
 STAMP := $(VENV)/installed
 LAB_STAMP := $(VENV)/installed-lab
 
-.PHONY: help install lab test check bench bench-pictures mutants soak constraints clean
+.PHONY: help install lab test quick check bench bench-pictures mutants soak image constraints clean
 
 help:
 	@echo "make lab            open your copy of the notebooks in JupyterLab (LAB_ARGS=--no-browser for a machine without a screen)"
 	@echo "make test           run the checks and every test (TEST_ARGS='-k heal' for some of them)"
+	@echo "make quick          the tests that need a minute: units, promises, the wire"
 	@echo "make check          style, types, import floors and spelling only"
 	@echo "make bench          measure how fast it is on this machine, beside floors and targets"
 	@echo "make bench-pictures draw the latest figures that are kept, and write them into docs/performance.md"
 	@echo "make mutants        plant small bugs, one at a time, and see that the test named for each fails (MUTANTS=planner for some)"
 	@echo "make soak           kill instances and plugins for an hour (SOAK_ARGS='--minutes 5'), then run the long forms of the tests"
+	@echo "make image          build the lab's image, test it, and note what it was made of (root, mmdebstrap, three minutes)"
 	@echo "make install        create $(VENV) and install everything there, the tests' tools as well; the others do it themselves"
 	@echo "make constraints    renew the pinned versions"
 	@echo "make clean          remove $(VENV) and every cache"
@@ -53,7 +57,15 @@ lab: $(LAB_STAMP)
 	@exec $(BIN)/ikdemo lab -- $(LAB_ARGS)
 
 test: check
+	@PYTHONPATH=tests $(BIN)/python -m machine
 	$(BIN)/python -m pytest -n $(WORKERS) $(TEST_ARGS)
+
+quick: install
+	$(BIN)/python -m pytest -n $(WORKERS) $(QUICK) $(TEST_ARGS)
+
+image: install
+	IKDEMO_IMAGE_TEST=1 $(BIN)/python -m pytest tests/engine/test_lab_image.py
+	PYTHONPATH=tests $(BIN)/python -m engine.image_inputs
 
 check: install
 	$(BIN)/ruff check
@@ -73,7 +85,8 @@ mutants: install
 
 soak: install
 	$(BIN)/python -m benchmarks.soak $(SOAK_ARGS)
-	IKDEMO_SOAK=1 $(BIN)/python -m pytest tests/property tests/faults $(TEST_ARGS)
+	IKDEMO_SOAK=1 $(BIN)/python -m pytest -n $(WORKERS) tests/property tests/simulation tests/faults \
+		tests/engine/test_lab_image.py $(TEST_ARGS)
 
 # The closure of pyproject.toml in a fresh environment, resolved with the oldest Python that is supported, so that the pins hold
 # for all: make constraints PYTHON=python3.11

@@ -80,7 +80,12 @@ def _run(copy: Path, test: str) -> tuple[int, str]:
         "--hypothesis-seed=0",
         f"--timeout={HANG}",
     ]
-    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        "IKDEMO_SEARCH": "ci",  # some bugs need more examples than a run by hand tries
+        **os.environ,
+        "PYTHONPATH": str(copy),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     try:
         done = subprocess.run(
             command,

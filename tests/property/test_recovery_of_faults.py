@@ -15,7 +15,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from profiles import PATIENCE, SOAK, lived
+from profiles import DEPTH, PATIENCE, lived
 
 from ikdemo.lab.dashboard.story import GroupHistory
 from ikdemo.lab.host.timeline import Timeline
@@ -298,7 +298,7 @@ def test_words_table_and_live_view_tell_the_last_fall_as_it_was(world: World) ->
     assert ("after a fault only" in recovery.words) == last.fault
 
 
-@settings(lived, max_examples=1000 if SOAK else 25)
+@settings(lived, max_examples=DEPTH.figures)
 @given(worlds())
 def test_the_figure_draws_the_last_fall_as_it_was(world: World) -> None:
     recovery, real = Recovery(GROUP, world.events, world.now), falls_of(world)

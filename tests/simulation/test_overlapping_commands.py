@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from profiles import PATIENCE, SOAK, searched
+from profiles import DEPTH, PATIENCE, searched
 from simulation.play import play
 from simulation.run import numbers
 from simulation.schedule import COMMANDS, GAPS, PATIENCE_OF_CALLERS, Item, Schedule, draw
@@ -23,8 +23,8 @@ from simulation.weather import draw as draw_weather
 
 pytestmark = pytest.mark.timeout(PATIENCE)
 
-SEEDS = numbers(os.environ.get("IKDEMO_SEED", "0-9999" if SOAK else "0-399"))
-BLOCKS = [SEEDS[first : first + 100] for first in range(0, len(SEEDS), 100)]
+SEEDS = numbers(os.environ.get("IKDEMO_SEED", f"0-{DEPTH.plans - 1}"))
+BLOCKS = [SEEDS[first : first + 25] for first in range(0, len(SEEDS), 25)]
 
 BROKE_SOMETHING = (154, 212, 319, 520, 551, 683, 798, 1010, 2334, 3918, 7769, 12976)
 """Numbers of schedules that found a fault which the first few hundred do not find."""
@@ -64,7 +64,7 @@ def test_what_broke_once_holds(seed: int) -> None:
     assert not played.wrong, f"IKDEMO_SEED={seed}: {played.wrong}\n" + "\n".join(played.trace)
 
 
-@settings(searched, max_examples=10_000 if SOAK else 200)
+@settings(searched, max_examples=DEPTH.schedules)
 @given(schedules)
 def test_some_order_explains_every_answer_of_the_smallest_schedule(schedule: Schedule) -> None:
     """The same over schedules that are made smaller as long as they fail."""
