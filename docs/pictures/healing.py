@@ -252,7 +252,7 @@ def _frames(film: Film) -> Iterator[str]:
         f"@keyframes head {{ 0% {{ transform: none; stroke-opacity: 1 }} {end - 0.01:.2f}% {{ "
         f"transform: translateX({PLOT}px); "
         f"stroke-opacity: 1 }} {end}%, 100% {{ transform: translateX({PLOT}px); "
-        "stroke-opacity: 0 }} }}"
+        "stroke-opacity: 0 } }"
     )
     yield ".curtain { animation-name: curtain } .head { animation-name: head }"
     told = [film.share(moment) for moment, _ in _told(film)]
