@@ -1,26 +1,31 @@
-"""One run of the benchmark: its directory, dice and programs, and how rounds alternate: ours, the
-floor, InfraKit's.
+"""Runs a table of rows, prints it and keeps it: the directory, the dice and the programs of a run,
+and how rounds alternate between ours, the floor and InfraKit's.
 
-Decides how sizes and rounds are cut down by ``--quick``. Made by ``__main__`` and ``scale``; handed
-to every row.
+``--quick`` cuts sizes and rounds down: it tries a benchmark and measures nothing.
 """
 
 from __future__ import annotations
 
+import argparse
 import itertools
+import json
 import os
 import random
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
-from .plugins import ours, theirs
-from .trio import GROUP, Trio, trio
+from . import results
+from .plugins import ours, plugins
+from .results import Figure, Measured, Row
+from .trio import GROUP, Trio
 
+SEED = 101
 POLL = 10.0
 """Seconds between two looks of a group plugin, InfraKit's and ours: the default of both."""
 PROGRAMS = (
@@ -33,32 +38,7 @@ PROGRAMS = (
 QUICK_POLL, QUICK_SIZE, QUICK_ROUNDS = 1.0, 10, 2
 
 
-@dataclass
-class Measured:
-    """What one row found: figures of ours, of the floor and of InfraKit's programs, each taken
-    several times, in the row's unit.
-
-    ``parts``: what belongs to our figure and is shown below the table, in the same unit unless the
-    name says otherwise.
-    """
-
-    ours: list[float] = field(default_factory=list)
-    floor: list[float] = field(default_factory=list)
-    infrakit: list[float] = field(default_factory=list)
-    parts: dict[str, float] = field(default_factory=dict)
-
-    def scaled(self, factor: float) -> Measured:
-        """Return the same in another unit."""
-        ours, floor, infrakit = (
-            [factor * one for one in figures] for figures in (self.ours, self.floor, self.infrakit)
-        )
-        return Measured(
-            ours, floor, infrakit, {name: factor * value for name, value in self.parts.items()}
-        )
-
-
-@dataclass
-class Pair:
+class Pair(NamedTuple):
     """Our trio, and InfraKit's where its programs were named."""
 
     ours: Trio
@@ -66,31 +46,25 @@ class Pair:
 
 
 class Bench:
-    """The directory, the dice and the programs of one run."""
+    """The directory, the dice and the programs of one run; ``given``: what the command was told."""
 
-    def __init__(self, root: Path, seed: int, infrakit: Path | None, *, quick: bool) -> None:
-        self.root, self.dice, self.infrakit, self.quick = root, random.Random(seed), infrakit, quick
+    def __init__(self, root: Path, given: argparse.Namespace, infrakit: Path | None) -> None:
+        self.root, self.given, self.infrakit = root, given, infrakit
+        self.dice, self.quick = random.Random(given.seed), bool(given.quick)
+        self.poll = QUICK_POLL if self.quick else POLL
         self._numbers = itertools.count()
-
-    @property
-    def poll(self) -> float:
-        return QUICK_POLL if self.quick else POLL
-
-    def size(self, size: int) -> int:
-        """Return how many instances stand for so many."""
-        return min(size, QUICK_SIZE) if self.quick else size
 
     def rounds(self, rounds: int) -> int:
         """Return how often something is measured."""
         return min(rounds, QUICK_ROUNDS) if self.quick else rounds
 
-    def folder(self) -> Path:
-        """Return the path of a directory that does not exist yet."""
-        return self.root / str(next(self._numbers))
+    def size(self, size: int) -> int:
+        """Return how many instances stand for so many."""
+        return min(size, QUICK_SIZE) if self.quick else size
 
-    def place(self) -> Path:
+    def folder(self) -> Path:
         """Return a new, empty directory."""
-        made = self.folder()
+        made = self.root / str(next(self._numbers))
         made.mkdir(mode=0o700)
         return made
 
@@ -102,35 +76,34 @@ class Bench:
             "group": command("infrakit-group-default", "--poll-interval", f"{self.poll:g}s"),
         }
 
-    def theirs(self, *words: str) -> list[str]:
-        """Return the command of one of InfraKit's programs."""
+    def theirs(self, program: str, *words: str) -> list[str]:
+        """Return the command of one of InfraKit's programs, which know nothing but v0.1.0."""
         if self.infrakit is None:
             raise SystemExit("INFRAKIT_BIN names no folder")
-        return theirs(self.infrakit, *words)
+        return [str(self.infrakit / program), *words]
 
     def version(self) -> str | None:
-        """Return what InfraKit's command line calls its version; None where no programs were
-        named.
-        """
+        """Return what InfraKit's command line calls its version; None without its programs."""
         if self.infrakit is None:
             return None
-        told = subprocess.run(
-            self.theirs("infrakit", "version"), capture_output=True, text=True, check=True
-        ).stdout
-        lines = (
-            line.partition(":")[2].strip()
-            for line in told.splitlines()
-            if line.startswith("Version")
-        )
-        return next(lines, "of no known version")
+        command = self.theirs("infrakit", "version")
+        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        lines = [line.partition(":") for line in told.splitlines() if line.startswith("Version")]
+        return lines[0][2].strip() if lines else "of no known version"
 
     @contextmanager
     def trio(
         self, programs: Mapping[str, Sequence[str]] | None = None, poll: float = 0.0
     ) -> Iterator[Trio]:
         """Run three plugins, ours unless others are given."""
-        with trio(self.folder(), programs or self.programs(), self.dice, poll) as made:
-            yield made
+        root = self.folder()
+        with plugins(root, programs or self.programs()) as processes:
+            made = Trio(root, processes, self.dice, poll)
+            try:
+                yield made
+            finally:
+                made.close()
+        shutil.rmtree(root)  # ten thousand files on tmpfs are memory
 
     @contextmanager
     def pair(self, size: int = 0) -> Iterator[Pair]:
@@ -138,14 +111,15 @@ class Bench:
         keeps a group of ``size``.
         """
         with ExitStack() as stack:
-            mine = _grown(stack.enter_context(self.trio()), size)
-            if self.infrakit is None:
-                yield Pair(mine, None)
-                return
-            others = _grown(
-                stack.enter_context(self.trio(self.programs(self.theirs), self.poll)), size
-            )
-            others.freeze()
+            mine, others = stack.enter_context(self.trio()), None
+            if self.infrakit is not None:
+                others = stack.enter_context(self.trio(self.programs(self.theirs), self.poll))
+            for one in (mine, others):
+                if one is not None and size:
+                    one.converge({GROUP: size})
+                    one.rest()
+            if others is not None:
+                others.freeze()
             yield Pair(mine, others)
 
     def alternate(
@@ -156,37 +130,19 @@ class Bench:
         rounds: int,
         infrakit_rounds: int,
     ) -> Measured:
-        """Measure in turns: ours and the floor in every round, InfraKit's in as many as are told,
-        spread over the rounds.
+        """Measure seconds in turns and return milliseconds: ours and the floor in every round,
+        InfraKit's in as many as are told, spread over the rounds.
         """
         found, rounds = Measured(), self.rounds(rounds)
         every = max(1, rounds // self.rounds(infrakit_rounds))
         for turn in range(rounds):
             found.ours.append(work(pair.ours))
             found.floor.append(floor())
-            if (
-                pair.infrakit is not None
-                and turn % every == 0
-                and len(found.infrakit) < infrakit_rounds
-            ):
-                found.infrakit.append(thawed(pair.infrakit, work))
-        return found
-
-
-def _grown(trio: Trio, size: int) -> Trio:
-    if size:
-        trio.converge({GROUP: size})
-        trio.rest()
-    return trio
-
-
-def thawed(frozen: Trio, work: Callable[[Trio], float]) -> float:
-    """Let plugins go on for as long as something is measured."""
-    frozen.thaw()
-    try:
-        return work(frozen)
-    finally:
-        frozen.freeze()
+            is_due = turn % every == 0 and len(found.infrakit) < infrakit_rounds
+            if pair.infrakit is not None and is_due:
+                with pair.infrakit.thawed():
+                    found.infrakit.append(work(pair.infrakit))
+        return found.scaled(1000)
 
 
 def infrakit_programs() -> Path | None:
@@ -203,13 +159,56 @@ def infrakit_programs() -> Path | None:
 
 
 @contextmanager
-def bench(seed: int, infrakit: Path | None = None, *, quick: bool) -> Iterator[Bench]:
-    """Give a run in a directory on tmpfs where there is one (a disk's file system would be measured
-    otherwise).
+def directory_in_memory() -> Iterator[Path]:
+    """Give a directory on tmpfs where there is one: a disk's file system would be measured
+    otherwise.
     """
     memory = Path("/dev/shm")
-    root = Path(tempfile.mkdtemp(prefix="ikb-", dir=memory if os.access(memory, os.W_OK) else None))
+    root = tempfile.mkdtemp(prefix="ikb-", dir=memory if os.access(memory, os.W_OK) else None)
     try:
-        yield Bench(root, seed, infrakit, quick=quick)
+        yield Path(root)
     finally:
         shutil.rmtree(root)
+
+
+def arguments(description: str) -> argparse.ArgumentParser:
+    """Return a parser with what every benchmark understands."""
+    parser = argparse.ArgumentParser(description=description)
+    add = parser.add_argument
+    add("--json", type=Path, metavar="FILE", help="also write the figures to this file")
+    add("--seed", type=int, default=SEED, help=f"which instances are killed (default {SEED})")
+    quick = "ten instances, two rounds: tries the benchmark, measures nothing"
+    add("--quick", action="store_true", help=quick)
+    add("--markdown", action="store_true", help="print the table in Markdown")
+    return parser
+
+
+def main(
+    kind: str,
+    rows: Sequence[Row],
+    parser: argparse.ArgumentParser,
+    show: Callable[[Sequence[Figure]], str] = results.text,
+    *,
+    infrakit: Path | None = None,
+) -> None:
+    """Measure the rows, print them, and keep the figures where asked to."""
+    names = [row.name for row in rows]
+    parser.add_argument(
+        "--only", nargs="+", metavar="ROW", choices=names, help="measure these rows only"
+    )
+    given = parser.parse_args()
+    facts = {"kind": kind, **results.about(given.seed), "quick": given.quick}
+    figures = []
+    with directory_in_memory() as root:
+        run = Bench(root, given, infrakit)
+        facts["infrakit"] = run.version()
+        for row in rows:
+            if row.name in (given.only or names):
+                print(f"{row.what} ...", file=sys.stderr, flush=True)
+                size = run.size(row.size)
+                figures.append(results.kept(row, size, row.measure(run, size)))
+    if given.markdown or given.only:
+        show = results.markdown if given.markdown else results.text
+    print(results.heading(facts), show(figures), sep="\n\n")
+    if given.json is not None:
+        given.json.write_text(json.dumps({**facts, "figures": figures}, indent=1) + "\n")

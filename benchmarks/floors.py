@@ -1,7 +1,7 @@
 """What the same work costs when nothing is in the way: files written by hand, documents passed on,
 interpreters started.
 
-Independent of the code that is measured. Called by the rows and by ``scale``.
+Independent of the code that is measured. What each floor is, is also said in words here.
 """
 
 from __future__ import annotations
@@ -20,6 +20,15 @@ import msgspec
 
 from ikdemo.spi.documents import Description
 
+FILES = (
+    "as many files of the same content, each written under a temporary name and renamed, in one "
+    "loop"
+)
+DOCUMENTS = "the same documents encoded, sent through a pair of sockets and decoded, in one process"
+IMPORTS = "as many interpreters that only import asyncio, msgspec and httptools"
+NOTHING = "a Python interpreter that has imported nothing and waits"
+LOOP = "a bare event loop beside the plugins, with a turn every 5 ms"
+ALL_OFFERED = "the same group on plugins that offer every extension"
 STACK = "import asyncio, msgspec, httptools"
 
 

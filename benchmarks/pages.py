@@ -10,14 +10,13 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import scale, table
 from .chart import draw
-from .report import heading
-from .words import held
+from .results import heading, markdown
+from .scale import table
+from .words import targets
 
 ROOT = Path(__file__).parents[1]
 RESULTS, PICTURES = ROOT / "benchmarks" / "results", ROOT / "docs" / "pictures"
@@ -54,35 +53,28 @@ def picture(words: str, path: str) -> str:
     return textwrap.fill(f"![{words}]({path})", 140, break_on_hyphens=False, break_long_words=False)
 
 
-def verdict(kept: Mapping[str, Any]) -> str:
-    """Say how many targets were met, beside whom, and when and where that was measured."""
-    lines = held(kept["figures"])
-    met = sum(line.met for line in lines)
-    where = f"{kept['date']}, {kept['machine'].rpartition(', ')[2]}, Python {kept['python']}"
-    peer = (
-        f", beside InfraKit {kept['infrakit']}"
-        if kept["infrakit"]
-        else ", without InfraKit's own programs beside ours"
-    )
-    return f"{met} of {len(lines)} targets were met and {len(lines) - met} missed ({where}{peer})."
-
-
 def main() -> None:
     """Draw both pictures, and write the figures beside them."""
     bench, sizes = latest("bench"), latest("scale")
-    page = ROOT / "docs" / "performance.md"
-    shown = picture(draw(bench, PICTURES / "bench.png"), "pictures/bench.png")
-    fill(
-        page,
-        "bench",
-        f"{verdict(bench)}\n\n{heading(bench)}.\n\n{shown}\n\n{table.markdown(bench['figures'])}",
+    lines = targets(bench["figures"])
+    met = sum(line.met for line in lines)
+    where = f"{bench['date']}, {bench['machine'].rpartition(', ')[2]}, Python {bench['python']}"
+    peer = (
+        f"beside InfraKit {bench['infrakit']}"
+        if bench["infrakit"]
+        else "without InfraKit's own programs beside ours"
     )
-    shown = picture(draw(sizes, PICTURES / "scale.png"), "pictures/scale.png")
-    fill(
-        page,
-        "scale",
-        f"{heading(sizes)}.\n\n{shown}\n\n```text\n{scale.table(sizes['figures'])}\n```",
+    verdict = (
+        f"{met} of {len(lines)} targets were met and {len(lines) - met} missed ({where}, {peer})."
     )
+    parts = {
+        "bench": (bench, f"{verdict}\n\n", markdown(bench["figures"])),
+        "scale": (sizes, "", f"```text\n{table(sizes['figures'])}\n```"),
+    }
+    for mark, (kept, first, figures) in parts.items():
+        shown = picture(draw(kept, PICTURES / f"{mark}.png"), f"pictures/{mark}.png")
+        text = f"{first}{heading(kept)}.\n\n{shown}\n\n{figures}"
+        fill(ROOT / "docs" / "performance.md", mark, text)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,5 @@
-"""Plugin programs for a measurement: started as processes in a directory of their own, all ended
-afterwards.
-
-Whose programs are run, ours or InfraKit's, is said by the commands that ``ours``, ``theirs`` and
-``through`` make. Called by every benchmark that needs plugins.
+"""Plugin programs for a measurement: started as processes in a directory of their own, what they
+hold and use, and ended afterwards.
 """
 
 from __future__ import annotations
@@ -13,12 +10,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PATIENCE = 60.0
 """Seconds after which a wait has failed."""
+
+Processes = Mapping[str, "subprocess.Popen[bytes]"]
 
 
 def ours(*words: str) -> list[str]:
@@ -28,16 +27,9 @@ def ours(*words: str) -> list[str]:
     return through("ikdemo", *words)
 
 
-def theirs(folder: Path, *words: str) -> list[str]:
-    """Return the command of a program in a folder; it need not know more than InfraKit v0.1.0
-    does.
-    """
-    return [str(folder / words[0]), *words[1:]]
-
-
-def through(module: str, *words: str) -> list[str]:
-    """Return the command of one of our programs run by a Python module."""
-    return [sys.executable, "-m", module, *words, "--exit-with-stdin"]
+def through(*words: str) -> list[str]:
+    """Return the command of one of our programs run by a Python module, the first word."""
+    return [sys.executable, "-m", *words, "--exit-with-stdin"]
 
 
 def is_ours(command: Sequence[str]) -> bool:
@@ -54,14 +46,14 @@ def environment(directory: Path) -> dict[str, str]:
 
 
 @contextmanager
-def plugins(
-    root: Path, programs: Mapping[str, Sequence[str]]
-) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
-    """Run plugin programs by the names they get, with their sockets in ``root/p``; afterwards none
-    is left.
+def plugins(root: Path, programs: Mapping[str, Sequence[str]]) -> Iterator[Processes]:
+    """Run plugin programs by the names they get, with their sockets in ``root/p`` and instances in
+    ``root/i``; afterwards none is left.
 
     ``{root}`` in an argument stands for the directory.
     """
+    for folder in ("p", "i"):
+        (root / folder).mkdir(mode=0o700)
     started = {}
     with (root / "log").open("wb") as log:
         try:
@@ -73,7 +65,11 @@ def plugins(
                     stdout=subprocess.PIPE,
                     stderr=log,
                 )
-            wait_until(lambda: all(listens(root / "p" / name) for name in programs), root / "log")
+            until = time.monotonic() + PATIENCE
+            while not all(listens(root / "p" / name) for name in programs):
+                if time.monotonic() > until:
+                    raise SystemExit(f"the plugins did not start: {(root / 'log').read_text()}")
+                time.sleep(0.001)
             yield started
         finally:
             stop(started.values())
@@ -94,15 +90,35 @@ def stop(processes: Iterable[subprocess.Popen[bytes]]) -> None:
 
 
 def listens(path: Path) -> bool:
-    """Say whether somebody can be reached at a socket; it is there a moment before."""
+    """Say whether a plugin can be reached at a socket; the file is there a moment before."""
     with socket.socket(socket.AF_UNIX) as probe:
         return probe.connect_ex(str(path)) == 0
 
 
-def wait_until(condition: Callable[[], bool], log: Path) -> None:
-    """Wait for the plugins to listen."""
-    until = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > until:
-            raise SystemExit(f"the plugins did not start: {log.read_text()}")
-        time.sleep(0.001)
+def busy(pid: int) -> float:
+    """Return the seconds for which the threads of a process have run, to the nanosecond."""
+    nanoseconds = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(FileNotFoundError):  # a thread that ended meanwhile
+            nanoseconds += int((task / "schedstat").read_text().split()[0])
+    return nanoseconds / 1e9
+
+
+def used(pid: int) -> float:
+    """Return the seconds of processor time that a process has used, its ended threads included, to
+    a hundredth.
+    """
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def status(pid: int) -> dict[str, str]:
+    """Return what the kernel says of a process, by its names."""
+    return dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+
+
+def memory(pid: int) -> tuple[float, float]:
+    """Return what a process holds and the most that it held, resident, in millions of bytes."""
+    told = status(pid)
+    now, most = (int(told[name].split()[0]) * 1024 / 1e6 for name in ("VmRSS", "VmHWM"))
+    return now, most

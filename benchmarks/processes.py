@@ -12,15 +12,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import random
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import ExitStack
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -35,15 +33,16 @@ from ikdemo.rpc.proxies import GroupClient
 from ikdemo.spi.decode import decode
 from ikdemo.spi.documents import GroupSpec
 
+from .bench import Bench, arguments, main
 from .plugins import PATIENCE, ours, plugins
-from .report import Timing, arguments, publish
+from .results import Measured, Row
 
 ROUNDS = {1: 40, 10: 12, 50: 6}
 """How many are killed at once, and how often."""
 SMALLEST = 5
 """Size of the group of which one is killed; more are all of their group."""
 OF_AGE = 1.5
-"""Seconds before the blow: what dies in its first second is taken for a command that cannot start,
+"""Seconds before the kill: what dies in its first second is taken for a command that cannot start,
 and waits.
 """
 STEP = 0.001
@@ -62,31 +61,16 @@ class Server(NamedTuple):
     port: int
 
 
-class Register:
-    """The records that the plugin keeps of its instances, each read once."""
+@cache
+def server(state_file: Path) -> Server:
+    """Return the server that a state file of the instance plugin is about; each is read once."""
+    record = decode(state_file.read_bytes(), ProcessRecord)
+    return Server(record.pid, record.port)
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._read = path, dict[str, Server]()
 
-    def news(self) -> list[Server]:
-        """Return the servers that have come since this was asked last."""
-        there = {
-            name
-            for name in os.listdir(self._path)  # noqa: PTH208
-            if name.startswith("instance-") and name.endswith(".json")
-        }
-        fresh = {}
-        for name in there - self._read.keys():
-            record = decode((self._path / name).read_bytes(), ProcessRecord)
-            fresh[name] = Server(record.pid, record.port)
-        self._read = {name: self._read[name] for name in there & self._read.keys()} | fresh
-        return list(fresh.values())
-
-    @property
-    def servers(self) -> list[Server]:
-        """The living, in the order of their instances' names."""
-        self.news()
-        return [self._read[name] for name in sorted(self._read)]
+def servers(instances: Path, before: Set[Server] = frozenset()) -> set[Server]:
+    """Return the servers of the group that there are now and were not there before."""
+    return set(map(server, instances.glob("instance-*.json"))) - before
 
 
 def gives_page(server: Server) -> bool:
@@ -101,30 +85,20 @@ def gives_page(server: Server) -> bool:
         return asking.recv(4096).startswith(b"HTTP/1.0 200 ")
 
 
-def wait_for_pages(count: int, news: Callable[[], list[Server]]) -> float:
-    """Wait until so many new servers have each given a page; return when that was."""
-    came, silent, until = 0, list[Server](), time.monotonic() + PATIENCE
+def wait_for_pages(count: int, wanted: Callable[[], set[Server]]) -> float:
+    """Wait until so many servers of those that are wanted have each given a page; return when that
+    was.
+    """
+    answered, until = set[Server](), time.monotonic() + PATIENCE
     while True:
         began = time.process_time()
-        fresh = news()
-        came += len(fresh)
-        silent = [server for server in [*silent, *fresh] if not gives_page(server)]
-        if came >= count and not silent:
+        answered |= set(filter(gives_page, wanted() - answered))
+        if len(answered) >= count:
             return time.perf_counter()
         if time.monotonic() > until:
-            raise SystemExit(
-                f"{came - len(silent)} of {count} replacements answered within {PATIENCE:.0f} s"
-            )
+            raise SystemExit(f"{len(answered)} of {count} answered within {PATIENCE:.0f} s")
         # asking takes a tenth of one processor at most
         time.sleep(max(STEP, 9 * (time.process_time() - began)))
-
-
-def heal(register: Register, victims: list[Server]) -> float:
-    """Kill servers and return the seconds until as many new ones have answered."""
-    began = time.perf_counter()
-    for server in victims:
-        os.kill(server.pid, signal.SIGKILL)
-    return wait_for_pages(len(victims), register.news) - began
 
 
 def start_directly(command: list[str], count: int) -> float:
@@ -134,84 +108,67 @@ def start_directly(command: list[str], count: int) -> float:
     ports = set[int]()
     while len(ports) < count:
         ports.add(free_port(ports))
-    started, began = [], time.perf_counter()
-    try:
+    variables = {**os.environ, "INSTANCE_ID": "by-hand", "SLOT": "", "GROUP": ""}
+    with ExitStack() as stack:
+        started, began = set[Server](), time.perf_counter()
         for port in ports:
-            variables = {
-                **os.environ,
-                "PORT": str(port),
-                "INSTANCE_ID": "by-hand",
-                "SLOT": "",
-                "GROUP": "",
-            }
-            # In a session of its own, as our instances are: the scheduler shares a busy machine out
-            # by sessions.
             process = subprocess.Popen(
-                command, env=variables, stdin=NULL, stderr=NULL, start_new_session=True
+                command,
+                env={**variables, "PORT": str(port)},
+                stdin=NULL,
+                stderr=NULL,
+                # as our instances: the scheduler shares a busy machine out by sessions
+                start_new_session=True,
             )
-            started.append(process)
-        fresh = [[Server(process.pid, port) for process, port in zip(started, ports, strict=True)]]
-        return wait_for_pages(count, lambda: fresh.pop() if fresh else []) - began
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            started.add(Server(process.pid, port))
+        return wait_for_pages(count, lambda: started) - began
 
 
-async def measure(
-    group: GroupClient, root: Path, at_once: int, rounds: int, dice: random.Random
-) -> list[Timing]:
+async def measure_group(bench: Bench, root: Path, at_once: int, rounds: int) -> Measured:
     """Heal a group and start the same by hand, in turns."""
     spec = collabnix_processes(size=max(SMALLEST, at_once))
-    properties = spec["Properties"]
-    init = "\n".join(properties["Flavor"]["Properties"]["Init"])
-    command = command_of(
-        read_properties(json.dumps(properties["Instance"]["Properties"]).encode(), "$"), init
-    )
+    properties, flavor = spec["Properties"], spec["Properties"]["Flavor"]["Properties"]
+    instance = json.dumps(properties["Instance"]["Properties"]).encode()
+    command = command_of(read_properties(instance, "$"), "\n".join(flavor["Init"]))
     wanted = GroupSpec(spec["ID"], Raw(json.dumps(properties).encode()))
-    register, healed, by_hand = Register(root / "i"), list[float](), list[float]()
+    found, present = Measured(), partial(servers, root / "i")
+    group = cast(GroupClient, await ikdemo.connect("group", directory=root / "p"))
     for _ in range(rounds):
         await group.commit_group(wanted)
-        wait_for_pages(properties["Allocation"]["Size"], register.news)
+        wait_for_pages(properties["Allocation"]["Size"], present)
         await asyncio.sleep(OF_AGE)
-        healed.append(heal(register, dice.sample(register.servers, at_once)))
+        before = present()
+        targets = bench.dice.sample(sorted(before), at_once)
+        began = time.perf_counter()
+        for target in targets:
+            os.kill(target.pid, signal.SIGKILL)
+        found.ours.append(wait_for_pages(at_once, partial(servers, root / "i", before)) - began)
         await group.destroy_group(spec["ID"])
-        while register.servers:  # noqa: ASYNC110  the last record goes without a word
+        while present():  # noqa: ASYNC110  the last state file goes without a word
             await asyncio.sleep(0.01)
         await asyncio.sleep(OF_AGE)  # the machine is to be as quiet for the one as for the other
-        by_hand.append(start_directly(command, at_once))
-    floor = Timing("bare start and first answer", "kill -9", at_once, by_hand, is_floor=True)
-    return [floor, Timing("ikdemo", "kill -9", at_once, healed)]
+        found.floor.append(start_directly(command, at_once))
+    group.close()
+    return found.scaled(1000)
 
 
-async def measure_all(root: Path, seed: int) -> list[Timing]:
-    """Make all measurements with one set of plugins."""
-    dice = random.Random(seed)
-    group = cast(GroupClient, await ikdemo.connect("group", directory=root / "p"))
-    try:
-        return [
-            timing
-            for n, rounds in ROUNDS.items()
-            for timing in await measure(group, root, n, rounds, dice)
-        ]
-    finally:
-        group.close()
+def measure(bench: Bench, at_once: int, rounds: int) -> Measured:
+    """Measure with a set of plugins of their own."""
+    root = bench.folder()
+    with plugins(root, PROGRAMS):
+        return asyncio.run(measure_group(bench, root, at_once, bench.rounds(rounds)))
 
 
-def main() -> None:
-    """Measure, print, and keep the figures where asked to."""
-    given = arguments(
-        "time from kill -9 to the replacement's answer, against starting the same command by hand"
-    ).parse_args()
-    with ExitStack() as stack:
-        root = Path(tempfile.mkdtemp(prefix="ikb-"))
-        stack.callback(shutil.rmtree, root)
-        for name in ("p", "i"):
-            (root / name).mkdir(mode=0o700)
-        stack.enter_context(plugins(root, PROGRAMS))
-        timings = asyncio.run(measure_all(root, given.seed))
-    publish(timings, given.seed, given.json, {})
-
+FLOOR = "the same command started as often by hand, until all have answered"
+ROWS = [
+    Row(f"kill-{n}", f"kill -9, {n} at once", "ms", n, {}, FLOOR, partial(measure, rounds=rounds))
+    for n, rounds in ROUNDS.items()
+]
 
 if __name__ == "__main__":
-    main()
+    what = (
+        "time from kill -9 to the replacement's answer, against starting the same command by hand"
+    )
+    main("processes", ROWS, arguments(what))

@@ -1,9 +1,9 @@
 """Three plugin processes and what is done to them: commit, converge, delete instances, wait for
 rest, destroy.
 
-The only place that knows how InfraKit's programs differ for a measurement: they heal when their
-poll comes, and they are frozen while it is not their turn. Made by ``bench``; used by every row
-that needs a group.
+Only here is known how InfraKit's programs differ for a measurement: they heal when their poll
+comes, and they are frozen while it is not their turn. Files are not listed while time is taken: the
+kernel tells which appear.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ import asyncio
 import json
 import os
 import random
-import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from inotify_simple import INotify, flags
 from msgspec import Raw
 
 import ikdemo
@@ -28,17 +27,52 @@ from ikdemo.lab.teaching.specs import collabnix
 from ikdemo.rpc.proxies import GroupClient, InstanceClient
 from ikdemo.spi.documents import GroupSpec
 
-from .arrivals import Arrivals
-from .held import busy
-from .plugins import PATIENCE, is_ours, plugins
+from .plugins import PATIENCE, Processes, busy, is_ours
 
 GROUP = "collabnix"
 LOOK, STILL, LOOKS = 0.005, 0.0002, 3
 """A plugin is at rest when it worked for less than ``STILL`` of ``LOOK`` seconds, ``LOOKS`` times
 in a row.
 """
+MANY, HEAP = 100, 0.002
+"""While more files are missing than ``MANY``, notices are read in heaps of so many seconds: the
+watcher is not to compete with what it watches.
+"""
 
 T = TypeVar("T")
+
+
+class Arrivals:
+    """Notices of the instance files that appear in a directory. ``created``: InfraKit's appear by
+    their creation, ours by a rename only; each notice costs the watcher, and the plugin too.
+    """
+
+    def __init__(self, directory: Path, *, created: bool) -> None:
+        self._inotify, self._names = INotify(), list[str]()
+        wanted = flags.MOVED_TO | flags.CREATE if created else flags.MOVED_TO
+        self._inotify.add_watch(directory, wanted)
+
+    def wait_for(self, count: int, patience: float) -> tuple[float, list[str]]:
+        """Wait until so many files came since the last time; return the time of the last and all
+        their names.
+        """
+        until = time.monotonic() + patience
+        while (missing := count - len(self._names)) > 0:
+            left = until - time.monotonic()
+            if left <= 0:
+                raise SystemExit(f"{missing} of {count} files missing after {patience:.0f} s")
+            if missing > MANY:
+                time.sleep(HEAP)
+            for event in self._inotify.read(timeout=int(left * 1000)):
+                if event.mask & flags.Q_OVERFLOW:
+                    raise SystemExit("more files came at once than the kernel tells of")
+                if event.name.startswith("instance-"):
+                    self._names.append(event.name)
+        at, names, self._names = time.perf_counter(), self._names[:count], self._names[count:]
+        return at, names
+
+    def close(self) -> None:
+        self._inotify.close()
 
 
 class Trio:
@@ -48,26 +82,22 @@ class Trio:
     ``content``: that of one file.
     """
 
-    def __init__(
-        self,
-        root: Path,
-        processes: Mapping[str, subprocess.Popen[bytes]],
-        arrivals: Arrivals,
-        dice: random.Random,
-        poll: float,
-    ) -> None:
-        self.processes, self.instances = processes, root / "i"
-        self.plugins = root / "p"
-        self._dice, self._poll = dice, poll
-        self._names: list[str] = []
-        self._groups: list[str] = []
+    def __init__(self, root: Path, processes: Processes, dice: random.Random, poll: float) -> None:
+        self.processes, self.plugins, self.instances = processes, root / "p", root / "i"
+        self.pids = {name: process.pid for name, process in processes.items()}
+        self.slowest = PATIENCE + 2 * poll  # seconds in which anything has to happen
         self.content = b""
+        self._dice, self._poll = dice, poll
+        self._names, self._groups = list[str](), list[str]()
         self._loop = asyncio.Runner()
-        self._arrivals = arrivals
-        self.group = cast(GroupClient, self.run(ikdemo.connect("group", directory=self.plugins)))
-        self.files = cast(
-            InstanceClient, self.run(ikdemo.connect("instance-file", directory=self.plugins))
+        self._is_ours = is_ours(cast(Sequence[str], processes["group"].args))
+        self._arrivals = Arrivals(
+            self.instances,
+            created=not is_ours(cast(Sequence[str], processes["instance-file"].args)),
         )
+        group = self.run(ikdemo.connect("group", directory=self.plugins))
+        files = self.run(ikdemo.connect("instance-file", directory=self.plugins))
+        self.group, self.files = cast(GroupClient, group), cast(InstanceClient, files)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Carry out what is asked of a client."""
@@ -80,18 +110,7 @@ class Trio:
         self._loop.close()
         self._arrivals.close()
 
-    @property
-    def pids(self) -> dict[str, int]:
-        return {name: process.pid for name, process in self.processes.items()}
-
-    @property
-    def slowest(self) -> float:
-        """Seconds in which anything has to happen."""
-        return PATIENCE + 2 * self._poll
-
-    def converge(
-        self, sizes: Mapping[str, int], note: str = "", patience: float | None = None
-    ) -> float:
+    def converge(self, sizes: Mapping[str, int], note: str = "", patience: float = 0.0) -> float:
         """Commit groups by their sizes, and return the seconds until as many files have come as
         they have instances.
         """
@@ -104,12 +123,14 @@ class Trio:
         for group, size in sizes.items():
             await self.group.commit_group(spec(group, size, note))
         ended, _ = await waiting
-        self._groups = list(sizes)
-        self._names = sorted(os.listdir(self.instances))  # noqa: PTH208
+        self._groups, self._names = list(sizes), self._there()
         if len(self._names) != total:
             raise SystemExit(f"{len(self._names)} files where {total} were wanted")
         self.content = (self.instances / self._names[0]).read_bytes()
         return ended - began
+
+    def _there(self) -> list[str]:
+        return sorted(os.listdir(self.instances))  # noqa: PTH208
 
     def heal(self, count: int) -> float:
         """Delete so many instances at once, and return the seconds from then until as many new
@@ -118,31 +139,28 @@ class Trio:
         What was deleted the times before is no storm: ours are resumed first, as their brake is not
         what is measured.
         """
-        if is_ours(cast(Sequence[str], self.processes["group"].args)):
+        if self._is_ours:
             for group in self._groups:
                 self.run(self.group.resume_group(group))
         self.rest()
         time.sleep(self._dice.uniform(0, self._poll))
         places = self._dice.sample(range(len(self._names)), count)
-        victims = [self.instances / self._names[place] for place in places]
+        deleted = [self.instances / self._names[place] for place in places]
         began = time.perf_counter()
-        for victim in victims:
-            victim.unlink()
+        for path in deleted:
+            path.unlink()
         ended, names = self._arrivals.wait_for(count, self.slowest)
         for place, name in zip(places, names, strict=True):
             self._names[place] = name
         return ended - began
 
-    def destroy(self, groups: Sequence[str] = (GROUP,)) -> None:
-        """Destroy groups that are at rest, and see that no file is left."""
+    def destroy(self) -> None:
+        """Destroy the groups once they are at rest, and see that no file is left."""
         self.rest()
-        self.run(self._destroy(groups))
-        if left := os.listdir(self.instances):  # noqa: PTH208
+        for group in self._groups:
+            self.run(self.group.destroy_group(group))
+        if left := self._there():
             raise SystemExit(f"{len(left)} files left after the groups were destroyed")
-
-    async def _destroy(self, groups: Sequence[str]) -> None:
-        for group in groups:
-            await self.group.destroy_group(group)
 
     def rest(self) -> None:
         """Wait until none of the processes works any longer."""
@@ -158,17 +176,19 @@ class Trio:
     def _busy(self) -> float:
         return sum(map(busy, self.pids.values()))
 
-    def freeze(self) -> None:
+    def freeze(self, how: signal.Signals = signal.SIGSTOP) -> None:
         """Stop every process where it is."""
-        self._signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let every process go on."""
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, number: signal.Signals) -> None:
         for process in self.processes.values():
-            process.send_signal(number)
+            process.send_signal(how)
+
+    @contextmanager
+    def thawed(self) -> Iterator[None]:
+        """Let every process go on for as long as something is measured."""
+        self.freeze(signal.SIGCONT)
+        try:
+            yield
+        finally:
+            self.freeze()
 
 
 def spec(group: str, size: int, note: str) -> GroupSpec:
@@ -180,24 +200,3 @@ def spec(group: str, size: int, note: str) -> GroupSpec:
         document["Instance"]["Properties"]["Note"] = note
         document["Updating"] = {"BatchSize": 10}
     return GroupSpec(group, Raw(json.dumps(document).encode()))
-
-
-@contextmanager
-def trio(
-    root: Path, programs: Mapping[str, Sequence[str]], dice: random.Random, poll: float
-) -> Iterator[Trio]:
-    """Run three plugins in a new directory, to which ``{root}`` in their commands leads; all is
-    gone afterwards.
-    """
-    for folder in (root, root / "p", root / "i"):
-        folder.mkdir(mode=0o700)
-    try:
-        with plugins(root, programs) as processes:
-            arrivals = Arrivals(root / "i", created=not is_ours(programs["instance-file"]))
-            made = Trio(root, processes, arrivals, dice, poll)
-            try:
-                yield made
-            finally:
-                made.close()
-    finally:
-        shutil.rmtree(root)  # ten thousand files on tmpfs are memory

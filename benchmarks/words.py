@@ -1,15 +1,14 @@
 """What the charts show, in words made from the figures: for those who cannot see them, and for the
 pages.
-
-Called by ``chart`` and ``pages``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from .table import number
+from .results import Figure, number
+from .scale import ASPECTS, aspect
 
 FACTOR = 1.5
 """Cost has stopped being linear where an instance costs so many times the least, and healing has
@@ -17,7 +16,7 @@ stopped being constant.
 """
 
 
-class Held(NamedTuple):
+class Target(NamedTuple):
     """One figure and the target that it is held to, in the row's unit; ``floor`` and ``infrakit``
     where they are known.
 
@@ -39,60 +38,55 @@ class Held(NamedTuple):
         return f"{number(self.value)} of {self.limit} {self.unit}{'' if self.met else ', missed'}"
 
 
-def held(figures: Sequence[Mapping[str, Any]]) -> list[Held]:
+def targets(figures: Sequence[Figure]) -> list[Target]:
     """Return a line for each target of each row; a ratio is turned into what it allows."""
     lines = []
     for row in figures:
         for name, limit in row["limits"].items():
             figure = "median" if name == "ratio" else name
-            what = f"{row['what']}, p99" if name == "p99" else row["what"]
             floor, peer = row["floor"]["median"], row["infrakit"]
+            target = limit * floor if name == "ratio" else limit
             lines.append(
-                Held(
-                    what,
+                Target(
+                    f"{row['what']}, p99" if name == "p99" else row["what"],
                     row["unit"],
                     row["ours"][figure],
-                    limit * floor if name == "ratio" else limit,
-                    number(limit * floor) if name == "ratio" else f"{limit:g}",
+                    target,
+                    number(target) if name == "ratio" else f"{limit:g}",
                     row["met"][name],
                     floor if figure != "p99" and floor else None,
-                    None if peer is None else peer[figure],
+                    peer and peer[figure],
                 )
             )
     return lines
 
 
-def of_bench(figures: Sequence[Mapping[str, Any]]) -> str:
+def of_bench(figures: Sequence[Figure]) -> str:
     """Say what the chart of the table shows."""
-    lines = held(figures)
+    lines = targets(figures)
     missed = [
         f"{line.what} ({number(line.value)} {line.unit}, target {line.limit})"
         for line in lines
         if not line.met
     ]
     best = min(lines, key=lambda line: line.value / line.target)
-    said = [
-        "A chart with a line for each figure, on a logarithmic scale where 1 is its target.",
-        f"{len(lines) - len(missed)} of {len(lines)} targets are met.",
-        f"Missed: {'; '.join(missed)}." if missed else "",
-        f"Farthest below its target: {best.what}, {number(best.value)} {best.unit} of "
-        f"{best.limit}.",
-    ]
-    slower = [line for line in lines if line.infrakit is not None and line.infrakit > line.value]
-    beside = [line for line in lines if line.infrakit is not None]
+    beside = [(line.infrakit, line) for line in lines if line.infrakit is not None]
+    told = f"Missed: {'; '.join(missed)}. " if missed else ""
+    peer = "InfraKit's own programs were not measured."
     if beside:
-        most = max(beside, key=lambda line: (line.infrakit or 0) / line.value if line.value else 0)
-        said.append(
-            f"InfraKit's own programs need more in {len(slower)} of the {len(beside)} lines "
-            "where they were measured,"
+        most, line = max(beside, key=lambda one: one[0] / (one[1].value or 1))
+        slower = sum(their > one.value for their, one in beside)
+        peer = (
+            f"InfraKit's own programs need more in {slower} "
+            f"of the {len(beside)} lines where they were measured, most in {line.what}: "
+            f"{number(most)} {line.unit} where ours need {number(line.value)}."
         )
-        said.append(
-            f"most in {most.what}: {number(most.infrakit or 0)} {most.unit} where ours need "
-            f"{number(most.value)}."
-        )
-    else:
-        said.append("InfraKit's own programs were not measured.")
-    return " ".join(part for part in said if part)
+    return (
+        "A chart with a line for each figure, on a logarithmic scale where 1 is its target. "
+        f"{len(lines) - len(missed)} of {len(lines)} targets are met. {told}"
+        f"Farthest below its target: {best.what}, {number(best.value)} {best.unit} of "
+        f"{best.limit}. {peer}"
+    )
 
 
 class Curve(NamedTuple):
@@ -106,62 +100,49 @@ class Curve(NamedTuple):
     each: list[float]
 
     @property
-    def steady(self) -> int:
-        """The first size from which on the cost stays within ``FACTOR`` times the least, where it
-        does so to the end.
-        """
-        dear = [
-            size
-            for size, cost in zip(self.sizes, self.each, strict=True)
-            if cost > FACTOR * min(self.each)
-        ]
-        return next(size for size in self.sizes if not dear or size > dear[-1])
+    def steady(self) -> int | None:
+        """The first size from which on the cost stays within ``FACTOR`` times the least."""
+        return self._from(dear=False)
 
     @property
     def bend(self) -> int | None:
-        """The first size, beyond the cheapest, from which on the cost is ``FACTOR`` times the
-        least; None if it stays below.
-        """
-        cheapest = self.each.index(min(self.each))
-        dear = [cost > FACTOR * self.each[cheapest] for cost in self.each]
-        for place in range(cheapest, len(self.sizes)):
-            if all(dear[place:]):
-                return self.sizes[place]
-        return None
+        """The first size from which on the cost is more; None if it is not at the end."""
+        return self._from(dear=True)
+
+    def _from(self, *, dear: bool) -> int | None:
+        least = FACTOR * min(self.each)
+        found = [(cost > least) == dear for cost in self.each]
+        return next((size for place, size in enumerate(self.sizes) if all(found[place:])), None)
 
 
-def curve(figures: Sequence[Mapping[str, Any]], aspect: str) -> Curve:
+def curve(figures: Sequence[Figure], name: str) -> Curve:
     """Return one aspect of a run over sizes."""
-    sizes = [row["size"] for row in figures]
-    ours, floor = ([row[aspect][who]["median"] for row in figures] for who in ("ours", "floor"))
-    each = (
-        [cost / size for cost, size in zip(ours, sizes, strict=True)]
-        if aspect == "describe"
-        else ours
-    )
-    return Curve(sizes, ours, floor, each)
+    rows = aspect(figures, name)
+    ours, floor = ([row[who]["median"] for row in rows] for who in ("ours", "floor"))
+    sizes = [row["size"] for row in rows]
+    each = [cost / size for cost, size in zip(ours, sizes, strict=True)]
+    return Curve(sizes, ours, floor, each if name == "describe" else ours)
 
 
-def of_scale(figures: Sequence[Mapping[str, Any]]) -> str:
+def of_scale(figures: Sequence[Figure]) -> str:
     """Say what the chart of the sizes shows."""
-    converge, heal, describe = (
-        curve(figures, aspect) for aspect in ("converge", "heal", "describe")
-    )
-    first, last = f"{converge.sizes[0]:,}", f"{converge.sizes[-1]:,}"
+    curves = {name: curve(figures, name) for name in ASPECTS}
+    first, last = (f"{curves['converge'].sizes[place]:,}" for place in (0, -1))
+    said = {
+        "converge": ("To converge costs", " µs an instance", "", "an instance costs"),
+        "heal": ("To heal one takes", " ms", " ms", "it takes"),
+        "describe": ("To describe all takes", " ms", " ms", "an instance costs"),
+    }
     return " ".join(
-        (
+        [
             f"Three charts of cost over the number of instances, from {first} to {last}, each "
-            "above its floor.",
-            f"To converge costs {number(converge.ours[0])} µs an instance at {first} and "
-            f"{number(converge.ours[-1])} at {last};",
-            f"{_bent(converge, 'an instance costs')}.",
-            f"To heal one takes {number(heal.ours[0])} ms at {first} and {number(heal.ours[-1])} "
-            f"ms at {last};",
-            f"{_bent(heal, 'it takes')}.",
-            f"To describe all takes {number(describe.ours[0])} ms at {first} and "
-            f"{number(describe.ours[-1])} ms at {last};",
-            f"{_bent(describe, 'an instance costs')}.",
-        )
+            "above its floor."
+        ]
+        + [
+            f"{costs} {number(one.ours[0])}{unit} at {first} and {number(one.ours[-1])}{again} at "
+            f"{last}; {_bent(one, each)}."
+            for one, (costs, unit, again, each) in zip(curves.values(), said.values(), strict=True)
+        ]
     )
 
 

@@ -140,10 +140,10 @@ def made_scale() -> dict[str, Any]:
     def both(cost: float) -> dict[str, Any]:
         return {"ours": figure(cost), "floor": figure(cost / 10)}
 
-    costs = ((10, 50.0), (100, 40.0), (1000, 90.0))
     rows = [
-        {"size": size, "converge": both(cost), "heal": both(2.0), "describe": both(size / 500)}
-        for size, cost in costs
+        {"row": f"{aspect}-{size}", "size": size, **both(cost)}
+        for size, converge in ((10, 50.0), (100, 40.0), (1000, 90.0))
+        for aspect, cost in (("converge", converge), ("heal", 2.0), ("describe", size / 500))
     ]
     return {"kind": "scale", **FACTS, "figures": rows}
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.growth import Sample, growth
 from benchmarks.soak import real
+from benchmarks.soak_group import Sample, growth
 
 ALWAYS = {
     "commands acknowledged",

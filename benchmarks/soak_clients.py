@@ -1,8 +1,7 @@
 """Commands of several clients on one group at the same time, and what its record may say afterwards
 (P9).
 
-A record that no order of the acknowledged commands explains is a change that was lost. Called by
-``files``.
+A record that no order of the acknowledged commands explains is a change that was lost.
 """
 
 from __future__ import annotations
@@ -65,7 +64,8 @@ def outcomes(
     """Return what the record may say after the commands ``made``, in any order, and any of the
     ``unknown`` ones.
 
-    >>> sorted(outcomes(Wanted(5), [Command("scale", 3), Command("commit", 4, "v2"), Command("pause")]))
+    >>> made = [Command("scale", 3), Command("commit", 4, "v2"), Command("pause")]
+    >>> sorted(outcomes(Wanted(5), made))
     [Wanted(size=3, note='v2', paused=True), Wanted(size=4, note='v2', paused=True)]
     >>> sorted(outcomes(Wanted(5), [], [Command("scale", 3)]))
     [Wanted(size=3, note='v1', paused=False), Wanted(size=5, note='v1', paused=False)]
@@ -101,18 +101,12 @@ class Clients:
 
     async def connect(self, plugins: Path) -> None:
         """Connect them to the group plugin."""
-        self._all = [
-            cast(GroupClient, await ikdemo.connect("group", directory=plugins))
-            for _ in range(CLIENTS)
-        ]
+        connected = [await ikdemo.connect("group", directory=plugins) for _ in range(CLIENTS)]
+        self._all = cast(list[GroupClient], connected)
 
     def close(self) -> None:
         for client in self._all:
             client.close()
-
-    @property
-    def one(self) -> GroupClient:
-        return self._all[0]
 
     def drawn(self, dice: random.Random, largest: int) -> list[Command]:
         """Draw a few commands that are to overlap."""
@@ -126,23 +120,17 @@ class Clients:
         """Send commands at almost the same time, and see that some order of those that were
         acknowledged explains the record.
         """
-        self.most = max(
-            self.most, *(one.size for one in commands if one.verb in ("commit", "scale")), 0
-        )
-        asked = [
-            self._ask(client, one, dice.uniform(0, APART))
-            for client, one in zip(self._all, commands, strict=False)
-        ]
-        said = list(zip(commands, await asyncio.gather(*asked), strict=False))
+        sizes = [one.size for one in commands if one.verb in ("commit", "scale")]
+        self.most = max(self.most, *sizes, 0)
+        sent = list(zip(self._all, commands, strict=False))
+        asked = [self._ask(client, one, dice.uniform(0, APART)) for client, one in sent]
+        said = list(zip(commands, await asyncio.gather(*asked), strict=True))
+        made, unknown = ([one for one, word in said if word == it] for it in ("made", "unknown"))
         self._counts["commands"] += len(commands)
-        made, unknown = (
-            [one for one, word in said if word == what] for what in ("made", "unknown")
-        )
         self._counts["commands acknowledged"] += len(made)
         found, may = await self.record(), outcomes(self.wanted, made, unknown)
-        self._promise(
-            "acknowledged changes lost", found not in may, f"{found} after {self.wanted} and {said}"
-        )
+        how = f"{found} after {self.wanted} and {said}"
+        self._promise("acknowledged changes lost", found not in may, how)
         self.wanted = found
 
     def seen(self) -> None:
@@ -155,38 +143,26 @@ class Clients:
         """
         while True:
             try:
-                specs = await self.one.inspect_groups()
-                paused = any(
-                    reason.code == "paused" for reason in await self.one.why_group(self._group)
-                )
+                specs = await self._all[0].inspect_groups()
+                codes = {reason.code for reason in await self._all[0].why_group(self._group)}
             except IkdemoError as error:
                 if UnknownGroup.is_said_by(error):
                     return Wanted(-1)
                 await asyncio.sleep(0.02)
                 continue
             properties = decode(specs[0].properties, GroupProperties)
-            return Wanted(
-                properties.allocation.size,
-                json.loads(bytes(properties.instance.properties))["Note"],
-                paused,
-            )
+            note = json.loads(bytes(properties.instance.properties))["Note"]
+            return Wanted(properties.allocation.size, note, "paused" in codes)
 
     async def _ask(self, client: GroupClient, command: Command, after: float) -> str:
         await asyncio.sleep(after)
         try:
-            match command.verb:
-                case "commit":
-                    await client.commit_group(self._spec(Wanted(command.size, command.note)))
-                case "scale":
-                    await client.scale_group(self._group, command.size)
-                case "pause":
-                    await client.pause_group(self._group)
-                case "resume":
-                    await client.resume_group(self._group)
-                case "step":
-                    await client.step_group(self._group)
-                case "describe":
-                    await client.describe_group(self._group)
+            if command.verb == "commit":
+                await client.commit_group(self._spec(Wanted(command.size, command.note)))
+            elif command.verb == "scale":
+                await client.scale_group(self._group, command.size)
+            else:
+                await getattr(client, f"{command.verb}_group")(self._group)
         except OutcomeUnknown:
             return "unknown"
         except IkdemoError:
