@@ -27,7 +27,7 @@ WAIT = 130.0
 """Seconds after which every back-off, expectation and proof is over; a pass follows the one before
 at once, or after so many.
 """
-SICK_AFTER = 2
+UNHEALTHY_AFTER = 2
 MENDED_BY_PEOPLE = {"too-many-sick", "halted", "unhealthy", "outdated", "health-unknown"}
 """What may be left for a person where instances are ill."""
 
@@ -97,7 +97,7 @@ class World(NamedTuple):
             state.sha,
             slots,
             idempotent=self.has_slots,
-            unhealthy_after=SICK_AFTER,
+            unhealthy_after=UNHEALTHY_AFTER,
             pace=pace,
             good=good,
         )
@@ -114,8 +114,8 @@ class World(NamedTuple):
             for one in living:
                 if one.slot == request.slot:
                     return living, one.id
-        made = One(new, request.slot if self.has_slots else None, request.sha)
-        return (*living, made), made.id
+        created = One(new, request.slot if self.has_slots else None, request.sha)
+        return (*living, created), created.id
 
     def views(self, state: State, truth: tuple[One, ...]) -> Iterator[tuple[tuple[One, ...], int]]:
         """Yield what may be seen, and how many faults that takes: the truth, all but one, nothing,
@@ -148,7 +148,9 @@ class World(NamedTuple):
         """Yield the states after the plan for a view was carried out, with no request failing or
         with one.
         """
-        seen = tuple(one._replace(ill=one.ill and min(one.ill + 1, SICK_AFTER + 1)) for one in seen)
+        seen = tuple(
+            one._replace(ill=one.ill and min(one.ill + 1, UNHEALTHY_AFTER + 1)) for one in seen
+        )
         ill = {one.id: one.ill for one in seen}
         state = state._replace(
             living=tuple(one._replace(ill=max(one.ill, ill.get(one.id, 0))) for one in state.living)
@@ -252,32 +254,35 @@ class World(NamedTuple):
         said = (state, todo)
         here = {one.id: one for one in state.living}
         range_ = {str(number) for number in range(state.size)}
-        made = [action.slot for action in todo.actions if action.verb == "provision"]
-        ended = [
+        created = [action.slot for action in todo.actions if action.verb == "provision"]
+        destroyed = [
             (here[a.instance], a.code)
             for a in todo.actions
             if a.verb == "destroy" and a.instance in here
         ]
-        assert set(made) <= range_ and len(set(made)) == len(made), said
+        assert set(created) <= range_ and len(set(created)) == len(created), said
         tried = [
             action.slot if action.verb == "provision" else action.instance
             for action in todo.actions
         ]
         assert not set(tried) & set(state.failed), ("tried again at once", *said)
-        assert all(state.struck.count(slot) <= ALLOWANCE for slot in made), (
+        assert all(state.struck.count(slot) <= ALLOWANCE for slot in created), (
             "a storm is fed",
             *said,
         )
-        for one, code in ended:
+        for one, code in destroyed:
             current = one.sha == state.sha
             if one.ill:
-                assert code != "unhealthy" or one.ill > SICK_AFTER, ("not ill often enough", *said)
+                assert code != "unhealthy" or one.ill > UNHEALTHY_AFTER, (
+                    "not ill often enough",
+                    *said,
+                )
             elif self.has_slots:
                 assert not (current and one.slot in range_), (
                     "a healthy wanted one is ended",
                     *said,
                 )
-        assert len([one for one, code in ended if code == "unhealthy"]) <= 1, (
+        assert len([one for one, code in destroyed if code == "unhealthy"]) <= 1, (
             "too many of the sick are replaced",
             *said,
         )
@@ -288,10 +293,13 @@ class World(NamedTuple):
             - {one.slot for one in state.living}
         )
         before = len(state.living) + under_way
-        assert not made or before + len(made) <= max(state.size, before), ("one too many", *said)
-        left = [one for one in state.living if one not in {one for one, _ in ended}]
-        leaving = [one for one, code in ended if code == "outdated"]
-        ill = [one for one, _ in ended if one.ill]
+        assert not created or before + len(created) <= max(state.size, before), (
+            "one too many",
+            *said,
+        )
+        left = [one for one in state.living if one not in {one for one, _ in destroyed}]
+        leaving = [one for one, code in destroyed if code == "outdated"]
+        ill = [one for one, _ in destroyed if one.ill]
         assert len(left) + len(leaving) + len(ill) >= min(state.size, len(state.living)), (
             "too few are left",
             *said,
@@ -354,22 +362,25 @@ def shifted(memory: Memory, by: float) -> Memory:
             k: structs.replace(t, not_before=max(0.0, t.not_before - by))
             for k, t in memory.backoffs.items()
         },
-        made={slot: birth._replace(at=birth.at - by) for slot, birth in memory.made.items()},
-        ready={
+        created={
+            slot: creation._replace(at=creation.at - by)
+            for slot, creation in memory.created.items()
+        },
+        readiness={
             k: structs.replace(p, answers=1, since=max(p.since - by, -WAIT), latest=0.0)
-            for k, p in memory.ready.items()
+            for k, p in memory.readiness.items()
         },
         expected={
             slot: structs.replace(one, until=max(0.0, one.until - by))
             for slot, one in memory.expected.items()
         },
-        spent={slot: until - by for slot, until in memory.spent.items() if until > by},
-        unhealthy={one: min(times, SICK_AFTER) for one, times in memory.unhealthy.items()},
-        ended={
+        allowances={slot: until - by for slot, until in memory.allowances.items() if until > by},
+        unhealthy={one: min(times, UNHEALTHY_AFTER) for one, times in memory.unhealthy.items()},
+        destroyed={
             one: structs.replace(e, at=e.at - by, not_before=max(0.0, e.not_before - by))
-            for one, e in memory.ended.items()
+            for one, e in memory.destroyed.items()
         },
-        asked={},
+        counted_at={},
         losses={},
         since={},
     )
@@ -447,7 +458,7 @@ def _check_becomes_whole(world: World, text: bytes, whole: set[bytes]) -> None:
 
 def _waits_for_people(state: State, todo: Plan) -> bool:
     codes = {reason.code for reason in todo.reasons}
-    ill = sum(one.ill > SICK_AFTER for one in state.living)
+    ill = sum(one.ill > UNHEALTHY_AFTER for one in state.living)
     if "too-many-sick" in codes and ill <= 1:  # a single one is always replaced
         return False
     return bool(ill and codes) and codes <= MENDED_BY_PEOPLE

@@ -32,11 +32,11 @@ from ..spi.text import compact, visible
 from .observer import View
 from .store import Record
 
-LARGEST = 100_000
+MOST_INSTANCES = 100_000
 """Instances that a group may have: what one description of it can hold."""
 
 
-def read(spec: GroupSpec) -> GroupProperties:
+def checked_properties(spec: GroupSpec) -> GroupProperties:
     """Decode a group's properties and check what can be checked without asking anybody; raises
     SpecError.
     """
@@ -55,7 +55,7 @@ def read(spec: GroupSpec) -> GroupProperties:
         raise SpecError("Only one Allocation method may be used", path="$.Properties.Allocation")
     if not allocation.logical_ids and not allocation.size:
         raise SpecError("Allocation must not be blank", path="$.Properties.Allocation")
-    check_size(allocation)
+    check_group_size(allocation)
     sha_of(properties)
     _check_updating(properties)
     sections = _compacted(properties.instance), _compacted(properties.flavor)
@@ -68,7 +68,7 @@ class _WithUpdating(Document, frozen=True):
     updating: Raw = NULL
 
 
-def passed_over(spec: GroupSpec) -> str:
+def unknown_members_note(spec: GroupSpec) -> str:
     """Name the members of ``Updating`` that nobody knows, to follow the Details; empty when there
     is none.
     """
@@ -81,7 +81,7 @@ def passed_over(spec: GroupSpec) -> str:
     return f" (without {named}: Updating has only {known})"
 
 
-async def ask_plugins(properties: GroupProperties, lookup: Lookup) -> None:
+async def validate_with_plugins(properties: GroupProperties, lookup: Lookup) -> None:
     """Have both plugins of a group validate their parts, the flavor first; raises what they say,
     paths from the spec's root.
     """
@@ -92,7 +92,7 @@ async def ask_plugins(properties: GroupProperties, lookup: Lookup) -> None:
             f"Failed to find Flavor plugin '{error.name}':{error}",
             path="$.Properties.Flavor.Plugin",
         ) from None
-    await _rooted(
+    await _validate_section(
         "Flavor", flavor.plugin.validate(properties.flavor.properties, properties.allocation)
     )
     try:
@@ -102,18 +102,19 @@ async def ask_plugins(properties: GroupProperties, lookup: Lookup) -> None:
             f"Failed to find Instance plugin '{error.name}':{error}",
             path="$.Properties.Instance.Plugin",
         ) from None
-    await _rooted("Instance", instance.plugin.validate(properties.instance.properties))
+    await _validate_section("Instance", instance.plugin.validate(properties.instance.properties))
 
 
-def check_size(allocation: Allocation) -> None:
+def check_group_size(allocation: Allocation) -> None:
     """Refuse a group so large that looking at it would keep every other group waiting; raises
     SpecError.
     """
     asked = count(allocation)
-    if asked > LARGEST:
+    if asked > MOST_INSTANCES:
         path = "$.Properties.Allocation." + ("LogicalIDs" if allocation.logical_ids else "Size")
         raise SpecError(
-            f"{path}: a group may have {LARGEST} instances, this one asks for {asked}", path=path
+            f"{path}: a group may have {MOST_INSTANCES} instances, this one asks for {asked}",
+            path=path,
         )
 
 
@@ -132,8 +133,10 @@ def _check_updating(properties: GroupProperties) -> None:
             path=f"{path}.Duration",
             expected="a duration",
         )
-    if properties.updating.surge > LARGEST:
-        raise SpecError(f"{path}.Surge: a group may have {LARGEST} instances", path=f"{path}.Surge")
+    if properties.updating.surge > MOST_INSTANCES:
+        raise SpecError(
+            f"{path}.Surge: a group may have {MOST_INSTANCES} instances", path=f"{path}.Surge"
+        )
     if properties.updating.surge and properties.allocation.logical_ids:
         raise SpecError(
             f"{path}.Surge: expected 0, as LogicalIDs leave no room for more",
@@ -142,7 +145,7 @@ def _check_updating(properties: GroupProperties) -> None:
         )
 
 
-async def _rooted(section: str, validation: Awaitable[None]) -> None:
+async def _validate_section(section: str, validation: Awaitable[None]) -> None:
     """Let a plugin validate; a JSON path in its sentence, which begins at its own properties, is
     made to begin at the spec.
     """
@@ -186,9 +189,13 @@ def snapshot_of(record: Record, view: View) -> CommitSnapshot:
 
 
 def details_of(
-    before: Record | None, seen: CommitSnapshot | None, after: GroupProperties, *, at_rest: bool
+    before: Record | None,
+    seen: CommitSnapshot | None,
+    after: GroupProperties,
+    *,
+    is_converged: bool,
 ) -> str:
-    """Return the Details of replacing a record's properties; ``at_rest``: its loop found everything
+    """Return the Details of replacing a record's properties; ``is_converged``: its loop found everything
     as wanted.
 
     Raises StaleLook when ``seen`` is not a look at the present group, SpecError for a change that
@@ -200,12 +207,12 @@ def details_of(
         return explain(None, (), after)
     if seen is None or seen.plugin != before.properties.instance.plugin:
         raise StaleSnapshot
-    if after.instance.plugin != seen.plugin and (seen.shas or not at_rest):
-        raise _moves(before.id, seen.plugin, after.instance.plugin)
+    if after.instance.plugin != seen.plugin and (seen.shas or not is_converged):
+        raise _plugin_change(before.id, seen.plugin, after.instance.plugin)
     return explain(before.properties, seen.shas, after)
 
 
-def _moves(group: str, held: str, wanted: str) -> SpecError:
+def _plugin_change(group: str, held: str, wanted: str) -> SpecError:
     """Refuse to leave instances with a plugin that would not be asked about them any longer."""
     path = "$.Properties.Instance.Plugin"
     text = (

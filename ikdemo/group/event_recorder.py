@@ -29,11 +29,11 @@ class EventRecorder:
         self.converged = converged
         self._halted: set[str] = set()
 
-    def start_over(self) -> None:
+    def reset(self) -> None:
         """Forget what was said: something else is wanted now."""
         self.converged = None
 
-    def planned(self, plan: Plan, size: int, destroying: bool) -> None:
+    def on_plan(self, plan: Plan, size: int, destroying: bool) -> None:
         """Tell what a new plan shows: converged, drifted from it, halted."""
         if plan.converged and self.converged is not True and not destroying:
             announce(
@@ -62,14 +62,14 @@ class EventRecorder:
             announce(self._emit, Event("halted", group=self._group, code=halted[text], text=text))
         self._halted = set(halted)
 
-    def acting(self, actions: tuple[Action, ...], size: int) -> None:
+    def on_acting(self, actions: tuple[Action, ...], size: int) -> None:
         """Tell that a plan is about to be carried out."""
         log_plan(self._group, actions, size)
         provisions = sum(action.verb == "provision" for action in actions)
         text = f"provision {provisions}, destroy {len(actions) - provisions}"
         self._emit(Event("planned", group=self._group, code=actions[0].code, text=text, size=size))
 
-    def acted(self, outcome: Outcome) -> None:
+    def on_outcome(self, outcome: Outcome) -> None:
         """Tell what came of one action."""
         action = outcome.action
         where = f" in slot {action.slot}" if action.slot else ""
@@ -95,9 +95,9 @@ class EventRecorder:
 
 
 log = logging.getLogger(__name__)
-limit = LineLimit(log)
+line_limit = LineLimit(log)
 
-WORDS = {
+LOG_TEXTS = {
     "committed": "Committed group {group}: {text}",
     "paused": "Paused group {group}",
     "resumed": "Resumed group {group}",
@@ -118,7 +118,7 @@ COUNTED = {
     "failed": "instances could not be provisioned or destroyed",
 }
 """How those that had no line are counted."""
-GRAVE = ("halted", "failed")
+WARNED = ("halted", "failed")
 
 
 def announce(emit: Emit, event: Event, *, failed: bool = False) -> None:
@@ -130,14 +130,14 @@ def announce(emit: Emit, event: Event, *, failed: bool = False) -> None:
     """
     emit(event)
     kind = "failed" if failed else event.kind
-    level = logging.WARNING if kind in GRAVE else logging.INFO
-    if kind in WORDS and limit.has_room(COUNTED.get(kind, f"groups were {kind}"), level):
-        log.log(level, "%s", visible(WORDS[kind].format(group=event.group, text=event.text)))
+    level = logging.WARNING if kind in WARNED else logging.INFO
+    if kind in LOG_TEXTS and line_limit.has_room(COUNTED.get(kind, f"groups were {kind}"), level):
+        log.log(level, "%s", visible(LOG_TEXTS[kind].format(group=event.group, text=event.text)))
 
 
 def log_watched(group: str) -> None:
     """Log that a group is kept on, which was committed to an earlier process."""
-    if limit.has_room("groups are watched again"):
+    if line_limit.has_room("groups are watched again"):
         log.info("%s", visible(f"Watching group {group} again"))
 
 
@@ -145,7 +145,7 @@ def log_plan(group: str, actions: Sequence[Action], size: int) -> None:
     """Log that actions are about to be carried out, so that a group of ``size`` has what it
     should.
     """
-    if limit.has_room(COUNTED["planned"]):
+    if line_limit.has_room(COUNTED["planned"]):
         log.info("%s", plan_words(group, actions, size))
 
 

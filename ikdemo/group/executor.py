@@ -44,15 +44,15 @@ class Executor:
         properties: GroupProperties,
         good: GroupProperties | None,
         described: Iterable[Description],
-        tell: Callable[[Outcome], None],
+        report: Callable[[Outcome], None],
     ) -> None:
         """``good``: the properties whose hash is that of ``desired.good``, for what is made again
         as it was.
         """
-        self._desired, self._properties, self._tell = desired, properties, tell
+        self._desired, self._properties, self._report = desired, properties, report
         self._good = good or properties
         self._described = {d.id: d for d in described}
-        self._asked: dict[tuple[str, str | None], asyncio.Task[InstanceSpec]] = {}
+        self._prepared: dict[tuple[str, str | None], asyncio.Task[InstanceSpec]] = {}
         self._instance: Found[InstancePlugin]
         self._flavors: dict[str, Found[FlavorPlugin] | IkdemoError] = {}
 
@@ -82,12 +82,12 @@ class Executor:
                     return
                 outcome = await self._outcome(action)
                 if outcome is not None:
-                    self._tell(outcome)
+                    self._report(outcome)
                     outcomes.append(outcome)
 
-        async with asyncio.TaskGroup() as crew:
+        async with asyncio.TaskGroup() as workers:
             for _ in range(min(PARALLEL_ACTIONS, len(actions))):
-                crew.create_task(work())
+                workers.create_task(work())
         return tuple(outcomes)
 
     async def _outcome(self, action: Action) -> Outcome | None:
@@ -125,11 +125,11 @@ class Executor:
         if "ConstantPrepare" not in flavor.offers:
             return await self._prepare(flavor.plugin, properties, sha, action.logical_id)
         asked = sha, action.logical_id
-        if asked not in self._asked:
-            self._asked[asked] = asyncio.create_task(
+        if asked not in self._prepared:
+            self._prepared[asked] = asyncio.create_task(
                 self._prepare(flavor.plugin, properties, sha, action.logical_id)
             )
-        return await self._asked[asked]
+        return await self._prepared[asked]
 
     async def _prepare(
         self, flavor: FlavorPlugin, properties: GroupProperties, sha: str, logical_id: str | None

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from msgspec import structs
 
-from ..reconcile.members import Members, Reading
+from ..reconcile.members import DescriptionSource, Members
 from ..reconcile.model import UNHEALTHY_AFTER, Expected, Observation
 from ..reconcile.observed_cache import ObservedCache
 from ..spi.contracts import Digesting, FlavorPlugin, Found, Lookup
@@ -43,7 +43,7 @@ class Observer:
         self.members = Members(group, known)
         self._cache = ObservedCache()
         self._can_fail = True
-        self._unasked = ""
+        self._health_error = ""
         self._look_due = self._health_due = 0.0
         self._digested: tuple[Observation | None, str] = None, ""
 
@@ -52,7 +52,7 @@ class Observer:
         made for it.
         """
         if event.kind == "health":
-            self.ask_soon()
+            self.check_health_soon()
             return True
         return self._cache.on_event(event)
 
@@ -61,13 +61,13 @@ class Observer:
         is wanted.
         """
         self._cache.invalidate()
-        self.ask_soon()
+        self.check_health_soon()
 
-    def ask_soon(self) -> None:
+    def check_health_soon(self) -> None:
         """Ask for health in the next pass."""
         self._health_due = 0.0
 
-    def look_in(self) -> float:
+    def seconds_to_poll(self) -> float:
         """Return the seconds until the next look is due."""
         return max(0.0, self._look_due - self._clock.now())
 
@@ -81,11 +81,11 @@ class Observer:
             self._health_due = now + self._poll
         return due
 
-    async def peek(
+    async def observe(
         self, properties: GroupProperties, expected: Mapping[str, Expected], *, ask_health: bool
     ) -> View:
         """Look without remembering anything."""
-        asked = observe(
+        asked = observe_group(
             self._group,
             properties,
             self._lookup,
@@ -95,7 +95,7 @@ class Observer:
         )
         return await asked
 
-    async def observe_or_recall(
+    async def current_view(
         self,
         properties: GroupProperties,
         expected: Mapping[str, Expected],
@@ -106,34 +106,36 @@ class Observer:
         """Return what is there, by a look if one is asked for or nothing else will do, and
         otherwise by what was told.
         """
-        known = None if look else self._cache.now()
-        if known is not None and not self.look_in():
+        known = None if look else self._cache.current()
+        if known is not None and not self.seconds_to_poll():
             known = await self._confirmed(known, properties)
         if known is not None:
-            recalled = await recall(
+            recalled = await view_of_cache(
                 known, properties, self._lookup, ask_health=ask_health, can_fail=self._can_fail
             )
             if recalled is not None:
                 return self._with_health(recalled, asked=ask_health)
-        self._cache.begin_look()
+        self._cache.begin_refresh()
         self._look_due = self._clock.now() + self._poll
-        view = await self.peek(properties, expected, ask_health=ask_health)
+        view = await self.observe(properties, expected, ask_health=ask_health)
         await asyncio.sleep(0)  # likewise
-        self.members.learn(view.observed)
-        if view.tells:
-            self._cache.end_look(view.observed)
+        self.members.record_observation(view.observed)
+        if view.emits_events:
+            self._cache.end_refresh(view.observed)
         self._can_fail = view.can_fail
         if view.observed.error:
-            self.ask_soon()  # nobody was asked
+            self.check_health_soon()  # nobody was asked
             return view
         return self._with_health(view, asked=ask_health)
 
     def _with_health(self, view: View, *, asked: bool) -> View:
         """Keep what kept health from being known, until it is asked for again."""
-        if asked or not view.judged:
-            self._unasked = view.observed.unasked
-        elif self._unasked and not view.observed.unasked:
-            return view._replace(observed=structs.replace(view.observed, unasked=self._unasked))
+        if asked or not view.health_checked:
+            self._health_error = view.observed.health_error
+        elif self._health_error and not view.observed.health_error:
+            return view._replace(
+                observed=structs.replace(view.observed, health_error=self._health_error)
+            )
         return view
 
     async def _confirmed(
@@ -157,7 +159,7 @@ class Observer:
         if said != self._digested[1]:
             return None
         self._look_due = due
-        return self._cache.now()
+        return self._cache.current()
 
     def begin_acting(self, actions: Iterable[Action]) -> None:
         """Something is about to be done."""
@@ -166,9 +168,9 @@ class Observer:
     def end_acting(self, outcomes: tuple[Outcome, ...], sha: str) -> None:
         """Something was done to instances of this configuration."""
         self._cache.end_acting(outcomes, sha)
-        self.members.enter(outcomes, sha)
+        self.members.record_outcomes(outcomes, sha)
         if any(outcome.action.verb == "provision" for outcome in outcomes):
-            self.ask_soon()
+            self.check_health_soon()
 
 
 PARALLEL_CHECKS = 32
@@ -179,23 +181,23 @@ class View(NamedTuple):
     """One look at a group: the observation, the descriptions it was made from, and what the
     plugins' extensions promise.
 
-    ``idempotent``: slots keep provisioning so. ``tells``: what happens to an instance is told, too.
+    ``idempotent``: slots keep provisioning so. ``emits_events``: what happens to an instance is told, too.
     ``unhealthy_after``: as many unhealthy answers in a row make an instance sick. ``can_fail``:
-    instances can end or fall ill by themselves. ``judged``: the flavor has to be asked for their
-    health. ``looked``: false for what was only recalled.
+    instances can end or fall ill by themselves. ``health_checked``: the flavor has to be asked for their
+    health. ``is_fresh``: false for what was only recalled.
     """
 
     observed: Observation
     described: Sequence[Description]
     idempotent: bool
-    tells: bool = False
+    emits_events: bool = False
     unhealthy_after: int = UNHEALTHY_AFTER
     can_fail: bool = True
-    judged: bool = False
-    looked: bool = True
+    health_checked: bool = False
+    is_fresh: bool = True
 
 
-async def observe(
+async def observe_group(
     group: str,
     properties: GroupProperties,
     lookup: Lookup,
@@ -217,35 +219,35 @@ async def observe(
     except IkdemoError as error:
         return View(Observation(error=str(error)), [], True)
     await asyncio.sleep(0)  # thousands may have been decoded: others have their turn
-    reading = Reading(properties.instance.plugin, slots, "FiltersByTag" in instance.offers)
-    observed, described = members.read(found, reading, expected)
-    flavor, unasked = await _find(properties, lookup)
+    source = DescriptionSource(properties.instance.plugin, slots, "FiltersByTag" in instance.offers)
+    observed, described = members.read(found, source, expected)
+    flavor, health_error = await _find(properties, lookup)
     if ask_health and flavor is not None:
         said = [Health.HEALTHY] * len(described)
         if "ConstantHealth" not in flavor.offers:
-            said, unasked = await _judge(flavor.plugin, properties, described)
+            said, health_error = await _check_health(flavor.plugin, properties, described)
         seen = [
             ObservedInstance(s.id, s.logical_id, s.slot, s.sha, health)
             for s, health in zip(observed.instances, said, strict=True)
         ]
         observed = structs.replace(observed, instances=tuple(seen))
-    if unasked and described:
-        observed = structs.replace(observed, unasked=unasked)
-    tells = slots and "Events" in instance.offers
+    if health_error and described:
+        observed = structs.replace(observed, health_error=health_error)
+    emits_events = slots and "Events" in instance.offers
     constant = flavor is not None and "ConstantHealth" in flavor.offers
     lasts = "ConstantLife" in instance.offers and constant
     return View(
         observed,
         described,
         slots,
-        tells,
+        emits_events,
         _unhealthy_after(flavor),
         not lasts,
-        judged=flavor is not None and not constant,
+        health_checked=flavor is not None and not constant,
     )
 
 
-async def recall(
+async def view_of_cache(
     known: Observation,
     properties: GroupProperties,
     lookup: Lookup,
@@ -256,9 +258,9 @@ async def recall(
     """Make a view of what is known already; None when the flavor has to be asked, for which there
     are no descriptions.
     """
-    flavor, unasked = await _find(properties, lookup)
-    if known.instances and known.unasked != unasked:
-        known = structs.replace(known, unasked=unasked)
+    flavor, health_error = await _find(properties, lookup)
+    if known.instances and known.health_error != health_error:
+        known = structs.replace(known, health_error=health_error)
     if ask_health and flavor is not None:
         if "ConstantHealth" not in flavor.offers:
             return None
@@ -267,8 +269,10 @@ async def recall(
             for s in known.instances
         ]
         known = structs.replace(known, instances=tuple(seen))
-    judged = flavor is not None and "ConstantHealth" not in flavor.offers
-    return View(known, [], True, True, _unhealthy_after(flavor), can_fail, judged, looked=False)
+    health_checked = flavor is not None and "ConstantHealth" not in flavor.offers
+    return View(
+        known, [], True, True, _unhealthy_after(flavor), can_fail, health_checked, is_fresh=False
+    )
 
 
 async def _find(
@@ -291,7 +295,7 @@ def _unhealthy_after(flavor: Found[FlavorPlugin] | None) -> int:
     return 1 if flavor is not None and "HealthEvents" in flavor.offers else UNHEALTHY_AFTER
 
 
-async def _judge(
+async def _check_health(
     flavor: FlavorPlugin, properties: GroupProperties, described: Sequence[Description]
 ) -> tuple[list[Health], str]:
     """Ask for the health of each instance, in order; no answer is no evidence, and the first reason

@@ -25,16 +25,16 @@ from .clock import Clock
 from .commit_checks import (
     CommitSnapshot,
     StaleSnapshot,
-    ask_plugins,
-    check_size,
+    check_group_size,
+    checked_properties,
     details_of,
-    passed_over,
-    read,
     snapshot_of,
+    unknown_members_note,
+    validate_with_plugins,
 )
 from .event_recorder import announce
-from .observer import observe
-from .registry import Registry, present, watched
+from .observer import observe_group
+from .registry import Registry, changeable, existing
 from .store import Record, Store
 from .supervisor import Supervisor
 
@@ -42,7 +42,7 @@ DESTROY_WAIT = 60.0
 """Seconds for which DestroyGroup waits for the last instance to go; afterwards the work goes on
 without the caller.
 """
-LOOKS = 5
+ATTEMPTS = 5
 """Looks that a commit takes at most, should the group begin or end, or change its plugin, each
 time.
 """
@@ -80,13 +80,15 @@ class Groups:
 
     async def commit_group(self, spec: GroupSpec, pretend: bool = False) -> str:
         """Validate, store and act on a spec; return InfraKit's Details. See GroupPlugin."""
-        properties = read(spec)
+        properties = checked_properties(spec)
         held = self._supervisors.get(spec.id)
         if held is not None and not held.record.freed:
             # that it is being destroyed comes before what its plugins say, which may be why
-            watched(held.record, spec.id)
-        await ask_plugins(properties, self._lookup)
-        return await self._commit(spec.id, lambda before: properties, pretend) + passed_over(spec)
+            changeable(held.record, spec.id)
+        await validate_with_plugins(properties, self._lookup)
+        return await self._commit(
+            spec.id, lambda before: properties, pretend
+        ) + unknown_members_note(spec)
 
     async def scale_group(self, group: str, size: int) -> str:
         """Commit another size of a Size group, 0 included; return the Details."""
@@ -96,10 +98,10 @@ class Groups:
                 path="$.Size",
                 expected="a whole number >= 0",
             )
-        check_size(Allocation(size))
+        check_group_size(Allocation(size))
 
         def scaled(before: Record | None) -> GroupProperties:
-            properties = watched(before, group).properties
+            properties = changeable(before, group).properties
             if properties.allocation.logical_ids:
                 raise SpecError(
                     f"Group '{group}' has LogicalIDs; only a group with a Size can be scaled"
@@ -111,7 +113,7 @@ class Groups:
     async def free_group(self, group: str) -> None:
         """Forget the group (durable), then let its loop end; the instances stay."""
         await self._registry.free(
-            group, lambda before: msgspec.structs.replace(watched(before, group), freed=True)
+            group, lambda before: msgspec.structs.replace(changeable(before, group), freed=True)
         )
 
     async def force_free(self, group: str, force: bool = False) -> Freed:
@@ -122,13 +124,15 @@ class Groups:
 
         def mark(before: Record | None) -> Record:
             marked.append(
-                msgspec.structs.replace((present if force else watched)(before, group), freed=True)
+                msgspec.structs.replace(
+                    (existing if force else changeable)(before, group), freed=True
+                )
             )
             return marked[-1]
 
         await self._registry.free(group, mark)
         left_by, known = marked[-1], Members(group, marked[-1].members)
-        asked = observe(
+        asked = observe_group(
             group,
             left_by.properties,
             self._lookup,
@@ -161,22 +165,22 @@ class Groups:
         marked: list[Supervisor] = []
 
         def mark(before: Record | None) -> Record:
-            record = present(before, group)
+            record = existing(before, group)
             if record.destroying:
                 return record
             return msgspec.structs.replace(record, destroying=True, paused=False)
 
-        def tell(supervisor: Supervisor, changed: bool) -> None:
+        def notify(supervisor: Supervisor, changed: bool) -> None:
             marked.append(supervisor)
             if changed:
                 announce(self._emit, Event("destroying", group=group))
             else:
-                supervisor.try_again()
+                supervisor.retry_now()
 
-        await self._registry.change(group, mark, tell, by="a destroy")
+        await self._registry.change(group, mark, notify, by="a destroy")
         supervisor = marked[0]
-        for _ in range(LOOKS):
-            if await supervisor.gone(DESTROY_WAIT):
+        for _ in range(ATTEMPTS):
+            if await supervisor.wait_until_gone(DESTROY_WAIT):
                 return
             _, todo = await supervisor.look(ask_health=False)
             left = [reason for reason in todo.reasons if reason is not DESTROYING]
@@ -189,19 +193,19 @@ class Groups:
                     f"Group '{group}' is marked for destruction and being worked on: {why}; "
                     f"{way_out}"
                 )
-            supervisor.try_again()  # a pass was in doubt, and is over
+            supervisor.retry_now()  # a pass was in doubt, and is over
         raise PluginUnavailable(f"Group '{group}' is marked for destruction and being worked on")
 
     async def describe_group(self, group: str) -> GroupDescription:
         """Describe the instances, live; converged means that this look and the loop's latest pass
         found them as wanted.
         """
-        supervisor = self._known(group)
+        supervisor = self._supervisor_of(group)
         view, todo = await supervisor.look(ask_health=False)
         if view.observed.error:
             raise PluginFailure(view.observed.error)
         described = [msgspec.structs.replace(d, slot=msgspec.UNSET) for d in view.described]
-        return GroupDescription(described, todo.converged and supervisor.at_rest)
+        return GroupDescription(described, todo.converged and supervisor.is_converged)
 
     async def inspect_groups(self) -> list[GroupSpec]:
         """Return the committed specs in the order of their IDs; as in InfraKit, not of groups that
@@ -217,18 +221,18 @@ class Groups:
 
     async def plan_group(self, group: str) -> Step:
         """Observe and plan without acting."""
-        view, todo = await self._known(group).look()
+        view, todo = await self._supervisor_of(group).look()
         return Step(view.observed.instances, todo)
 
     async def why_group(self, group: str) -> list[Reason]:
         """Say why the group is not as wanted."""
-        return list((await self._known(group).look())[1].reasons)
+        return list((await self._supervisor_of(group).look())[1].reasons)
 
     async def pause_group(self, group: str) -> None:
         """Keep the loop from acting (durable)."""
 
         def paused(before: Record | None) -> Record:
-            return msgspec.structs.replace(watched(before, group), paused=True)
+            return msgspec.structs.replace(changeable(before, group), paused=True)
 
         await self._registry.change(
             group,
@@ -246,18 +250,18 @@ class Groups:
         """
 
         def resumed(before: Record | None) -> Record:
-            return msgspec.structs.replace(watched(before, group), paused=False, backoffs={})
+            return msgspec.structs.replace(changeable(before, group), paused=False, backoffs={})
 
-        def tell(supervisor: Supervisor, changed: bool) -> None:
+        def notify(supervisor: Supervisor, changed: bool) -> None:
             supervisor.force_replacement()
             announce(self._emit, Event("resumed", group=group))
 
-        await self._registry.change(group, resumed, tell, by="a resume")
+        await self._registry.change(group, resumed, notify, by="a resume")
 
     async def step_group(self, group: str) -> Step:
         """Make one acting pass and return it."""
-        supervisor = self._known(group)
-        watched(supervisor.record, group)
+        supervisor = self._supervisor_of(group)
+        changeable(supervisor.record, group)
         return await supervisor.step()
 
     async def _commit(
@@ -266,27 +270,27 @@ class Groups:
         """Commit what ``wanted`` makes of the present record. The look that Details need is taken
         before, without a lock.
         """
-        for _ in range(LOOKS):
-            await self._registry.settled(group)
-            seen = await self._look(group)
+        for _ in range(ATTEMPTS):
+            await self._registry.wait_until_ended(group)
+            seen = await self._take_snapshot(group)
             try:
                 if pretend:
-                    return self._replaced(group, seen, wanted)[1]
-                return await self._replace(group, seen, wanted)
+                    return self._after_commit(group, seen, wanted)[1]
+                return await self._store_commit(group, seen, wanted)
             except StaleSnapshot:
                 continue
         raise PluginFailure(
             f"Group '{group}' is being changed by others at the same time; try again"
         )
 
-    async def _look(self, group: str) -> CommitSnapshot | None:
+    async def _take_snapshot(self, group: str) -> CommitSnapshot | None:
         supervisor = self._supervisors.get(group)
         if supervisor is None or supervisor.record.freed:
             return None
-        record = watched(supervisor.record, group)
-        return snapshot_of(record, await supervisor.observe(record, ask_health=False))
+        record = changeable(supervisor.record, group)
+        return snapshot_of(record, await supervisor.observe_group(record, ask_health=False))
 
-    async def _replace(
+    async def _store_commit(
         self,
         group: str,
         seen: CommitSnapshot | None,
@@ -296,10 +300,10 @@ class Groups:
 
         def replaced(before: Record | None) -> Record:
             nonlocal said
-            after, said = self._replaced(group, seen, wanted)
+            after, said = self._after_commit(group, seen, wanted)
             return after
 
-        def tell(supervisor: Supervisor, changed: bool) -> None:
+        def notify(supervisor: Supervisor, changed: bool) -> None:
             desired = supervisor.desired
             announce(
                 self._emit,
@@ -312,10 +316,10 @@ class Groups:
                 ),
             )
 
-        await self._registry.change(group, replaced, tell, by="a commit")
+        await self._registry.change(group, replaced, notify, by="a commit")
         return said
 
-    def _replaced(
+    def _after_commit(
         self,
         group: str,
         seen: CommitSnapshot | None,
@@ -327,15 +331,15 @@ class Groups:
         supervisor = self._supervisors.get(group)
         if supervisor is None:
             properties = wanted(None)
-            return Record(group, properties), details_of(None, seen, properties, at_rest=False)
+            return Record(group, properties), details_of(None, seen, properties, is_converged=False)
         before = supervisor.record
         if before.freed:
             raise StaleSnapshot
-        watched(before, group)
+        changeable(before, group)
         properties = wanted(before)
-        said = details_of(before, seen, properties, at_rest=supervisor.at_rest)
+        said = details_of(before, seen, properties, is_converged=supervisor.is_converged)
         backoffs = before.backoffs if properties == before.properties else {}
-        good = before.properties if supervisor.at_rest else before.good
+        good = before.properties if supervisor.is_converged else before.good
         after = msgspec.structs.replace(
             before, properties=properties, rolls=True, backoffs=backoffs, good=good
         )
@@ -353,7 +357,7 @@ class Groups:
             if destroying or not r.destroying
         ]
 
-    def _known(self, group: str) -> Supervisor:
+    def _supervisor_of(self, group: str) -> Supervisor:
         supervisor = self._supervisors.get(group)
         if supervisor is None or supervisor.record.freed:
             raise UnknownGroup(group)

@@ -30,16 +30,16 @@ itself goes on.
 """
 STOPPED = "the group plugin stopped"
 """What overtakes a command that waits for a loop when its process ends in order."""
-LEAVE_WAIT = 20.0
+END_WAIT = 20.0
 """Seconds for which a loop that was told to end is waited for: what it has begun may take that long
 to be answered.
 """
 
-Update = Callable[[Record | None], Record]
+Change = Callable[[Record | None], Record]
 """A change: from the present record (None: there is no such group) to the next; raises what refuses
 it.
 """
-Tell = Callable[[Supervisor, bool], None]
+Notify = Callable[[Supervisor, bool], None]
 """Is given the group's loop, and whether anything changed, before the next change is made."""
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Registry:
         self._emit: Emit = lambda event: None
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._at_work: set[asyncio.Task[None]] = set()
-        self._leaving: dict[str, asyncio.Task[None]] = {}
+        self._ending: dict[str, asyncio.Task[None]] = {}
         self._closed = False
 
     async def open(self, emit: Emit) -> None:
@@ -65,7 +65,7 @@ class Registry:
             if record.freed:  # the process ended before the last step of it
                 await self._remove_freed(record.id)
             else:
-                self._begin(record, resumed=True)
+                self._start(record, resumed=True)
                 log_watched(record.id)
 
     async def close(self) -> None:
@@ -75,12 +75,17 @@ class Registry:
         ends = [
             asyncio.create_task(supervisor.end(STOPPED)) for supervisor in self.supervisors.values()
         ]
-        if waiting := [*ends, *self._leaving.values(), *self._at_work]:
+        if waiting := [*ends, *self._ending.values(), *self._at_work]:
             await asyncio.wait(waiting, timeout=STOP_WAIT + 2.0)
         self._store.close()
 
     async def change(
-        self, group: str, update: Update, tell: Tell = lambda supervisor, changed: None, *, by: str
+        self,
+        group: str,
+        update: Change,
+        notify: Notify = lambda supervisor, changed: None,
+        *,
+        by: str,
     ) -> None:
         """Make ``update`` of the present record durable and what is wanted; ``by`` names the
         command to those it overtakes.
@@ -88,7 +93,7 @@ class Registry:
         The change is made wholly even if the caller goes away. Raises what ``update`` and the store
         raise, nothing being changed then; OutcomeUnknown when the store does not answer.
         """
-        await self._run(f"{by} of group {group}", self._change(group, update, tell, by))
+        await self._run(f"{by} of group {group}", self._change(group, update, notify, by))
 
     async def remember(self, supervisor: Supervisor, update: Callable[[Record], Record]) -> None:
         """Make what a loop remembers durable, beside whatever else was changed meanwhile; raises as
@@ -98,23 +103,23 @@ class Registry:
             f"memory of group {supervisor.record.id}", self._remember(supervisor, update)
         )
 
-    async def free(self, group: str, update: Update) -> None:
+    async def free(self, group: str, update: Change) -> None:
         """Let a group go: its mark is durable first, then its loop ends, then its record goes.
 
         Raises PluginUnavailable when something that its loop had begun is not answered yet; the
         group is let go all the same.
         """
         await self.change(group, update, by="a free")
-        await self.settled(group)
+        await self.wait_until_ended(group)
 
-    async def settled(self, group: str) -> None:
+    async def wait_until_ended(self, group: str) -> None:
         """Wait until a group that was let go has no loop any longer; raises PluginUnavailable when
         that takes too long.
         """
-        leaving = self._leaving.get(group)
+        leaving = self._ending.get(group)
         if leaving is None:
             return
-        _, pending = await asyncio.wait([leaving], timeout=LEAVE_WAIT)
+        _, pending = await asyncio.wait([leaving], timeout=END_WAIT)
         if pending:
             text = (
                 f"Group '{group}' was let go, but a plugin has not answered the last call of "
@@ -145,7 +150,7 @@ class Registry:
     def _lock(self, group: str) -> asyncio.Lock:
         return self._locks.setdefault(group, asyncio.Lock())
 
-    async def _change(self, group: str, update: Update, tell: Tell, by: str) -> None:
+    async def _change(self, group: str, update: Change, notify: Notify, by: str) -> None:
         async with self._lock(group):
             supervisor = self.supervisors.get(group)
             before = supervisor.record if supervisor is not None else None
@@ -153,16 +158,16 @@ class Registry:
             if after is not before:
                 await self._save(after)
                 if supervisor is None:
-                    supervisor = self._begin(after, resumed=False)
+                    supervisor = self._start(after, resumed=False)
                 else:
                     supervisor.set_desired(after, by=by)
                     self._subscriptions.follow(supervisor)
                 if after.freed:  # begun here, so that it goes on whatever becomes of the caller
-                    self._leaving[group] = asyncio.create_task(
-                        self._leave(group), name=f"end of group {group}"
+                    self._ending[group] = asyncio.create_task(
+                        self._end_freed(group), name=f"end of group {group}"
                     )
             assert supervisor is not None
-            tell(supervisor, after is not before)
+            notify(supervisor, after is not before)
 
     async def _remember(self, supervisor: Supervisor, update: Callable[[Record], Record]) -> None:
         group = supervisor.record.id
@@ -174,7 +179,7 @@ class Registry:
                 await self._save(after)
                 supervisor.record = after
 
-    def _begin(self, record: Record, *, resumed: bool) -> Supervisor:
+    def _start(self, record: Record, *, resumed: bool) -> Supervisor:
         supervisor = Supervisor(
             record,
             self._lookup,
@@ -192,10 +197,10 @@ class Registry:
             ending.add_done_callback(self._done)
         else:
             self._subscriptions.follow(supervisor)
-        supervisor.start(partial(self._gone, supervisor))
+        supervisor.start(partial(self._forget_destroyed, supervisor))
         return supervisor
 
-    async def _gone(self, supervisor: Supervisor) -> None:
+    async def _forget_destroyed(self, supervisor: Supervisor) -> None:
         """The last instance of a group marked for destruction is gone: now its record may go.
         Raises as the store does.
         """
@@ -206,7 +211,7 @@ class Registry:
                 self._forget(supervisor)
                 announce(self._emit, Event("gone", group=group))
 
-    async def _leave(self, group: str) -> None:
+    async def _end_freed(self, group: str) -> None:
         supervisor = self.supervisors[group]
         try:
             await supervisor.end("a free")
@@ -215,7 +220,7 @@ class Registry:
                 self._forget(supervisor)
                 announce(self._emit, Event("freed", group=group))
         finally:
-            del self._leaving[group]
+            del self._ending[group]
 
     async def _save(self, record: Record) -> None:
         await asyncio.to_thread(self._store.save, record)
@@ -236,14 +241,14 @@ class Registry:
 
     def _forget(self, supervisor: Supervisor) -> None:
         del self.supervisors[supervisor.record.id]
-        self._subscriptions.leave(supervisor)
+        self._subscriptions.unsubscribe(supervisor)
 
 
-def watched(record: Record | None, group: str) -> Record:
+def changeable(record: Record | None, group: str) -> Record:
     """Return the record of a group that can be changed; raises UnknownGroup, or PluginFailure when
     it is being destroyed.
     """
-    record = present(record, group)
+    record = existing(record, group)
     if record.destroying:
         raise PluginFailure(
             f"Group '{group}' is being destroyed; to let it go at once: ikdemo group free "
@@ -252,7 +257,7 @@ def watched(record: Record | None, group: str) -> Record:
     return record
 
 
-def present(record: Record | None, group: str) -> Record:
+def existing(record: Record | None, group: str) -> Record:
     """Return the record of a group that is there; raises UnknownGroup."""
     if record is None or record.freed:
         raise UnknownGroup(group)

@@ -29,7 +29,7 @@ class Subscriptions:
 
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
-        self._audience: dict[str, set[Supervisor]] = {}
+        self._subscribers: dict[str, set[Supervisor]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def follow(self, supervisor: Supervisor) -> None:
@@ -37,45 +37,45 @@ class Subscriptions:
         before.
         """
         properties = supervisor.record.properties
-        self._seat(supervisor, {properties.instance.plugin, properties.flavor.plugin})
+        self._subscribe(supervisor, {properties.instance.plugin, properties.flavor.plugin})
 
-    def leave(self, supervisor: Supervisor) -> None:
+    def unsubscribe(self, supervisor: Supervisor) -> None:
         """Let a supervisor hear nothing more."""
-        self._seat(supervisor, set())
+        self._subscribe(supervisor, set())
 
-    def _seat(self, supervisor: Supervisor, names: set[str]) -> None:
+    def _subscribe(self, supervisor: Supervisor, names: set[str]) -> None:
         for name in names:
-            self._audience.setdefault(name, set()).add(supervisor)
+            self._subscribers.setdefault(name, set()).add(supervisor)
             if name not in self._tasks:
                 self._tasks[name] = asyncio.create_task(
-                    self._listen(name), name=f"events of {name}"
+                    self._follow(name), name=f"events of {name}"
                 )
-        for name in self._audience.keys() - names:
-            self._audience[name].discard(supervisor)
-            if not self._audience[name]:  # nobody listens any longer
-                del self._audience[name]
+        for name in self._subscribers.keys() - names:
+            self._subscribers[name].discard(supervisor)
+            if not self._subscribers[name]:  # nobody listens any longer
+                del self._subscribers[name]
                 self._tasks.pop(name).cancel()
 
     async def close(self) -> None:
         """Stop following everything."""
         tasks = list(self._tasks.values())
         self._tasks.clear()
-        self._audience.clear()
+        self._subscribers.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _listen(self, name: str) -> None:
+    async def _follow(self, name: str) -> None:
         """Follow one plugin for ever; what it says may be odd, and must not end that."""
-        heard, began, catching_up = Cursor(), time.time(), True
+        position, began, catching_up = Cursor(), time.time(), True
         while True:
             try:
                 async for batch in self._lookup.events(name):
-                    events = news(batch, heard)
+                    events = news(batch, position)
                     if catching_up:
                         events = [event for event in events if event.time >= began]
                         catching_up = len(batch.events) == BATCH
-                    heard = Cursor(batch.stream, batch.next)
+                    position = Cursor(batch.stream, batch.next)
                     self._tell(name, batch, events)
             except IkdemoError as error:
                 log.info("The events of plugin %s cannot be followed now: %s", name, error)
@@ -86,21 +86,21 @@ class Subscriptions:
             await asyncio.sleep(AGAIN_AFTER)
 
     def _tell(self, name: str, batch: EventBatch, events: list[Event]) -> None:
-        for supervisor in list(self._audience.get(name, ())):
+        for supervisor in list(self._subscribers.get(name, ())):
             if batch.gap:
                 supervisor.wake()
             for event in events:
                 supervisor.on_event(event)
 
 
-def news(batch: EventBatch, heard: Cursor) -> list[Event]:
-    """Return the events of a batch that come after ``heard``, in a stream that was begun to be read
+def news(batch: EventBatch, position: Cursor) -> list[Event]:
+    """Return the events of a batch that come after ``position``, in a stream that was begun to be read
     anew, too.
 
     >>> batch = EventBatch("s", 12, [Event("lost", instance="i-1"), Event("lost", instance="i-2")], gap=True)
     >>> [event.instance for event in news(batch, Cursor("s", 11))], len(news(batch, Cursor("other", 99)))
     (['i-2'], 2)
     """
-    if batch.stream != heard.stream:
+    if batch.stream != position.stream:
         return batch.events
-    return batch.events[max(0, heard.next - (batch.next - len(batch.events))) :]
+    return batch.events[max(0, position.next - (batch.next - len(batch.events))) :]

@@ -3,7 +3,7 @@ time or the poll.
 
 One task per group makes every pass, so a group's actions never overlap; if it ends unexpectedly it
 is begun again. What is wanted may change at any time (``set_desired``): a pass under way finishes
-what it began and begins nothing more. Whoever waits for a pass (``step``) or for the end (``gone``)
+what it began and begins nothing more. Whoever waits for a pass (``step``) or for the end (``wait_until_gone``)
 gets an answer, also when something else comes first. Whether a pass looks or goes by what it was
 told is decided in ``sight``; but nothing is destroyed without a look. Made by ``Registry``, which
 alone changes ``record``.
@@ -21,7 +21,7 @@ from ..reconcile.expectations import expect
 from ..reconcile.health import apply_reported_health, force_replacement
 from ..reconcile.members import Members
 from ..reconcile.model import Desired, Memory, ReportedExit, Update, desired_state
-from ..reconcile.observed_cache import GONE, is_safe
+from ..reconcile.observed_cache import REMOVALS, is_safe
 from ..reconcile.plan import plan
 from ..reconcile.settle import record_exits, retry_refused, settle, with_backoffs
 from ..reconcile.waiting import DESTROYING
@@ -79,11 +79,11 @@ class Supervisor:
         update = Update(record.updating) if record.updating else None
         self._memory = Memory(backoffs=record.backoffs, expected=record.expected, update=update)
         self._persisted_version = 0
-        self._died: list[ReportedExit] = []
+        self._reported_exits: list[ReportedExit] = []
         self._reported_unhealthy: set[str] = set()
-        self._place_freed, self._retried_at = False, -RETRY_EVERY
+        self._room_freed, self._retried_at = False, -RETRY_EVERY
         self._wake = asyncio.Event()
-        self._doubt = asyncio.Event()
+        self._pass_failed = asyncio.Event()
         self._steps: list[asyncio.Future[Step]] = []
         self._ended_by = self.removal_error = ""
         self._overtaken_by = ""
@@ -109,7 +109,7 @@ class Supervisor:
         )
 
     @property
-    def at_rest(self) -> bool:
+    def is_converged(self) -> bool:
         """Say whether the loop's latest pass found everything as wanted."""
         return self._recorder.converged is True
 
@@ -133,7 +133,7 @@ class Supervisor:
             await asyncio.wait([self._task], timeout=STOP_WAIT)
             self._task.cancel()
             await asyncio.wait([self._task])
-        self._refuse(self._steps)
+        self._fail_steps(self._steps)
 
     def set_desired(self, record: Record, *, by: str) -> None:
         """Take another record as what is wanted, from now on; its trouble is what is remembered
@@ -147,9 +147,9 @@ class Supervisor:
             self._memory = Memory(backoffs=record.backoffs)
         self._set(record)
         self._overtaken_by = by
-        self._doubt.clear()
+        self._pass_failed.clear()
         self._observer.invalidate()
-        self._recorder.start_over()
+        self._recorder.reset()
         self._wake.set()
 
     def force_replacement(self) -> None:
@@ -161,13 +161,13 @@ class Supervisor:
     def on_event(self, event: Event) -> None:
         """Wake for a plugin's event, unless it is the echo of what this loop did."""
         if event.group not in ("", self.record.id):
-            if event.kind in GONE and self._memory.backoffs and not self._place_freed:
-                self._place_freed = True
+            if event.kind in REMOVALS and self._memory.backoffs and not self._room_freed:
+                self._room_freed = True
                 self._wake.set()
             return
         if event.group and event.kind == "lost" and event.code in ("died", "early"):
             own_doing = event.code == "died"
-            self._died.append(
+            self._reported_exits.append(
                 ReportedExit(
                     event.slot, event.instance, f"died: {event.text}", self._clock.now(), own_doing
                 )
@@ -186,17 +186,17 @@ class Supervisor:
         self._observer.invalidate()
         self._wake.set()
 
-    async def observe(self, record: Record, *, ask_health: bool) -> View:
+    async def observe_group(self, record: Record, *, ask_health: bool) -> View:
         """Observe what a record describes, with what is known of its members, and remember
         nothing.
         """
-        return await self._observer.peek(
+        return await self._observer.observe(
             record.properties, self._memory.expected, ask_health=ask_health
         )
 
     async def look(self, *, ask_health: bool = True) -> tuple[View, Plan]:
         """Observe and plan without acting and without remembering: what would be done now."""
-        view = await self.observe(self.record, ask_health=ask_health)
+        view = await self.observe_group(self.record, ask_health=ask_health)
         try:
             todo = self._clock.stamped(self._plan(view))
         except Exception as error:  # a bug in the planner must not leave people without an answer
@@ -213,17 +213,17 @@ class Supervisor:
         waiting: asyncio.Future[Step] = asyncio.get_running_loop().create_future()
         self._steps.append(waiting)
         if self._ended_by:
-            self._refuse(self._steps)
+            self._fail_steps(self._steps)
         self._wake.set()
         return await waiting
 
-    def try_again(self) -> None:
-        """Make a pass soon, and let ``gone`` hear of doubt only from now on."""
-        self._doubt.clear()
+    def retry_now(self) -> None:
+        """Make a pass soon, and let ``wait_until_gone`` hear of doubt only from now on."""
+        self._pass_failed.clear()
         self.removal_error = ""
         self.wake()
 
-    async def gone(self, timeout: float) -> bool:
+    async def wait_until_gone(self, timeout: float) -> bool:
         """Wait until the loop has ended because nothing is left.
 
         False after ``timeout`` seconds, or when a pass was in doubt since the group was marked for
@@ -231,7 +231,7 @@ class Supervisor:
         """
         if self._task is None:
             return True
-        invalidate = asyncio.create_task(self._doubt.wait())
+        invalidate = asyncio.create_task(self._pass_failed.wait())
         await asyncio.wait(
             [self._task, invalidate], timeout=timeout, return_when=asyncio.FIRST_COMPLETED
         )
@@ -264,7 +264,7 @@ class Supervisor:
             try:
                 step = await self._pass_safely(asked=bool(waiting))
             except BaseException:
-                self._refuse(waiting)
+                self._fail_steps(waiting)
                 raise
             # something else is wanted meanwhile: look again with that in mind, for those who wait,
             # too
@@ -281,14 +281,14 @@ class Supervisor:
                 # but not before others had their turn: two passes over thousands take long
                 await asyncio.sleep(0)
                 continue
-            waits = [self._observer.look_in()]
+            waits = [self._observer.seconds_to_poll()]
             if step.plan.wake_after is not None:
                 waits.append(step.plan.wake_after)
-            if self._place_freed:
+            if self._room_freed:
                 waits.append(self._retried_at + RETRY_EVERY - self._clock.now())
             await self._sleep(min(waits))
 
-    def _refuse(self, waiting: list[asyncio.Future[Step]]) -> None:
+    def _fail_steps(self, waiting: list[asyncio.Future[Step]]) -> None:
         """Answer those who wait for a pass that will not be made."""
         for future in waiting:
             if not future.done():
@@ -320,7 +320,7 @@ class Supervisor:
                 error,
             )
             self.removal_error = str(error)
-            self._doubt.set()
+            self._pass_failed.set()
             return False
         return True
 
@@ -340,7 +340,7 @@ class Supervisor:
                 backoffs=memory.backoffs,
                 expected=memory.expected,
                 members=known,
-                updating=self._updating(view),
+                updating=self._update_to_persist(view),
             )
 
         try:
@@ -358,18 +358,25 @@ class Supervisor:
         view, todo = await self._decide(look=asked or desired.destroying)
         if desired is not self.desired or self._ended_by:
             return None
-        seen_at = self._clock.now()
-        self._recorder.planned(todo, len(desired.slots), desired.destroying)
+        observed_at = self._clock.now()
+        self._recorder.on_plan(todo, len(desired.slots), desired.destroying)
         outcomes = await self._act(todo, view) if (asked or not paused) and todo.actions else ()
         overtaken = self._overtaken_by if desired is not self.desired else ""
-        judging, before, now = self._judging(view), self._memory, self._clock.now()
+        desired_here, before, now = self._desired_for(view), self._memory, self._clock.now()
         self._memory = settle(
-            judging, view.observed, before, todo, outcomes, now, seen_at, overtaken=bool(overtaken)
+            desired_here,
+            view.observed,
+            before,
+            todo,
+            outcomes,
+            now,
+            observed_at,
+            overtaken=bool(overtaken),
         )
-        if self._has_news(view):
+        if self._must_persist(view):
             await self._remember(view)
         if view.observed.error:
-            self._doubt.set()
+            self._pass_failed.set()
         return Step(
             view.observed.instances,
             self._clock.stamped(todo) if asked else todo,
@@ -385,18 +392,18 @@ class Supervisor:
         ask_health = self._observer.health_is_due() or bool(self._memory.expected)
         reported_unhealthy, self._reported_unhealthy = self._reported_unhealthy, set()
         while True:
-            view = await self._observer.observe_or_recall(
+            view = await self._observer.current_view(
                 self.record.properties, self._memory.expected, ask_health=ask_health, look=look
             )
-            died, self._died = self._died, []
+            exits, self._reported_exits = self._reported_exits, []
             self._memory = apply_reported_health(
-                self._judging(view),
-                record_exits(self.desired, self._memory, died, self._clock.now()),
+                self._desired_for(view),
+                record_exits(self.desired, self._memory, exits, self._clock.now()),
                 reported_unhealthy,
             )
             self._retry()
             todo = self._plan(view)
-            if view.looked or is_safe(todo):
+            if view.is_fresh or is_safe(todo):
                 if view.observed.error:
                     self._reported_unhealthy |= reported_unhealthy  # nobody was asked about them
                 return view, todo
@@ -407,44 +414,46 @@ class Supervisor:
         ``RETRY_EVERY``.
         """
         now = self._clock.now()
-        if self._place_freed and now >= self._retried_at + RETRY_EVERY:
-            self._place_freed, self._retried_at = False, now
+        if self._room_freed and now >= self._retried_at + RETRY_EVERY:
+            self._room_freed, self._retried_at = False, now
             self._memory = retry_refused(self._memory)
 
-    def _has_news(self, view: View) -> bool:
+    def _must_persist(self, view: View) -> bool:
         """Say whether a restart would miss anything of what is remembered now.
 
         Of a plugin with slots nothing more is kept than waits: what was made there, it knows
         itself.
         """
         memory, record = self._memory, self.record
-        if record.updating != self._updating(view):
+        if record.updating != self._update_to_persist(view):
             return True
         if view.idempotent or view.observed.error:
             return memory.backoffs != record.backoffs
         known = self._persisted_version == self._observer.members.version
         return not known or memory.backoffs != record.backoffs or memory.expected != record.expected
 
-    def _updating(self, view: View) -> str:
+    def _update_to_persist(self, view: View) -> str:
         """Return the configuration whose update a restart would have to prove; none where nothing
         has to be waited for.
         """
         update = self._memory.update
-        return update.sha if update and self._judging(view).pace.waits else ""
+        return update.sha if update and self._desired_for(view).pace.waits else ""
 
     async def _act(self, todo: Plan, view: View) -> tuple[Outcome, ...]:
         desired = self.desired
-        self._memory = expect(self._judging(view), self._memory, todo.actions, self._clock.now())
+        self._memory = expect(
+            self._desired_for(view), self._memory, todo.actions, self._clock.now()
+        )
         actions = todo.actions
-        if not view.idempotent and self._has_news(view) and not await self._remember(view):
+        if not view.idempotent and self._must_persist(view) and not await self._remember(view):
             # what is asked for has to be known after a restart
             actions = tuple(a for a in actions if a.verb == "destroy")
             if not actions:
                 return ()
-        self._recorder.acting(actions, 0 if desired.destroying else len(desired.slots))
+        self._recorder.on_acting(actions, 0 if desired.destroying else len(desired.slots))
         self._observer.begin_acting(actions)
         executor = Executor(
-            desired, self.record.properties, self._good, view.described, self._recorder.acted
+            desired, self.record.properties, self._good, view.described, self._recorder.on_outcome
         )
         outcomes = await executor.act(
             actions, self._lookup, lambda: desired is self.desired and not self._ended_by
@@ -452,18 +461,18 @@ class Supervisor:
         self._observer.end_acting(outcomes, desired.sha)
         return outcomes
 
-    def _judging(self, view: View) -> Desired:
+    def _desired_for(self, view: View) -> Desired:
         pace = msgspec.structs.replace(self.desired.pace, can_fail=view.can_fail)
         return msgspec.structs.replace(
             self.desired,
             idempotent=view.idempotent,
             unhealthy_after=view.unhealthy_after,
             pace=pace,
-            judged=view.judged,
+            health_checked=view.health_checked,
         )
 
     def _plan(self, view: View) -> Plan:
-        return plan(self._judging(view), view.observed, self._memory, self._clock.now())
+        return plan(self._desired_for(view), view.observed, self._memory, self._clock.now())
 
     async def _sleep(self, seconds: float) -> None:
         try:

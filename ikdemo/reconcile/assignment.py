@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from ..spi.plans import ObservedInstance
-from .model import BEYOND, Desired, number_of
+from .model import BEYOND, Desired, slot_number
 
 
 class Assignment(NamedTuple):
@@ -26,7 +26,7 @@ class Assignment(NamedTuple):
         where it was put.
         """
         return [
-            (slot if number_of(seen.slot) is None else seen.slot or slot, seen)
+            (slot if slot_number(seen.slot) is None else seen.slot or slot, seen)
             for slot, seen in self.occupants.items()
         ]
 
@@ -78,7 +78,7 @@ def assign(
     def merit(seen: ObservedInstance) -> _Merit:
         if desired.ranks_by_id:
             return _Merit(seen.sha == desired.sha, seen.id not in unhealthy, True, 0, seen.id)
-        number = number_of(seen.slot)
+        number = slot_number(seen.slot)
         lowness = -BEYOND if number is None else -number
         return _Merit(
             seen.sha == desired.sha, seen.id not in unhealthy, seen.slot in wanted, lowness, seen.id
@@ -102,14 +102,16 @@ def assign(
             unassigned.append(seen)
     if unassigned:
         unassigned.sort(key=merit, reverse=True)
-        left = _adopt(desired, occupants, unassigned)
-        if left and not desired.pets:  # a pet has its own place or none
+        unplaced = _adopt(desired, occupants, unassigned)
+        if unplaced and not desired.pets:  # a pet has its own place or none
             worst = sorted(occupants.items(), key=lambda pair: merit(pair[1]))
-            for number, ((slot, occupant), better) in enumerate(zip(worst, left[:], strict=False)):
+            for number, ((slot, occupant), better) in enumerate(
+                zip(worst, unplaced[:], strict=False)
+            ):
                 if merit(better) <= merit(occupant):
                     break
-                occupants[slot], left[number] = better, occupant
-        surplus.extend(left)
+                occupants[slot], unplaced[number] = better, occupant
+        surplus.extend(unplaced)
     surplus.sort(key=merit)
     return Assignment(occupants, surplus, unmanaged)
 
@@ -122,11 +124,11 @@ def _adopt(
     for slot in reversed(desired.slots):
         if slot.name not in occupants:
             free.setdefault(slot.logical_id, []).append(slot.name)
-    left = []
+    unplaced = []
     for seen in unassigned:
         fitting = free.get(seen.logical_id if desired.pets else None)
         if fitting:
             occupants[fitting.pop()] = seen
         else:
-            left.append(seen)
-    return left
+            unplaced.append(seen)
+    return unplaced

@@ -27,20 +27,20 @@ WINDOW = 10
 """Seconds over which the instances that ended are counted for the sentence about a storm."""
 
 
-def charge(until: float, now: float) -> float:
+def use_allowance(until: float, now: float) -> float:
     """Take one from an allowance that is whole again at ``until``; return when it is now. It never
     owes more than all of it.
 
-    >>> charge(0.0, now=100.0), charge(125.0, now=100.0)
+    >>> use_allowance(0.0, now=100.0), use_allowance(125.0, now=100.0)
     (110.0, 130.0)
     """
     return min(max(until, now) + REFILL, now + ALLOWANCE * REFILL)
 
 
-def is_spent(until: float, now: float) -> bool:
+def allowance_is_used_up(until: float, now: float) -> bool:
     """Say whether less than one is left of an allowance that is whole again at ``until``.
 
-    >>> is_spent(charge(charge(0.0, 100.0), 100.0), 100.0), is_spent(charge(charge(charge(0.0, 99.0), 99.0), 99.0), 99.0)
+    >>> allowance_is_used_up(use_allowance(use_allowance(0.0, 100.0), 100.0), 100.0), allowance_is_used_up(use_allowance(use_allowance(use_allowance(0.0, 99.0), 99.0), 99.0), 99.0)
     (False, True)
     """
     return until - now > (ALLOWANCE - 1) * REFILL

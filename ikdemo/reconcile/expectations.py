@@ -75,18 +75,18 @@ from then on.
 """
 
 
-def without_ended(observed: Observation, memory: Memory) -> Observation:
+def without_destroyed(observed: Observation, memory: Memory) -> Observation:
     """Return an observation without the instances that were destroyed.
 
     >>> from ikdemo.spi.plans import ObservedInstance
     >>> look = Observation((ObservedInstance("a"), ObservedInstance("b")))
-    >>> [seen.id for seen in without_ended(look, Memory(ended={"a": Destroyed(1, 0.0, 1.0)})).instances]
+    >>> [seen.id for seen in without_destroyed(look, Memory(destroyed={"a": Destroyed(1, 0.0, 1.0)})).instances]
     ['b']
     """
-    if not memory.ended:
+    if not memory.destroyed:
         return observed
     return structs.replace(
-        observed, instances=tuple(s for s in observed.instances if s.id not in memory.ended)
+        observed, instances=tuple(s for s in observed.instances if s.id not in memory.destroyed)
     )
 
 
@@ -96,21 +96,21 @@ def is_repeated(memory: Memory, outcome: Outcome) -> bool:
     """
     return (
         outcome.action.verb == "destroy"
-        and outcome.action.instance in memory.ended
+        and outcome.action.instance in memory.destroyed
         and not outcome.unreachable
     )
 
 
-def ended(
+def destroyed(
     desired: Desired, observed: Observation, memory: Memory, outcomes: Iterable[Outcome], now: float
 ) -> dict[str, Destroyed]:
     """Return what was destroyed, after a pass; what is not described any longer is forgotten,
     unless it may come back.
     """
-    present = {seen.id for seen in observed.instances} if memory.ended else set()
+    present = {seen.id for seen in observed.instances} if memory.destroyed else set()
     after = {
         instance: one
-        for instance, one in memory.ended.items()
+        for instance, one in memory.destroyed.items()
         if instance in present or (not desired.idempotent and now < one.at + EXPECTED_FOR)
     }
     for outcome in outcomes:

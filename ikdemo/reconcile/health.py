@@ -14,28 +14,28 @@ from ..spi.plans import Outcome, Plan
 from .model import Desired, Memory, Observation
 
 
-def unjudged(
+def unchecked(
     desired: Desired, observed: Observation, memory: Memory, outcomes: Iterable[Outcome] = ()
 ) -> frozenset[str]:
     """Return the instances, those just made included, of which their flavor has never said whether
     they are healthy.
 
     >>> from ikdemo.spi.plans import ObservedInstance
-    >>> group, look = Desired("g", "sha", (), judged=True), Observation((ObservedInstance("a"),), new=frozenset({"a"}))
-    >>> sorted(unjudged(group, look, Memory())), sorted(unjudged(Desired("g", "sha", ()), look, Memory()))
+    >>> group, look = Desired("g", "sha", (), health_checked=True), Observation((ObservedInstance("a"),), new=frozenset({"a"}))
+    >>> sorted(unchecked(group, look, Memory())), sorted(unchecked(Desired("g", "sha", ()), look, Memory()))
     (['a'], [])
     """
-    if not desired.judged:
+    if not desired.health_checked:
         return frozenset()
-    made = {o.instance for o in outcomes if o.action.verb == "provision" and not o.error}
-    waiting = set(memory.unjudged | observed.new)
+    created = {o.instance for o in outcomes if o.action.verb == "provision" and not o.error}
+    waiting = set(memory.unchecked | observed.new)
     if waiting:
         waiting = {
             seen.id
             for seen in observed.instances
             if seen.id in waiting and seen.health is Health.UNKNOWN
         }
-    return frozenset(waiting | made)
+    return frozenset(waiting | created)
 
 
 def apply_reported_health(desired: Desired, memory: Memory, told: Iterable[str]) -> Memory:
@@ -52,8 +52,8 @@ def apply_reported_health(desired: Desired, memory: Memory, told: Iterable[str])
     news = {one: max(enough, memory.unhealthy.get(one, 0)) for one in told if enough}
     if not news:
         return memory
-    asked = {one: when for one, when in memory.asked.items() if one not in news}
-    return structs.replace(memory, unhealthy={**memory.unhealthy, **news}, asked=asked)
+    counted_at = {one: when for one, when in memory.counted_at.items() if one not in news}
+    return structs.replace(memory, unhealthy={**memory.unhealthy, **news}, counted_at=counted_at)
 
 
 def force_replacement(memory: Memory) -> Memory:
@@ -91,7 +91,7 @@ def unhealthy_in_a_row(
 
     >>> from ikdemo.spi.plans import ObservedInstance
     >>> seen = (ObservedInstance("a", health=Health.UNHEALTHY), ObservedInstance("b", health=Health.HEALTHY), ObservedInstance("c"))
-    >>> group, before = Desired("g", "sha", (), poll=10.0), Memory(unhealthy={"a": 1, "b": 2, "c": 3}, asked={"a": 100.0})
+    >>> group, before = Desired("g", "sha", (), poll=10.0), Memory(unhealthy={"a": 1, "b": 2, "c": 3}, counted_at={"a": 100.0})
     >>> unhealthy_in_a_row(group, Observation(seen), before, now=110.0)
     {'a': 2, 'c': 3}
     >>> unhealthy_in_a_row(group, Observation(seen), before, now=101.0)
@@ -106,19 +106,19 @@ def unhealthy_in_a_row(
     counts = {}
     for seen in suspects:
         before = memory.unhealthy.get(seen.id, 0)
-        adds = seen.health is unhealthy and desired.is_another(memory.asked.get(seen.id), now)
+        adds = seen.health is unhealthy and desired.is_another(memory.counted_at.get(seen.id), now)
         count = 0 if seen.health is healthy else before + adds
         if count:
             counts[seen.id] = count
     return counts
 
 
-def asked_at(memory: Memory, unhealthy: Mapping[str, int], now: float) -> dict[str, float]:
+def counting_times(memory: Memory, unhealthy: Mapping[str, int], now: float) -> dict[str, float]:
     """Return when the last unhealthy answer of each was counted, after those of ``now`` have made
     ``unhealthy`` of it.
     """
     counted = {
-        one: now if times > memory.unhealthy.get(one, 0) else memory.asked.get(one)
+        one: now if times > memory.unhealthy.get(one, 0) else memory.counted_at.get(one)
         for one, times in unhealthy.items()
     }
     return {one: when for one, when in counted.items() if when is not None}

@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from ..spi.documents import GROUP_TAG, SHA_TAG, Description
 from ..spi.plans import ObservedInstance, Outcome
-from .model import Expected, Observation, Remark
+from .model import Anomaly, Expected, Observation
 
-SHOWN = 60
+LONGEST_QUOTE = 60
 """Characters of a tag or a slot that a sentence shows."""
 MOST_GONE = 1000
 """Instances that are remembered, beyond those that are there, in case a description left them
@@ -26,7 +26,7 @@ out.
 """
 
 
-class Reading(NamedTuple):
+class DescriptionSource(NamedTuple):
     """How one plugin's descriptions are to be read: what it is called, and which extensions it
     offers.
     """
@@ -53,7 +53,10 @@ class Members:
         return self._known
 
     def read(
-        self, described: Iterable[Description], reading: Reading, expected: Mapping[str, Expected]
+        self,
+        described: Iterable[Description],
+        source: DescriptionSource,
+        expected: Mapping[str, Expected],
     ) -> tuple[Observation, Sequence[Description]]:
         """Return what was observed, every health unknown, and the descriptions of the members, in
         the same order.
@@ -61,29 +64,29 @@ class Members:
         An instance that is not known takes the place of the oldest of ``expected`` that it fits.
         Nothing is remembered yet.
         """
-        kept, remarks, doubt = self._select(described, reading)
+        kept, anomalies, doubt = self._select(described, source)
         if doubt:
             return Observation(error=doubt), []
-        seen, new, awaited = (
+        seen, new, expectations = (
             list[ObservedInstance](),
             list[str](),
-            _Awaited({} if reading.slots else expected),
+            _Expectations({} if source.slots else expected),
         )
         for one in kept:
             known = self._known.get(one.id)
             if known is None:
-                known = awaited.take(_said(one, reading))
+                known = expectations.match(_described(one, source))
                 new.append(known.id)
-            elif not _says(one, known, reading):  # as mostly it does, of thousands
-                known, text = _reconciled(known, _said(one, reading), reading)
+            elif not _agrees(one, known, source):  # as mostly it does, of thousands
+                known, text = _merged(known, _described(one, source), source)
                 if text:
-                    remarks.append(Remark(one.id, text))
+                    anomalies.append(Anomaly(one.id, text))
             seen.append(known)
         return Observation(
-            tuple(seen), "", tuple(remarks), frozenset(new), frozenset(awaited.fulfilled)
+            tuple(seen), "", tuple(anomalies), frozenset(new), frozenset(expectations.fulfilled)
         ), kept
 
-    def learn(self, observed: Observation) -> None:
+    def record_observation(self, observed: Observation) -> None:
         """Know from now on what was observed."""
         if observed.error:
             return
@@ -105,7 +108,7 @@ class Members:
                 self._known.pop(instance)
             self._ended &= self._known.keys()
 
-    def enter(self, outcomes: Iterable[Outcome], sha: str) -> None:
+    def record_outcomes(self, outcomes: Iterable[Outcome], sha: str) -> None:
         """Know from now on what was made, of configuration ``sha``, and what was ended."""
         for outcome in outcomes:
             action = outcome.action
@@ -114,18 +117,18 @@ class Members:
             if action.verb == "destroy":
                 self._ended.add(action.instance)
             else:
-                made = ObservedInstance(
+                created = ObservedInstance(
                     outcome.instance, action.logical_id, action.slot or None, action.sha or sha
                 )
                 # an ID that is used again
                 if outcome.instance in self._ended or outcome.instance not in self._known:
-                    self._known[outcome.instance] = made
+                    self._known[outcome.instance] = created
                     self.version += 1
                     self._ended.discard(outcome.instance)
 
     def _select(
-        self, described: Iterable[Description], reading: Reading
-    ) -> tuple[list[Description], list[Remark], str]:
+        self, described: Iterable[Description], source: DescriptionSource
+    ) -> tuple[list[Description], list[Anomaly], str]:
         """Return the members, each once, remarks on the others, and what is doubtful, if anything
         is.
         """
@@ -138,53 +141,55 @@ class Members:
                 nameless += tag == self._group
                 continue
             if one.id in listed:
-                if _differs(listed[one.id], one, reading):
+                if _differs(listed[one.id], one, source):
                     return (
                         [],
                         [],
-                        f"plugin {reading.plugin} lists instance {one.id} twice, and not alike",
+                        f"plugin {source.plugin} lists instance {one.id} twice, and not alike",
                     )
                 continue
             listed[one.id] = one
-            if tag == self._group or (tag is None and reading.filters):
+            if tag == self._group or (tag is None and source.filters):
                 kept.append(one)
             elif one.id in self._known and one.id not in self._ended:
                 if tag is None:
                     text = (
-                        f"plugin {reading.plugin} describes instance {one.id}, a member of "
+                        f"plugin {source.plugin} describes instance {one.id}, a member of "
                         "the group, without the group's tag"
                     )
                     return [], [], text
                 if tag.casefold() == self._group.casefold():
                     kept.append(one)
         text = (
-            f"plugin {reading.plugin} describes {nameless} instances of the group without an "
+            f"plugin {source.plugin} describes {nameless} instances of the group without an "
             "ID; they are left alone"
         )
-        return kept, [Remark("", text)] if nameless else [], ""
+        return kept, [Anomaly("", text)] if nameless else [], ""
 
 
-def _said(one: Description, reading: Reading) -> ObservedInstance:
+def _described(one: Description, source: DescriptionSource) -> ObservedInstance:
     """Return what a description says; an empty text says nothing."""
-    slot = (one.slot or None) if reading.slots else None
+    slot = (one.slot or None) if source.slots else None
     return ObservedInstance(
         one.id, one.logical_id or None, slot, (one.tags or {}).get(SHA_TAG) or None
     )
 
 
-def _says(one: Description, known: ObservedInstance, reading: Reading) -> bool:
+def _agrees(one: Description, known: ObservedInstance, source: DescriptionSource) -> bool:
     """Say whether a description says all that is known, as far as the plugin can."""
-    if one.logical_id != known.logical_id or (reading.slots and one.slot != known.slot):
+    if one.logical_id != known.logical_id or (source.slots and one.slot != known.slot):
         return False
     return one.tags is not None and one.tags.get(SHA_TAG) == known.sha
 
 
-def _differs(one: Description, other: Description, reading: Reading) -> bool:
-    return _said(one, reading) != _said(other, reading) or (one.tags or {}) != (other.tags or {})
+def _differs(one: Description, other: Description, source: DescriptionSource) -> bool:
+    return _described(one, source) != _described(other, source) or (one.tags or {}) != (
+        other.tags or {}
+    )
 
 
-def _reconciled(
-    known: ObservedInstance, said: ObservedInstance, reading: Reading
+def _merged(
+    known: ObservedInstance, said: ObservedInstance, source: DescriptionSource
 ) -> tuple[ObservedInstance, str]:
     """Return what an instance is, by what is known and, where nothing was known, what is said; and
     what is said otherwise.
@@ -195,23 +200,23 @@ def _reconciled(
     was, says = (known.slot, known.logical_id, known.sha), (said.slot, said.logical_id, said.sha)
     pairs = zip(names, was, says, strict=True)
     other = [
-        f"{name} {_short(new)} instead of {_short(old)}"
+        f"{name} {_quoted(new)} instead of {_quoted(old)}"
         for name, old, new in pairs
         if old and new and old != new
     ]
     slot, logical_id, sha = (old or new for old, new in zip(was, says, strict=True))
     text = (
-        f"plugin {reading.plugin} describes instance {known.id} with {' and '.join(other)}, "
+        f"plugin {source.plugin} describes instance {known.id} with {' and '.join(other)}, "
         "which changes nothing"
     )
     return ObservedInstance(known.id, logical_id, slot, sha), text if other else ""
 
 
-def _short(text: str) -> str:
-    return repr(text if len(text) <= SHOWN else text[:SHOWN] + "...")
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= LONGEST_QUOTE else text[:LONGEST_QUOTE] + "...")
 
 
-class _Awaited:
+class _Expectations:
     """What was asked for and may be among the descriptions, the oldest first, found by what a
     description says of itself.
     """
@@ -228,7 +233,7 @@ class _Awaited:
             for key in product((None, one.sha.casefold()), {None, one.logical_id}):
                 self._queues.setdefault(key, deque()).append(slot)
 
-    def take(self, said: ObservedInstance) -> ObservedInstance:
+    def match(self, said: ObservedInstance) -> ObservedInstance:
         """Return what a new instance is: the oldest that it fits of those that were asked for, if
         any, which has come then.
 

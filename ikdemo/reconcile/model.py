@@ -79,11 +79,11 @@ def _short(logical_id: str) -> str:
     return f"{logical_id[: LONGEST - 2 - DIGITS - len(digest)]}~{digest}"
 
 
-def number_of(slot: str | None) -> int | None:
+def slot_number(slot: str | None) -> int | None:
     """Return the number that a slot's name is, from 0 to 999,999,999; None for any other text,
     however long.
 
-    >>> number_of("12"), number_of("a#0"), number_of("٣"), number_of("9" * 5000), number_of(None)
+    >>> slot_number("12"), slot_number("a#0"), slot_number("٣"), slot_number("9" * 5000), slot_number(None)
     (12, None, None, None, None)
     """
     if slot is None or len(slot) > DIGITS or not (slot.isascii() and slot.isdecimal()):
@@ -136,7 +136,7 @@ class Desired(Struct, frozen=True):
     provisions a slot at most once. ``unhealthy_after``: consecutive unhealthy answers that make an
     instance sick. ``poll``: seconds between two looks; answers that come closer together than that
     are one (``is_another``). ``good``: the configuration with which the group was converged last,
-    before this one; empty when there is none. ``judged``: the flavor has to be asked for the health
+    before this one; empty when there is none. ``health_checked``: the flavor has to be asked for the health
     of each instance.
     """
 
@@ -151,7 +151,7 @@ class Desired(Struct, frozen=True):
     poll: float = 0.0
     pace: Pace = Pace()
     good: str = ""
-    judged: bool = False
+    health_checked: bool = False
 
     def is_another(self, before: float | None, now: float) -> bool:
         """Say whether an answer about an instance's health counts beside one that was counted at
@@ -192,10 +192,10 @@ def desired_state(
     )
 
 
-def place_of(code: str, slot: str, instance: str) -> str:
+def reason_key(code: str, slot: str, instance: str) -> str:
     """Return what a reason is about, as the key under which it is remembered since when.
 
-    >>> place_of("missing", "3", ""), place_of("surplus", "", "instance-7"), place_of("plugin-unreachable", "", "")
+    >>> reason_key("missing", "3", ""), reason_key("surplus", "", "instance-7"), reason_key("plugin-unreachable", "", "")
     ('slot 3', 'instance-7', 'plugin-unreachable')
     """
     return f"slot {slot}" if slot else instance or code
@@ -216,16 +216,16 @@ class ReportedExit(NamedTuple):
 
 
 class Creation(NamedTuple):
-    """Which instance was made in a slot, and when (seconds). ``gone``: it has been found missing,
+    """Which instance was made in a slot, and when (seconds). ``lost``: it has been found missing,
     and was counted as a loss.
     """
 
     instance: str
     at: float
-    gone: bool = False
+    lost: bool = False
 
 
-class Remark(NamedTuple):
+class Anomaly(NamedTuple):
     """Something odd about an instance (empty: about the description as a whole) that changes
     nothing; people should know.
     """
@@ -239,15 +239,15 @@ class Observation(Struct, frozen=True):
     concluded.
 
     ``new``: IDs that were not known before. ``fulfilled``: slots whose expected instance is among
-    them. ``unasked``: what kept health from being asked for; empty when nothing did.
+    them. ``health_error``: what kept health from being asked for; empty when nothing did.
     """
 
     instances: tuple[ObservedInstance, ...] = ()
     error: str = ""
-    remarks: tuple[Remark, ...] = ()
+    anomalies: tuple[Anomaly, ...] = ()
     new: frozenset[str] = frozenset()
     fulfilled: frozenset[str] = frozenset()
-    unasked: str = ""
+    health_error: str = ""
 
 
 class Expected(Struct, frozen=True):
@@ -320,14 +320,14 @@ class BackoffState(Struct, frozen=True, rename={"unproductive": "futile"}):
 class Memory(Struct, frozen=True):
     """What must be remembered between passes.
 
-    ``backoffs``: slot name or instance ID to its trouble. ``made``: slot name to the birth of its
+    ``backoffs``: slot name or instance ID to its trouble. ``created``: slot name to the birth of its
     instance, as long as it is young. ``unhealthy``: instance ID to consecutive unhealthy answers.
-    ``asked``: instance ID to when the last of those was counted. ``ready``: while an update is
+    ``counted_at``: instance ID to when the last of those was counted. ``readiness``: while an update is
     under way, instance ID to the proof that it is well. ``expected``: with plugins that are not
-    idempotent, slot name to what was asked for there and has not been seen yet. ``spent``: slot
+    idempotent, slot name to what was asked for there and has not been seen yet. ``allowances``: slot
     name to when its allowance of losses is whole again. ``update``: the rolling update that is
-    under way, until its last batch has proven itself. ``unjudged``: IDs of instances whose flavor
-    has never said anything definite of them. ``ended``: ID to when it was destroyed, as long as it
+    under way, until its last batch has proven itself. ``unchecked``: IDs of instances whose flavor
+    has never said anything definite of them. ``destroyed``: ID to when it was destroyed, as long as it
     may still be described. ``losses``: whole second to how many instances were found missing in it,
     of late. ``since``: slot or instance (for the group itself: the code) to when something was
     first not as wanted there, whatever the reason is by now. ``forced``: a person wants the sick
@@ -335,15 +335,15 @@ class Memory(Struct, frozen=True):
     """
 
     backoffs: Mapping[str, BackoffState] = {}
-    made: Mapping[str, Creation] = {}
+    created: Mapping[str, Creation] = {}
     unhealthy: Mapping[str, int] = {}
-    ready: Mapping[str, Readiness] = {}
+    readiness: Mapping[str, Readiness] = {}
     expected: Mapping[str, Expected] = {}
-    spent: Mapping[str, float] = {}
+    allowances: Mapping[str, float] = {}
     losses: Mapping[int, int] = {}
-    asked: Mapping[str, float] = {}
+    counted_at: Mapping[str, float] = {}
     forced: bool = False
     update: Update | None = None
-    unjudged: frozenset[str] = frozenset()
-    ended: Mapping[str, Destroyed] = {}
+    unchecked: frozenset[str] = frozenset()
+    destroyed: Mapping[str, Destroyed] = {}
     since: Mapping[str, float] = {}

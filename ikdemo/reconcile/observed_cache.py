@@ -16,8 +16,8 @@ from ..spi.events import Event
 from ..spi.plans import Action, ObservedInstance, Outcome, Plan
 from .model import Observation
 
-GONE = ("lost", "destroyed")
-MOST = 100_000
+REMOVALS = ("lost", "destroyed")
+MOST_EVENTS = 100_000
 """News between two passes; with more of them, looking is simpler."""
 
 
@@ -29,7 +29,7 @@ def is_safe(plan: Plan) -> bool:
 
 
 class ObservedCache:
-    """What is known between two looks. ``now`` is None when only a look can tell.
+    """What is known between two looks. ``current`` is None when only a look can tell.
 
     What is told while a look is under way may be in its answer already, or not: it is applied to
     the answer, which changes nothing in the first case. An event that comes late, when its instance
@@ -37,16 +37,16 @@ class ObservedCache:
     """
 
     def __init__(self) -> None:
-        self._seen: dict[str, ObservedInstance] | None = None
+        self._instances: dict[str, ObservedInstance] | None = None
         self._observed: Observation | None = None
-        self._doubted = False
-        self._gone: set[str] = set()
-        self._arrived: set[str] = set()
-        self._awaited: deque[set[tuple[str, str]]] = deque(maxlen=2)
+        self._invalid = False
+        self._removed: set[str] = set()
+        self._added: set[str] = set()
+        self._own_events: deque[set[tuple[str, str]]] = deque(maxlen=2)
 
     def invalidate(self) -> None:
         """Believe nothing until the next look."""
-        self._doubted = True
+        self._invalid = True
 
     def on_event(self, event: Event) -> bool:
         """Take in what was told of an instance; return whether it is news, and not the echo of what
@@ -54,25 +54,25 @@ class ObservedCache:
         """
         if self._is_echo(event):
             return False
-        if event.kind in GONE:
-            self._gone.add(event.instance)
+        if event.kind in REMOVALS:
+            self._removed.add(event.instance)
         elif event.kind == "provisioned" and not (
-            event.instance in self._arrived or event.instance in self._gone
+            event.instance in self._added or event.instance in self._removed
         ):
-            self._arrived.add(event.instance)  # perhaps an echo that is faster than its answer
+            self._added.add(event.instance)  # perhaps an echo that is faster than its answer
         else:
             self.invalidate()
-        if len(self._gone) + len(self._arrived) > MOST:
-            self.begin_look()
+        if len(self._removed) + len(self._added) > MOST_EVENTS:
+            self.begin_refresh()
         return True
 
-    def begin_look(self) -> None:
+    def begin_refresh(self) -> None:
         """Forget what was told: an answer that is asked for now is younger."""
-        self._seen, self._observed, self._doubted = None, None, False
-        self._gone.clear()
-        self._arrived.clear()
+        self._instances, self._observed, self._invalid = None, None, False
+        self._removed.clear()
+        self._added.clear()
 
-    def end_look(self, observed: Observation) -> None:
+    def end_refresh(self, observed: Observation) -> None:
         """Keep what was seen, if it can be kept: two instances of one ID cannot be told apart by
         what is told.
         """
@@ -80,62 +80,65 @@ class ObservedCache:
             s.id: ObservedInstance(s.id, s.logical_id, s.slot, s.sha) for s in observed.instances
         }
         if not observed.error and len(seen) == len(observed.instances):
-            self._seen = seen
+            self._instances = seen
 
     def begin_acting(self, actions: Iterable[Action]) -> None:
         """Await to be told of what is done now."""
-        self._awaited.append(
+        self._own_events.append(
             {("destroyed", action.instance) for action in actions if action.verb == "destroy"}
         )
 
     def end_acting(self, outcomes: Iterable[Outcome], sha: str) -> None:
         """Enter what came of it; what went wrong, nobody knows how far, has to be looked at."""
-        made, ended = {}, set()
+        provisioned, destroyed = {}, set()
         for outcome in outcomes:
             action = outcome.action
             if outcome.error:
                 self.invalidate()
             elif action.verb == "destroy":
-                ended.add(action.instance)
+                destroyed.add(action.instance)
             else:
-                made[outcome.instance] = ObservedInstance(
+                provisioned[outcome.instance] = ObservedInstance(
                     outcome.instance, action.logical_id, action.slot, action.sha or sha
                 )
-        if self._seen is None:
+        if self._instances is None:
             return
-        new = made.keys() - self._seen.keys()  # of what was there already there is no echo
-        self._awaited[-1] |= {("provisioned", instance) for instance in new - self._arrived}
-        self._arrived -= new
+        new = (
+            provisioned.keys() - self._instances.keys()
+        )  # of what was there already there is no echo
+        self._own_events[-1] |= {("provisioned", instance) for instance in new - self._added}
+        self._added -= new
         self._observed = None
-        for instance in ended:
-            self._seen.pop(instance, None)
-        for instance, seen in made.items():
-            self._seen.setdefault(instance, seen)
+        for instance in destroyed:
+            self._instances.pop(instance, None)
+        for instance, seen in provisioned.items():
+            self._instances.setdefault(instance, seen)
 
-    def now(self) -> Observation | None:
+    def current(self) -> Observation | None:
         """Return the observation as it must be by now, every health unknown; None when somebody has
         to look.
         """
-        if self._doubted or self._arrived or self._seen is None:
+        if self._invalid or self._added or self._instances is None:
             return None
-        if self._gone:
+        if self._removed:
             self._observed = None
-            for instance in self._gone:
-                self._seen.pop(instance, None)
-            self._gone.clear()
+            for instance in self._removed:
+                self._instances.pop(instance, None)
+            self._removed.clear()
         if self._observed is None:
-            self._observed = Observation(tuple(self._seen.values()))
+            self._observed = Observation(tuple(self._instances.values()))
         return self._observed
 
     def _is_echo(self, event: Event) -> bool:
         """Say whether this was done here. A second event like it is news (files can be copied), and
         so is one that comes back.
         """
-        told = (event.kind, event.instance)
-        for done in self._awaited:
-            if told in done:
-                done.discard(told)
-                return event.kind in GONE or (
-                    event.instance in (self._seen or ()) and event.instance not in self._gone
+        key = (event.kind, event.instance)
+        for done in self._own_events:
+            if key in done:
+                done.discard(key)
+                return event.kind in REMOVALS or (
+                    event.instance in (self._instances or ())
+                    and event.instance not in self._removed
                 )
         return False

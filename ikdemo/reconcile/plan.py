@@ -13,16 +13,16 @@ from collections.abc import Iterable
 from ..spi.documents import Health
 from ..spi.plans import Plan, Reason
 from .assignment import Assignment, assign
-from .expectations import without_ended
-from .health import unhealthy_in_a_row, unjudged
+from .expectations import without_destroyed
+from .health import unchecked, unhealthy_in_a_row
 from .model import Desired, Memory, Observation
 from .plan_builder import PlanBuilder
 from .rolling import (
+    awaits_update,
     is_awaiting_readiness,
     is_mixed,
     is_rolling,
     is_stuck,
-    keeps_good,
     roll,
     with_surge,
 )
@@ -51,11 +51,11 @@ def plan(desired: Desired, observed: Observation, memory: Memory, now: float) ->
         builder = PlanBuilder(desired, observed, memory, now)
         builder.because("plugin-unreachable", observed.error, awaits="the plugin to answer")
         return builder.finish(converged=False)
-    described, observed = observed, without_ended(observed, memory)
+    described, observed = observed, without_destroyed(observed, memory)
     size, desired = len(desired.slots), with_surge(desired, observed)
     builder = PlanBuilder(desired, observed, memory, now)
     if described is not observed:
-        _name_ended(builder, described)
+        _name_destroyed(builder, described)
     if desired.destroying:
         for seen in observed.instances:
             builder.destroy(seen, "surplus", "the group is being destroyed")
@@ -86,32 +86,36 @@ def plan(desired: Desired, observed: Observation, memory: Memory, now: float) ->
     if rolling:
         roll(builder, assignment)
     else:
-        _name_unjudged(builder, assignment)
+        _name_unchecked(builder, assignment)
         if is_mixed(desired, observed):
             _name_outdated(builder, assignment)
-    if observed.unasked:
-        text = f"the health of its instances is not known: {observed.unasked}"
+    if observed.health_error:
+        text = f"the health of its instances is not known: {observed.health_error}"
         builder.because("plugin-unreachable", text, awaits="the flavor plugin to answer")
     return builder.finish(converged=not builder.reasons)
 
 
-def _name_ended(builder: PlanBuilder, described: Observation) -> None:
+def _name_destroyed(builder: PlanBuilder, described: Observation) -> None:
     """Destroy what was destroyed and is still described once more, but not before its time."""
     for seen in described.instances:
-        ended = builder.memory.ended.get(seen.id)
-        if ended is None:
+        destroyed = builder.memory.destroyed.get(seen.id)
+        if destroyed is None:
             continue
-        if builder.now >= ended.not_before:
+        if builder.now >= destroyed.not_before:
             builder.destroy(
                 seen, "draining", "it was destroyed and is still described", slot=seen.slot or ""
             )
             continue
-        builder.wakes.append(ended.not_before)
+        builder.wakes.append(destroyed.not_before)
         text = f"instance {seen.id} was destroyed and is still described"
-        if ended.error:
-            text += f"; doing it again failed: {ended.error}"
+        if destroyed.error:
+            text += f"; doing it again failed: {destroyed.error}"
         builder.because(
-            "draining", text, instance=seen.id, awaits="its description to end", error=ended.error
+            "draining",
+            text,
+            instance=seen.id,
+            awaits="its description to end",
+            error=destroyed.error,
         )
 
 
@@ -181,7 +185,7 @@ def _fill_missing(builder: PlanBuilder, assignment: Assignment, size: int, *, st
             before = f"; the attempt before failed: {backoff_state.error}" if backoff_state else ""
             builder.because("provisioning", text + before, slot=slot.name, awaits="its description")
         elif not (
-            stuck and slot in slots[:size] and keeps_good(builder.desired, builder.memory, slot)
+            stuck and slot in slots[:size] and awaits_update(builder.desired, builder.memory, slot)
         ):
             room -= builder.provision(slot, has_room=room > 0)
         elif builder.desired.good:
@@ -205,9 +209,9 @@ def _name_expected(builder: PlanBuilder) -> None:
         builder.because("provisioning", text, slot=slot, awaits="its description, to destroy it")
 
 
-def _name_unjudged(builder: PlanBuilder, assignment: Assignment) -> None:
+def _name_unchecked(builder: PlanBuilder, assignment: Assignment) -> None:
     """Say of which instances nobody knows yet whether they are well: no answer is not health."""
-    waiting = unjudged(builder.desired, builder.observed, builder.memory)
+    waiting = unchecked(builder.desired, builder.observed, builder.memory)
     for slot, seen in assignment.living() if waiting else ():
         if seen.id in waiting:
             text = f"instance {seen.id} has not been judged by its flavor yet"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..spi.plans import Action, Code, ObservedInstance, Plan, Reason
 from .backoff import ALLOWANCE, GIVE_UP_AFTER, WINDOW
 from .expectations import still_expected
-from .model import BackoffState, Desired, Memory, Observation, Slot, place_of
+from .model import BackoffState, Desired, Memory, Observation, Slot, reason_key
 
 
 class PlanBuilder:
@@ -18,16 +18,16 @@ class PlanBuilder:
 
     ``wakes`` are the times at which, without any event, the plan would change. ``storms``: a slot
     waits, because what ends its instances from outside does it faster than they should be made.
-    ``remarks`` are reasons that keep nothing from being as wanted.
+    ``anomalies`` are reasons that keep nothing from being as wanted.
     """
 
     def __init__(self, desired: Desired, observed: Observation, memory: Memory, now: float) -> None:
         self.desired, self.observed, self.memory, self.now = desired, observed, memory, now
         self.actions: list[Action] = []
         self.reasons: list[Reason] = []
-        self.remarks = [
-            self._reason("blocked", remark.text, instance=remark.instance)
-            for remark in observed.remarks
+        self.anomalies = [
+            self._reason("blocked", anomaly.text, instance=anomaly.instance)
+            for anomaly in observed.anomalies
         ]
         self.wakes: list[float] = []
         self.storms = False
@@ -35,7 +35,7 @@ class PlanBuilder:
     def finish(self, *, converged: bool) -> Plan:
         """Return the plan."""
         wake_after = max(0.0, min(self.wakes) - self.now) if self.wakes else None
-        return Plan(tuple(self.actions), (*self.reasons, *self.remarks), converged, wake_after)
+        return Plan(tuple(self.actions), (*self.reasons, *self.anomalies), converged, wake_after)
 
     def because(
         self,
@@ -125,7 +125,7 @@ class PlanBuilder:
         awaits: str = "",
         error: str = "",
     ) -> Reason:
-        since = self.memory.since.get(place_of(code, slot, instance), self.now)
+        since = self.memory.since.get(reason_key(code, slot, instance), self.now)
         return Reason(code, text, slot, instance, since, awaits, error)
 
     def _may_try(self, key: str, *, slot: str, instance: str = "") -> bool:

@@ -16,7 +16,7 @@ from msgspec import structs
 from ..spi.documents import Health
 from ..spi.plans import ObservedInstance, Outcome, Plan
 from .assignment import Assignment
-from .model import Desired, Memory, Observation, Readiness, Slot, Update, number_of
+from .model import Desired, Memory, Observation, Readiness, Slot, Update, slot_number
 from .plan_builder import PlanBuilder
 
 
@@ -59,17 +59,21 @@ def is_stuck(builder: PlanBuilder, assignment: Assignment) -> bool:
         )
         if unhealthy and seen.sha == desired.sha:
             return True
-    proofs = ready(desired, builder.observed, memory, builder.now) if memory.backoffs else {}
+    readiness_by_id = (
+        readiness(desired, builder.observed, memory, builder.now) if memory.backoffs else {}
+    )
     for name in memory.backoffs.keys() & _taken(desired, memory):
         backoff_state, seen_there = memory.backoffs[name], assignment.occupants.get(name)
         if not backoff_state.attempts or backoff_state.storm:
             continue
-        if seen_there is None or _lacking(builder, seen_there, proofs.get(seen_there.id)):
+        if seen_there is None or _not_ready_because(
+            builder, seen_there, readiness_by_id.get(seen_there.id)
+        ):
             return True
     return False
 
 
-def keeps_good(desired: Desired, memory: Memory, slot: Slot) -> bool:
+def awaits_update(desired: Desired, memory: Memory, slot: Slot) -> bool:
     """Say whether the update that is under way has not taken an empty slot yet, so that it stays
     what it was.
     """
@@ -82,7 +86,7 @@ def _taken(desired: Desired, memory: Memory) -> frozenset[str]:
     )
 
 
-def updated(
+def update_after(
     desired: Desired, observed: Observation, memory: Memory, plan: Plan, outcomes: Iterable[Outcome]
 ) -> Update | None:
     """Return the update that is under way after a pass; None when there is none, or when all of it
@@ -151,14 +155,14 @@ def roll(builder: PlanBuilder, assignment: Assignment) -> None:
     ]
     outdated.sort(key=lambda pair: (pair[1].id,) if by_id else _descending(pair[0]))
     outdated.sort(key=lambda pair: pair[1].health is not Health.UNHEALTHY)
-    obstacle = _obstacle(builder, assignment)
+    blocked_by = _blocked_by(builder, assignment)
     for number, (slot, seen) in enumerate(outdated):
-        if number < builder.desired.pace.batch and not obstacle:
+        if number < builder.desired.pace.batch and not blocked_by:
             builder.destroy(seen, "outdated", "its configuration is outdated", slot=slot)
         elif seen.health is Health.UNHEALTHY:
             text = f"instance {seen.id} of an older configuration is unhealthy"
             builder.because(
-                "unhealthy", text, slot=slot, instance=seen.id, awaits=obstacle or "its turn"
+                "unhealthy", text, slot=slot, instance=seen.id, awaits=blocked_by or "its turn"
             )
         else:
             text = f"instance {seen.id} has an older configuration"
@@ -173,12 +177,12 @@ def roll(builder: PlanBuilder, assignment: Assignment) -> None:
                 text,
                 slot=slot,
                 instance=seen.id,
-                awaits=obstacle or "its turn",
+                awaits=blocked_by or "its turn",
                 error=before,
             )
 
 
-def ready(
+def readiness(
     desired: Desired, observed: Observation, memory: Memory, now: float
 ) -> dict[str, Readiness]:
     """Return the proofs after an observation: a healthy answer adds to one, an unhealthy one ends
@@ -188,23 +192,23 @@ def ready(
     """
     if not (is_rolling(desired, observed) or is_awaiting_readiness(desired, memory)):
         return {}
-    proofs = {}
+    readiness_by_id = {}
     for seen in observed.instances:
-        before = memory.ready.get(seen.id)
+        before = memory.readiness.get(seen.id)
         if seen.health is Health.HEALTHY:
             if before is None:
-                proofs[seen.id] = Readiness(1, now, now)
+                readiness_by_id[seen.id] = Readiness(1, now, now)
             else:
                 adds = desired.is_another(before.latest, now)
-                proofs[seen.id] = Readiness(
+                readiness_by_id[seen.id] = Readiness(
                     before.answers + adds, before.since, now if adds else before.latest
                 )
         elif before and seen.health is Health.UNKNOWN:
-            proofs[seen.id] = before
-    return proofs
+            readiness_by_id[seen.id] = before
+    return readiness_by_id
 
 
-def _obstacle(builder: PlanBuilder, assignment: Assignment) -> str:
+def _blocked_by(builder: PlanBuilder, assignment: Assignment) -> str:
     """Say what the next batch has to wait for, or nothing; the reasons for it are given."""
     current = [
         (slot, seen) for slot, seen in assignment.living() if seen.sha == builder.desired.sha
@@ -220,12 +224,12 @@ def _obstacle(builder: PlanBuilder, assignment: Assignment) -> str:
             return f"instance {seen.id} to be healthy"
     if len(assignment.occupants) < len(builder.desired.slots):
         return "every slot to be filled"
-    proofs = ready(builder.desired, builder.observed, builder.memory, builder.now)
+    readiness_by_id = readiness(builder.desired, builder.observed, builder.memory, builder.now)
     for slot, seen in current:
-        if lacking := _lacking(builder, seen, proofs.get(seen.id)):
+        if not_ready := _not_ready_because(builder, seen, readiness_by_id.get(seen.id)):
             builder.because(
                 "health-unknown",
-                f"instance {seen.id} {lacking}",
+                f"instance {seen.id} {not_ready}",
                 slot=slot,
                 instance=seen.id,
                 awaits="its health",
@@ -234,16 +238,18 @@ def _obstacle(builder: PlanBuilder, assignment: Assignment) -> str:
     return "instances that leave to be gone" if builder.actions else ""
 
 
-def _lacking(builder: PlanBuilder, seen: ObservedInstance, proof: Readiness | None) -> str:
+def _not_ready_because(
+    builder: PlanBuilder, seen: ObservedInstance, shown: Readiness | None
+) -> str:
     """Say what a new instance still has to show, or nothing."""
     pace = builder.desired.pace
-    if proof is None:
+    if shown is None:
         return "has not been called healthy yet"
-    if proof.answers < pace.count:
-        return f"was healthy {proof.answers} of {pace.count} times"
-    if builder.now - proof.since < pace.min_ready:
-        builder.wakes.append(proof.since + pace.min_ready)
-        return f"was healthy for {int(builder.now - proof.since)} of {pace.min_ready:g} seconds"
+    if shown.answers < pace.count:
+        return f"was healthy {shown.answers} of {pace.count} times"
+    if builder.now - shown.since < pace.min_ready:
+        builder.wakes.append(shown.since + pace.min_ready)
+        return f"was healthy for {int(builder.now - shown.since)} of {pace.min_ready:g} seconds"
     return ""
 
 
@@ -254,10 +260,10 @@ def _descending(slot: str) -> tuple[int, ...]:
     >>> sorted(["a#1", "a#10", "a#2", "ab#0"], key=_descending)
     ['ab#0', 'a#10', 'a#2', 'a#1']
     """
-    number = number_of(slot)
+    number = slot_number(slot)
     if number is not None:
         return (-number,)
     name, _, occurrence = slot.rpartition("#")
-    number = number_of(occurrence)
+    number = slot_number(occurrence)
     text, last = (slot, 0) if number is None else (name, -number)
     return (*(-ord(c) for c in text), 1, last)

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import structs
 
 from ..spi.plans import Action, Outcome, Plan
-from .backoff import WINDOW, backoff, charge, is_spent
-from .expectations import answered, ended, is_repeated, still_expected, without_ended
-from .health import asked_at, still_forced, unhealthy_in_a_row, unjudged
+from .backoff import WINDOW, allowance_is_used_up, backoff, use_allowance
+from .expectations import answered, destroyed, is_repeated, still_expected, without_destroyed
+from .health import counting_times, still_forced, unchecked, unhealthy_in_a_row
 from .model import (
     EXPECTED_FOR,
     BackoffState,
@@ -23,9 +23,9 @@ from .model import (
     Memory,
     Observation,
     ReportedExit,
-    place_of,
+    reason_key,
 )
-from .rolling import ready, updated, with_surge
+from .rolling import readiness, update_after, with_surge
 
 UNREACHABLE_WAIT = 1.0
 """Seconds until a plugin that could not be reached is asked again; its coming back usually wakes
@@ -39,7 +39,7 @@ AT_ONCE = 10.0
 """Seconds of age up to which an instance that ended by itself never began its work; one that got
 older shows that it can live.
 """
-NOTHING_YET = BackoffState(0, 0.0, "")
+NO_BACKOFF = BackoffState(0, 0.0, "")
 
 
 def settle(
@@ -49,11 +49,11 @@ def settle(
     plan: Plan,
     outcomes: Sequence[Outcome],
     now: float,
-    seen_at: float | None = None,
+    observed_at: float | None = None,
     *,
     overtaken: bool = False,
 ) -> Memory:
-    """Return the memory after a pass. ``seen_at``: when its plan was made, if it took a while since
+    """Return the memory after a pass. ``observed_at``: when its plan was made, if it took a while since
     then.
 
     What failed is no trouble when it was ``overtaken``: something else is wanted by now.
@@ -68,40 +68,40 @@ def settle(
     >>> settle(group, Observation(), Memory(), Plan(), [failed], now=100.0).backoffs["0"].attempts
     1
     """
-    since = {place_of(r.code, r.slot, r.instance): r.since for r in plan.reasons}
+    since = {reason_key(r.code, r.slot, r.instance): r.since for r in plan.reasons}
     if observed.error:
         return structs.replace(memory, since=since)
-    described, observed = observed, without_ended(observed, memory)
-    ledger = _Ledger(with_surge(desired, observed), observed, memory, now)
+    described, observed = observed, without_destroyed(observed, memory)
+    tracker = _BackoffTracker(with_surge(desired, observed), observed, memory, now)
     for reason in plan.reasons:
         if (
-            reason.slot in ledger.made and not reason.instance and reason.code != "provisioning"
+            reason.slot in tracker.created and not reason.instance and reason.code != "provisioning"
         ):  # a slot that is empty, although one was made in it
-            ledger.lose(reason.slot)
+            tracker.record_loss(reason.slot)
     for outcome in outcomes:
         if not (outcome.error and (overtaken or is_repeated(memory, outcome))):
-            ledger.enter(outcome)
+            tracker.record_outcome(outcome)
     expected = still_expected(memory, observed, now)
     if plan.actions and not desired.idempotent:
         expected = answered(desired, expected, plan.actions, outcomes, now)
-    seen_at = now if seen_at is None else seen_at
-    unhealthy, proofs = (
-        unhealthy_in_a_row(desired, observed, memory, seen_at),
-        ready(desired, observed, memory, seen_at),
+    observed_at = now if observed_at is None else observed_at
+    unhealthy, readiness_by_id = (
+        unhealthy_in_a_row(desired, observed, memory, observed_at),
+        readiness(desired, observed, memory, observed_at),
     )
     return Memory(
-        ledger.backoffs,
-        ledger.made,
+        tracker.backoffs,
+        tracker.created,
         unhealthy,
-        proofs,
+        readiness_by_id,
         expected,
-        ledger.spent,
-        ledger.losses,
-        asked_at(memory, unhealthy, seen_at) if unhealthy else {},
+        tracker.allowances,
+        tracker.losses,
+        counting_times(memory, unhealthy, observed_at) if unhealthy else {},
         memory.forced and still_forced(memory, plan),
-        updated(desired, observed, memory, plan, outcomes),
-        unjudged(desired, observed, memory, outcomes),
-        ended(desired, described, memory, outcomes, now),
+        update_after(desired, observed, memory, plan, outcomes),
+        unchecked(desired, observed, memory, outcomes),
+        destroyed(desired, described, memory, outcomes, now),
         since,
     )
 
@@ -112,11 +112,11 @@ def with_backoffs(memory: Memory, backoffs: Mapping[str, BackoffState]) -> Memor
     """
     if backoffs:
         return structs.replace(memory, backoffs=backoffs)
-    return structs.replace(memory, backoffs={}, spent={}, losses={})
+    return structs.replace(memory, backoffs={}, allowances={}, losses={})
 
 
 def record_exits(
-    desired: Desired, memory: Memory, deaths: Iterable[ReportedExit], now: float
+    desired: Desired, memory: Memory, exits: Iterable[ReportedExit], now: float
 ) -> Memory:
     """Return the memory with reported deaths entered; called before the plan, so that it counts for
     the very next attempt.
@@ -124,25 +124,25 @@ def record_exits(
     Of an instance that was not made here, or that is not the latest of its slot, nothing is
     entered: it is old news.
 
-    >>> born = Memory(made={"0": Creation("i-1", 100.0)})
+    >>> born = Memory(created={"0": Creation("i-1", 100.0)})
     >>> once = record_exits(Desired("g", "sha", ()), born, [ReportedExit("0", "i-1", "exit status 1", at=101.0)], now=101.0)
     >>> once.backoffs["0"].attempts, once.backoffs["0"].not_before <= 101.0
     (1, True)
     """
-    deaths = list(deaths)
-    if not deaths:
+    exits = list(exits)
+    if not exits:
         return memory
-    backoffs, made = dict(memory.backoffs), dict(memory.made)
-    for death in deaths:
-        birth = made.get(death.slot)
-        if birth is None or birth.instance != death.instance:
+    backoffs, created = dict(memory.backoffs), dict(memory.created)
+    for reported in exits:
+        creation = created.get(reported.slot)
+        if creation is None or creation.instance != reported.instance:
             continue
-        del made[death.slot]
-        if death.at - birth.at < YOUNG:
-            backoffs[death.slot] = _short_life(
-                desired.group, death, birth, backoffs.get(death.slot, NOTHING_YET), now
+        del created[reported.slot]
+        if reported.at - creation.at < YOUNG:
+            backoffs[reported.slot] = _after_short_life(
+                desired.group, reported, creation, backoffs.get(reported.slot, NO_BACKOFF), now
             )
-    return structs.replace(memory, backoffs=backoffs, made=made)
+    return structs.replace(memory, backoffs=backoffs, created=created)
 
 
 def retry_refused(memory: Memory) -> Memory:
@@ -162,45 +162,47 @@ def retry_refused(memory: Memory) -> Memory:
     return structs.replace(memory, backoffs=waits)
 
 
-def _short_life(
-    group: str, death: ReportedExit, birth: Creation, before: BackoffState, now: float
+def _after_short_life(
+    group: str, reported: ReportedExit, creation: Creation, before: BackoffState, now: float
 ) -> BackoffState:
     """Count an instance that did not grow old. The first is replaced at once: it may have been
     anything.
     """
-    wait = backoff(group, death.slot, before.attempts) if before.attempts else 0.0
-    unproductive = before.unproductive + death.own_doing if death.at - birth.at < AT_ONCE else 0
+    wait = backoff(group, reported.slot, before.attempts) if before.attempts else 0.0
+    unproductive = (
+        before.unproductive + reported.own_doing if reported.at - creation.at < AT_ONCE else 0
+    )
     return BackoffState(
         before.attempts + 1,
         now + wait,
-        f"instance {death.instance} {death.cause}",
+        f"instance {reported.instance} {reported.cause}",
         unproductive=unproductive,
     )
 
 
-class _Ledger:
+class _BackoffTracker:
     """Troubles and births while outcomes are entered; what is over is left out from the start."""
 
     def __init__(self, desired: Desired, observed: Observation, memory: Memory, now: float) -> None:
         self._desired, self._now = desired, now
-        self.made, self.backoffs = dict(memory.made), dict(memory.backoffs)
-        self.spent = {slot: until for slot, until in memory.spent.items() if until > now}
+        self.created, self.backoffs = dict(memory.created), dict(memory.backoffs)
+        self.allowances = {slot: until for slot, until in memory.allowances.items() if until > now}
         self.losses = {
             second: number for second, number in memory.losses.items() if second >= now - WINDOW
         }
         self._found_missing: dict[str, tuple[float, BackoffState]] = {}
-        if not (self.made or self.backoffs):
+        if not (self.created or self.backoffs):
             return  # as mostly, and then thousands of instances need not be looked through
         slots = {slot.name for slot in desired.slots}
-        self.made = {
-            slot: birth
-            for slot, birth in self.made.items()
-            if now - birth.at < YOUNG and slot in slots
+        self.created = {
+            slot: creation
+            for slot, creation in self.created.items()
+            if now - creation.at < YOUNG and slot in slots
         }
         if self.backoffs:
-            self._let_go(observed, slots, was_made=memory.made)
+            self._drop_finished(observed, slots, was_made=memory.created)
 
-    def _let_go(
+    def _drop_finished(
         self, observed: Observation, slots: set[str], was_made: Mapping[str, Creation]
     ) -> None:
         """Leave out the troubles that are over."""
@@ -208,43 +210,43 @@ class _Ledger:
         for seen in observed.instances:
             if seen.slot in self.backoffs and seen.slot in slots and seen.slot not in was_made:
                 # nobody knows its age, as after a restart
-                self.made[seen.slot] = Creation(seen.id, now)
-        grown = {seen.slot for seen in observed.instances} - self.made.keys()
+                self.created[seen.slot] = Creation(seen.id, now)
+        old_enough = {seen.slot for seen in observed.instances} - self.created.keys()
         self.backoffs = {  # an instance that is not described for a while keeps its wait
             key: backoff_state
             for key, backoff_state in self.backoffs.items()
             if (
-                key not in grown
+                key not in old_enough
                 if key in slots
                 else key in present or now < backoff_state.not_before + EXPECTED_FOR
             )
         }
 
-    def lose(self, slot: str) -> None:
+    def record_loss(self, slot: str) -> None:
         """Enter that what was made in a slot is not there: ended by somebody, or never shown. What
         the planner ended is no loss.
 
         Beyond the slot's allowance, or before its wait is over, it is worse than the time before.
         """
-        birth, before = self.made[slot], self.backoffs.get(slot, NOTHING_YET)
-        if birth.gone:
+        creation, before = self.created[slot], self.backoffs.get(slot, NO_BACKOFF)
+        if creation.lost:
             return
-        self._found_missing[slot] = self.spent.get(slot, 0.0), before
-        self.made[slot] = Creation(birth.instance, birth.at, gone=True)
+        self._found_missing[slot] = self.allowances.get(slot, 0.0), before
+        self.created[slot] = Creation(creation.instance, creation.at, lost=True)
         self.losses[int(self._now)] = self.losses.get(int(self._now), 0) + 1
-        self.spent[slot] = charge(self.spent.get(slot, 0.0), self._now)
-        if is_spent(self.spent[slot], self._now) or (
+        self.allowances[slot] = use_allowance(self.allowances.get(slot, 0.0), self._now)
+        if allowance_is_used_up(self.allowances[slot], self._now) or (
             before.storm and self._now < before.not_before
         ):
             self.backoffs[slot] = structs.replace(
                 before, attempts=before.attempts + 1, storm=before.storm + 1
             )
 
-    def enter(self, outcome: Outcome) -> None:
+    def record_outcome(self, outcome: Outcome) -> None:
         """Enter one outcome; a replaced sick instance counts like one that died."""
         action = outcome.action
         key = action.slot if action.verb == "provision" else action.instance
-        before = self.backoffs.get(key, NOTHING_YET)
+        before = self.backoffs.get(key, NO_BACKOFF)
         if outcome.unreachable:
             not_before = self._now + UNREACHABLE_WAIT
             self.backoffs[key] = BackoffState(
@@ -271,11 +273,11 @@ class _Ledger:
             )
         elif action.verb == "destroy":
             self.backoffs.pop(key, None)
-            self._ended(action)
+            self._record_destroyed(action)
         else:
-            if key in self._found_missing and outcome.instance == self.made[key].instance:
-                before = self._find_again(key)
-            self.made[key] = Creation(outcome.instance, self._now)
+            if key in self._found_missing and outcome.instance == self.created[key].instance:
+                before = self._undo_loss(key)
+            self.created[key] = Creation(outcome.instance, self._now)
             if key in self.backoffs:
                 # for the next one
                 wait = (
@@ -286,28 +288,28 @@ class _Ledger:
                     before, not_before=not_before, terminal=False, unreachable=False
                 )
 
-    def _find_again(self, slot: str) -> BackoffState:
+    def _undo_loss(self, slot: str) -> BackoffState:
         """Take back a loss that was none: the plugin says that what was not seen lives in its slot;
         return the slot's trouble.
         """
-        self.spent[slot], before = self._found_missing.pop(slot)
+        self.allowances[slot], before = self._found_missing.pop(slot)
         self.losses[int(self._now)] -= 1
-        if before is NOTHING_YET:
+        if before is NO_BACKOFF:
             self.backoffs.pop(slot, None)
         else:
             self.backoffs[slot] = before
         return before
 
-    def _ended(self, action: Action) -> None:
+    def _record_destroyed(self, action: Action) -> None:
         """Enter that an instance was ended here; if it was sick and young, like one that died."""
-        birth, before = self.made.get(action.slot), self.backoffs.get(action.slot, NOTHING_YET)
-        if birth is None or birth.instance != action.instance:
+        creation, before = self.created.get(action.slot), self.backoffs.get(action.slot, NO_BACKOFF)
+        if creation is None or creation.instance != action.instance:
             return
-        del self.made[action.slot]
+        del self.created[action.slot]
         if action.code == "unhealthy":
-            death = ReportedExit(action.slot, action.instance, "was unhealthy", self._now)
-            self.backoffs[action.slot] = _short_life(
-                self._desired.group, death, birth, before, self._now
+            reported = ReportedExit(action.slot, action.instance, "was unhealthy", self._now)
+            self.backoffs[action.slot] = _after_short_life(
+                self._desired.group, reported, creation, before, self._now
             )
         elif before.storm:
             self.backoffs[action.slot] = structs.replace(before, not_before=0.0)

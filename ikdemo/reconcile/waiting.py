@@ -1,7 +1,7 @@
 """What is said of a whole group that will not be as wanted soon, and what ends a wait for it: a
 free, a destroy, a pause.
 
-Whoever waits tells ``Waiting`` what each look showed; without that a wait that was overtaken would
+Whoever waits tells ``ConvergenceWait`` what each look showed; without that a wait that was overtaken would
 last its whole time. Pure. Used by the verb ``group wait`` and by ``lab.wait``; the reasons are
 given by the group plugin.
 """
@@ -41,7 +41,7 @@ def is_storm(reason: Reason) -> bool:
     return reason.code == "backing-off" and "ended from outside" in reason.text
 
 
-class Waiting:
+class ConvergenceWait:
     """One wait for ``group``, from its first look on."""
 
     def __init__(self, group: str) -> None:
@@ -50,20 +50,20 @@ class Waiting:
         self._paused_before: bool | None = None
         self._end = "was freed or destroyed"
 
-    def told(self, kinds: Iterable[str]) -> None:
+    def on_events(self, kinds: Iterable[str]) -> None:
         """Take in the kinds of the group's events since the wait began: they tell a free from a
         destroy.
         """
         for kind in kinds:
             self._end = _ENDS.get(kind, self._end)
 
-    def found(self, reasons: Sequence[Reason]) -> None:
+    def on_reasons(self, reasons: Sequence[Reason]) -> None:
         """Take in why the group is not as wanted; raises NotConverged when it will not be, whatever
         the time.
 
-        >>> waiting = Waiting("web")
-        >>> waiting.found([Reason("missing", "no instance in this slot", slot="3")])
-        >>> waiting.found([Reason("missing", "no instance in this slot", slot="3"), Reason("paused", "the group is paused")])
+        >>> waiting = ConvergenceWait("web")
+        >>> waiting.on_reasons([Reason("missing", "no instance in this slot", slot="3")])
+        >>> waiting.on_reasons([Reason("missing", "no instance in this slot", slot="3"), Reason("paused", "the group is paused")])
         Traceback (most recent call last):
         ikdemo.spi.errors.NotConverged: web was paused while it was waited for: slot 3: no instance in this slot (missing); \
 the group is paused (paused)
@@ -83,7 +83,7 @@ the group is paused (paused)
                 f"{self.group} was paused while it was waited for", sentences(reasons)
             )
 
-    def refused(self, error: IkdemoError) -> IkdemoError:
+    def on_error(self, error: IkdemoError) -> IkdemoError:
         """Return what to raise when a look was refused: that the group went meanwhile, or the error
         as it is.
         """

@@ -100,14 +100,14 @@ def test_a_loop_that_ends_unexpectedly_is_begun_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     failing = [ZeroDivisionError("one over nothing")]
-    due = Observer.look_in
+    due = Observer.seconds_to_poll
 
-    def look_in(sight: Observer) -> float:
+    def seconds_to_poll(observer: Observer) -> float:
         if failing:
             raise failing.pop()
-        return due(sight)
+        return due(observer)
 
-    monkeypatch.setattr(Observer, "look_in", look_in)
+    monkeypatch.setattr(Observer, "seconds_to_poll", seconds_to_poll)
 
     async def story(here: Breaking, groups: Groups) -> None:
         await until(lambda: not failing)

@@ -131,7 +131,7 @@ def test_in_a_row_means_at_as_many_polls() -> None:
         todo = plan(group, unhealthy, memory, now)
         acted += [now] * len(todo.actions)
         # what was done took its time
-        memory = settle(group, unhealthy, memory, todo, [], now + 3.0, seen_at=now)
+        memory = settle(group, unhealthy, memory, todo, [], now + 3.0, observed_at=now)
     assert acted == [118.6]
 
 

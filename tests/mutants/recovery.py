@@ -30,7 +30,7 @@ MUTANTS = (
     # instant
     Mutant(
         SERVICE,
-        "if event.code != ASKED and self._struck.get(name) != GONE:",
+        "if event.code != ASKED and self._faults.get(name) != GONE:",
         "if False:",
         FALLS_AT_THE_FAULT,
     ),
@@ -43,20 +43,20 @@ MUTANTS = (
     ),
     Mutant(SERVICE, "SILENT if event.code == SILENT else GONE", "GONE", FALLS_AT_THE_FAULT),
     Mutant(SERVICE, "if event.code != ASKED and self", "if self", FALLS_AT_THE_FAULT),
-    Mutant(SERVICE, "and self._struck.get(name) != GONE:", "and True:", FALLS_AT_THE_FAULT),
+    Mutant(SERVICE, "and self._faults.get(name) != GONE:", "and True:", FALLS_AT_THE_FAULT),
     Mutant(
         SERVICE,
-        "if self._struck.get(name) == (event.code or GONE):",
+        "if self._faults.get(name) == (event.code or GONE):",
         "if False:",
         FALLS_AT_THE_FAULT,
     ),
     Mutant(
         SERVICE,
-        "if self._struck.get(name) == (event.code or GONE):",
+        "if self._faults.get(name) == (event.code or GONE):",
         "if True:",
         FALLS_AT_THE_FAULT,
     ),
-    Mutant(SERVICE, "elif name in self._sick:", "else:", FALLS_AT_THE_FAULT),
+    Mutant(SERVICE, "elif name in self._unhealthy:", "else:", FALLS_AT_THE_FAULT),
     Mutant(
         SERVICE,
         "if not outside and (before == 0) != (before + change == 0):",
@@ -73,7 +73,7 @@ MUTANTS = (
     Mutant(SERVICE, 'if event.kind in ("fault", "mended"):', "if False:", KNOWN),
     Mutant(
         SERVICE,
-        "return loss and self._standing.quality() == 1 and not self._standing.surplus()",
+        "return loss and self._state.quality() == 1 and not self._state.surplus()",
         "return False",
         KNOWN,
     ),
@@ -99,8 +99,8 @@ MUTANTS = (
     Mutant(RECOVERY, "fewest=lowest.filled", "fewest=opened.filled", FALLS),
     Mutant(
         RECOVERY,
-        "        now = max(now, event.time)\n        world.read(event)",
-        "        now = event.time\n        world.read(event)",
+        "        now = max(now, event.time)\n        state.read(event)",
+        "        now = event.time\n        state.read(event)",
         f"{CLOCK}::test_events_read_in_their_order_never_go_back",
     ),
     Mutant(

@@ -9,13 +9,13 @@ SOAK = "tests/ground/test_soak.py::test_a_short_soak_strikes_in_every_way_and_no
 MUTANTS = (
     Mutant(
         "ikdemo/reconcile/members.py",
-        "if tag == self._group or (tag is None and reading.filters):",
+        "if tag == self._group or (tag is None and source.filters):",
         "if tag in (self._group, None):",
         SOAK,
     ),
     Mutant(
         "ikdemo/reconcile/settle.py",
-        "if is_spent(self.spent[slot], self._now) or",
+        "if allowance_is_used_up(self.allowances[slot], self._now) or",
         "if False and",
         SOAK,
     ),

@@ -53,8 +53,8 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/group/supervisor.py",
-        "self._recorder.acting(actions, 0 if desired.destroying else len(desired.slots))",
-        "self._recorder.acting(actions, len(desired.slots))",
+        "self._recorder.on_acting(actions, 0 if desired.destroying else len(desired.slots))",
+        "self._recorder.on_acting(actions, len(desired.slots))",
         f"{_LOGS}::test_the_terminals_of_a_group_show_how_it_heals",
     ),
     Mutant(

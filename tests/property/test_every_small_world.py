@@ -47,9 +47,9 @@ def test_every_reachable_world_is_safe_and_becomes_whole(world: World) -> None:
 
 
 def counts_instances(patch: pytest.MonkeyPatch) -> None:
-    def fill(draft: Any, places: Assignment, size: int, *, stuck: bool) -> None:
-        for slot in draft.desired.slots[len(draft.observed.instances) : size]:
-            draft.provision(slot, has_room=True)
+    def fill(builder: Any, assignment: Assignment, size: int, *, stuck: bool) -> None:
+        for slot in builder.desired.slots[len(builder.observed.instances) : size]:
+            builder.provision(slot, has_room=True)
 
     patch.setattr(planner, "_fill_missing", fill)
 
@@ -57,21 +57,21 @@ def counts_instances(patch: pytest.MonkeyPatch) -> None:
 def forgets(**nothing: object) -> Callable[[pytest.MonkeyPatch], None]:
     def plant(patch: pytest.MonkeyPatch) -> None:
         true = small_world.settle
-        patch.setattr(small_world, "settle", lambda *told: structs.replace(true(*told), **nothing))
+        patch.setattr(small_world, "settle", lambda *args: structs.replace(true(*args), **nothing))
 
     return plant
 
 
 def expects_nothing(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(planner.Draft, "expected", lambda draft: set())
+    patch.setattr(planner.PlanBuilder, "expected", lambda builder: set())
 
 
 def ends_the_living_beyond_the_size(patch: pytest.MonkeyPatch) -> None:
     def place(desired: Desired, instances: Any, unhealthy: Any = ()) -> Assignment:
         names = {slot.name for slot in desired.slots}
         beyond = [seen for seen in instances if seen.slot not in names]
-        places = assign(desired, [seen for seen in instances if seen.slot in names], unhealthy)
-        return places._replace(surplus=[*places.surplus, *beyond])
+        assignment = assign(desired, [seen for seen in instances if seen.slot in names], unhealthy)
+        return assignment._replace(surplus=[*assignment.surplus, *beyond])
 
     patch.setattr(planner, "assign", place)
 
@@ -95,11 +95,11 @@ def learns_from_doubt(patch: pytest.MonkeyPatch) -> None:
 
 
 def rolls_past_empty_slots_and_unproven_ones(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(rolling, "_obstacle", lambda draft, places: "")
+    patch.setattr(rolling, "_blocked_by", lambda builder, assignment: "")
 
 
 def takes_every_new_one_for_proven(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(rolling, "_lacking", lambda draft, seen, proof: "")
+    patch.setattr(rolling, "_not_ready_because", lambda builder, seen, shown: "")
 
 
 def replaces_at_the_first_illness(patch: pytest.MonkeyPatch) -> None:
@@ -107,20 +107,20 @@ def replaces_at_the_first_illness(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         planner,
         "unhealthy_in_a_row",
-        lambda *told: {one: times + 1 for one, times in true(*told).items()},
+        lambda *args: {one: times + 1 for one, times in true(*args).items()},
     )
 
 
 def leaves_the_sick(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(planner, "_heal_sick", lambda draft, places, unhealthy: None)
+    patch.setattr(planner, "_replace_unhealthy", lambda builder, assignment, unhealthy: None)
 
 
 def replaces_all_the_sick(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(planner, "SICK_SHARE", 1.0)
+    patch.setattr(planner, "UNHEALTHY_SHARE", 1.0)
 
 
 def leaves_surplus(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(planner, "_remove_surplus", lambda draft, places: None)
+    patch.setattr(planner, "_remove_surplus", lambda builder, assignment: None)
 
 
 BUGS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], World]] = {
@@ -129,8 +129,8 @@ BUGS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], World]] = {
     "forgets what it expects": (forgets(expected={}), World(2, 2, has_slots=False)),
     "forgets what failed": (forgets(backoffs={}), World(1, 2)),
     "forgets what was ill": (forgets(unhealthy={}), World(1, 2)),
-    "forgets what has lived": (forgets(ready={}), World(2, 2)),
-    "forgets what was lost": (forgets(made={}, spent={}), STORM),
+    "forgets what has lived": (forgets(readiness={}), World(2, 2)),
+    "forgets what was lost": (forgets(created={}, allowances={}), STORM),
     "does not wait for what it expects": (expects_nothing, World(2, 2, has_slots=False)),
     "ends the living beyond the size": (ends_the_living_beyond_the_size, World(2, 2)),
     "believes doubt": (believes_doubt, World(1, 2)),

@@ -65,7 +65,7 @@ def test_a_command_that_always_ends_at_once_is_started_a_bounded_number_of_times
     for _ in range(50):
         simulation.step()
     assert simulation.counts["made"] == made
-    simulation.want(group("v2"))
+    simulation.set_desired(group("v2"))
     assert simulation.settle_down(30)
 
 
@@ -85,7 +85,7 @@ def test_it_lasts_about_a_minute_and_the_sentence_says_how_it_ended() -> None:
         assert sentence.endswith(
             "died: exited with status 1 (halted), waiting for another spec, or to be resumed"
         )
-        simulation.want(simulation.desired)  # somebody says: try again
+        simulation.set_desired(simulation.desired)  # somebody says: try again
         assert simulation.settle_down(5)
 
 

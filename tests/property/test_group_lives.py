@@ -31,11 +31,13 @@ class GroupLife(RuleBasedStateMachine):
         seed=st.integers(0, 2**32),
         size=st.integers(1, 4),
         batch=st.integers(1, 4),
-        telling=st.booleans(),
+        with_events=st.booleans(),
     )
-    def commit_first(self, seed: int, size: int, batch: int, telling: bool) -> None:
+    def commit_first(self, seed: int, size: int, batch: int, with_events: bool) -> None:
         self.pace = Pace(batch=batch)
-        self.sim = Simulation(self._wanted("v1", size), random.Random(seed).random, telling=telling)
+        self.sim = Simulation(
+            self._wanted("v1", size), random.Random(seed).random, with_events=with_events
+        )
         self.allowed = size
         self.paused = False
 
@@ -46,18 +48,18 @@ class GroupLife(RuleBasedStateMachine):
     def commit(self, sha: str, size: int) -> None:
         if not self.sim.desired.destroying:
             self.allowed = max(size, len(self.sim.living))
-            self.sim.want(self._wanted(sha, size))
+            self.sim.set_desired(self._wanted(sha, size))
             self.sim.begin_count()
 
     @rule()
     def destroy(self) -> None:
-        self.sim.want(Desired("g", "v1", (), destroying=True))
+        self.sim.set_desired(Desired("g", "v1", (), destroying=True))
         self.allowed = len(self.sim.living)
 
     @rule()
     def commit_after_destruction(self) -> None:
         if self.sim.desired.destroying and not self.sim.living:
-            self.sim.want(self._wanted("v1", 2))
+            self.sim.set_desired(self._wanted("v1", 2))
             self.allowed = 2
             self.sim.begin_count()
 
@@ -74,8 +76,8 @@ class GroupLife(RuleBasedStateMachine):
         self.sim.kill(pick)
 
     @rule(pick=st.floats(0, 0.99))
-    def sicken(self, pick: float) -> None:
-        self.sim.sicken(pick)
+    def make_unhealthy(self, pick: float) -> None:
+        self.sim.make_unhealthy(pick)
 
     @rule(
         faults=st.builds(
@@ -144,7 +146,7 @@ class GroupLife(RuleBasedStateMachine):
                 sim.put(
                     ObservedInstance(seen.id, seen.logical_id, seen.slot, seen.sha, Health.HEALTHY)
                 )
-            sim.want(sim.desired)
+            sim.set_desired(sim.desired)
             assert sim.settle_down(120), sim.look().plan.reasons
         sim.now += 600.0  # every wait is over
         while sim.kill(0.5):

@@ -114,7 +114,7 @@ def memories(draw: st.DrawFn, group: Desired, observed: Observation) -> Memory:
     return Memory(
         backoffs=named(draw(troubles)),
         unhealthy=named(draw(sicknesses)),
-        ready=named(draw(proofs)),
+        readiness=named(draw(proofs)),
         expected=named(draw(expectations)),
     )
 
@@ -136,21 +136,21 @@ def test_never_more_than_wanted_and_one_action_per_slot(
 ) -> None:
     group, observed, memory = case
     todo = plan(group, observed, memory, NOW)
-    made = [a.slot for a in todo.actions if a.verb == "provision"]
-    assert len(made) == len(set(made))
+    created = [a.slot for a in todo.actions if a.verb == "provision"]
+    assert len(created) == len(set(created))
     wanted = {slot.name for slot in with_surge(group, observed).slots}
     assert len(wanted) <= len(group.slots) + group.pace.surge
-    assert set(made) <= wanted
-    if made:
+    assert set(created) <= wanted
+    if created:
         nobodys = [
             s
             for s in observed.instances
             if group.pets and s.logical_id is None and s.slot not in wanted
         ]
-        assert len(observed.instances) - len(nobodys) + len(made) <= len(wanted)
-    ended = [a.instance for a in todo.actions if a.verb == "destroy"]
-    assert len(ended) == len(set(ended))
-    assert not group.destroying or not made
+        assert len(observed.instances) - len(nobodys) + len(created) <= len(wanted)
+    destroyed = [a.instance for a in todo.actions if a.verb == "destroy"]
+    assert len(destroyed) == len(set(destroyed))
+    assert not group.destroying or not created
 
 
 @searched
@@ -161,12 +161,12 @@ def test_never_destroys_a_healthy_wanted_instance_nor_one_it_did_not_see(
     group, observed, memory = case
     todo = plan(group, observed, memory, NOW)
     seen = {s.id: s for s in observed.instances}
-    ended = [a for a in todo.actions if a.verb == "destroy"]
-    assert all(a.instance in seen for a in ended)
+    destroyed = [a for a in todo.actions if a.verb == "destroy"]
+    assert all(a.instance in seen for a in destroyed)
     if group.destroying:
         return
     wanted = {slot.name for slot in with_surge(group, observed).slots}
-    for action in ended:
+    for action in destroyed:
         victim = seen[action.instance]
         rivals = [s for s in observed.instances if s.slot == victim.slot and s.id != victim.id]
         is_well = victim.health is Health.HEALTHY or (
@@ -182,11 +182,11 @@ def test_never_destroys_a_healthy_wanted_instance_nor_one_it_did_not_see(
             continue
         good = victim.slot in wanted and victim.sha == group.sha and is_well
         assert not good or any(r.sha == group.sha for r in rivals), action
-    assert len([a for a in ended if a.code == "outdated"]) <= group.pace.batch
+    assert len([a for a in destroyed if a.code == "outdated"]) <= group.pace.batch
     # an update goes on only from a full house
-    if any(action.code == "outdated" for action in ended):
+    if any(action.code == "outdated" for action in destroyed):
         assert len(observed.instances) >= len(wanted)
-    assert group.rolls or not [a for a in ended if a.code == "outdated"]
+    assert group.rolls or not [a for a in destroyed if a.code == "outdated"]
 
 
 @searched
@@ -228,37 +228,39 @@ def check_asking(group: Desired, observed: Observation, memory: Memory) -> None:
     planner.plan(group, Observation(observed.instances[1:]), Memory(), NOW + 1.0)
     turned = {
         name: dict(reversed(getattr(memory, name).items()))
-        for name in ("troubled", "sick", "proven", "expected")
+        for name in ("backoffs", "unhealthy", "readiness", "expected")
     }
     assert planner.plan(group, observed, structs.replace(memory, **turned), NOW) == first
     assert repr((group, observed, memory)) == before
 
 
 def forgets_as_it_is_asked(patch: pytest.MonkeyPatch) -> None:
-    true = planner.Draft.provision
+    true = planner.PlanBuilder.provision
 
-    def provision(draft: planner.Draft, slot: Slot, **more: Any) -> bool:
-        taken = true(draft, slot, **more)
-        draft.memory.backoffs.pop(slot.name, None)  # type: ignore[attr-defined]
+    def provision(builder: planner.PlanBuilder, slot: Slot, **more: Any) -> bool:
+        taken = true(builder, slot, **more)
+        builder.memory.backoffs.pop(slot.name, None)  # type: ignore[attr-defined]
         return taken
 
-    patch.setattr(planner.Draft, "provision", provision)
+    patch.setattr(planner.PlanBuilder, "provision", provision)
 
 
 def remembers_what_it_was_asked(patch: pytest.MonkeyPatch) -> None:
     true, asked = planner.assign, list[Any]()
 
-    def assign(*told: Any) -> planner.Places:
-        asked.append(true(*told))
+    def assign(*args: Any) -> planner.Assignment:
+        asked.append(true(*args))
         return asked[-2:][0]  # what the question before was about
 
     patch.setattr(planner, "assign", assign)
 
 
 def fills_slots_in_the_order_of_its_memory(patch: pytest.MonkeyPatch) -> None:
-    def fill(draft: planner.Draft, places: planner.Places, size: int, *, stuck: bool) -> None:
-        for name in draft.memory.backoffs:
-            draft.provision(Slot(name), has_room=True)
+    def fill(
+        builder: planner.PlanBuilder, assignment: planner.Assignment, size: int, *, stuck: bool
+    ) -> None:
+        for name in builder.memory.backoffs:
+            builder.provision(Slot(name), has_room=True)
 
     patch.setattr(planner, "_fill_missing", fill)
 
@@ -394,24 +396,26 @@ def live(size: int, faults: list[tuple[str, int]]) -> None:
 
 
 def counts_and_takes_the_next_numbers(
-    draft: planner.Draft, places: planner.Places, size: int, *, stuck: bool
+    builder: planner.PlanBuilder, assignment: planner.Assignment, size: int, *, stuck: bool
 ) -> None:
-    for number in range(len(draft.observed.instances), size):
-        draft.provision(Slot(str(number)), has_room=True)
+    for number in range(len(builder.observed.instances), size):
+        builder.provision(Slot(str(number)), has_room=True)
 
 
 def makes_a_new_slot_for_each(
-    draft: planner.Draft, places: planner.Places, size: int, *, stuck: bool
+    builder: planner.PlanBuilder, assignment: planner.Assignment, size: int, *, stuck: bool
 ) -> None:
-    for slot in draft.desired.slots:
-        if slot.name not in places.occupants:
-            draft.provision(Slot(f"{slot.name}-{int(draft.now)}"), has_room=True)
+    for slot in builder.desired.slots:
+        if slot.name not in assignment.occupants:
+            builder.provision(Slot(f"{slot.name}-{int(builder.now)}"), has_room=True)
 
 
-def fills_one_less(draft: planner.Draft, places: planner.Places, size: int, *, stuck: bool) -> None:
-    for slot in draft.desired.slots[:-1]:
-        if slot.name not in places.occupants:
-            draft.provision(slot, has_room=True)
+def fills_one_less(
+    builder: planner.PlanBuilder, assignment: planner.Assignment, size: int, *, stuck: bool
+) -> None:
+    for slot in builder.desired.slots[:-1]:
+        if slot.name not in assignment.occupants:
+            builder.provision(slot, has_room=True)
 
 
 @pytest.mark.parametrize(

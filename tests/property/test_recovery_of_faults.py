@@ -254,7 +254,7 @@ def test_lanes_say_of_every_moment_what_the_curve_says(world: World) -> None:
             for life in lived_lives
             if life.born <= time and (life.died is None or time < life.died)
         ]
-        assert len({life.slot for life in there if not life.trouble(time)}) == filled
+        assert len({life.slot for life in there if not life.failure(time)}) == filled
 
 
 @lived

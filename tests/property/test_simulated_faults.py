@@ -76,7 +76,7 @@ def test_an_update_under_faults_stays_within_size_and_surge_and_ends(pace: Pace)
     for seed in range(RUNS):
         simulation = storm(seed, Faults(), group(pace=pace))
         assert simulation.settle_down(10)
-        simulation.want(group("v2", pace=pace))
+        simulation.set_desired(group("v2", pace=pace))
         simulation.begin_count()
         simulation.faults = ALL
         for _ in range(PASSES):
@@ -90,13 +90,13 @@ def test_an_update_under_faults_stays_within_size_and_surge_and_ends(pace: Pace)
 def test_the_sick_are_replaced_one_or_two_at_a_time_and_not_when_most_are_sick() -> None:
     simulation = Simulation(group(), random.Random(1).random)
     assert simulation.settle_down(5)
-    simulation.sicken(0.0)
+    simulation.make_unhealthy(0.0)
     for _ in range(3):
         assert len(simulation.living) == SIZE
         simulation.step()
     assert simulation.settle_down(20)
     for pick in (0.0, 0.2, 0.4, 0.6):
-        simulation.sicken(pick)
+        simulation.make_unhealthy(pick)
     for _ in range(30):
         simulation.step()
     assert len([s for s in simulation.living.values() if s.health is Health.UNHEALTHY]) == 4
@@ -110,14 +110,14 @@ def test_the_sick_stay_sick_while_nobody_asks() -> None:
     """A pass that does not ask for health (unknown) does not make a group whose healing has stopped
     look whole.
     """
-    unasked = Observation(
+    health_error = Observation(
         tuple(ObservedInstance(f"i-{n}", slot=str(n), sha="v1") for n in range(SIZE))
     )
     most = Memory(unhealthy={f"i-{n}": 3 for n in range(4)})
-    assert {reason.code for reason in plan(group(), unasked, most, 0.0).reasons} == {
+    assert {reason.code for reason in plan(group(), health_error, most, 0.0).reasons} == {
         "too-many-sick"
     }
-    one = plan(group(), unasked, Memory(unhealthy={"i-0": 3, "i-1": 2}), 0.0)
+    one = plan(group(), health_error, Memory(unhealthy={"i-0": 3, "i-1": 2}), 0.0)
     assert one.actions == ()  # it may be well again
     assert [(reason.code, reason.instance) for reason in one.reasons] == [("unhealthy", "i-0")]
 
@@ -191,7 +191,7 @@ def test_a_storm_of_deletions_is_braked_named_and_ended_by_a_resume() -> None:
     assert 0 < lately <= simulation.counts["kill"]
     assert first.text.startswith(f"{lately} instance")
     assert {(reason.code, bool(reason.slot)) for reason in others} == {("backing-off", True)}
-    simulation.want(simulation.desired)  # somebody resumes it
+    simulation.set_desired(simulation.desired)  # somebody resumes it
     for _ in range(ALLOWANCE):
         simulation.step()
         assert len(simulation.living) == SIZE
@@ -212,7 +212,7 @@ def test_a_storm_without_end_makes_an_instance_every_two_minutes_and_one_that_is
         simulation.step()
     assert simulation.counts["made"] == made
     assert simulation.memory.backoffs == {}
-    assert simulation.memory.spent == {}
+    assert simulation.memory.allowances == {}
     simulation.kill(0.5)
     simulation.step()
     assert len(simulation.living) == SIZE
@@ -240,10 +240,10 @@ def test_what_is_only_not_seen_is_no_loss() -> None:
 def test_what_the_planner_ends_itself_is_no_loss() -> None:
     simulation = Simulation(group(), random.Random(1).random, poll=0.01)
     for turn in range(10):
-        simulation.want(group(f"v{turn}"))
+        simulation.set_desired(group(f"v{turn}"))
         assert simulation.settle_down(50)
     assert simulation.counts["made"] == 10 * SIZE
-    assert simulation.memory.spent == {}
+    assert simulation.memory.allowances == {}
 
 
 def test_an_hour_without_a_pass_as_in_a_suspended_machine_makes_no_burst() -> None:

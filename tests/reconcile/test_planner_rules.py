@@ -203,14 +203,14 @@ CASES = {
         sized(2), [one("0", "old"), one("1", health=UNASKED)], "", "health-unknown outdated"
     ),
     "the next leaves when the new one is well": Case(
-        sized(2), [one("0", "old"), one("1")], "destroy i0", "outdated", Memory(ready=ROLLED)
+        sized(2), [one("0", "old"), one("1")], "destroy i0", "outdated", Memory(readiness=ROLLED)
     ),
     "an unhealthy new one stops the update": Case(
         sized(3),
         [*row("0 1", "old"), one("2", health=ILL)],
         "",
         "halted outdated outdated",
-        Memory(unhealthy=SICK, ready=ROLLED),
+        Memory(unhealthy=SICK, readiness=ROLLED),
     ),
     "a batch leaves together": Case(
         sized(3, pace=Pace(batch=2)), row("0 1 2", "old"), "destroy i2, destroy i1", "outdated " * 3
@@ -222,7 +222,11 @@ CASES = {
         sized(2, pace=Pace(surge=1)), row("0 2"), "provision 1", "missing"
     ),
     "a surge ends when every slot is filled again": Case(
-        sized(2, pace=Pace(surge=1)), row("0 1 2"), "destroy i2", "surplus", Memory(ready=ROLLED)
+        sized(2, pace=Pace(surge=1)),
+        row("0 1 2"),
+        "destroy i2",
+        "surplus",
+        Memory(readiness=ROLLED),
     ),
     # waiting
     "a plugin without slots is not asked again while one is expected": Case(
@@ -309,25 +313,25 @@ def test_what_is_destroyed_for_days_and_described_all_the_same_waits_no_longer_t
     None
 ):
     group = Desired("g", "sha", ())
-    before = Memory(ended={"i-1": Destroyed(5000, 0.0, 100.0)})
+    before = Memory(destroyed={"i-1": Destroyed(5000, 0.0, 100.0)})
     again = Outcome(Action("destroy", "draining", instance="i-1"), "i-1")
     after = settle(
         group, Observation((ObservedInstance("i-1", sha="sha"),)), before, Plan(), [again], 100.0
     )
-    assert after.ended["i-1"] == Destroyed(5001, 100.0, 220.0)
+    assert after.destroyed["i-1"] == Destroyed(5001, 100.0, 220.0)
 
 
 def test_a_second_destroy_that_fails_waits_as_long_as_one_that_succeeds() -> None:
     group, seen = Desired("g", "sha", ()), Observation((ObservedInstance("i-1", sha="sha"),))
     again = Action("destroy", "draining", instance="i-1")
-    memory, waits = Memory(ended={"i-1": Destroyed(1, 99.0, 100.0)}), []
+    memory, waits = Memory(destroyed={"i-1": Destroyed(1, 99.0, 100.0)}), []
     for _ in range(3):
-        now = memory.ended["i-1"].not_before
+        now = memory.destroyed["i-1"].not_before
         assert plan(group, seen, memory, now).actions == (again,)
         memory = settle(
             group, seen, memory, Plan(), [Outcome(again, error="no such instance")], now
         )
-        waits.append(memory.ended["i-1"].not_before - now)
+        waits.append(memory.destroyed["i-1"].not_before - now)
         (reason,) = plan(group, seen, memory, now + 0.5).reasons
         assert (reason.code, reason.error, reason.awaits) == (
             "draining",

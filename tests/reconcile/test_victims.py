@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from ikdemo.reconcile.assignment import assign
-from ikdemo.reconcile.model import Desired, Memory, Observation, Pace, number_of, slots_of
+from ikdemo.reconcile.model import Desired, Memory, Observation, Pace, slot_number, slots_of
 from ikdemo.reconcile.plan import plan
 from ikdemo.reconcile.rolling import with_surge
 from ikdemo.spi.documents import Allocation, Health
@@ -70,7 +70,7 @@ def test_one_unhealthy_answer_chooses_nobody() -> None:
     "slot", ["9" * 5000, "9" * 10, "٣", "²", "-1", "1e3", " 1", "+1", "0" * 200, ""]
 )
 def test_whatever_an_instance_calls_its_slot_its_group_is_healed(slot: str) -> None:
-    assert number_of(slot) is None
+    assert slot_number(slot) is None
     odd = ObservedInstance("odd", None, slot, "new")
     assert actions(group(3), (*living(0), odd)) == [("provision", "2")]  # it sits in slot 1
     assert actions(group(3), (*living(0, 1, 2), odd)) == [("destroy", "odd")]

@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from ikdemo.group.commit_checks import read
+from ikdemo.group.commit_checks import checked_properties
 from ikdemo.spi.config_sha import sha_of
 from ikdemo.spi.contracts import GroupPlugin
 from ikdemo.spi.decode import decode
@@ -58,7 +58,9 @@ def spec(group: str, note: str, size: int) -> GroupSpec:
     return GroupSpec(group, Raw(json.dumps(properties).encode()))
 
 
-NOTES = {sha_of(read(spec(group, note, 1))): note for group in GROUPS for note in UPDATING}
+NOTES = {
+    sha_of(checked_properties(spec(group, note, 1))): note for group in GROUPS for note in UPDATING
+}
 """Configuration hash to the configuration's name."""
 
 

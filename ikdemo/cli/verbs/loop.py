@@ -29,7 +29,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from ...reconcile.plan import sentences
-from ...reconcile.waiting import Waiting
+from ...reconcile.waiting import ConvergenceWait
 from ...spi.durations import format_duration
 from ...spi.errors import NotConverged, OutcomeUnknown, PluginFailure, PluginUnavailable
 from ...spi.plans import Reason
@@ -153,7 +153,7 @@ async def wait(call: Invocation) -> None:
     group, began = call.arguments[0], time.monotonic()
     reasons: list[Reason] = []
     said: set[str] = set()
-    waiting = Waiting(group)
+    waiting = ConvergenceWait(group)
     try:
         async with (
             asyncio.timeout(call["timeout"]),
@@ -177,7 +177,7 @@ async def wait(call: Invocation) -> None:
     say(f"{group} is converged after {format_duration(time.monotonic() - began)}")
 
 
-async def _reasons(found: Peers, name: str, waiting: Waiting) -> list[Reason]:
+async def _reasons(found: Peers, name: str, waiting: ConvergenceWait) -> list[Reason]:
     """Say why the group is not as wanted, nothing when it is. A plugin that is away is a reason, an
     unknown group an error.
     """
@@ -186,11 +186,11 @@ async def _reasons(found: Peers, name: str, waiting: Waiting) -> list[Reason]:
         plugin = await found.group(name)
         if "Reconcile" in plugin.offers:
             reasons = await plugin.plugin.why_group(group)
-            waiting.found(reasons)
+            waiting.on_reasons(reasons)
             # paused, and nothing to do
             return reasons if any(reason.code != "paused" for reason in reasons) else []
         converged = (await plugin.plugin.describe_group(group)).converged
-        waiting.found(())
+        waiting.on_reasons(())
         return (
             []
             if converged
@@ -199,11 +199,11 @@ async def _reasons(found: Peers, name: str, waiting: Waiting) -> list[Reason]:
     except (PluginUnavailable, OutcomeUnknown) as error:
         return [Reason("plugin-unreachable", str(error))]
     except PluginFailure as error:
-        raise waiting.refused(error) from None
+        raise waiting.on_error(error) from None
 
 
 @contextlib.asynccontextmanager
-async def _woken(found: Peers, name: str, waiting: Waiting) -> AsyncIterator[asyncio.Event]:
+async def _woken(found: Peers, name: str, waiting: ConvergenceWait) -> AsyncIterator[asyncio.Event]:
     """Give an asyncio event that is set whenever the plugin says something of the group, or
     something was missed.
     """
@@ -212,7 +212,7 @@ async def _woken(found: Peers, name: str, waiting: Waiting) -> AsyncIterator[asy
     async def listen() -> None:
         async for batch in found.events(name):
             told = [event for event in batch.events if event.group == waiting.group]
-            waiting.told(event.kind for event in told if event.time >= began)
+            waiting.on_events(event.kind for event in told if event.time >= began)
             if batch.gap or told:
                 woken.set()
 

@@ -23,7 +23,7 @@ from ...reconcile.analysis.service import (
     ServiceState,
 )
 from ...reconcile.analysis.service import GONE as STRUCK
-from ...reconcile.analysis.service import SICK as CALLED_SICK
+from ...reconcile.analysis.service import UNHEALTHY as CALLED_SICK
 from ...spi.documents import SHA_TAG
 from ...spi.events import Event
 from ..host.timeline import sentence

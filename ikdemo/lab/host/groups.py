@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ...reconcile.plan import sentences
-from ...reconcile.waiting import Waiting
+from ...reconcile.waiting import ConvergenceWait
 from ...spi.contracts import GroupPlugin
 from ...spi.decode import decode
 from ...spi.documents import (
@@ -136,7 +136,7 @@ class GroupCommands(Plugins):
         meanwhile.
         """
         deadline, seen, why = time.monotonic() + timeout, -1, ["it was not asked"]
-        waiting, mark = Waiting(group), self._record.mark
+        waiting, mark = ConvergenceWait(group), self._record.mark
         while time.monotonic() < deadline:
             seen = self._record.mark
             try:
@@ -147,17 +147,17 @@ class GroupCommands(Plugins):
                         f"{group} is as wanted: {len(described.instances or [])} instances"
                     )
                 reasons = self._reasons(group)
-                waiting.found(reasons)
+                waiting.on_reasons(reasons)
                 why = list(sentences(reasons))
             except PluginNotFound:
                 raise  # nobody starts it while this cell waits
             except (PluginUnavailable, OutcomeUnknown) as error:
                 why = [str(error)]
             except PluginFailure as error:
-                waiting.told(
+                waiting.on_events(
                     event.kind for event in self._record.since(mark)[0] if event.group == group
                 )
-                raise waiting.refused(error) from None
+                raise waiting.on_error(error) from None
             left = min(0.25, max(0.0, deadline - time.monotonic()))
             self._record.wait_for(lambda: self._record.mark > seen, left)  # noqa: B023
         raise NotConverged(f"{group} is not as wanted after {timeout:g} s", tuple(why))

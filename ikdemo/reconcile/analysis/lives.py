@@ -69,7 +69,7 @@ class _Open:
     since: float = 0.0
     down: list[Down] = field(default_factory=list)
 
-    def turn(self, failure: str, time: float) -> None:
+    def set_failure(self, failure: str, time: float) -> None:
         """From ``time`` on it is in this trouble, or in none."""
         if failure == self.failure:
             return
@@ -100,7 +100,7 @@ def lives(events: Iterable[Event]) -> list[Life]:
     >>> [(life.born, life.died, life.ended) for life in lives(story)]
     [(0.0, 2.0, 'lost')]
     """
-    world, open_lives, finished, now = (
+    state, open_lives, finished, now = (
         ServiceState(),
         dict[str, _Open](),
         list[Life](),
@@ -108,7 +108,7 @@ def lives(events: Iterable[Event]) -> list[Life]:
     )
     for event in events:
         now = max(now, event.time)
-        world.read(event)
+        state.read(event)
         if event.kind not in OF_ONE:
             continue
         if event.kind in APPEARED:
@@ -118,7 +118,7 @@ def lives(events: Iterable[Event]) -> list[Life]:
         if event.kind in VANISHED:
             finished.append(open_lives.pop(event.instance).life(now, event.kind))
         else:
-            living.turn(world.failure(event.instance), now)
+            living.set_failure(state.failure(event.instance), now)
     return sorted(
         [*finished, *(one.life(None, "") for one in open_lives.values())],
         key=lambda life: (life.born, life.instance),

@@ -101,12 +101,12 @@ def curve(events: Iterable[Event]) -> list[Level]:
     >>> [(level.time, level.quality, level.known) for level in curve(story)]
     [(0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (4.0, 0.0, 1.0), (4.5, 0.0, 0.0)]
     """
-    world, known, levels, now = ServiceState(), KnownService(), list[Level](), float("-inf")
+    state, known, levels, now = ServiceState(), KnownService(), list[Level](), float("-inf")
     for event in events:
         now = max(now, event.time)
-        world.read(event)
+        state.read(event)
         known.read(event)
-        level = Level(now, world.quality(), world.surplus(), known.quality(), world.size, event)
+        level = Level(now, state.quality(), state.surplus(), known.quality(), state.size, event)
         if not levels or level[1:5] != levels[-1][1:5]:
             levels.append(level)
     return levels

@@ -24,30 +24,30 @@ NOTICED = frozenset({"drifted", "planned", "halted"})
 UNWANTED = frozenset({"freed", "destroying", "gone"})
 OF_ONE = APPEARED | VANISHED | {"health", "fault", "mended"}
 """Kinds of events that tell something of one instance."""
-GONE, SILENT, ASKED, SICK = "gone", "silent", "asked", "sick"
+GONE, SILENT, ASKED, UNHEALTHY = "gone", "silent", "asked", "sick"
 
 
 @dataclass
-class _Seats:
+class _FilledSlots:
     """How many of the wanted slots are held: each once, however many instances sit in it, and those
     without a slot beside.
     """
 
     size: int = 0
-    _taken: dict[str, int] = field(default_factory=dict)
+    _occupants: dict[str, int] = field(default_factory=dict)
     _named: int = 0
 
-    def take(self, slot: str, change: int) -> None:
+    def add(self, slot: str, change: int) -> None:
         """Count one instance more (1) or less (-1) in a slot."""
-        before = self._taken.get(slot, 0)
-        self._taken[slot] = before + change
+        before = self._occupants.get(slot, 0)
+        self._occupants[slot] = before + change
         outside = not slot or (slot.isdecimal() and int(slot) >= self.size)
         if not outside and (before == 0) != (before + change == 0):
             self._named += change
 
     @property
     def held(self) -> int:
-        return min(self.size, self._named + self._taken.get("", 0))
+        return min(self.size, self._named + self._occupants.get("", 0))
 
 
 @dataclass
@@ -62,28 +62,28 @@ class ServiceState:
     sha: str = ""
     living: dict[str, tuple[str, str]] = field(default_factory=dict)
     there: int = 0
-    _sick: set[str] = field(default_factory=set)
-    _struck: dict[str, str] = field(default_factory=dict)
-    _any: _Seats = field(default_factory=_Seats)
-    _well: _Seats = field(default_factory=_Seats)
-    _good: _Seats = field(default_factory=_Seats)
+    _unhealthy: set[str] = field(default_factory=set)
+    _faults: dict[str, str] = field(default_factory=dict)
+    _any: _FilledSlots = field(default_factory=_FilledSlots)
+    _well: _FilledSlots = field(default_factory=_FilledSlots)
+    _good: _FilledSlots = field(default_factory=_FilledSlots)
 
     def read(self, event: Event) -> None:
         """Take in the next event."""
         if event.kind == "committed" and isinstance(event.size, int):
-            self._want(event.size, (event.tags or {}).get(SHA_TAG, self.sha))
+            self._set_desired(event.size, (event.tags or {}).get(SHA_TAG, self.sha))
         elif event.kind in UNWANTED:
-            self._want(0, self.sha)
+            self._set_desired(0, self.sha)
         elif event.kind in OF_ONE:
             self._count(event.instance, -1)
-            self._learn(event)
+            self._apply(event)
             self._count(event.instance, 1)
 
     def failure(self, instance: str) -> str:
         """Return why an instance does not serve, "gone", "silent" or "sick"; nothing of one that
         does.
         """
-        return self._struck.get(instance) or (SICK if instance in self._sick else "")
+        return self._faults.get(instance) or (UNHEALTHY if instance in self._unhealthy else "")
 
     @property
     def filled(self) -> int:
@@ -105,30 +105,30 @@ class ServiceState:
         """Return how many run beyond one for each wanted slot."""
         return self.there - self._any.held
 
-    def _learn(self, event: Event) -> None:
+    def _apply(self, event: Event) -> None:
         name = event.instance
         if event.kind in APPEARED:
             self.living[name] = event.slot, (event.tags or {}).get(SHA_TAG, "")
         elif event.kind in VANISHED:
             self.living.pop(name, None)
-            self._forgive(name)
+            self._clear_fault(name)
         elif event.kind == "fault":
-            if event.code != ASKED and self._struck.get(name) != GONE:
-                self._struck[name] = SILENT if event.code == SILENT else GONE
+            if event.code != ASKED and self._faults.get(name) != GONE:
+                self._faults[name] = SILENT if event.code == SILENT else GONE
         elif event.kind == "mended":
-            if self._struck.get(name) == (event.code or GONE):
-                self._forgive(name)
+            if self._faults.get(name) == (event.code or GONE):
+                self._clear_fault(name)
         elif event.code == "unhealthy":
-            self._sick.add(name)
-        elif name in self._sick:
+            self._unhealthy.add(name)
+        elif name in self._unhealthy:
             # it answers again; a first answer may be older than a fault, and says nothing
-            self._sick.discard(name)
-            if event.code == "healthy" and self._struck.get(name) == SILENT:
-                del self._struck[name]
+            self._unhealthy.discard(name)
+            if event.code == "healthy" and self._faults.get(name) == SILENT:
+                del self._faults[name]
 
-    def _forgive(self, name: str) -> None:
-        self._sick.discard(name)
-        self._struck.pop(name, None)
+    def _clear_fault(self, name: str) -> None:
+        self._unhealthy.discard(name)
+        self._faults.pop(name, None)
 
     def _count(self, instance: str, change: int) -> None:
         failure = self.failure(instance)
@@ -136,16 +136,20 @@ class ServiceState:
             return
         slot, sha = self.living[instance]
         self.there += change
-        self._any.take(slot, change)
+        self._any.add(slot, change)
         if failure:
             return
-        self._well.take(slot, change)
+        self._well.add(slot, change)
         if not self.sha or not sha or sha == self.sha:
-            self._good.take(slot, change)
+            self._good.add(slot, change)
 
-    def _want(self, size: int, sha: str) -> None:
+    def _set_desired(self, size: int, sha: str) -> None:
         self.size, self.sha, self.there = size, sha, 0
-        self._any, self._well, self._good = _Seats(size), _Seats(size), _Seats(size)
+        self._any, self._well, self._good = (
+            _FilledSlots(size),
+            _FilledSlots(size),
+            _FilledSlots(size),
+        )
         for instance in self.living:
             self._count(instance, 1)
 
@@ -159,7 +163,7 @@ class KnownService:
     """
 
     def __init__(self) -> None:
-        self._standing = ServiceState()
+        self._state = ServiceState()
         self._unseen: list[Event] = []
         self._names: set[str] = set()
 
@@ -170,23 +174,23 @@ class KnownService:
         # whoever makes one has looked
         if event.kind in NOTICED or event.kind in UNWANTED or event.kind == "provisioned":
             for reported in self._unseen:
-                self._standing.read(reported)
+                self._state.read(reported)
             self._unseen.clear()
             self._names.clear()
         if self._is_unseen(event):
             self._unseen.append(event)
             self._names.add(event.instance)
         else:
-            self._standing.read(event)
+            self._state.read(event)
 
     def quality(self) -> float:
         """Return Q as the loop knew it."""
-        return self._standing.quality()
+        return self._state.quality()
 
     @property
     def filled(self) -> int:
         """The wanted slots of which the loop knew nothing amiss."""
-        return self._standing.filled
+        return self._state.filled
 
     def _is_unseen(self, event: Event) -> bool:
         if event.kind not in OF_ONE:
@@ -194,4 +198,4 @@ class KnownService:
         if event.instance in self._names:
             return True  # what is told of one instance stays in its order
         loss = event.kind in VANISHED or (event.kind == "health" and event.code == "unhealthy")
-        return loss and self._standing.quality() == 1 and not self._standing.surplus()
+        return loss and self._state.quality() == 1 and not self._state.surplus()

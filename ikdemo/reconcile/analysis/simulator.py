@@ -55,7 +55,7 @@ class Simulation:
 
     ``peak``: most instances of the group alive at any moment, counted from ``begin_count``.
     ``harmed``: healthy instances of the wanted configuration that were destroyed although their
-    slot was wanted. ``now``: virtual seconds. With ``telling`` the simulated plugin tells what
+    slot was wanted. ``now``: virtual seconds. With ``with_events`` the simulated plugin tells what
     happens, and there is a look only where that is not enough.
     """
 
@@ -66,7 +66,7 @@ class Simulation:
         faults: Faults | None = None,
         *,
         poll: float = 10.0,
-        telling: bool = False,
+        with_events: bool = False,
     ) -> None:
         self.desired, self.faults, self.poll = desired, faults or Faults(), poll
         self.memory, self.now = Memory(), 0.0
@@ -76,12 +76,12 @@ class Simulation:
         self._dice, self._serial = dice, 0
         self._past: list[tuple[ObservedInstance, ...]] = []
         self._late: list[Action] = []
-        self._died: list[ReportedExit] = []
-        self._cache = ObservedCache() if telling else None
-        self._told: list[Event] = []
+        self._reported_exits: list[ReportedExit] = []
+        self._cache = ObservedCache() if with_events else None
+        self._events: list[Event] = []
         self._missed, self._look_due = False, 0.0
 
-    def want(self, desired: Desired) -> None:
+    def set_desired(self, desired: Desired) -> None:
         """Want something else from now on, or the same once more, as after a resume."""
         self.memory = with_backoffs(self.memory, {})
         self.desired = desired
@@ -89,7 +89,7 @@ class Simulation:
 
     def restart(self) -> None:
         """Lose what a killed process loses: all memory but the troubled slots."""
-        self.memory, self._died = Memory(backoffs=self.memory.backoffs), []
+        self.memory, self._reported_exits = Memory(backoffs=self.memory.backoffs), []
         self._cache, self._look_due = self._cache and ObservedCache(), self.now
         self.counts["restart"] += 1
 
@@ -99,7 +99,7 @@ class Simulation:
 
     def put(self, seen: ObservedInstance) -> None:
         """Put an instance into the world from outside."""
-        self._tell("changed" if seen.id in self.living else "provisioned", seen)
+        self._emit("changed" if seen.id in self.living else "provisioned", seen)
         self.living[seen.id] = seen
         self.peak = max(self.peak, len(self.living))
 
@@ -110,15 +110,15 @@ class Simulation:
         if not self.living:
             return ""
         victim = sorted(self.living)[int(pick * len(self.living))]
-        self._tell("lost", self.living.pop(victim))
+        self._emit("lost", self.living.pop(victim))
         self.counts["kill"] += 1
         return victim
 
-    def sicken(self, pick: float) -> None:
+    def make_unhealthy(self, pick: float) -> None:
         """Make one instance unhealthy for good."""
         if self.living:
-            patient = sorted(self.living)[int(pick * len(self.living))]
-            self.living[patient] = structs.replace(self.living[patient], health=Health.UNHEALTHY)
+            chosen = sorted(self.living)[int(pick * len(self.living))]
+            self.living[chosen] = structs.replace(self.living[chosen], health=Health.UNHEALTHY)
             self.counts["sicken"] += 1
 
     def look(self) -> Step:
@@ -130,13 +130,13 @@ class Simulation:
         """Make one pass, then (unless told not to) let the clock run to the next."""
         self.counts["pass"] += 1
         overdue, self._late = self._late, []
-        observed = self._see()
+        observed = self._observe_or_use_cache()
         for action in overdue:
             self._carry_out(action)
-        died, self._died = self._died, []
-        self.memory = record_exits(self.desired, self.memory, died, self.now)
+        exits, self._reported_exits = self._reported_exits, []
+        self.memory = record_exits(self.desired, self.memory, exits, self.now)
         todo = plan(self.desired, observed, self.memory, self.now)
-        if self._cache and self._cache.now() is observed and not is_safe(todo):
+        if self._cache and self._cache.current() is observed and not is_safe(todo):
             observed = self._look()
             todo = plan(self.desired, observed, self.memory, self.now)
         outcomes = self._act(todo.actions)
@@ -167,22 +167,24 @@ class Simulation:
         self.counts[fault] += happens
         return happens
 
-    def _see(self) -> Observation:
+    def _observe_or_use_cache(self) -> Observation:
         """Go by what was told, or look."""
         if self._cache is None:
             return self._observe()
-        if self._told and not self._happens("deaf"):
+        if self._events and not self._happens("deaf"):
             if self._happens("missed"):
                 self._missed = True
             elif self._missed:
                 self._cache.invalidate()
                 self._missed = False
             else:
-                for event in self._told:
+                for event in self._events:
                     self._cache.on_event(event)
-            self._told = []
+            self._events = []
         known = (
-            self._cache.now() if self.now < self._look_due and not self.desired.destroying else None
+            self._cache.current()
+            if self.now < self._look_due and not self.desired.destroying
+            else None
         )
         return self._look() if known is None else known
 
@@ -190,20 +192,20 @@ class Simulation:
         """Look, while what happens meanwhile is told, or was told before, or will be."""
         if self._cache is None:
             return self._observe()
-        self._cache.begin_look()
+        self._cache.begin_refresh()
         self._look_due = self.now + self.poll
         observed = self._observe()
         if self._dice() < 0.5:
-            for event in self._told:
+            for event in self._events:
                 self._cache.on_event(event)
-            self._told = []
-        self._cache.end_look(observed)
+            self._events = []
+        self._cache.end_refresh(observed)
         self.counts["look"] += 1
         return observed
 
-    def _tell(self, kind: str, seen: ObservedInstance) -> None:
+    def _emit(self, kind: str, seen: ObservedInstance) -> None:
         if self._cache is not None:
-            self._told.append(Event(kind, instance=seen.id, slot=seen.slot or ""))
+            self._events.append(Event(kind, instance=seen.id, slot=seen.slot or ""))
 
     def _observe(self) -> Observation:
         truth = tuple(self.living.values())
@@ -251,7 +253,7 @@ class Simulation:
         if action.verb == "destroy":
             self._note_harm(action)
             if (ended := self.living.pop(action.instance, None)) is not None:
-                self._tell("destroyed", ended)
+                self._emit("destroyed", ended)
             return action.instance
         if self.desired.idempotent:
             for seen in self.living.values():
@@ -269,8 +271,8 @@ class Simulation:
         self.put(made)
         self.counts["made"] += 1
         if self.faults.crashing and self._happens("crashing"):
-            self._tell("lost", self.living.pop(made.id))
-            self._died.append(
+            self._emit("lost", self.living.pop(made.id))
+            self._reported_exits.append(
                 ReportedExit(
                     action.slot, made.id, "died: exited with status 1", self.now, own_doing=True
                 )

@@ -38,7 +38,7 @@ def storm(seed: int, faults: Faults, desired: Desired) -> Simulation:
     into it.
     """
     dice = random.Random(seed)
-    simulation = Simulation(desired, dice.random, faults, telling=True)
+    simulation = Simulation(desired, dice.random, faults, with_events=True)
     for turn in range(PASSES):
         if dice.random() < 0.2:
             simulation.kill(dice.random())
@@ -81,7 +81,7 @@ def test_an_update_under_faults_stays_within_size_and_surge_and_ends(pace: Pace)
     for seed in range(RUNS):
         simulation = storm(seed, Faults(), group(pace=pace))
         assert simulation.settle_down(10)
-        simulation.want(group("v2", pace=pace))
+        simulation.set_desired(group("v2", pace=pace))
         simulation.begin_count()
         simulation.faults = ALL
         for _ in range(PASSES):
@@ -93,7 +93,7 @@ def test_an_update_under_faults_stays_within_size_and_surge_and_ends(pace: Pace)
 
 
 def test_without_faults_a_hundred_kills_are_healed_between_two_looks() -> None:
-    simulation = Simulation(group(), random.Random(3).random, telling=True)
+    simulation = Simulation(group(), random.Random(3).random, with_events=True)
     assert simulation.settle_down(5)
     simulation.step(advance=False)  # the poll that has become due
     looks = simulation.counts["look"]
@@ -110,12 +110,12 @@ def test_without_faults_a_hundred_kills_are_healed_between_two_looks() -> None:
 
 
 class World:
-    """A plugin with slots and what it tells, in order and as late as one likes; ``hearsay`` goes by
+    """A plugin with slots and what it tells, in order and as late as one likes; ``cache`` goes by
     it.
     """
 
     def __init__(self) -> None:
-        self.hearsay, self.living = ObservedCache(), dict[str, ObservedInstance]()
+        self.cache, self.living = ObservedCache(), dict[str, ObservedInstance]()
         self.told = deque[Event]()
         self._serial = 0
 
@@ -138,16 +138,16 @@ class World:
 
     def deliver(self, number: int) -> None:
         for _ in range(min(number, len(self.told))):
-            self.hearsay.on_event(self.told.popleft())
+            self.cache.on_event(self.told.popleft())
 
     def look(self, before: int, during: int) -> None:
         self.deliver(before)
-        self.hearsay.begin_look()
+        self.cache.begin_refresh()
         self.deliver(during)
-        self.hearsay.end_look(Observation(tuple(self.living.values())))
+        self.cache.end_refresh(Observation(tuple(self.living.values())))
 
     def act(self, actions: list[Action], told: int) -> None:
-        self.hearsay.begin_acting(actions)
+        self.cache.begin_acting(actions)
         outcomes = []
         for action in actions:
             if action.verb == "provision":
@@ -158,7 +158,7 @@ class World:
             else:
                 outcomes.append(Outcome(action, action.instance, error="no such instance"))
         self.deliver(told)
-        self.hearsay.end_acting(outcomes, "sha")
+        self.cache.end_acting(outcomes, "sha")
 
 
 few = st.integers(0, 4)
@@ -209,14 +209,14 @@ def test_when_everything_was_told_what_is_believed_is_the_truth(
             world.end(dead[-1].id, "lost")
         elif turn == "destroy" and living:
             world.act([Action("destroy", "surplus", instance=living[one % len(living)])], other)
-        if world.hearsay.now() is not None and not world.told:
+        if world.cache.current() is not None and not world.told:
             assert believed(world) == sorted(world.living)
     world.deliver(len(world.told))
     assert believed(world) in (None, sorted(world.living))
 
 
 def believed(world: World) -> list[str] | None:
-    known = world.hearsay.now()
+    known = world.cache.current()
     return None if known is None else sorted(seen.id for seen in known.instances)
 
 
@@ -230,40 +230,40 @@ def believed(world: World) -> list[str] | None:
 )
 @pytest.mark.parametrize("moment", ["between", "during a look"])
 def test_what_nobody_here_did_is_looked_at(event: Event, moment: str) -> None:
-    hearsay = ObservedCache()
-    hearsay.begin_look()
+    cache = ObservedCache()
+    cache.begin_refresh()
     if moment == "during a look":
-        assert hearsay.on_event(event)
-    hearsay.end_look(Observation((ObservedInstance("i-0", slot="0", sha="sha"),)))
+        assert cache.on_event(event)
+    cache.end_refresh(Observation((ObservedInstance("i-0", slot="0", sha="sha"),)))
     if moment == "between":
-        assert hearsay.now() is not None
-        assert hearsay.on_event(event)
-    assert hearsay.now() is None
+        assert cache.current() is not None
+        assert cache.on_event(event)
+    assert cache.current() is None
 
 
 def test_the_echo_of_an_action_is_no_news_but_a_second_one_is() -> None:
-    hearsay = ObservedCache()
-    hearsay.begin_look()
-    hearsay.end_look(Observation())
+    cache = ObservedCache()
+    cache.begin_refresh()
+    cache.end_refresh(Observation())
     action = Action("provision", "missing", "0")
-    hearsay.begin_acting([action])
-    hearsay.end_acting([Outcome(action, "i-1")], "sha")
+    cache.begin_acting([action])
+    cache.end_acting([Outcome(action, "i-1")], "sha")
     echo = Event("provisioned", instance="i-1", slot="0")
-    assert not hearsay.on_event(echo)
-    assert hearsay.now() == Observation((ObservedInstance("i-1", None, "0", "sha"),))
-    assert hearsay.on_event(echo)  # its file was copied
-    assert hearsay.now() is None
+    assert not cache.on_event(echo)
+    assert cache.current() == Observation((ObservedInstance("i-1", None, "0", "sha"),))
+    assert cache.on_event(echo)  # its file was copied
+    assert cache.current() is None
 
 
 @pytest.mark.parametrize("outcome", [{"error": "no room"}, {"error": "no answer", "unknown": True}])
 def test_an_action_that_failed_is_followed_by_a_look(outcome: dict[str, Any]) -> None:
-    hearsay = ObservedCache()
-    hearsay.begin_look()
-    hearsay.end_look(Observation())
+    cache = ObservedCache()
+    cache.begin_refresh()
+    cache.end_refresh(Observation())
     action = Action("provision", "missing", "0")
-    hearsay.begin_acting([action])
-    hearsay.end_acting([Outcome(action, **outcome)], "sha")
-    assert hearsay.now() is None
+    cache.begin_acting([action])
+    cache.end_acting([Outcome(action, **outcome)], "sha")
+    assert cache.current() is None
 
 
 def test_two_instances_of_one_id_and_a_look_in_doubt_are_not_kept() -> None:
@@ -271,10 +271,10 @@ def test_two_instances_of_one_id_and_a_look_in_doubt_are_not_kept() -> None:
         Observation((ObservedInstance("i", slot="0"), ObservedInstance("i", slot="1"))),
         Observation(error="no answer"),
     ):
-        hearsay = ObservedCache()
-        hearsay.begin_look()
-        hearsay.end_look(observed)
-        assert hearsay.now() is None
+        cache = ObservedCache()
+        cache.begin_refresh()
+        cache.end_refresh(observed)
+        assert cache.current() is None
 
 
 def test_nothing_is_destroyed_on_hearsay() -> None:
