@@ -64,7 +64,7 @@ def held(pid: int) -> Held:
 
 
 def until(
-    condition: Callable[[], Any], patience: float = 20.0, say: Callable[[], object] = lambda: ""
+    condition: Callable[[], Any], patience: float = 100.0, say: Callable[[], object] = lambda: ""
 ) -> Any:
     """Wait until a condition is true and return what it gave; what no event tells is asked again
     every few milliseconds.

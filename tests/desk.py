@@ -57,7 +57,7 @@ class Desk:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=100,
         )
 
     def popen(self, line: str) -> subprocess.Popen[str]:
@@ -78,7 +78,7 @@ class Desk:
             process = self.processes[name] = subprocess.Popen(
                 command, env=self.environment, cwd=self.cwd, stderr=log, text=True
             )
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 100
         while process.poll() is None and time.monotonic() < deadline:
             with socket.socket(socket.AF_UNIX) as probe:
                 if probe.connect_ex(str(self.plugins / name)) == 0:
@@ -98,7 +98,7 @@ class Desk:
         """End a plugin and return its exit status."""
         process = self.processes.pop(name)
         process.send_signal(how)
-        return process.wait(15)
+        return process.wait(100)
 
     def log(self, name: str) -> str:
         return (self.root / f"{name}.log").read_text()
@@ -109,7 +109,7 @@ class Desk:
 
     def until(self, number: int) -> list[str]:
         """Wait until so many instance files are there, and return them."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 100
         while len(self.living()) != number and time.monotonic() < deadline:
             time.sleep(0.01)
         assert len(self.living()) == number, self.living()

@@ -30,4 +30,4 @@ def program() -> str | None:
 
 def launch(playwright: Playwright) -> Browser:
     """Start the Chromium that is installed."""
-    return playwright.chromium.launch(executable_path=program(), args=ARGUMENTS, timeout=60_000)
+    return playwright.chromium.launch(executable_path=program(), args=ARGUMENTS, timeout=100_000)

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from screen import Screen
 from served_lab import ServedLab
 
-PATIENCE = 20_000
+PATIENCE = 100_000
 """Milliseconds to wait for whatever a page should show."""
 
 

@@ -90,7 +90,7 @@ def desk(screen: Screen, lab: ServedLab) -> None:
     screen.wait_for_kernel()
     page.locator(".jp-Notebook .jp-CodeCell .jp-InputArea-editor").first.click()
     page.keyboard.press("Shift+Enter")
-    page.wait_for_selector(HEALED, state="attached", timeout=60_000)
+    page.wait_for_selector(HEALED, state="attached", timeout=100_000)
     page.locator(".jp-Terminal .xterm-helper-textarea").first.focus()
     page.keyboard.type("clear; here && infrakit plugin ls\n")
     page.wait_for_timeout(4_000)  # the cell ends, and the terminal answers

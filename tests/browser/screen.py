@@ -64,7 +64,7 @@ class Screen:
     def look_at(self, notebook: str) -> None:
         """Open a notebook alone, and do not wait for its kernel."""
         self.page.goto(self._lab.address(notebook))
-        self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+        self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=100_000)
 
     def open(self, notebook: str) -> None:
         """Open a notebook alone and wait until its kernel is ready."""
@@ -75,7 +75,7 @@ class Screen:
         """Wait until the page and the server both say that the kernel is idle: the page alone says
         so too early.
         """
-        self.page.wait_for_selector(IDLE, state="attached", timeout=60_000)
+        self.page.wait_for_selector(IDLE, state="attached", timeout=100_000)
         until(lambda: any(self.is_ready(session["kernel"]) for session in self._lab.sessions()), 60)
 
     @staticmethod
@@ -147,7 +147,7 @@ class Screen:
         self.page.evaluate(command, name)
         light = "true" if name == "Light" else "false"
         self.page.wait_for_selector(
-            f'body[data-jp-theme-light="{light}"]', state="attached", timeout=20_000
+            f'body[data-jp-theme-light="{light}"]', state="attached", timeout=100_000
         )
 
     def shoot(self, name: str) -> Path:

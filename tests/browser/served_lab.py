@@ -121,7 +121,7 @@ class ServedLab:
         """End the server as Control-C in its terminal would, with its kernels."""
         self._process.terminate()
         try:
-            self._process.wait(20)
+            self._process.wait(100)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -139,5 +139,5 @@ class ServedLab:
         question = urllib.request.Request(
             self.url + path, method=verb, headers={"Authorization": f"token {self.token}"}
         )
-        with urllib.request.urlopen(question, timeout=30) as reply:
+        with urllib.request.urlopen(question, timeout=100) as reply:
             return json.loads(reply.read() or "null")

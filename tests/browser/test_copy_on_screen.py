@@ -17,7 +17,7 @@ from screen import Screen
 from served_lab import ROOT, ServedLab
 
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
-WITHIN = 100.0
+WITHIN = 200.0
 """Seconds for all cells of one notebook on a slow, busy machine."""
 TOLD = "() => window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.info.then(() => true)"
 STATE = (
@@ -38,8 +38,6 @@ SEEN = """() => {
   return [content.activeCell.model.sharedModel.getSource(), cell.top >= page.top - 1 && cell.top < page.bottom];
 }"""
 MINE = "# your turn\n\nmine = 'typed by me'"
-
-pytestmark = pytest.mark.timeout(150)
 
 
 def state(page: Page) -> tuple[str, bool]:
@@ -73,7 +71,6 @@ def press_in_file_menu(page: Page, item: str) -> None:
     page.get_by_role("menuitem", name=item).click()
 
 
-@pytest.mark.timeout(WITHIN + 60)
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_a_learner_who_runs_all_finds_a_living_lab_and_leaves_the_repository_alone(
     name: str, screen: Screen, served_lab: ServedLab
@@ -205,7 +202,7 @@ def test_a_notebook_opened_twice_asks_before_one_writes_over_the_other(
             "/lab/tree", "/lab/workspaces/second/tree"
         )
     )
-    second.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+    second.wait_for_selector(".jp-Notebook .jp-Cell", timeout=100_000)
     second.evaluate(TYPE, "# your turn\nsecond = 2")
     second.evaluate("window.jupyterapp.commands.execute('docmanager:save').then(() => 0)")
     screen.page.evaluate(TYPE, "# your turn\nfirst = 1")

@@ -100,7 +100,6 @@ class Dashboard:
         return titles - self._pressed
 
 
-@pytest.mark.timeout(180)
 def test_one_is_killed_by_a_click_and_comes_back(dashboard: Dashboard) -> None:
     dashboard.page.get_by_role("button", name="kill one").click()
     dashboard.answers("Killed 1: slot")
@@ -118,7 +117,6 @@ def test_one_is_killed_by_a_click_and_comes_back(dashboard: Dashboard) -> None:
             assert dashboard.screen.too_wide() == []
 
 
-@pytest.mark.timeout(240)
 def test_every_control_is_worked_by_keys_alone(dashboard: Dashboard) -> None:
     dashboard.press("pause", "Enter")
     dashboard.answers("Paused collabnix.")
@@ -152,7 +150,6 @@ def test_every_control_is_worked_by_keys_alone(dashboard: Dashboard) -> None:
     assert dashboard.never_pressed() == set()
 
 
-@pytest.mark.timeout(180)
 def test_a_dashboard_lives_through_a_reload_and_leaves_its_picture_when_the_kernel_restarts(
     dashboard: Dashboard,
 ) -> None:

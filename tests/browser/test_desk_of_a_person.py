@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from served_lab import ServedLab
 
-pytestmark = pytest.mark.timeout(120)
 NOTEBOOK = "notebooks/00-welcome.ipynb"
 
 
@@ -52,7 +51,7 @@ def test_a_second_server_on_the_same_copy_is_not_started_and_the_first_is_named(
     lab = ServedLab(folder)
     try:
         done = subprocess.run(
-            lab.command, env=lab.environment, capture_output=True, text=True, timeout=60
+            lab.command, env=lab.environment, capture_output=True, text=True, timeout=100
         )
         assert done.returncode == 0, done.stderr
         assert (

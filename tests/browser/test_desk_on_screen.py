@@ -29,8 +29,6 @@ FIRST_CODE_CELL = """async () => {
   await window.jupyterapp.commands.execute('notebook:run-cell');
 }"""
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @pytest.fixture(scope="module")
 def fresh_lab() -> Iterator[ServedLab]:
@@ -50,7 +48,7 @@ def fresh_lab() -> Iterator[ServedLab]:
 def desk_on_screen(chromium: Browser, fresh_lab: ServedLab, shots: Path) -> Iterator[Screen]:
     """Open the address that ``make lab`` hands to the browser."""
     context = chromium.new_context(viewport={"width": 1400, "height": 900})
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(100_000)
     screen = Screen(context.new_page(), fresh_lab, shots)
     screen.page.goto(fresh_lab.door)
     screen.wait_for_kernel()

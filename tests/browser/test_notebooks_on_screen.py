@@ -10,11 +10,10 @@ from served_lab import ROOT
 
 NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
 RUN = ("00-welcome", "03-self-healing")
-WITHIN = 100.0
+WITHIN = 200.0
 """Seconds for all cells of one notebook on a slow, busy machine."""
 
 
-@pytest.mark.timeout(WITHIN + 120)
 @pytest.mark.parametrize("name", RUN)
 def test_a_whole_notebook(screen: Screen, name: str) -> None:
     screen.open(f"notebooks/{name}.ipynb")
@@ -32,7 +31,6 @@ def test_a_whole_notebook(screen: Screen, name: str) -> None:
     assert screen.outside == []
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_a_notebook_as_it_comes(screen: Screen, name: str) -> None:
     screen.look_at(f"notebooks/{name}")
@@ -43,7 +41,6 @@ def test_a_notebook_as_it_comes(screen: Screen, name: str) -> None:
     assert screen.outside == []
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_what_a_notebook_has_recorded_keeps_nobody_out(screen: Screen, name: str) -> None:
     screen.look_at(f"recorded/{name.removesuffix('.ipynb')}-recorded.ipynb")

@@ -8,7 +8,6 @@ import io
 import json
 from base64 import b64encode
 
-import pytest
 from PIL import Image, ImageStat
 from screen import Screen
 from served_lab import ServedLab
@@ -47,7 +46,6 @@ shown
 SHOWN = ".jp-OutputArea-output img, .jp-OutputArea-output svg[role=img]"
 
 
-@pytest.mark.timeout(180)
 def test_no_picture_glares_in_the_dark_theme(screen: Screen, served_lab: ServedLab) -> None:
     served_lab.write("notebooks/pictures.ipynb", [FIRST, TILES, LIVE])
     screen.open("notebooks/pictures.ipynb")
@@ -67,7 +65,6 @@ def test_no_picture_glares_in_the_dark_theme(screen: Screen, served_lab: ServedL
     assert max(brightness["Dark"]) < 0.35
 
 
-@pytest.mark.timeout(120)
 def test_a_picture_in_a_notebook_that_nobody_trusts_yet_does_not_glare_either(
     screen: Screen, served_lab: ServedLab
 ) -> None:

@@ -48,8 +48,6 @@ STATE = """() => {
 OF_NOTEBOOK_7 = ("reading 'schema'", "Command 'filebrowser:open-path' not registered")
 """What Notebook 7 complains of when it opens, also without our extension."""
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @pytest.fixture
 def notebook(screen: Screen, served_lab: ServedLab) -> Iterator[Screen]:
@@ -66,7 +64,7 @@ def run_in_lab(screen: Screen) -> None:
 
 def run_in_notebook_7(screen: Screen, served_lab: ServedLab) -> None:
     screen.page.goto(f"{served_lab.url}notebooks/{NOTEBOOK}?token={served_lab.token}")
-    screen.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+    screen.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=100_000)
     screen.wait_for_kernel()
     screen.run_all(60)
 

@@ -53,7 +53,6 @@ START = (
 )
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_at_every_kill_the_stage_is_in_sight(
     chromium: Browser, served_lab: ServedLab, screen: Screen, width: int, height: int
@@ -80,7 +79,6 @@ def test_at_every_kill_the_stage_is_in_sight(
     assert screen.problems() == []
 
 
-@pytest.mark.timeout(240)
 def test_it_follows_the_cells_the_notebooks_and_a_restart(
     screen: Screen, served_lab: ServedLab
 ) -> None:
@@ -134,7 +132,6 @@ def test_it_follows_the_cells_the_notebooks_and_a_restart(
     assert screen.problems() == []
 
 
-@pytest.mark.timeout(180)
 def test_the_first_cell_again_and_a_reload_bring_the_group_back(
     screen: Screen, served_lab: ServedLab
 ) -> None:
@@ -157,7 +154,6 @@ def test_the_first_cell_again_and_a_reload_bring_the_group_back(
     assert screen.problems() == []
 
 
-@pytest.mark.timeout(180)
 def test_a_stage_that_is_closed_gives_the_view_back_to_its_cell(
     screen: Screen, served_lab: ServedLab
 ) -> None:
@@ -177,7 +173,6 @@ def test_a_stage_that_is_closed_gives_the_view_back_to_its_cell(
     assert screen.problems() == []
 
 
-@pytest.mark.timeout(180)
 def test_a_window_that_becomes_narrow_has_the_stage_above_the_notebook(
     screen: Screen, served_lab: ServedLab
 ) -> None:

@@ -41,7 +41,7 @@ def terminal(typed: str) -> str:
     """Type lines into a terminal of the desk and return all that it shows."""
     bash = ["bash", "--rcfile", str(DESK / "terminal.bash"), "-i"]
     done = subprocess.run(
-        bash, input=typed, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30
+        bash, input=typed, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=100
     )
     return done.stdout
 

@@ -129,7 +129,7 @@ def test_a_loss_is_read_before_the_plan_and_the_plan_before_the_replacement(
         assert order == ["lost", "planned", "provisioned", "converged"], (slot, lines[began:])
     desk.run("infrakit group destroy web")
     stream.send_signal(signal.SIGINT)
-    rest, errors = stream.communicate(timeout=15)
+    rest, errors = stream.communicate(timeout=100)
     assert (stream.returncode, errors) == (130, "")
     stamps = [found[1] for line in [*lines, *rest.splitlines()] if (found := LINE.match(line))]
     assert all(a <= b for a, b in itertools.pairwise(stamps))

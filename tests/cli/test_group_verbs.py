@@ -113,7 +113,7 @@ def test_a_wait_that_ends_too_early_says_what_is_awaited(three) -> None:
     assert waiting.stdout is not None
     waiting.stdout.readline()  # it has looked, and waits
     ok(three.run("ikdemo group resume web"))
-    printed, _ = waiting.communicate(timeout=15)
+    printed, _ = waiting.communicate(timeout=100)
     assert waiting.returncode == 0
     assert "web is converged" in printed
 
@@ -131,7 +131,7 @@ def test_a_wait_outlives_an_instance_plugin_that_is_away(three) -> None:
     assert waiting.stdout is not None
     assert "Plugin not found: instance-file" in waiting.stdout.readline()
     three.start("infrakit-instance-file", "instance-file", "--dir", str(three.instances))
-    printed, _ = waiting.communicate(timeout=20)
+    printed, _ = waiting.communicate(timeout=100)
     assert (waiting.returncode, len(three.until(3))) == (0, 3)
     assert "web is converged" in printed
 
@@ -146,7 +146,7 @@ def test_a_wait_outlives_a_restart_of_the_group_plugin(three) -> None:
     assert waiting.stdout is not None
     assert waiting.stdout.readline()
     three.start("infrakit-group-default", "group", "--poll-interval", "1h")
-    printed, _ = waiting.communicate(timeout=15)
+    printed, _ = waiting.communicate(timeout=100)
     assert (waiting.returncode, len(three.until(3))) == (0, 3)
     assert "web is converged" in printed
 
@@ -171,7 +171,7 @@ def test_a_wait_that_is_overtaken_ends_and_says_by_what(three, command, said) ->
     assert waiting.stdout is not None
     waiting.stdout.readline()  # it has looked, and waits
     three.run(command)
-    _, stderr = waiting.communicate(timeout=40)
+    _, stderr = waiting.communicate(timeout=100)
     assert waiting.returncode == 1
     assert f'msg="{said}' in stderr
 

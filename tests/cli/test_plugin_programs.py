@@ -68,7 +68,7 @@ def test_a_program_ends_when_its_standard_input_is_a_terminal_that_was_closed(de
         assert "Listening at" in process.stderr.readline()
         os.close(theirs)
         os.close(ours)
-        _, rest = process.communicate(timeout=15)
+        _, rest = process.communicate(timeout=100)
         assert (process.returncode, rest) == (0, "")
     assert not (desk.plugins / "flavor-vanilla").exists()
 
@@ -81,7 +81,7 @@ def test_a_program_ends_with_its_standard_input_when_told_to(desk, program: str)
     )
     assert process.stderr is not None
     assert "Listening at" in process.stderr.readline()
-    _, rest = process.communicate(timeout=15)
+    _, rest = process.communicate(timeout=100)
     assert (process.returncode, rest) == (0, "")
     assert not (desk.plugins / NAMES[program]).exists()
 
@@ -150,7 +150,7 @@ def test_the_installed_programs_are_the_same(desk) -> None:
             env=desk.environment,
             capture_output=True,
             text=True,
-            timeout=15,
+            timeout=100,
         )
         assert (done.returncode, done.stderr) == (0, "")
     assert len(installed) in (0, len(NAMES) + 2)  # none in a tree that is only on the path
@@ -165,13 +165,13 @@ def test_standard_output_that_is_full_or_closed_is_no_traceback(desk) -> None:
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=15,
+            timeout=100,
         )
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
-        command, env=desk.environment, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=15
+        command, env=desk.environment, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=100
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, "")

@@ -228,7 +228,7 @@ def test_into_a_pipe_it_is_told_in_words_and_ends_in_order(web: Desk) -> None:
         + "".join(stream.stdout.readline() for _ in range(3))
     )
     stream.send_signal(signal.SIGTERM)
-    _, errors = stream.communicate(timeout=15)
+    _, errors = stream.communicate(timeout=100)
     assert (stream.returncode, errors) == (0, "")
 
 

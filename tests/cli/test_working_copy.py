@@ -228,7 +228,7 @@ def prepare_on(place: Path, *steps: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         cwd=ROOT,
-        timeout=50,
+        timeout=100,
     )
 
 

@@ -59,7 +59,7 @@ def sweep(host: str) -> list[str]:
     """Remove every container, network and volume that an engine does not have by itself; return
     what they were.
     """
-    client, left = docker.APIClient(host, timeout=20), []
+    client, left = docker.APIClient(host, timeout=100), []
     try:
         for container in client.containers(all=True):
             left.append(f"container {container['Names'][0]} ({container['Status']})")

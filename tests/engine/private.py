@@ -34,7 +34,7 @@ from engine.network import inside, new_network
 
 IMAGE = "ikdemo-test/busybox:local"
 PACKAGES = "docker.io busybox-static iptables iproute2"
-PATIENCE = 30.0
+PATIENCE = 100.0
 """Seconds for each of: starting, stopping."""
 
 

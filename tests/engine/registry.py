@@ -68,7 +68,7 @@ class Registry:
             return MANIFEST, self._manifest
         digest = path.rpartition("/")[2]
         if digest == self._layer:
-            self.released.wait(60)
+            self.released.wait(100)
         return ("application/octet-stream", self._blobs[digest]) if digest in self._blobs else None
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:

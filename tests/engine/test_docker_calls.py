@@ -43,7 +43,7 @@ class Ear:
         self._events.put_nowait(event)
 
     async def next(self, kind: str) -> Event:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(100):
             while (event := await self._events.get()).kind != kind:
                 pass
             return event
@@ -60,7 +60,7 @@ def spec(script: str = "", sha: str = "s", **properties: Any) -> InstanceSpec:
 
 @pytest.fixture
 def client(engine: PrivateEngine) -> Iterator[docker.APIClient]:
-    made = docker.APIClient(engine.host, timeout=20)
+    made = docker.APIClient(engine.host, timeout=100)
     yield made
     made.close()
 
@@ -80,7 +80,7 @@ def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 async def printed(made: DockerInstances, instance: str, lines: int) -> list[str]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(100):
         while len(text := await made.logs(instance)) < lines:  # noqa: ASYNC110  no event tells what was printed
             await asyncio.sleep(0.02)
     return text
@@ -88,7 +88,7 @@ async def printed(made: DockerInstances, instance: str, lines: int) -> list[str]
 
 async def gone(client: docker.APIClient, name: str) -> None:
     """Wait until the engine has no container of this name (a pattern), in whatever state."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(100):
         while client.containers(all=True, filters={"name": f"^/{name}$"}):  # noqa: ASYNC110  our own events tell of instances only
             await asyncio.sleep(0.05)
 
@@ -154,7 +154,7 @@ def test_the_tags_lead_to_where_an_instance_answers(
             if host is None:
                 assert "port" not in tags
                 return
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(100):
                 while True:
                     try:
                         reader, writer = await asyncio.open_connection(host, int(tags["port"]))
@@ -520,7 +520,7 @@ async def story():
     await asyncio.sleep(10)
 asyncio.run(story())
 """
-    assert subprocess.run([sys.executable, "-c", code], timeout=30).returncode == -signal.SIGKILL
+    assert subprocess.run([sys.executable, "-c", code], timeout=100).returncode == -signal.SIGKILL
 
     async def story() -> None:
         async with plugin(tmp_path / "p") as (made, _):
@@ -528,7 +528,7 @@ asyncio.run(story())
                 Raw(json.dumps({"Image": IMAGE}).encode()), {"infrakit.group": "g"}, FOREVER
             )
             instance = await made.provision(wanted, "0")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(100):
                 while [row["Names"] for row in client.containers(all=True)] != [[f"/{instance}"]]:  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
 

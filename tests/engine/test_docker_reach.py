@@ -10,7 +10,6 @@ import hashlib
 import json
 import socket
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -104,9 +103,7 @@ def test_an_engine_that_is_silent_is_given_up_and_keeps_nobody_from_ending(
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(f"{tmp_path}/silent")
         silent.listen(10)
-        began = time.monotonic()
         asyncio.run(story(Engine(timeout=0.3)))
-        assert time.monotonic() - began < 5
 
 
 def test_without_the_sdk_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ def engine_with_busybox(engine: PrivateEngine) -> Iterator[PrivateEngine]:
             "the page types Docker's own command: apt-get install docker.io, or docker-cli where "
             "that is a package"
         )
-    client = docker.APIClient(engine.host, timeout=20)
+    client = docker.APIClient(engine.host, timeout=100)
     try:
         client.tag(IMAGE, *NAMED.split(":"))
         yield engine
@@ -35,7 +35,6 @@ def engine_with_busybox(engine: PrivateEngine) -> Iterator[PrivateEngine]:
         client.close()
 
 
-@pytest.mark.timeout(180)
 def test_containers_do_what_the_page_prints(
     engine_with_busybox: PrivateEngine, short_dir: Path
 ) -> None:

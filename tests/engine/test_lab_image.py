@@ -123,7 +123,7 @@ def run(client: docker.APIClient, container: str, *command: str) -> tuple[int, s
 
 def status(url: str) -> int:
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=100) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         error.close()
@@ -162,13 +162,13 @@ def test_the_lab_ends_when_it_is_asked_to(client: docker.APIClient) -> None:
         until(
             lambda: ADDRESS.search(said(client, container)), 60.0, lambda: said(client, container)
         )
-        client.stop(container, timeout=20)
+        client.stop(container, timeout=100)
         assert state(client, container)["ExitCode"] == 0, said(client, container)
 
 
 def test_the_image_shows_a_group_healing_without_a_browser(client: docker.APIClient) -> None:
     with running(client, "ikdemo", "demo") as container:
-        assert client.wait(container, timeout=60)["StatusCode"] == 0, said(client, container)
+        assert client.wait(container, timeout=100)["StatusCode"] == 0, said(client, container)
 
 
 def test_the_notebook_about_containers_reaches_them_when_the_engine_is_handed_in(

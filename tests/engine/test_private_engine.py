@@ -20,7 +20,7 @@ from engine.private import IMAGE, PrivateEngine
 
 @pytest.fixture
 def client(engine: PrivateEngine) -> Iterator[docker.APIClient]:
-    made = docker.APIClient(engine.host, timeout=20)
+    made = docker.APIClient(engine.host, timeout=100)
     yield made
     made.close()
 
@@ -81,7 +81,7 @@ def test_nothing_runs_on_after_a_crash_that_nobody_repaired() -> None:
     try:
         engine.start()
         engine.load_image()
-        client = docker.APIClient(engine.host, timeout=20)
+        client = docker.APIClient(engine.host, timeout=100)
         container = client.create_container(IMAGE, ["sleep", "987654"])["Id"]
         client.start(container)
         client.close()
@@ -100,7 +100,7 @@ def test_a_command_runs_with_an_engine_of_its_own_that_is_gone_afterwards() -> N
     )
     command = [sys.executable, "-m", "engine.private", sys.executable, "-c", look]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=50)
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
     assert ran.returncode == 0, ran.stderr
     host, images = ran.stdout.split()
     directory = Path(host.removeprefix("unix://")).parent

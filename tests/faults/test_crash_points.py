@@ -213,7 +213,7 @@ def test_a_crash_at_any_side_effect_ends_as_no_crash(short_dir: Path, before: bo
         root.mkdir()
 
         async def bounded(root: Path = root, at: int = at) -> bool:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(100):
                 return await story(root, at, before)
 
         if not asyncio.run(bounded()):

@@ -61,14 +61,14 @@ def test_a_destroy_that_was_killed_goes_on_and_nothing_is_healed_back(desk: Desk
     desk.until(300)
     wait(desk)
     destroying = desk.popen("infrakit group destroy collabnix")
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 100
     while len(desk.living()) >= 300:
         assert time.monotonic() < deadline
     desk.stop("group", KILL)
-    destroying.communicate(timeout=15)
+    destroying.communicate(timeout=100)
     left = set(desk.living())
     restart_group(desk)
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 100
     while now := set(desk.living()):
         assert now <= left, "an instance was made while the group was being destroyed"
         assert time.monotonic() < deadline
@@ -77,7 +77,7 @@ def test_a_destroy_that_was_killed_goes_on_and_nothing_is_healed_back(desk: Desk
 
 
 def until_forgotten(desk: Desk) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 100
     while desk.run("infrakit group describe collabnix").returncode == 0:
         assert time.monotonic() < deadline
 
@@ -85,7 +85,7 @@ def until_forgotten(desk: Desk) -> None:
 def test_a_group_killed_while_it_is_made_is_made_once(desk: Desk) -> None:
     desk.start_three()
     commit(desk, 400)
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 100
     while len(desk.living()) < 40:
         assert time.monotonic() < deadline
     desk.stop("group", KILL)
@@ -103,7 +103,7 @@ def test_an_update_goes_on_after_the_group_plugin_was_killed(desk: Desk) -> None
     old = set(desk.until(60))
     wait(desk)
     commit(desk, 60, note="v2")
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 100
     while len(old & set(desk.living())) > 50:
         assert time.monotonic() < deadline
     desk.stop("group", KILL)

@@ -20,7 +20,7 @@ import pytest
 from asking import until
 from desk import Desk
 from msgspec import Raw
-from profiles import SOAK
+from profiles import PATIENCE, SOAK
 from simulation.history import History
 from simulation.model import Answer, Command
 from simulation.play import answer_of
@@ -30,7 +30,7 @@ from ikdemo.rpc.peers import Peers
 from ikdemo.spi.contracts import GroupPlugin
 from ikdemo.spi.documents import GroupSpec
 
-pytestmark = pytest.mark.timeout(600 if SOAK else 60)
+pytestmark = pytest.mark.timeout(PATIENCE)
 
 ROUNDS = 200 if SOAK else 12
 VERBS = [
@@ -139,7 +139,7 @@ class Overlap:
 
     async def end_well(self, groups: GroupPlugin) -> None:
         """Ask for a last configuration: it comes, and stays."""
-        end, committed = time.monotonic() + 30, 0
+        end, committed = time.monotonic() + 100, 0
         # it may be in the middle of being destroyed; and a first commit adopts what is there as it
         # is
         while committed < 2:

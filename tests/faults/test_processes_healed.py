@@ -403,7 +403,7 @@ def test_a_plugin_that_ends_with_its_parent_takes_its_instances_along(
         process.terminate()
     else:
         process.stdin.close()
-    assert process.wait(15) == 0
+    assert process.wait(100) == 0
     assert ours(web) == []
     assert list(register(web).iterdir()) == []
     process.stdin.close()
@@ -426,7 +426,6 @@ def test_plugins_that_just_stop_leave_the_instances_running(web: Desk) -> None:
     assert all_answer(web, 2) == before
 
 
-@pytest.mark.timeout(120)
 def test_after_many_kills_of_anything_there_are_exactly_the_wanted_ones(web: Desk) -> None:
     commit(web, collabnix_processes())
     dice = random.Random(5)

@@ -103,7 +103,7 @@ def test_health_events_of_the_parts_are_the_combo_s_own_and_a_restarted_part_is_
     short_dir: Path,
 ) -> None:
     async def story() -> None:
-        async with asyncio.timeout(20), combined(short_dir) as (peers, told, serving):
+        async with asyncio.timeout(100), combined(short_dir) as (peers, told, serving):
             server = await asyncio.start_server(
                 lambda reader, writer: writer.close(), "127.0.0.1", 0
             )
@@ -148,7 +148,7 @@ def test_health_events_of_the_parts_are_the_combo_s_own_and_a_restarted_part_is_
 
 def test_a_combo_that_was_stopped_follows_nobody(short_dir: Path) -> None:
     async def story() -> list[str]:
-        async with asyncio.timeout(20), combined(short_dir) as (peers, told, _):
+        async with asyncio.timeout(100), combined(short_dir) as (peers, told, _):
             instance = Description("i-1", tags={"port": "1"})
             await (await peers.flavor("combo")).plugin.healthy(listed(("probe", QUICK)), instance)
             await anext(told)

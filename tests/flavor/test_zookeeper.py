@@ -41,13 +41,13 @@ def start(script: str, root: Path, *installed: str) -> list[str]:
     folders = {"ZOO_CONF_DIR": str(root / "conf"), "ZOO_DATA_DIR": str(root / "my data")}
     (root / "start").write_text(script)
     environment = {"PATH": f"{programs}:{os.environ['PATH']}", **folders}
-    subprocess.run(["/bin/sh", "-n", str(root / "start")], check=True, timeout=10)
+    subprocess.run(["/bin/sh", "-n", str(root / "start")], check=True, timeout=100)
     done = subprocess.run(
         ["/bin/sh", str(root / "start")],
         env=environment,
         capture_output=True,
         text=True,
-        timeout=10,
+        timeout=100,
     )
     assert (done.returncode, done.stderr) == (0, "")
     return calls.read_text().splitlines()
@@ -94,7 +94,7 @@ def test_a_script_that_cannot_start_its_member_fails(tmp_path: Path) -> None:
         env={**os.environ, **folders},
         capture_output=True,
         text=True,
-        timeout=10,
+        timeout=100,
     )
     assert done.returncode != 0
 

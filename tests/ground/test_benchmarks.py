@@ -35,7 +35,7 @@ def run(module: str, *words: object, infrakit: Path | None = None) -> str:
         environment["INFRAKIT_BIN"] = str(infrakit)
     command = [sys.executable, "-m", module, *map(str, words)]
     done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

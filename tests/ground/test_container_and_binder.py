@@ -78,7 +78,7 @@ def test_binder_would_build_what_is_here() -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=50,
+        timeout=100,
         check=True,
     )
     assert "Building conda environment for python=3.12" in printed.stdout
@@ -88,7 +88,6 @@ def test_binder_would_build_what_is_here() -> None:
 
 
 # builds the package, with a download of the build tool when it is not cached
-@pytest.mark.timeout(180)
 def test_binder_lays_the_desk_for_its_own_jupyterlab(tmp_path: Path) -> None:
     """Run postBuild in a home and an environment of its own, which borrows only the
     dependencies.

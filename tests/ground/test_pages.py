@@ -33,7 +33,6 @@ NEEDS_ENGINE = "Containers"
 
 
 @pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/walkthrough.md", "docs/ways-out.md"])
-@pytest.mark.timeout(180)
 def test_commands_do_what_the_page_prints(
     page: str, short_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -72,7 +71,7 @@ def test_the_demo_prints_what_the_page_shows(tmp_path: Path) -> None:
     first_time = os.environ | {"MPLCONFIGDIR": str(tmp_path / "matplotlib")}
     demo = [sys.executable, "-m", "ikdemo", "demo"]
     done = subprocess.run(
-        demo, cwd=tmp_path, env=first_time, capture_output=True, text=True, timeout=50
+        demo, cwd=tmp_path, env=first_time, capture_output=True, text=True, timeout=100
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "recovery.png").stat().st_size > 10_000
@@ -92,7 +91,7 @@ def around_the_record(text: str) -> list[str]:
 def test_embedding_runs_as_printed(tmp_path: Path) -> None:
     (tmp_path / "embedded.py").write_text(blocks("docs/embedding.md", "python")[0])
     done = subprocess.run(
-        [sys.executable, "embedded.py"], cwd=tmp_path, capture_output=True, text=True, timeout=30
+        [sys.executable, "embedded.py"], cwd=tmp_path, capture_output=True, text=True, timeout=100
     )
     assert (done.stdout, done.stderr) == (blocks("docs/embedding.md", "text")[0], "")
 

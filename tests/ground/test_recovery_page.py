@@ -26,7 +26,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         r"^    python (examples/\S+) \S+$", (ROOT / "docs/embedding.md").read_text(), re.MULTILINE
     )
     done = subprocess.run(
-        [sys.executable, command, folder], cwd=ROOT, capture_output=True, text=True, timeout=40
+        [sys.executable, command, folder], cwd=ROOT, capture_output=True, text=True, timeout=100
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     return folder
@@ -67,6 +67,6 @@ def test_the_markdown_page_links_the_figure_with_its_words(built: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_a_sentence_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "site").write_text("a file")
     command = [sys.executable, ROOT / "examples/recovery_page.py", "site"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=40)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "Nothing can be written into site: file exists\n"

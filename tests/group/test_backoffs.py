@@ -57,7 +57,7 @@ def test_a_refusal_of_the_spec_is_not_tried_again_until_the_spec_changes(tmp_pat
         flavor = Fussy()
         plugins = {"instance-file": FileInstances(tmp_path), "flavor-vanilla": flavor}
         async with (
-            asyncio.timeout(20),
+            asyncio.timeout(100),
             ikdemo.Group(spec("never"), plugins, poll_interval=0.02) as group,
         ):
             with pytest.raises(NotConverged, match="nobody can prepare this"):
@@ -65,7 +65,7 @@ def test_a_refusal_of_the_spec_is_not_tried_again_until_the_spec_changes(tmp_pat
             assert [reason.code for reason in await group.why()] == ["spec-refused"]
             assert flavor.asked == 1
             await group.commit(spec("good"))
-            await group.wait(5)
+            await group.wait(100)
 
     asyncio.run(story())
 
@@ -97,7 +97,7 @@ def committed(note: str) -> GroupSpec:
 def test_a_refusal_is_final_across_a_socket_as_well(short_dir: Path) -> None:
     async def story() -> None:
         flavor = Fussy()
-        async with asyncio.timeout(20), served(short_dir, flavor) as groups:
+        async with asyncio.timeout(100), served(short_dir, flavor) as groups:
             await groups.commit_group(committed("never"))
             while not [r for r in await groups.why_group("web") if r.code == "spec-refused"]:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
@@ -111,7 +111,7 @@ def test_a_refusal_is_final_across_a_socket_as_well(short_dir: Path) -> None:
 def test_the_wait_of_a_troubled_slot_outlives_the_process(short_dir: Path) -> None:
     async def story() -> tuple[int, int]:
         flavor = Fussy()
-        async with asyncio.timeout(20), served(short_dir, flavor) as groups:
+        async with asyncio.timeout(100), served(short_dir, flavor) as groups:
             await groups.commit_group(committed("later"))
             while flavor.asked < 3:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
@@ -119,7 +119,7 @@ def test_the_wait_of_a_troubled_slot_outlives_the_process(short_dir: Path) -> No
         (record,) = store.open()
         store.close()
         attempts = record.backoffs["0"].attempts
-        async with asyncio.timeout(20), served(short_dir, flavor) as groups:
+        async with asyncio.timeout(100), served(short_dir, flavor) as groups:
             before = flavor.asked
             (reason,) = await groups.why_group("web")
             assert reason.code == "backing-off"
@@ -166,7 +166,7 @@ def test_what_dies_as_soon_as_it_is_made_is_made_less_and_less_often(tmp_path: P
         instances = Mortal(tmp_path)
         plugins = {"instance-file": instances, "flavor-vanilla": Vanilla()}
         async with (
-            asyncio.timeout(20),
+            asyncio.timeout(100),
             ikdemo.Group(spec("v1"), plugins, poll_interval=0.02) as group,
         ):
             with pytest.raises(NotConverged, match="exit status 1"):

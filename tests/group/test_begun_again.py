@@ -70,7 +70,7 @@ def run(folder: Path, story: Callable[[Breaking, Groups], Awaitable[None]]) -> N
         await groups.start(lambda event: None)
         await files.start(here.rings["files"].append)
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(100):
                 await groups.commit_group(decode(json.dumps(SPEC).encode(), GroupSpec))
                 await until(lambda: len(living(folder)) == SIZE)
                 await story(here, groups)

@@ -55,7 +55,7 @@ async def update(root: Path, duration: str, jump: float, *, until_converged: boo
     await files.start(here.rings["instance-file"].append)
     given: list[Reason] = []
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(100):
             await groups.commit_group(committed("v1", duration))
             while not (await groups.describe_group("web")).converged:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)

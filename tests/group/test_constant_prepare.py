@@ -62,7 +62,7 @@ def test_asked_once_in_a_pass_for_each_logical_id(
             async with ikdemo.Group(
                 spec(allocation), {"files": FileInstances(home), "flavor": flavor}
             ) as group:
-                await group.wait(10)
+                await group.wait(100)
                 found = [json.loads(path.read_bytes()) for path in home.iterdir()]
                 made[len(offers)] = sorted(
                     (one["Slot"], one["LogicalID"], one["Tags"], one["Spec"]) for one in found

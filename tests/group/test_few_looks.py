@@ -76,7 +76,7 @@ class Bench:
         return sorted(self.files.glob("instance-*"))
 
     async def until(self, holds: Callable[[], Any]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(100):
             while not holds():  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
 
@@ -114,7 +114,7 @@ def run(
     root: Path, story: Callable[[Bench], Awaitable[None]], flavor: Vanilla | None = None
 ) -> None:
     async def told() -> None:
-        async with asyncio.timeout(40), bench(root, flavor or Vanilla()) as made:
+        async with asyncio.timeout(100), bench(root, flavor or Vanilla()) as made:
             await made.commit()
             await made.at_rest()
             await story(made)

@@ -90,14 +90,14 @@ def test_a_sick_instance_is_replaced_after_enough_answers(
         flavor = Telling(frozenset(offers), tells=tells)
         plugins = {"instance-file": FileInstances(tmp_path), "flavor": flavor}
         async with ikdemo.Group(SPEC, plugins, poll_interval=poll) as group:
-            await group.wait(5)
+            await group.wait(100)
             victim = (await group.instances())[0].id
             flavor.fall_sick(victim)
             async for event in group.events():
                 if event.kind == "acted" and event.code == "unhealthy":
                     break
             assert (event.instance, flavor.questions) == (victim, questions)
-            await group.wait(5)
+            await group.wait(100)
             ids = {one.id for one in await group.instances()}
             assert len(ids) == 3
             assert victim not in ids
@@ -152,7 +152,7 @@ def test_what_wakes_the_loop_between_two_polls_makes_nobody_sicker(tmp_path: Pat
         flavor = Telling(frozenset(), tells=False)
         plugins = {"instance-file": FileInstances(tmp_path), "flavor": flavor}
         async with ikdemo.Group(SPEC, plugins, poll_interval=3600.0) as group:
-            await group.wait(5)
+            await group.wait(100)
             kept = (await group.instances())[0].id
             flavor.unhealthy = kept
             for _ in range(5):  # each replacement is asked about at once, and so are the others
@@ -174,7 +174,7 @@ def test_a_resume_replaces_too_many_sick_once_and_the_reason_says_so(tmp_path: P
         plugins = {"instance-file": FileInstances(tmp_path), "flavor": flavor}
         async with ikdemo.Group(SPEC, plugins, poll_interval=0.05) as group:
             for _ in range(2):  # a second time, it takes a second word
-                await group.wait(5)
+                await group.wait(100)
                 before = {one.id for one in await group.instances()}
                 flavor.unhealthy |= before
                 while {reason.code for reason in await group.why()} != {"too-many-sick"}:  # noqa: ASYNC110

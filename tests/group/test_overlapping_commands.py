@@ -101,7 +101,7 @@ class SlowStore:
 
     def _held(self, record: Record) -> None:
         self.begun += 1
-        assert self._released.wait(20)
+        assert self._released.wait(100)
         self._save(record)
 
     async def until(self, begun: int) -> None:
@@ -128,7 +128,7 @@ async def kept(machines: Machines, state: Path | None = None, **more: Any) -> As
         state_dir=state,
         poll_interval=0.05,
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(100):
         await groups.start(lambda event: None)
         try:
             yield groups

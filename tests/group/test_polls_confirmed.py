@@ -78,12 +78,12 @@ def run(
             "Properties": {"Allocation": allocation or {"Size": SIZE}, **sections},
         }
         async with (
-            asyncio.timeout(30),
+            asyncio.timeout(100),
             ikdemo.Group(
                 wanted, {"files": files, "flavor": Vanilla()}, poll_interval=POLL
             ) as group,
         ):
-            await group.wait(10)
+            await group.wait(100)
             await files.polls(2)  # what was done at the beginning is long over by then
             await story(files, group)
 
@@ -130,7 +130,7 @@ def test_what_nobody_told_of_is_found_and_healed_at_the_poll(
         before = files.described
         harm(tmp_path / "i")
         await files.polls(3)
-        await group.wait(10)
+        await group.wait(100)
         living = await group.instances()
         assert len(living) == SIZE and files.described > before
         assert len({instance.id for instance in living}) == SIZE

@@ -108,7 +108,7 @@ class World:
 
 @asynccontextmanager
 async def kept(world: World) -> AsyncIterator[World]:
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(100):
         await world.instances.start(world.here.rings["instances"].append)
         await world.groups.start(lambda event: None)
         try:

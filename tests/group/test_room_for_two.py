@@ -72,7 +72,7 @@ async def full(root: Path, clock: Settable) -> AsyncIterator[tuple[Groups, Small
     await groups.start(lambda event: None)
     await files.start(here.rings["files"].append)
     try:
-        async with asyncio.timeout(50):
+        async with asyncio.timeout(100):
             await groups.commit_group(spec("first", ROOM))
             while not (await groups.describe_group("first")).converged:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)

@@ -50,7 +50,7 @@ def test_a_janitor_is_slowed_down_named_and_a_resume_heals(tmp_path: Path) -> No
         await groups.start(lambda event: None)
         await files.start(here.rings["files"].append)
         try:
-            async with asyncio.timeout(50):
+            async with asyncio.timeout(100):
                 await groups.commit_group(decode(json.dumps(spec).encode(), GroupSpec))
                 while True:
                     clear(tmp_path)

@@ -27,7 +27,7 @@ class Heard:
 
     async def next(self, kind: str) -> Event:
         """Return the next event of a kind, passing over others; fails after 5 seconds."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(100):
             while True:
                 while self._asked < len(self.events):
                     self._asked += 1

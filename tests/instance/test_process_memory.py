@@ -12,7 +12,6 @@ import threading
 import tracemalloc
 from pathlib import Path
 
-import pytest
 from asking import held
 from msgspec import Raw
 
@@ -31,7 +30,6 @@ ENDING = InstanceSpec(
 )
 
 
-@pytest.mark.timeout(120)
 def test_what_has_ended_is_forgotten_but_for_the_latest(tmp_path: Path) -> None:
     async def life(made: ProcessInstances) -> None:
         """Let one instance be destroyed, one killed, and one end by itself."""

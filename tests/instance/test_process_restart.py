@@ -142,7 +142,7 @@ async def story():
     await made.provision(InstanceSpec(Raw(b'{{"Command": ["sleep", "1000"]}}')), "0")
 asyncio.run(story())
 """
-    assert subprocess.run([sys.executable, "-c", code], timeout=30).returncode == -signal.SIGKILL
+    assert subprocess.run([sys.executable, "-c", code], timeout=100).returncode == -signal.SIGKILL
     [orphan] = marked(directory)
     assert list(directory.glob("*.json")) == []
 

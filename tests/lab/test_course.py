@@ -51,7 +51,7 @@ def run(sources: list[str], environment: Mapping[str, str]) -> tuple[list[Notebo
     """
     notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
     try:
-        NotebookClient(notebook, timeout=60, store_widget_state=False).execute(
+        NotebookClient(notebook, timeout=100, store_widget_state=False).execute(
             env=dict(environment)
         )
     except CellExecutionError as error:
@@ -91,7 +91,7 @@ def test_a_program_that_a_notebook_runs_does_so_too(
     (tmp_path / "inner.py").write_text(
         "import nbformat.v4 as v4, nbclient\n"
         f"cells = [v4.new_code_cell(source) for source in {[BEGIN, NOT_DONE, AFTER]!r}]\n"
-        "nbclient.NotebookClient(v4.new_notebook(cells=cells), timeout=60).execute()\n"
+        "nbclient.NotebookClient(v4.new_notebook(cells=cells), timeout=100).execute()\n"
         "print('ran through')\n"
     )
     cells, _ = run(

@@ -150,7 +150,7 @@ def test_what_goes_wrong_is_a_sentence_and_nothing_is_lost(lab: Lab) -> None:
 
 def test_a_second_click_waits_for_nobody(lab: Lab) -> None:
     dashboard, gate = lab.dashboard(), threading.Event()
-    slow = dashboard.clicks.button("slow", "something slow", lambda: str(gate.wait(30)))
+    slow = dashboard.clicks.button("slow", "something slow", lambda: str(gate.wait(100)))
     slow.click()
     slow.click()
     says(dashboard, "busy something slow: that is being done already.")
@@ -260,7 +260,7 @@ def test_a_click_that_waits_ends_with_the_lab_and_says_so() -> None:
             return "never"
 
         dashboard.clicks.button("wait", "wait for ever", lambda: lab._call(for_ever())).click()
-        assert begun.wait(10)
+        assert begun.wait(100)
     until(lambda: "not done The lab was closed meanwhile" in words_of(dashboard.clicks.said.value))
 
 

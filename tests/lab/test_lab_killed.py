@@ -71,7 +71,7 @@ def test_nothing_is_left_of_a_lab_whose_python_was_killed(who: str, home: Path) 
             os.killpg(learner.pid, signal.SIGKILL)
         else:
             learner.kill()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 100
     while (root.exists() or seeing(root)) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not seeing(root)
@@ -87,7 +87,7 @@ def test_a_closed_lab_needs_no_caretaker(home: Path) -> None:
         "Lab()\nlab.start()\nlab.close()\nprint(open('/proc/thread-self/children').read())"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=100
     )
     assert (done.stdout.strip(), done.stderr) == ("", "")
     assert list(home.iterdir()) == []

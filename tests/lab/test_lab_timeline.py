@@ -59,7 +59,7 @@ def test_waiting_ends_with_the_event_or_with_the_time() -> None:
     record = Timeline()
     writer = threading.Timer(0.05, record.add, [[Event("converged", 1.0)]])
     writer.start()
-    assert record.wait_for(lambda: len(record) == 1, timeout=10.0)
+    assert record.wait_for(lambda: len(record) == 1, timeout=100)
     assert not record.wait_for(lambda: len(record) == 2, timeout=0.01)
     writer.join()
 

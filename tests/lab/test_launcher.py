@@ -93,7 +93,7 @@ def test_a_killed_plugin_leaves_the_others_and_a_stale_socket_and_starts_again(l
     lab.start()
     before = of(lab)
     os.kill(before["group"], signal.SIGKILL)  # from elsewhere, as in a terminal
-    assert lab._processes["group"]._process.wait(10) == -signal.SIGKILL
+    assert lab._processes["group"]._process.wait(100) == -signal.SIGKILL
     assert lab._processes["group"].state == "ended: exit status -9"  # and not what it did last
     assert lab.socket("group").is_socket()
     lab.start_again("group")
@@ -130,7 +130,7 @@ def test_plugins_end_with_a_launcher_that_is_killed_and_the_next_start_gets_anot
     killed = launcher(lab)
     killed.kill()
     for process in processes:
-        process._process.wait(10)
+        process._process.wait(100)
         assert not process.running
     assert [path.name for path in lab.plugin_dir.iterdir() if path.is_socket()] == []
     for name in of(lab):
@@ -171,7 +171,7 @@ def test_a_process_is_never_confused_with_one_that_got_its_pid(lab: Lab) -> None
     forked.terminate()
     assert select.select([held], [], [], 10)[0]
     os.close(held)
-    assert forked.wait(10) == 0
+    assert forked.wait(100) == 0
     forked.terminate()
     forked.kill()
     assert forked.poll() == 0
@@ -225,7 +225,7 @@ def test_a_package_that_is_not_installed_is_found_where_this_python_finds_it(
     venv.create(tmp_path / "other")
     others = [str(tmp_path / "clone"), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
     begin = [str(tmp_path / "other" / "bin" / "python"), "-c", UNINSTALLED, *others]
-    done = subprocess.run(begin, cwd=tmp_path / "cwd", capture_output=True, text=True, timeout=50)
+    done = subprocess.run(begin, cwd=tmp_path / "cwd", capture_output=True, text=True, timeout=100)
     assert (done.stdout.split(), done.stderr) == (["3", "running"], "")
 
 
@@ -253,7 +253,7 @@ def test_a_launcher_that_ends_says_why(
 def test_a_system_without_pidfds_is_named_by_the_lab_and_by_the_doctor() -> None:
     program = f"{FORBID_PIDFD_OPEN}\nfrom ikdemo.lab import Lab\nLab().start()"
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=100
     )
     last = done.stderr.strip().splitlines()[-1]
     assert last.endswith(
@@ -264,7 +264,7 @@ def test_a_system_without_pidfds_is_named_by_the_lab_and_by_the_doctor() -> None
         "ikdemo\nsys.argv[1:] = ['doctor']\nikdemo()"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=100
     )
     (line,) = [line for line in done.stdout.splitlines() if "pidfd" in line]
     assert line.startswith(
@@ -280,7 +280,7 @@ def test_a_strict_python_has_nothing_to_warn_of() -> None:
         [sys.executable, "-W", "error", "-X", "dev", "-c", program],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=100,
     )
     assert (done.returncode, done.stderr) == (0, "")
 

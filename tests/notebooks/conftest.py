@@ -21,7 +21,7 @@ def home(short_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-engine.sock")
     (tmp_path / "desk").mkdir()
     yield short_dir
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 100
     while (list(short_dir.iterdir()) or seeing(short_dir)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert seeing(short_dir) == []

@@ -51,7 +51,6 @@ def not_a_sentence(shown: dict[str, Any]) -> str:
     return "" if known and len(text.splitlines()) <= LONGEST else text
 
 
-@pytest.mark.timeout(WITHIN)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 class TestOneNotebook:
     def test_without_the_first_cell_the_step_is_named(
@@ -89,7 +88,6 @@ class TestOneNotebook:
         assert [wrong for wrong in map(not_a_sentence, shown) if wrong] == []
 
 
-@pytest.mark.timeout(WITHIN)
 @pytest.mark.parametrize(
     ("name", "until"),
     [
@@ -105,7 +103,6 @@ def test_a_killed_kernel_leaves_nothing(name: str, until: str, home: Path, tmp_p
     Learner(path, tmp_path).run_and_be_killed(home, until)
 
 
-@pytest.mark.timeout(WITHIN)
 @pytest.mark.parametrize("name", ["01-plugins", "04-rolling-update", "10-your-own-plugin"])
 def test_the_first_cell_is_enough_to_begin_anew(name: str, home: Path, tmp_path: Path) -> None:
     """Up to the exercise, where Run All ends, and once more from the first cell: as if nothing had

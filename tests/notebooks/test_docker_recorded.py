@@ -34,7 +34,7 @@ def notebook(tmp_path_factory: pytest.TempPathFactory) -> Any:
         patch.setenv("DOCKER_HOST", f"unix://{folder}/no-engine.sock")
         for name in ("JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
             patch.setenv(name, str(folder / name))
-        NotebookClient(ran, timeout=50, store_widget_state=False).execute(cwd=str(folder))
+        NotebookClient(ran, timeout=100, store_widget_state=False).execute(cwd=str(folder))
     return ran
 
 

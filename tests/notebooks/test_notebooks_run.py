@@ -14,11 +14,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-WITHIN = 100.0
+WITHIN = 200.0
 """Seconds for one notebook on a slow, busy machine; it takes less than 30 on an idle one."""
 
 
-@pytest.mark.timeout(WITHIN + 20)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook(path: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "--nbval-lax", "-p", "no:cacheprovider"]

@@ -45,13 +45,13 @@ def zoo(short_dir: Path) -> Iterator[Path]:
     environment = {**os.environ, "INFRAKIT_PLUGINS_DIR": str(path.parent)}
     command = [sys.executable, str(short_dir / "serve_zoo.py")]
     with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE) as process:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 100
         while not path.exists() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         yield path
         assert process.stdin is not None
         process.stdin.close()  # as when the notebook ends
-        assert process.wait(15) == 0
+        assert process.wait(100) == 0
     assert not path.exists()
 
 

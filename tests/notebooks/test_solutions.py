@@ -13,7 +13,6 @@ from learner import NOTEBOOKS, Learner, takes_long
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
-@pytest.mark.timeout(150)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_the_solution_passes_the_check(path: Path, home: Path, tmp_path: Path) -> None:
     learner = Learner(path, tmp_path)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import small_world
 from msgspec import structs
-from profiles import SOAK
+from profiles import PATIENCE, SOAK
 from small_world import World, search
 
 from ikdemo.reconcile import plan as planner
@@ -40,7 +40,7 @@ def named(world: World) -> str:
     return f"size {world.most}, {world.faults} {what}, {'slots' if world.has_slots else 'no slots'}"
 
 
-@pytest.mark.timeout(600 if SOAK else 120)
+@pytest.mark.timeout(PATIENCE)
 @pytest.mark.parametrize("world", WORLDS + (LONG if SOAK else []), ids=named)
 def test_every_reachable_world_is_safe_and_becomes_whole(world: World) -> None:
     assert search(world) > 100

@@ -156,7 +156,7 @@ def bounded() -> Callable[[Coroutine[Any, Any, None]], None]:
     """Run a coroutine to its end within 20 seconds."""
 
     def run(story: Coroutine[Any, Any, None]) -> None:
-        asyncio.run(asyncio.wait_for(story, 20))
+        asyncio.run(asyncio.wait_for(story, 100))
 
     return run
 

@@ -49,7 +49,7 @@ empty directory itself.
 """
 
 GO_WORDS = ("json:", "unexpected end", 'Post "http', "no such file", "directory not empty")
-DEADLINE = 15.0
+DEADLINE = 100.0
 
 
 def recordings(path: Path) -> list[dict[str, Any]]:

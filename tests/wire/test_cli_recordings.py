@@ -99,7 +99,7 @@ class World:
             self.wait_for(name)
 
     def wait_for(self, name: str) -> None:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 100
         while time.monotonic() < deadline and self.processes[name].poll() is None:
             with socket.socket(socket.AF_UNIX) as probe:
                 if probe.connect_ex(os.fsencode(self.plugins / name)) == 0:
@@ -109,7 +109,7 @@ class World:
 
     def end(self, name: str, how: signal.Signals) -> None:
         self.processes[name].send_signal(how)
-        self.processes.pop(name).wait(10)
+        self.processes.pop(name).wait(100)
 
     def close(self) -> None:
         for process in self.processes.values():
@@ -181,7 +181,7 @@ class World:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=100,
         )
         return done.returncode, done.stdout, done.stderr
 
@@ -198,7 +198,7 @@ def run_on_terminal(command: list[str], environment: dict[str, str], cwd: Path) 
     except OSError:
         pass  # Linux says so when the other end is closed
     os.close(ours)
-    return process.wait(20), seen.decode()
+    return process.wait(100), seen.decode()
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ class MixedDesk(Desk):
         """Wait until the instances are so, the group says converged, and both are still true some
         polls later.
         """
-        deadline, since = time.monotonic() + 20, 0.0
+        deadline, since = time.monotonic() + 100, 0.0
         while time.monotonic() < deadline:
             if not (true(self.notes()) and self.converged()):
                 since = 0.0
