@@ -1,4 +1,4 @@
-"""docs/nomenclature.md is true: its names are where it says, and no name is a word that is not used.
+"""docs/nomenclature.md is true: its names are where it says, and no name is a word that is banned.
 No two public classes and no two modules share a name.
 """
 
