@@ -1,34 +1,32 @@
-"""What a group's loop knows of its world: when it looks, when it asks for health, and when it goes
-by what it was told.
+"""Decides when a group is observed, when its flavor is asked for health, and when the cache will do.
 
-It looks at the start, at every poll (or has the plugin confirm what is known), when it is told to,
-and whenever what was told is not enough (``reconcile.observed_cache``). Made by ``supervisor``, one
-per group.
+It observes at the start, at every poll (unless the plugin confirms by a digest what is cached),
+when a pass asks for it, and whenever events are not enough (``reconcile.observed_cache``).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
 
 from msgspec import structs
 
-from ..reconcile.members import DescriptionSource, Members
-from ..reconcile.model import UNHEALTHY_AFTER, Expected, Observation
+from ..reconcile.members import Members
+from ..reconcile.model import Expected, Observation
 from ..reconcile.observed_cache import ObservedCache
-from ..spi.contracts import Digesting, FlavorPlugin, Found, Lookup
+from ..spi.contracts import Digesting, Lookup
 from ..spi.digest import digest
-from ..spi.documents import GROUP_TAG, Description, GroupProperties, Health
+from ..spi.documents import GroupProperties
 from ..spi.errors import IkdemoError
 from ..spi.events import Event
 from ..spi.plans import Action, ObservedInstance, Outcome
 from .clock import Clock
+from .view import View, observe_group, view_of_cache
 
 
 class Observer:
-    """The eyes and ears of one group; ``poll`` is in seconds, ``known`` what another process knew
-    of its instances.
+    """Observes one group; ``poll`` is in seconds, ``known`` what another process knew of its
+    instances.
     """
 
     def __init__(
@@ -44,12 +42,12 @@ class Observer:
         self._cache = ObservedCache()
         self._can_fail = True
         self._health_error = ""
-        self._look_due = self._health_due = 0.0
+        self._poll_due = self._health_due = 0.0
         self._digested: tuple[Observation | None, str] = None, ""
 
     def on_event(self, event: Event) -> bool:
-        """Take in what a plugin told that may concern the group; return whether a pass should be
-        made for it.
+        """Take in an event that may concern the group; return whether a pass should be made for
+        it.
         """
         if event.kind == "health":
             self.check_health_soon()
@@ -57,8 +55,8 @@ class Observer:
         return self._cache.on_event(event)
 
     def invalidate(self) -> None:
-        """Look next time, and ask for health, too: events may have been missed, or something else
-        is wanted.
+        """Observe in the next pass, and ask for health, too: events may have been missed, or
+        something else is desired.
         """
         self._cache.invalidate()
         self.check_health_soon()
@@ -68,12 +66,12 @@ class Observer:
         self._health_due = 0.0
 
     def seconds_to_poll(self) -> float:
-        """Return the seconds until the next look is due."""
-        return max(0.0, self._look_due - self._clock.now())
+        """Return the seconds until the next observation is due."""
+        return max(0.0, self._poll_due - self._clock.now())
 
     def health_is_due(self) -> bool:
         """Say whether to ask for health in this pass: at every poll, and at once after something
-        new was made or wanted.
+        new was made or desired.
         """
         now = self._clock.now()
         due = now >= self._health_due
@@ -84,8 +82,8 @@ class Observer:
     async def observe(
         self, properties: GroupProperties, expected: Mapping[str, Expected], *, ask_health: bool
     ) -> View:
-        """Look without remembering anything."""
-        asked = observe_group(
+        """Observe now and remember nothing."""
+        observing = observe_group(
             self._group,
             properties,
             self._lookup,
@@ -93,7 +91,7 @@ class Observer:
             members=self.members,
             expected=expected,
         )
-        return await asked
+        return await observing
 
     async def current_view(
         self,
@@ -101,30 +99,30 @@ class Observer:
         expected: Mapping[str, Expected],
         *,
         ask_health: bool,
-        look: bool,
+        fresh: bool,
     ) -> View:
-        """Return what is there, by a look if one is asked for or nothing else will do, and
-        otherwise by what was told.
+        """Return what there is: observed now if it has to be ``fresh`` or the cache will not do,
+        otherwise from the cache.
         """
-        known = None if look else self._cache.current()
+        known = None if fresh else self._cache.current()
         if known is not None and not self.seconds_to_poll():
             known = await self._confirmed(known, properties)
         if known is not None:
-            recalled = await view_of_cache(
+            cached = await view_of_cache(
                 known, properties, self._lookup, ask_health=ask_health, can_fail=self._can_fail
             )
-            if recalled is not None:
-                return self._with_health(recalled, asked=ask_health)
+            if cached is not None:
+                return self._with_health(cached, asked=ask_health)
         self._cache.begin_refresh()
-        self._look_due = self._clock.now() + self._poll
+        self._poll_due = self._clock.now() + self._poll
         view = await self.observe(properties, expected, ask_health=ask_health)
-        await asyncio.sleep(0)  # likewise
+        await asyncio.sleep(0)  # thousands may have been read: others have their turn
         self.members.record_observation(view.observed)
         if view.emits_events:
             self._cache.end_refresh(view.observed)
         self._can_fail = view.can_fail
         if view.observed.error:
-            self.check_health_soon()  # nobody was asked
+            self.check_health_soon()  # no flavor was asked
             return view
         return self._with_health(view, asked=ask_health)
 
@@ -142,7 +140,7 @@ class Observer:
         self, known: Observation, properties: GroupProperties
     ) -> Observation | None:
         """At a poll, return what is known by now if the plugin has just said that it holds the
-        same; None if it has to be looked.
+        same; None if the group has to be observed.
 
         So a poll over thousands of instances of which none has changed costs one line.
         """
@@ -158,159 +156,16 @@ class Observer:
             self._digested = known, digest(known.instances)
         if said != self._digested[1]:
             return None
-        self._look_due = due
+        self._poll_due = due
         return self._cache.current()
 
     def begin_acting(self, actions: Iterable[Action]) -> None:
-        """Something is about to be done."""
+        """Expect the events of actions that are about to be carried out."""
         self._cache.begin_acting(actions)
 
     def end_acting(self, outcomes: tuple[Outcome, ...], sha: str) -> None:
-        """Something was done to instances of this configuration."""
+        """Enter what came of actions on instances of this configuration."""
         self._cache.end_acting(outcomes, sha)
         self.members.record_outcomes(outcomes, sha)
         if any(outcome.action.verb == "provision" for outcome in outcomes):
             self.check_health_soon()
-
-
-PARALLEL_CHECKS = 32
-"""Health questions in flight at a time."""
-
-
-class View(NamedTuple):
-    """One look at a group: the observation, the descriptions it was made from, and what the
-    plugins' extensions promise.
-
-    ``idempotent``: slots keep provisioning so. ``emits_events``: what happens to an instance is told, too.
-    ``unhealthy_after``: as many unhealthy answers in a row make an instance sick. ``can_fail``:
-    instances can end or fall ill by themselves. ``health_checked``: the flavor has to be asked for their
-    health. ``is_fresh``: false for what was only recalled.
-    """
-
-    observed: Observation
-    described: Sequence[Description]
-    idempotent: bool
-    emits_events: bool = False
-    unhealthy_after: int = UNHEALTHY_AFTER
-    can_fail: bool = True
-    health_checked: bool = False
-    is_fresh: bool = True
-
-
-async def observe_group(
-    group: str,
-    properties: GroupProperties,
-    lookup: Lookup,
-    *,
-    ask_health: bool,
-    members: Members,
-    expected: Mapping[str, Expected],
-) -> View:
-    """Describe the group by its tag and, if it is time, ask for the health of every member.
-
-    What is known of ``members`` is not changed. A flavor whose health is constant is not asked. The
-    observation has an ``error`` when the instances could not be described; a flavor that cannot be
-    reached leaves health unknown.
-    """
-    try:
-        instance = await lookup.instance(properties.instance.plugin)
-        slots = "Slots" in instance.offers
-        found = await instance.plugin.describe_instances({GROUP_TAG: group}, slots=slots)
-    except IkdemoError as error:
-        return View(Observation(error=str(error)), [], True)
-    await asyncio.sleep(0)  # thousands may have been decoded: others have their turn
-    source = DescriptionSource(properties.instance.plugin, slots, "FiltersByTag" in instance.offers)
-    observed, described = members.read(found, source, expected)
-    flavor, health_error = await _find(properties, lookup)
-    if ask_health and flavor is not None:
-        said = [Health.HEALTHY] * len(described)
-        if "ConstantHealth" not in flavor.offers:
-            said, health_error = await _check_health(flavor.plugin, properties, described)
-        seen = [
-            ObservedInstance(s.id, s.logical_id, s.slot, s.sha, health)
-            for s, health in zip(observed.instances, said, strict=True)
-        ]
-        observed = structs.replace(observed, instances=tuple(seen))
-    if health_error and described:
-        observed = structs.replace(observed, health_error=health_error)
-    emits_events = slots and "Events" in instance.offers
-    constant = flavor is not None and "ConstantHealth" in flavor.offers
-    lasts = "ConstantLife" in instance.offers and constant
-    return View(
-        observed,
-        described,
-        slots,
-        emits_events,
-        _unhealthy_after(flavor),
-        not lasts,
-        health_checked=flavor is not None and not constant,
-    )
-
-
-async def view_of_cache(
-    known: Observation,
-    properties: GroupProperties,
-    lookup: Lookup,
-    *,
-    ask_health: bool,
-    can_fail: bool,
-) -> View | None:
-    """Make a view of what is known already; None when the flavor has to be asked, for which there
-    are no descriptions.
-    """
-    flavor, health_error = await _find(properties, lookup)
-    if known.instances and known.health_error != health_error:
-        known = structs.replace(known, health_error=health_error)
-    if ask_health and flavor is not None:
-        if "ConstantHealth" not in flavor.offers:
-            return None
-        seen = [
-            ObservedInstance(s.id, s.logical_id, s.slot, s.sha, Health.HEALTHY)
-            for s in known.instances
-        ]
-        known = structs.replace(known, instances=tuple(seen))
-    health_checked = flavor is not None and "ConstantHealth" not in flavor.offers
-    return View(
-        known, [], True, True, _unhealthy_after(flavor), can_fail, health_checked, is_fresh=False
-    )
-
-
-async def _find(
-    properties: GroupProperties, lookup: Lookup
-) -> tuple[Found[FlavorPlugin] | None, str]:
-    """Find the flavor, or say why it cannot be asked."""
-    try:
-        return await lookup.flavor(properties.flavor.plugin), ""
-    except IkdemoError as error:
-        return None, str(error)
-
-
-def _unhealthy_after(flavor: Found[FlavorPlugin] | None) -> int:
-    """Return how many unhealthy answers in a row count, also of those that were given before, when
-    nobody asks now.
-
-    A flavor that tells changes of health has looked more than once before it tells one, so its word
-    is enough.
-    """
-    return 1 if flavor is not None and "HealthEvents" in flavor.offers else UNHEALTHY_AFTER
-
-
-async def _check_health(
-    flavor: FlavorPlugin, properties: GroupProperties, described: Sequence[Description]
-) -> tuple[list[Health], str]:
-    """Ask for the health of each instance, in order; no answer is no evidence, and the first reason
-    for one is returned.
-    """
-    gate = asyncio.Semaphore(PARALLEL_CHECKS)
-    failures: list[str] = []
-
-    async def ask(description: Description) -> Health:
-        async with gate:
-            try:
-                return await flavor.healthy(properties.flavor.properties, description)
-            except IkdemoError as error:
-                failures.append(str(error))
-                return Health.UNKNOWN
-
-    health = list(await asyncio.gather(*(ask(d) for d in described)))
-    return health, failures[0] if failures else ""

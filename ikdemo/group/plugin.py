@@ -33,10 +33,10 @@ from .commit_checks import (
     validate_with_plugins,
 )
 from .event_recorder import announce
-from .observer import observe_group
 from .registry import Registry, changeable, existing
 from .store import Record, Store
 from .supervisor import Supervisor
+from .view import observe_group
 
 DESTROY_WAIT = 60.0
 """Seconds for which DestroyGroup waits for the last instance to go; afterwards the work goes on
@@ -182,7 +182,7 @@ class Groups:
         for _ in range(ATTEMPTS):
             if await supervisor.wait_until_gone(DESTROY_WAIT):
                 return
-            _, todo = await supervisor.look(ask_health=False)
+            _, todo = await supervisor.reconciler.dry_run(ask_health=False)
             left = [reason for reason in todo.reasons if reason is not DESTROYING]
             if not todo.converged or supervisor.removal_error:
                 why = supervisor.removal_error or (
@@ -201,11 +201,11 @@ class Groups:
         found them as wanted.
         """
         supervisor = self._supervisor_of(group)
-        view, todo = await supervisor.look(ask_health=False)
+        view, todo = await supervisor.reconciler.dry_run(ask_health=False)
         if view.observed.error:
             raise PluginFailure(view.observed.error)
         described = [msgspec.structs.replace(d, slot=msgspec.UNSET) for d in view.described]
-        return GroupDescription(described, todo.converged and supervisor.is_converged)
+        return GroupDescription(described, todo.converged and supervisor.reconciler.is_converged)
 
     async def inspect_groups(self) -> list[GroupSpec]:
         """Return the committed specs in the order of their IDs; as in InfraKit, not of groups that
@@ -221,12 +221,12 @@ class Groups:
 
     async def plan_group(self, group: str) -> Step:
         """Observe and plan without acting."""
-        view, todo = await self._supervisor_of(group).look()
+        view, todo = await self._supervisor_of(group).reconciler.dry_run()
         return Step(view.observed.instances, todo)
 
     async def why_group(self, group: str) -> list[Reason]:
         """Say why the group is not as wanted."""
-        return list((await self._supervisor_of(group).look())[1].reasons)
+        return list((await self._supervisor_of(group).reconciler.dry_run())[1].reasons)
 
     async def pause_group(self, group: str) -> None:
         """Keep the loop from acting (durable)."""
@@ -253,7 +253,7 @@ class Groups:
             return msgspec.structs.replace(changeable(before, group), paused=False, backoffs={})
 
         def notify(supervisor: Supervisor, changed: bool) -> None:
-            supervisor.force_replacement()
+            supervisor.reconciler.force_replacement()
             announce(self._emit, Event("resumed", group=group))
 
         await self._registry.change(group, resumed, notify, by="a resume")
@@ -288,7 +288,7 @@ class Groups:
         if supervisor is None or supervisor.record.freed:
             return None
         record = changeable(supervisor.record, group)
-        return snapshot_of(record, await supervisor.observe_group(record, ask_health=False))
+        return snapshot_of(record, await supervisor.reconciler.observe(record, ask_health=False))
 
     async def _store_commit(
         self,
@@ -304,7 +304,7 @@ class Groups:
             return after
 
         def notify(supervisor: Supervisor, changed: bool) -> None:
-            desired = supervisor.desired
+            desired = supervisor.reconciler.desired
             announce(
                 self._emit,
                 Event(
@@ -337,9 +337,9 @@ class Groups:
             raise StaleSnapshot
         changeable(before, group)
         properties = wanted(before)
-        said = details_of(before, seen, properties, is_converged=supervisor.is_converged)
+        said = details_of(before, seen, properties, is_converged=supervisor.reconciler.is_converged)
         backoffs = before.backoffs if properties == before.properties else {}
-        good = before.properties if supervisor.is_converged else before.good
+        good = before.properties if supervisor.reconciler.is_converged else before.good
         after = msgspec.structs.replace(
             before, properties=properties, rolls=True, backoffs=backoffs, good=good
         )

@@ -177,7 +177,7 @@ class Registry:
             after = update(supervisor.record)
             if after is not supervisor.record:
                 await self._save(after)
-                supervisor.record = after
+                supervisor.reconciler.record = after
 
     def _start(self, record: Record, *, resumed: bool) -> Supervisor:
         supervisor = Supervisor(

@@ -15,7 +15,8 @@ from typing import Annotated
 from msgspec import Meta, Struct, structs
 
 from .. import disk
-from ..reconcile.model import BackoffState, Expected
+from ..reconcile.model import BackoffState, Desired, Expected, desired_state
+from ..spi.config_sha import sha_of
 from ..spi.decode import decode, encode
 from ..spi.documents import GroupProperties
 from ..spi.errors import CorruptState, LeaseLost, SpecError
@@ -51,6 +52,22 @@ class Record(Struct, frozen=True, rename={"backoffs": "troubled"}):
     members: Mapping[str, ObservedInstance] = {}
     boot: str = ""
     format: Annotated[int, Meta(ge=1)] = FORMAT
+
+    @property
+    def last_good(self) -> GroupProperties | None:
+        """What the group was when it was converged last, if the same plugin still makes it."""
+        same = self.good and self.good.instance.plugin == self.properties.instance.plugin
+        return self.good if same else None
+
+    def desired(self, poll: float) -> Desired:
+        """Return what the planner is told of this group, which is observed every ``poll`` seconds."""
+        properties, good = self.properties, self.last_good
+        return structs.replace(
+            desired_state(self.id, properties, sha_of(properties), rolls=self.rolls),
+            destroying=self.destroying,
+            poll=poll,
+            good=sha_of(good) if good else "",
+        )
 
 
 class Store:

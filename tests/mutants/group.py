@@ -128,8 +128,8 @@ MUTANTS = (
         "tests/group/test_members.py::test_what_a_list_says_later_of_a_known_instance_changes_nothing_and_is_named",
     ),
     Mutant(
-        "ikdemo/group/supervisor.py",
-        "        self._memory = expect(\n            self._desired_for(view), self._memory, todo.actions, self._clock.now()\n        )\n",
+        "ikdemo/group/reconciler.py",
+        "        self._memory = expect(view.applied_to(desired), self._memory, actions, self._clock.now())\n",
         "",
         "tests/group/test_overlapping_commands.py::test_what_is_asked_of_a_plugin_without_slots_is_written_down_before_it_is_asked",
     ),

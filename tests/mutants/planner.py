@@ -229,7 +229,7 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/group/plugin.py",
-        "            supervisor.force_replacement()",
+        "            supervisor.reconciler.force_replacement()",
         "            pass",
         "tests/group/test_health_at_once.py::test_a_resume_replaces_too_many_sick_once_and_the_reason_says_so",
     ),
@@ -240,9 +240,9 @@ MUTANTS = (
         "tests/group/test_health_at_once.py::test_a_resume_replaces_too_many_sick_once_and_the_reason_says_so",
     ),
     Mutant(
-        "ikdemo/group/supervisor.py",
-        "            self._retry()",
-        "            pass",
+        "ikdemo/group/reconciler.py",
+        "            if self._reports.take_freed_room():",
+        "            if False:",
         "tests/group/test_room_for_two.py::test_a_place_that_another_group_makes_free_is_taken_at_once",
     ),
     Mutant(

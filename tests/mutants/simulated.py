@@ -11,7 +11,7 @@ _FIRST, _SECOND, _THIRD = (f"{_PLAYED}[{seeds}]" for seeds in ("0-99", "100-199"
 _KNOWN = "tests/simulation/test_overlapping_commands.py::test_what_broke_once_holds"
 _PLUGIN = "ikdemo/group/plugin.py"
 _REGISTRY = "ikdemo/group/registry.py"
-_SUPERVISOR = "ikdemo/group/supervisor.py"
+_RECONCILER = "ikdemo/group/reconciler.py"
 
 MUTANTS = (
     Mutant(
@@ -48,12 +48,12 @@ MUTANTS = (
         _THIRD,
     ),
     Mutant(
-        _SUPERVISOR,
-        "        if desired is not self.desired or self._ended_by:\n            return None\n",
+        _RECONCILER,
+        "        if desired is not self.desired or self._cancelled:\n            return None\n",
         "",
         _FIRST,
     ),
-    Mutant(_SUPERVISOR, "if (asked or not paused) and todo.actions", "if todo.actions", _FIRST),
+    Mutant(_RECONCILER, "if (asked or not paused) and todo.actions", "if todo.actions", _FIRST),
     Mutant(
         _PLUGIN,
         """        after = msgspec.structs.replace(
@@ -74,7 +74,7 @@ MUTANTS = (
         _SECOND,
     ),
     Mutant(
-        _SUPERVISOR,
+        _RECONCILER,
         "self._observer.health_is_due() or bool(self._memory.expected)",
         "self._observer.health_is_due()",
         f"{_KNOWN}[3918]",

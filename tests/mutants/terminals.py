@@ -52,7 +52,7 @@ MUTANTS = (
         f"{_LOGS}::test_what_fails_is_a_warning_and_a_process_is_said_with_its_pid",
     ),
     Mutant(
-        "ikdemo/group/supervisor.py",
+        "ikdemo/group/reconciler.py",
         "self._recorder.on_acting(actions, 0 if desired.destroying else len(desired.slots))",
         "self._recorder.on_acting(actions, len(desired.slots))",
         f"{_LOGS}::test_the_terminals_of_a_group_show_how_it_heals",
