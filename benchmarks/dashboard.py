@@ -49,9 +49,9 @@ def frames(size: int, rounds: int) -> list[float]:
     names, group, found = [f"instance-{slot}" for slot in range(size)], "bench", list[float]()
     with Lab() as lab:
         lab.start()
-        dashboard = Dashboard(lab, group, lab._line, lambda: lab._why(group))
+        dashboard = Dashboard(lab, group, lambda: lab._groups.ask_why(group))
         event = partial(Event, time=time.time(), plugin="instance-file", group=group)
-        tell = lab._record.add
+        tell = lab.session.record.add
         tell([event("committed", size=size)])
         tell([event("provisioned", instance=name, slot=str(n)) for n, name in enumerate(names)])
         dashboard.view._frame()

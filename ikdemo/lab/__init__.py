@@ -1,8 +1,22 @@
-"""What a notebook imports: start and stop plugin processes, break things, and look at what
-happened.
+"""The lab: what a notebook imports to start plugins, commit groups, break them and look at what
+happened. ``from ikdemo.lab import Lab, collabnix`` is all that a notebook needs.
 
-``from ikdemo.lab import Lab, collabnix`` is all that a notebook needs. Names are loaded when first
-used: a command that wants one small part of a lab need not wait for all of it.
+Threads. A cell runs in the kernel's main thread, and every method of ``Lab`` is synchronous. One
+daemon thread per session runs an event loop: it talks to the plugins, follows their events, writes
+the record and serves the plugins that are objects of this Python; a cell waits for it with a
+deadline. A live view and a web page each have a thread that draws, and each click of a button has
+one that works; they end with the session. The record is what these threads share; its lock is in
+``host.timeline``. Plugins are processes of their own and end when the pipe that is their standard
+input does.
+
+- ``lab``: the facade, which holds the parts. ``reports``: what a lab tells of what happened.
+- ``host``: processes, threads and the directory of a lab. ``faults``: what breaks instances.
+- ``show``: tables, words and figures. ``dashboard``: what moves on the screen.
+- ``chaos``: experiments. ``docker``: containers, compared and recorded.
+- ``teaching``: checks, exercises, hints, progress, specs.
+
+Names are loaded when first used: a command that wants one small part of a lab need not wait for all
+of it.
 """
 
 from __future__ import annotations
@@ -15,14 +29,14 @@ if TYPE_CHECKING:
     from .chaos.crashes import crash_loops as crash_loops
     from .chaos.experiment import Experiment as Experiment
     from .chaos.overcreation import overcreation as overcreation
-    from .chaos.simulated import Simulated as Simulated
+    from .chaos.subjects import Simulated as Simulated
     from .dashboard.servers import Servers as Servers
     from .dashboard.servers import side_by_side as side_by_side
-    from .docker.containers import Docker as Docker
+    from .docker.docker_access import Docker as Docker
     from .host.stubs import Judge as Judge
     from .lab import Lab as Lab
-    from .show.recovery import Recovery as Recovery
-    from .show.recovery import compare as compare
+    from .show.recovery_report import Recovery as Recovery
+    from .show.recovery_report import compare as compare
     from .show.rollout import Rollout as Rollout
     from .show.rollout import paces as paces
     from .show.tables import Table as Table
@@ -33,20 +47,20 @@ if TYPE_CHECKING:
     from .teaching.specs import collabnix_processes as collabnix_processes
 
 _HOMES = {
-    "Docker": "docker.containers",
+    "Docker": "docker.docker_access",
     "Experiment": "chaos.experiment",
     "Judge": "host.stubs",
     "Lab": "lab",
-    "Recovery": "show.recovery",
+    "Recovery": "show.recovery_report",
     "Rollout": "show.rollout",
     "Servers": "dashboard.servers",
-    "Simulated": "chaos.simulated",
+    "Simulated": "chaos.subjects",
     "Table": "show.tables",
     "availability": "chaos.availability",
     "collabnix": "teaching.specs",
     "collabnix_containers": "teaching.specs",
     "collabnix_processes": "teaching.specs",
-    "compare": "show.recovery",
+    "compare": "show.recovery_report",
     "crash_loops": "chaos.crashes",
     "exercises": "teaching.exercises",
     "overcreation": "chaos.overcreation",

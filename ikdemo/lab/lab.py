@@ -1,39 +1,63 @@
 """The lab: what a notebook imports to start plugins, commit groups, break them and look at what
 happened.
 
-Plugins are ``Plugins``, the verbs of groups ``GroupCommands``, what breaks them ``FaultInjection``;
-here is what looks at the outcome.
+A lab holds its parts: the commands on plugins, which own processes, directory and session; the
+commands on groups; the waits; the faults; the reports. Each part is handed the parts that it needs
+and knows no other. Here is decided only what concerns all of them: which lab a notebook has, and
+what a reset is. Every other method is that of a part.
 """
 
 from __future__ import annotations
 
-import random
-import time
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable
+from functools import partial, wraps
+from pathlib import Path
+from typing import ClassVar, Concatenate, ParamSpec, Self, TypeVar
 
-from ..reconcile.backoff import ALLOWANCE
-from ..spi.errors import IkdemoError
 from ..spi.text import visible
 from .dashboard.dashboard import Dashboard
 from .dashboard.view import LiveView
 from .faults.inject import FaultInjection
-from .host.plugin_process import PROGRAMS
-from .host.shell import run
-from .show.recovery import Recovery
-from .show.rollout import Rollout
+from .host.child_processes import run_shell
+from .host.convergence import Convergence
+from .host.group_commands import GroupCommands
+from .host.plugin_commands import PluginCommands
+from .host.session import Session
+from .reports import Reports
 from .show.tables import Table, Words
-from .teaching.check import Check, Point, refused, remedy
 from .teaching.hints import explain_missing_names
 from .teaching.progress import follow_checks
 
+P = ParamSpec("P")
+R = TypeVar("R")
+Part = TypeVar("Part")
 
-class Lab(FaultInjection):
+
+def _of(part: str, method: Callable[Concatenate[Part, P], R]) -> Callable[Concatenate[Lab, P], R]:
+    """Return a method of the lab that calls this method of its part, with the same signature and
+    docstring.
+    """
+
+    @wraps(method)
+    def call(lab: Lab, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return method(getattr(lab, part), *args, **kwargs)
+
+    return call
+
+
+class Lab:
     """A place of your own with real plugin processes. ``with Lab() as lab:`` closes it for you; so
     does the end of Python.
     """
 
     _of_the_notebook: ClassVar[Lab | None] = None
+
+    def __init__(self) -> None:
+        self._plugins = PluginCommands()
+        self._groups = GroupCommands(self._plugins)
+        self._convergence = Convergence(self._plugins, self._groups)
+        self._faults = FaultInjection(self._plugins, self._groups)
+        self._reports = Reports(self._plugins, self._groups, self._convergence, self._faults)
 
     @classmethod
     def fresh(cls) -> Lab:
@@ -45,119 +69,105 @@ class Lab(FaultInjection):
         explain_missing_names()
         follow_checks()
         known = Lab._of_the_notebook
-        if known is not None and known._line.open and not known._line.leads_somewhere:
+        if known is not None and known.session.open and not known.session.has_directory:
             known.close()
-        if known is None or not known._line.open:
+        if known is None or not known.session.open:
             known = Lab._of_the_notebook = cls()
         else:
             known.reset()
         return known
 
-    def timeline(
-        self, group: str | None = None, *, last: int | None = None, since_fault: bool = False
-    ) -> Table:
-        """Tell in words what happened: everything, the ``last`` few lines, or what followed the
-        last recorded fault.
+    @property
+    def root(self) -> Path:
+        """The lab's own directory; it is removed with the lab."""
+        return self._plugins.root
+
+    @property
+    def plugin_dir(self) -> Path:
+        """Where the sockets are: what INFRAKIT_PLUGINS_DIR must say for programs that are to see
+        this lab.
         """
-        return self._record.table(group, last, since_fault=since_fault)
+        return self._plugins.plugin_dir
+
+    @property
+    def session(self) -> Session:
+        """The session with the plugins that is open now; what looks at the lab for long ends with
+        it.
+        """
+        return self._plugins.session
+
+    line = session
+    """Its name in version 0.1.0."""
+
+    socket = _of("_plugins", PluginCommands.socket)
+    directory = _of("_plugins", PluginCommands.directory)
+    start = _of("_plugins", PluginCommands.start)
+    start_script = _of("_plugins", PluginCommands.start_script)
+    serve = _of("_plugins", PluginCommands.serve)
+    mute = _of("_plugins", PluginCommands.mute)
+    stop_plugin = _of("_plugins", PluginCommands.stop_plugin)
+    kill_plugin = _of("_plugins", PluginCommands.kill_plugin)
+    start_again = _of("_plugins", PluginCommands.start_again)
+    is_process = _of("_plugins", PluginCommands.is_process)
+    running_since = _of("_plugins", PluginCommands.running_since)
+    plugins = _of("_plugins", PluginCommands.plugins)
+    close = _of("_plugins", PluginCommands.close)
+    descriptors = _of("_plugins", PluginCommands.descriptors)
+    disown = _of("_plugins", PluginCommands.disown)
+
+    def start_plugin(
+        self, kind: str, name: str | None = None, **flags: str | float | Path
+    ) -> Table:
+        """Start one plugin, under another name or with flags such as ``poll_interval=2`` (seconds),
+        and wait until it answers.
+        """
+        return self._plugins.start_plugin(kind, name, flags)
+
+    commit = _of("_groups", GroupCommands.commit)
+    scale = _of("_groups", GroupCommands.scale)
+    describe = _of("_groups", GroupCommands.describe)
+    inspect = _of("_groups", GroupCommands.inspect)
+    free = _of("_groups", GroupCommands.free)
+    destroy = _of("_groups", GroupCommands.destroy)
+    why = _of("_groups", GroupCommands.why)
+    pause = _of("_groups", GroupCommands.pause)
+    resume = _of("_groups", GroupCommands.resume)
+    plan = _of("_groups", GroupCommands.plan)
+    step = _of("_groups", GroupCommands.step)
+    instances = _of("_groups", GroupCommands.instances)
+    health = _of("_groups", GroupCommands.health)
+    wait = _of("_convergence", Convergence.wait)
+
+    kill = _of("_faults", FaultInjection.kill)
+    signal = _of("_faults", FaultInjection.signal)
+    docker = _of("_faults", FaultInjection.docker)
+    servers = _of("_faults", FaultInjection.servers)
+    processes = _of("_faults", FaultInjection.processes)
+
+    timeline = _of("_reports", Reports.timeline)
+    rollout = _of("_reports", Reports.rollout)
+    recovery = _of("_reports", Reports.recovery)
+    measure = _of("_reports", Reports.measure)
+    check = _of("_reports", Reports.check)
 
     def watch(self, group: str) -> LiveView:
         """Return a live view of a group; in a notebook, it is shown when it is the last thing in a
         cell, or by ``display``.
         """
-        return LiveView(group, self._line, lambda: self._why(group)).start()
+        return LiveView(group, self.session, partial(self._groups.ask_why, group)).start()
 
     def dashboard(self, group: str = "collabnix") -> Dashboard:
         """Return the dashboard of a group: its plugins, buttons that break and stop things, and the
         live view.
         """
-        return Dashboard(self, group, self._line, lambda: self._why(group)).start()
+        return Dashboard(self, group, partial(self._groups.ask_why, group)).start()
 
-    def rollout(self, group: str) -> Rollout:
-        """Return the record of a group's latest rolling update, to its end or to now."""
-        self._catch_up(group, self._described(group))
-        return Rollout(group, self._record.events(group), self._record.now())
-
-    def recovery(self, group: str, since: float = 0.0) -> Recovery:
-        """Return the record of a group's falls and recoveries up to now; with ``since``, of the
-        falls after that time.
+    def run(self, command: str) -> Words:
+        """Run a shell command in the lab's directory, where ``infrakit`` sees this lab's plugins,
+        and return what it printed.
         """
-        try:
-            self._catch_up(group, self._described(group))
-        except IkdemoError:
-            pass  # the group plugin is away or the group is gone: the record is all there is
-        return Recovery(group, self._record.events(group), self._record.now(), since)
-
-    def measure(self, group: str, kills: int, *, within: float, seed: int = 1) -> Recovery:
-        """Remove one instance after the other, each at a random moment ``within`` so many seconds,
-        and wait for each recovery.
-
-        So many removals would be a storm to the group, which answers one by waiting; a resume now
-        and then ends it.
-        """
-        chance, began = random.Random(seed), self._record.now()
-        for turn in range(kills):
-            if turn % ALLOWANCE == ALLOWANCE - 1:
-                self.resume(group)
-            time.sleep(0.3 + chance.uniform(0.0, within))
-            self.kill(group, 1, seed=chance.getrandbits(32))
-            self.wait(group)
-        return self.recovery(group, since=began)
-
-    def check(
-        self,
-        group: str = "",
-        *,
-        size: int | None = None,
-        fell: bool = False,
-        plugins: Sequence[str] = (),
-    ) -> Check:
-        """Check that plugins run, that a group is as wanted, of this size, and fell and came back;
-        say what to do if not.
-        """
-        points = [
-            Point(
-                name in self._programs and self._state(name) == "running",
-                f"{name} is running",
-                f"start it: lab.start_plugin(..., name={name!r})",
-            )
-            for name in plugins
-        ]
-        if group:
-            points += self._check_group(group, size, fell)
-        return Check(points)
-
-    def _check_group(self, group: str, size: int | None, fell: bool) -> list[Point]:
-        try:
-            described, why = self._described(group), self._reasons(group)
-        except IkdemoError as error:
-            return [refused(f"group {group} is committed", error)]
-        count, recovery = len(described.instances or []), self.recovery(group)
-        points = [Point(described.converged, f"group {group} is as wanted", remedy(group, why))]
-        if size is not None:
-            points.append(
-                Point(
-                    count == size,
-                    f"it has {size} instances",
-                    f"it has {count}; commit another Size",
-                )
-            )
-        if fell:
-            points.append(
-                Point(
-                    bool(recovery.falls),
-                    "something was lost",
-                    f"remove something: lab.kill({group!r}, 2)",
-                )
-            )
-            points.append(
-                Point(
-                    recovery.healed,
-                    "all that was lost came back",
-                    f"wait for it: lab.wait({group!r})",
-                )
-            )
-        return points
+        self.session.must_be_open()
+        return Words(run_shell(command, self.root, self.plugin_dir))
 
     def reset(self) -> Words:
         """Go back to an empty lab: destroy the groups, stop the plugins, remove every file in it;
@@ -166,53 +176,24 @@ class Lab(FaultInjection):
         The same lab can be used again at once. What cannot be destroyed is named, and its files go
         all the same.
         """
-        self._line.must_be_open()
-        said = self._destroy_all()
-        running = [name for name in sorted(self._programs) if self._state(name) == "running"]
+        self.session.must_be_open()
+        said = self._groups.destroy_all()
+        running = sorted(self._plugins.running)
         said += [f"stopped {', '.join(running)}"] if running else []
-        self._begin_anew()
+        self._plugins.reset()
         return Words(
             f"Reset: {'; '.join([*said, 'the lab is empty'])}. Begin again with lab.start()."
         )
 
-    def run(self, command: str) -> Words:
-        """Run a shell command in the lab's directory, where ``infrakit`` sees this lab's plugins,
-        and return what it printed.
-        """
-        self._line.must_be_open()
-        return Words(run(command, self.root, self.plugin_dir))
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def __repr__(self) -> str:
-        running = [name for name in self._programs if self._state(name) == "running"]
-        return (
-            visible(f"Lab with {', '.join(sorted(running)) or 'no plugin running'}")
-            if self._line.open
-            else "Lab, closed"
+        if not self.session.open:
+            return "Lab, closed"
+        return visible(
+            f"Lab with {', '.join(sorted(self._plugins.running)) or 'no plugin running'}"
         )
-
-    def _destroy_all(self) -> list[str]:
-        """Destroy every group that a running plugin keeps, and say of each known one what came of
-        it.
-        """
-        said = list[str]()
-        for plugin in [
-            name for name, program in self._programs.items() if program == PROGRAMS["group"]
-        ]:
-            kept = [group for group, home in self._homes.items() if home == plugin]
-            try:
-                kept = [
-                    spec.id
-                    for spec in self._call(self._with(plugin, lambda asked: asked.list_groups()))
-                ]
-                for group in kept:
-                    self._call(self._with(plugin, lambda asked: asked.destroy_group(group)))  # noqa: B023
-                    said.append(f"destroyed {group}")
-            except IkdemoError as error:
-                said += [
-                    f"{group} could not be destroyed ({error})"
-                    for group in kept
-                    if f"destroyed {group}" not in said
-                ]
-        self._homes.clear()
-        self._makers.clear()
-        return said

@@ -11,8 +11,8 @@ from itertools import pairwise
 import pytest
 from playwright.sync_api import Browser, Page
 
-from ikdemo.lab.dashboard.drawing import draw
-from ikdemo.lab.dashboard.story import GroupHistory
+from ikdemo.lab.dashboard.group_history import GroupHistory
+from ikdemo.lab.dashboard.view_drawing import draw
 from ikdemo.lab.show.theme import DESTROYING, DIFFERENT
 from ikdemo.spi.documents import SHA_TAG
 from ikdemo.spi.events import Event
@@ -127,7 +127,7 @@ def test_no_label_covers_a_line_or_another_label(page: Page, name: str) -> None:
     story = GroupHistory(GROUP)
     story.read(events)
     for sign in (DIFFERENT, DESTROYING):
-        page.set_content(draw(story.scene(now), sign))
+        page.set_content(draw(story.model_at(now), sign))
         assert page.evaluate(COVERED) == []
 
 
@@ -138,7 +138,7 @@ def test_growing_is_drawn_without_a_stroke_that_falls(page: Page, name: str) -> 
     lost = any(event.kind in ("fault", "destroyed", "health") for event in events)
     story = GroupHistory(GROUP)
     story.read(events)
-    page.set_content(draw(story.scene(now), DIFFERENT))
+    page.set_content(draw(story.model_at(now), DIFFERENT))
     steps = page.evaluate(
         "() => [...document.querySelectorAll('path.curve')].map((one) => one.getAttribute('d'))"
     )

@@ -12,12 +12,12 @@ from PIL import Image, ImageStat
 from screen import Screen
 from served_lab import ServedLab
 
-from ikdemo.lab.show.figures import shown_image
+from ikdemo.lab.show.images import shown_image
 
 FIRST = """
 from ikdemo.lab import Recovery
-from ikdemo.lab.dashboard.drawing import draw
-from ikdemo.lab.dashboard.story import GroupHistory
+from ikdemo.lab.dashboard.view_drawing import draw
+from ikdemo.lab.dashboard.group_history import GroupHistory
 from ikdemo.lab.dashboard.view import html_widget
 from ikdemo.lab.show.theme import DIFFERENT
 from ikdemo.lab.dashboard.web_page import PageAnswer, Visit
@@ -40,7 +40,7 @@ LIVE = """
 story = GroupHistory("web")
 story.read(events)
 shown = html_widget("ik-picture")
-shown.value = draw(story.scene(1003.0), DIFFERENT)
+shown.value = draw(story.model_at(1003.0), DIFFERENT)
 shown
 """
 SHOWN = ".jp-OutputArea-output img, .jp-OutputArea-output svg[role=img]"

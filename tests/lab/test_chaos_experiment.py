@@ -15,7 +15,7 @@ import pytest
 
 from ikdemo.lab import Experiment, Lab, collabnix, collabnix_processes
 from ikdemo.lab.chaos.findings import filled_shares
-from ikdemo.lab.show.recovery import Recovery
+from ikdemo.lab.show.recovery_report import Recovery
 from ikdemo.spi.errors import IkdemoError
 from ikdemo.spi.events import Event
 

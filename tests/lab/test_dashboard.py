@@ -15,7 +15,7 @@ import pytest
 
 from ikdemo.flavor.vanilla import Vanilla
 from ikdemo.lab import Lab, collabnix
-from ikdemo.lab.dashboard import drawing, model, slots, story, view
+from ikdemo.lab.dashboard import group_history, slots, view, view_drawing, view_model
 from ikdemo.lab.dashboard.dashboard import Dashboard
 from ikdemo.lab.dashboard.view import LiveView
 from ikdemo.reconcile.waiting import DESTROYING
@@ -36,7 +36,7 @@ def words_of(html: str) -> str:
 
 
 def press(dashboard: Dashboard, name: str) -> None:
-    (button,) = (button for button in dashboard.clicks.buttons if button.tooltip.startswith(name))
+    (button,) = (button for button in dashboard.buttons.buttons if button.tooltip.startswith(name))
     assert not button.disabled
     button.click()
 
@@ -49,7 +49,7 @@ def until(true: Callable[[], bool]) -> None:
 
 
 def says(dashboard: Dashboard, expected: str) -> None:
-    until(lambda: expected in words_of(dashboard.clicks.said.value))
+    until(lambda: expected in words_of(dashboard.buttons.said.value))
 
 
 def label(dashboard: Dashboard) -> str:
@@ -113,7 +113,7 @@ def test_plugins_are_killed_stopped_and_started_as_they_were(lab: Lab) -> None:
     until(lambda: "killed" in dashboard.plugins.lamp("slow"))
     press(dashboard, "start slow")
     says(dashboard, "slow is started, as it was before, and answers.")
-    assert tuple(lab._processes["slow"].arguments[-3:-1]) == ("--poll-interval", "7s")
+    assert tuple(lab._plugins.processes["slow"].command[-3:-1]) == ("--poll-interval", "7s")
     press(dashboard, "stop slow")
     says(dashboard, "Its socket is gone.")
     assert not lab.socket("slow").exists()
@@ -143,14 +143,14 @@ def test_what_goes_wrong_is_a_sentence_and_nothing_is_lost(lab: Lab) -> None:
     says(dashboard, "not done Group nobody has no instance that could be killed")
     press(dashboard, "pause")
     says(dashboard, "not done Group")
-    broken = dashboard.clicks.button("break", "break everything", lambda: str(1 // 0))
+    broken = dashboard.buttons.button("break", "break everything", lambda: str(1 // 0))
     broken.click()
     says(dashboard, "not done ZeroDivisionError: ")
 
 
 def test_a_second_click_waits_for_nobody(lab: Lab) -> None:
     dashboard, gate = lab.dashboard(), threading.Event()
-    slow = dashboard.clicks.button("slow", "something slow", lambda: str(gate.wait(100)))
+    slow = dashboard.buttons.button("slow", "something slow", lambda: str(gate.wait(100)))
     slow.click()
     slow.click()
     says(dashboard, "busy something slow: that is being done already.")
@@ -168,7 +168,7 @@ def test_plugins_that_come_later_get_their_row_and_those_of_this_python_no_butto
     until(lambda: len(dashboard.plugins.box.children) == 1 + 5)
     assert "running" in dashboard.plugins.lamp("flavor-combo")
     assert "flavor-mine" in dashboard.plugins.lamp("flavor-mine")
-    assert not any("flavor-mine" in button.tooltip for button in dashboard.clicks.buttons)
+    assert not any("flavor-mine" in button.tooltip for button in dashboard.buttons.buttons)
 
 
 @pytest.mark.parametrize(("end", "how"), [(Lab.close, "lab closed"), (Lab.reset, "lab was reset")])
@@ -180,12 +180,12 @@ def test_with_the_lab_the_dashboard_ends(end: Callable[[Lab], object], how: str)
         dashboard = lab.dashboard()
         end(lab)
         assert label(dashboard).startswith(f"Group collabnix: {how}.")
-        assert all(button.disabled for button in [*dashboard.clicks.buttons, dashboard.share])
+        assert all(button.disabled for button in [*dashboard.buttons.buttons, dashboard.share])
         assert all(
             "stopped" in dashboard.plugins.lamp(name)
             for name in ("group", "flavor-vanilla", "instance-file")
         )
-        assert words_of(dashboard.clicks.said.value) == f"ended This dashboard has ended: {how}."
+        assert words_of(dashboard.buttons.said.value) == f"ended This dashboard has ended: {how}."
         assert not [thread.name for thread in threading.enumerate() if "live view" in thread.name]
 
 
@@ -243,9 +243,9 @@ def test_what_a_pass_showed_is_taken_away_when_it_is_no_longer_true(lab: Lab) ->
 
 def test_every_control_has_a_name_and_a_purpose(lab: Lab) -> None:
     dashboard = lab.dashboard()
-    purposes = [button.tooltip for button in dashboard.clicks.buttons]
+    purposes = [button.tooltip for button in dashboard.buttons.buttons]
     assert len(purposes) == len(set(purposes)) == 8 + 3 * 3
-    assert all(button.description for button in dashboard.clicks.buttons)
+    assert all(button.description for button in dashboard.buttons.buttons)
     assert (dashboard.share.description, bool(dashboard.share.tooltip)) == ("share", True)
 
 
@@ -259,16 +259,18 @@ def test_a_click_that_waits_ends_with_the_lab_and_says_so() -> None:
             await asyncio.Event().wait()
             return "never"
 
-        dashboard.clicks.button("wait", "wait for ever", lambda: lab._call(for_ever())).click()
+        dashboard.buttons.button(
+            "wait", "wait for ever", lambda: lab.session.call(for_ever())
+        ).click()
         assert begun.wait(100)
-    until(lambda: "not done The lab was closed meanwhile" in words_of(dashboard.clicks.said.value))
+    until(lambda: "not done The lab was closed meanwhile" in words_of(dashboard.buttons.said.value))
 
 
 def test_a_view_that_breaks_down_says_so_instead_of_standing_still(lab: Lab) -> None:
     async def broken() -> list[Reason]:
         raise ValueError("nonsense")
 
-    view = LiveView("collabnix", lab._line, broken).start()
+    view = LiveView("collabnix", lab.session, broken).start()
     until(lambda: "This view has broken down: ValueError: nonsense" in words_of(view.reason.value))
 
 
@@ -276,7 +278,7 @@ def test_nothing_is_sent_while_nothing_happens_and_what_happens_is_sent_at_once(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # so that what happened has soon left the picture
-    for module in (drawing, model, slots, story, view):
+    for module in (view_drawing, view_model, slots, group_history, view):
         monkeypatch.setattr(module, "WINDOW", 0.5)
     shown, frames, sent = lab.watch("collabnix"), list[float](), list[str]()
     shown._also = lambda seen, _: frames.append(seen.now)
@@ -285,7 +287,7 @@ def test_nothing_is_sent_while_nothing_happens_and_what_happens_is_sent_at_once(
         lambda: (
             bool(frames)
             and "as wanted." in shown.picture.value
-            and frames[-1] > shown._story.latest + 1.0
+            and frames[-1] > shown._history.latest + 1.0
         )
     )
     sent.clear()
@@ -311,7 +313,7 @@ def test_a_storm_and_a_group_that_is_destroyed_have_a_sign_and_a_reason(lab: Lab
     )
     others = [Reason("missing", "no instance in this slot", slot=str(slot)) for slot in range(3)]
     said[:] = [*others, storm]
-    shown = LiveView("collabnix", lab._line, why).start()
+    shown = LiveView("collabnix", lab.session, why).start()
     until(lambda: "Group collabnix: storm." in shown.picture.value)
     assert "Why: slot 3: 42 instances ended from outside in the last 10 s" in words_of(
         shown.reason.value

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 from ikdemo.cli import columns
 from ikdemo.cli.logs import GoForm
-from ikdemo.lab.dashboard.drawing import draw, words
-from ikdemo.lab.dashboard.story import GroupHistory
+from ikdemo.lab.dashboard.group_history import GroupHistory
 from ikdemo.lab.dashboard.view import _log, _reason
+from ikdemo.lab.dashboard.view_drawing import draw, words
 from ikdemo.lab.dashboard.web_page import PageAnswer, Visit
 from ikdemo.lab.host.timeline import Timeline
-from ikdemo.lab.show.recovery import Recovery
+from ikdemo.lab.show.recovery_report import Recovery
 from ikdemo.lab.show.rollout import Rollout
 from ikdemo.lab.show.step_view import StepView, reasons
 from ikdemo.lab.show.tables import Table, Words
@@ -193,7 +193,7 @@ def test_no_text_becomes_markup_in_a_moving_picture(text: str) -> None:
         for name in (text, MILD):
             tale = GroupHistory(name)
             tale.read([event for event in story(name) if event.time <= at])
-            scene = tale.scene(at)
+            scene = tale.model_at(at)
             drawn.append(draw(scene, DIFFERENT))
             shows_itself(drawn[-1])
             if not any(unicodedata.category(char) in UNSEEN for char in name):

@@ -78,7 +78,7 @@ def test_nothing_is_left_of_a_lab_whose_python_was_killed(who: str, home: Path) 
     assert list(home.iterdir()) == []
 
 
-def test_a_closed_lab_needs_no_caretaker(home: Path) -> None:
+def test_a_closed_lab_leaves_no_cleanup_shell(home: Path) -> None:
     """The shell that would clean up has ended when ``close`` returns, and nothing was left for it
     to do.
     """

@@ -23,7 +23,7 @@ lab = Lab()
 lab.start()
 lab.commit(collabnix())
 lab.wait("collabnix")
-print(lab.root, *(process.pid for process in lab._processes.values()), flush=True)
+print(lab.root, *(process.pid for process in lab._plugins.processes.values()), flush=True)
 input()
 """
 
@@ -98,14 +98,14 @@ def test_a_python_that_ends_without_close_cleans_up() -> None:
 def test_an_interrupt_of_the_cell_does_not_reach_the_plugins() -> None:
     with Lab() as lab:
         lab.start("instance-file")
-        (process,) = lab._processes.values()
+        (process,) = lab._plugins.processes.values()
         assert os.getpgid(process.pid) != os.getpgid(0)
 
 
 def test_a_closed_lab_is_gone_and_says_so() -> None:
     lab = Lab()
     lab.start()
-    root, pids = lab.root, [process.pid for process in lab._processes.values()]
+    root, pids = lab.root, [process.pid for process in lab._plugins.processes.values()]
     lab.close()
     lab.close()
     assert not root.exists()

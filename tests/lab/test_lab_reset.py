@@ -22,7 +22,7 @@ def test_a_lab_is_empty_after_a_reset_and_can_be_used_again() -> None:
         lab.commit(collabnix())
         lab.wait("collabnix")
         (lab.root / "notes.txt").write_text("my own file")
-        pids, root = [process.pid for process in lab._processes.values()], lab.root
+        pids, root = [process.pid for process in lab._plugins.processes.values()], lab.root
         said = lab.reset()
         assert said == (
             "Reset: destroyed collabnix; stopped flavor-vanilla, group, instance-file; the lab "

@@ -9,10 +9,20 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ikdemo.lab.dashboard.drawing import draw, words
-from ikdemo.lab.dashboard.model import WINDOW, ViewModel
-from ikdemo.lab.dashboard.story import FRESH, GroupHistory
-from ikdemo.lab.show.theme import AS_WANTED, DIFFERENT, EMPTY, FILLED, GONE, NEW, OLD, SICK, SILENT
+from ikdemo.lab.dashboard.group_history import FRESH, GroupHistory
+from ikdemo.lab.dashboard.view_drawing import draw, words
+from ikdemo.lab.dashboard.view_model import WINDOW, ViewModel
+from ikdemo.lab.show.theme import (
+    AS_WANTED,
+    DIFFERENT,
+    EMPTY,
+    FILLED,
+    GONE,
+    NEW,
+    OLD,
+    SILENT,
+    UNHEALTHY,
+)
 from ikdemo.spi.documents import SHA_TAG
 from ikdemo.spi.events import Event
 
@@ -36,7 +46,7 @@ def born(size: int) -> list[Event]:
 def told(*events: Event, now: float) -> ViewModel:
     story = GroupHistory("web")
     story.read(events)
-    return story.scene(now)
+    return story.model_at(now)
 
 
 def texts(svg: str) -> list[str]:
@@ -214,7 +224,7 @@ def test_what_is_old_and_what_is_sick_is_said() -> None:
     ]
     story += [event("health", 6.0, "instance-7", code="unhealthy")]
     scene = told(*story, now=20.0)
-    assert [lane.sign for lane in scene.lanes] == [OLD, OLD, OLD, SICK]
+    assert [lane.sign for lane in scene.lanes] == [OLD, OLD, OLD, UNHEALTHY]
     assert "Sick: slot 3. Old: slot 0, 1, 2." in words(scene, DIFFERENT)
     assert "Wanted: 3, alive: 4." in words(scene, DIFFERENT)
 
@@ -227,7 +237,7 @@ def test_pets_have_lanes_by_name_and_keep_them_while_they_are_missing() -> None:
     ]
     story = GroupHistory("web")
     story.read([*pets, event("lost", 2.0, "a", "rex#0")])
-    scene = story.scene(3 * WINDOW)
+    scene = story.model_at(3 * WINDOW)
     assert [(lane.slot, lane.sign) for lane in scene.lanes] == [("mia#0", FILLED), ("rex#0", EMPTY)]
     assert {"mia", "rex"} <= set(texts(draw(scene, DIFFERENT)))
 
@@ -248,7 +258,7 @@ def test_what_left_the_window_is_forgotten() -> None:
                 event("provisioned", turn + 1.5, f"instance-{turn + 1}", "0"),
             ]
         )
-        scene = story.scene(turn + 1.6)
+        scene = story.model_at(turn + 1.6)
     assert len(scene.lanes[0].lives) <= WINDOW + 2
     assert len(scene.steps) <= 2 * WINDOW + 2
     assert scene.lanes[0].ever == 201
@@ -274,8 +284,8 @@ def test_a_group_named_in_markup_does_not_break_the_picture() -> None:
             Event("provisioned", 0.0, "f", "<b>&\"'", "<i>", "<p>#0"),
         ]
     )
-    assert "<b>" not in draw(story.scene(1.0), AS_WANTED)
-    ElementTree.fromstring(draw(story.scene(1.0), AS_WANTED))
+    assert "<b>" not in draw(story.model_at(1.0), AS_WANTED)
+    ElementTree.fromstring(draw(story.model_at(1.0), AS_WANTED))
 
 
 def test_the_same_scene_gives_the_same_picture() -> None:

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 import pytest
 
 from ikdemo.lab import Lab, collabnix
-from ikdemo.lab.dashboard.model import ViewModel
-from ikdemo.lab.dashboard.story import GroupHistory
+from ikdemo.lab.dashboard.group_history import GroupHistory
+from ikdemo.lab.dashboard.view_model import ViewModel
 from ikdemo.lab.host import timeline
 from ikdemo.lab.host.timeline import Timeline
-from ikdemo.lab.show.recovery import Recovery
+from ikdemo.lab.show.recovery_report import Recovery
 from ikdemo.reconcile.analysis.service import ASKED, SILENT, ServiceState
 from ikdemo.spi.documents import SHA_TAG
 from ikdemo.spi.events import Event
@@ -149,7 +149,7 @@ def test_what_is_asked_has_the_same_answer_as_if_nothing_was_forgotten(
         seen, late = GroupHistory(group), GroupHistory(group)
         seen.read(told)
         late.read(record.since(0)[0])
-        old, new = seen.scene(told[-1].time), late.scene(told[-1].time)
+        old, new = seen.model_at(told[-1].time), late.model_at(told[-1].time)
         assert (new.size, new.living, new.filled, new.surplus) == (
             old.size,
             old.living,
@@ -240,7 +240,7 @@ def test_after_thousands_of_events_a_lab_still_knows_its_group(
             lab.resume("collabnix")
             lab.kill("collabnix", 18)
             lab.wait("collabnix")
-        assert len(lab._record) < 450 < lab._record.mark
+        assert len(lab.session.record) < 450 < lab.session.record.mark
         assert lab.check("collabnix", size=20, fell=True)
         assert "only 2 of 20 slots" in repr(lab.recovery("collabnix"))
         assert lab.watch("collabnix")._words.startswith(

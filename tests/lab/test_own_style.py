@@ -16,8 +16,8 @@ import matplotlib.style
 import pytest
 
 from ikdemo.lab import Experiment, Simulated, availability, crash_loops, overcreation
-from ikdemo.lab.show.figures import Drawable, faces, svg_text
-from ikdemo.lab.show.recovery import Recovery
+from ikdemo.lab.show.images import Drawable, faces, svg_text
+from ikdemo.lab.show.recovery_report import Recovery
 from ikdemo.lab.show.rollout import Rollout
 from ikdemo.spi.documents import SHA_TAG
 from ikdemo.spi.events import Event
@@ -37,7 +37,7 @@ LEARNERS_OWN: dict[str, dict[str, Any] | str] = {
     },
 }
 IN_A_COMMAND = """
-from ikdemo.lab.show.recovery import Recovery
+from ikdemo.lab.show.recovery_report import Recovery
 from ikdemo.spi.events import Event
 told = [Event("committed", 0.0, group="g", size=1), Event("provisioned", 0.1, group="g", instance="i", slot="0")]
 told += [Event("lost", 1.0, group="g", instance="i"), Event("provisioned", 1.1, group="g", instance="j", slot="0")]

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from ikdemo.lab.dashboard.story import GroupHistory
+from ikdemo.lab.dashboard.group_history import GroupHistory
 from ikdemo.lab.host.timeline import RecordClock, Timeline
-from ikdemo.lab.show.recovery import Recovery
+from ikdemo.lab.show.recovery_report import Recovery
 from ikdemo.spi.events import Event
 
 GROUP = "web"
@@ -77,7 +77,7 @@ def test_a_step_of_the_clock_between_two_falls_changes_neither(step: float) -> N
     assert machine.record.living(group=GROUP).keys() == {"a-0", "c-1", "a-2", "c-3", "a-4"}
     story = GroupHistory(GROUP)
     story.read(machine.record.since(0)[0])
-    scene = story.scene(machine.record.now())
+    scene = story.model_at(machine.record.now())
     assert scene.fall is not None
     assert (scene.fall.fewest, round(scene.fall.seconds or 0, 6)) == (3, 0.25)
 

@@ -13,7 +13,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.path import Path
 
-from ikdemo.lab.show.recovery import Recovery
+from ikdemo.lab.show.recovery_report import Recovery
 from ikdemo.spi.errors import IkdemoError
 from ikdemo.spi.events import Event
 

@@ -55,7 +55,9 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/lab/teaching/progress.py",
-        " and os.fsencode(NOTEBOOK) not in procfs.environment(os.getppid())",
+        """ and os.fsencode(NOTEBOOK) not in procfs.environment(
+            os.getppid()
+        )""",
         "",
         f"{COURSE}::test_a_program_that_a_notebook_runs_does_so_too",
     ),
@@ -73,8 +75,8 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/lab/host/event_collector.py",
-        " if self._followed.get(process.name) is not process]",
-        "]",
+        " if self._followed.get(process.name) is not process\n",
+        "\n",
         f"{STARTED}::test_its_events_are_told_once",
     ),
     Mutant(
@@ -84,8 +86,8 @@ MUTANTS = (
         f"{STARTED}::test_the_object_of_the_cell_that_ran_last_is_the_one_that_is_asked",
     ),
     Mutant(
-        "ikdemo/lab/host/plugins.py",
-        " and self._processes[name].arguments == arguments:",
+        "ikdemo/lab/host/plugin_commands.py",
+        " and self.processes[name].command == command:",
         ":",
         f"{STARTED}::test_what_was_started_in_another_way_is_named_and_so_is_the_way_on",
     ),
@@ -97,8 +99,8 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/lab/host/open_labs.py",
-        "found.append((-near.index(lab.server) if lab.server in near else -len(near), changed.st_mtime_ns, lab))",
-        "found.append((0, changed.st_mtime_ns, lab))",
+        "                        -near.index(lab.server) if lab.server in near else -len(near),",
+        "                        0,",
         "tests/cli/test_desk.py::test_a_terminal_sees_no_lab_of_another_jupyterlab",
     ),
     Mutant(

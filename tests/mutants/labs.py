@@ -14,16 +14,16 @@ MUTANTS = (
         "tests/lab/test_own_style.py::test_whatever_a_learner_has_set_the_figure_is_the_same",
     ),
     Mutant(
-        "ikdemo/lab/host/launcher.py",
-        'env={**self._environment(), "PYTHONPATH": python_path()}',
-        "env=self._environment()",
-        "tests/lab/test_launcher.py::test_a_package_that_is_not_installed_is_found_where_this_python_finds_it",
+        "ikdemo/lab/host/child_processes.py",
+        '                        "PYTHONPATH": python_path(),\n',
+        "",
+        "tests/lab/test_plugin_processes.py::test_a_package_that_is_not_installed_is_found_where_this_python_finds_it",
     ),
     Mutant(
-        "ikdemo/lab/host/launcher.py",
-        "stderr=self._log",
+        "ikdemo/lab/host/child_processes.py",
+        "stderr=output",
         "stderr=subprocess.DEVNULL",
-        "tests/lab/test_launcher.py::test_a_launcher_that_ends_says_why",
+        "tests/lab/test_plugin_processes.py::test_a_package_that_cannot_be_imported_is_named",
     ),
     Mutant(
         "ikdemo/lab/host/workspace.py",
@@ -33,7 +33,7 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/lab/host/session.py",
-        "        if not self.leads_somewhere:",
+        "        if not self.has_directory:",
         "        if False:",
         "tests/lab/test_lab_lost.py::test_every_verb_says_that_the_directory_was_removed_and_the_first_cell_gives_another_lab",
     ),
@@ -45,13 +45,13 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/lab/host/summary.py",
-        "            self._trouble.setdefault(name, {})[event.kind] = event",
+        "            self._failures.setdefault(name, {})[event.kind] = event",
         "            pass",
         "tests/lab/test_long_record.py::test_a_fall_that_outlasts_the_record_keeps_its_beginning",
     ),
     Mutant(
         "ikdemo/lab/dashboard/view.py",
-        "    line.at_end(lambda: output.update(one.still(), raw=True))",
+        "    session.at_end(lambda: output.update(one.still(), raw=True))",
         "    del output",
         "tests/notebooks/test_exports.py::test_a_page_has_every_picture_with_its_words_and_needs_no_network",
     ),

@@ -9,7 +9,7 @@ from .mutant import Mutant
 SERVICE = "ikdemo/reconcile/analysis/service.py"
 RECOVERY = "ikdemo/reconcile/analysis/recovery.py"
 LIVES = "ikdemo/reconcile/analysis/lives.py"
-STORY, FIGURE = "ikdemo/lab/dashboard/story.py", "ikdemo/lab/show/recovery_figure.py"
+STORY, FIGURE = "ikdemo/lab/dashboard/group_history.py", "ikdemo/lab/show/recovery_figure.py"
 OF_FAULTS, PICTURE, CLOCK = (
     "tests/property/test_recovery_of_faults.py",
     "tests/lab/test_live_picture.py",
@@ -112,7 +112,7 @@ MUTANTS = (
     Mutant(STORY, "self._now - self._healed < HOLD", "False", TOLD),
     Mutant(
         STORY,
-        "before.reached if before.size == standing.size else 0",
+        "before.reached if before.size == service.size else 0",
         "before.reached",
         f"{PICTURE}::test_what_was_given_up_is_no_loss_when_more_is_wanted_again",
     ),
@@ -129,7 +129,7 @@ MUTANTS = (
         DRAWN,
     ),
     Mutant(
-        "ikdemo/lab/show/recovery.py",
+        "ikdemo/lab/show/recovery_report.py",
         "only {fall.fewest} of {fall.size} slots",
         "only {fall.size - 1} of {fall.size} slots",
         TOLD,

@@ -14,7 +14,7 @@ from refresh import LANGUAGE
 
 from ikdemo.cli.main import ikdemo, infrakit
 from ikdemo.lab import Lab
-from ikdemo.lab.host.plugins import PROGRAMS
+from ikdemo.lab.host.plugin_commands import PROGRAMS
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))

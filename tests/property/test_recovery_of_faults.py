@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from profiles import DEPTH, PATIENCE, lived
 
-from ikdemo.lab.dashboard.story import GroupHistory
+from ikdemo.lab.dashboard.group_history import GroupHistory
 from ikdemo.lab.host.timeline import Timeline
-from ikdemo.lab.show.recovery import Recovery
 from ikdemo.lab.show.recovery_figure import draw
+from ikdemo.lab.show.recovery_report import Recovery
 from ikdemo.lab.show.tables import say_percent, say_seconds
 from ikdemo.reconcile.analysis.lives import lives
 from ikdemo.reconcile.analysis.recovery import HOLD, curve, episodes
@@ -263,7 +263,7 @@ def test_words_table_and_live_view_tell_the_last_fall_as_it_was(world: World) ->
     recovery, real = Recovery(GROUP, world.events, world.now), falls_of(world)
     story = GroupHistory(GROUP)
     story.read(world.events)
-    scene = story.scene(world.now)
+    scene = story.model_at(world.now)
     shown = _last_of_each(
         (step.time, step.filled) for step in scene.steps if step.time >= world.truth[0][0]
     )

@@ -1,8 +1,7 @@
-"""Availability against the rate of failures and the poll interval: simulated, measured where
-somebody measured, and theory.
+"""Availability against the rate of failures and the poll interval: simulated, measured where an
+experiment was made, and theory.
 
 Every simulated point is an ``Experiment`` on a ``Simulated`` group, so the real planner heals.
-Called by notebooks.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from ..show.tables import Table
 from .experiment import Experiment
 from .findings import Findings
 from .results import FigureResult, say_agreement, say_share
-from .simulated import Simulated
+from .subjects import Simulated
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

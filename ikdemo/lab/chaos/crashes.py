@@ -2,7 +2,7 @@
 and with neither; simulated.
 
 The plans, the waits and the giving up are those of ``reconcile``; here is only a world in which
-nothing lives long. Called by notebooks.
+nothing lives long.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class RestartPolicy(NamedTuple):
     own_doing: bool
 
 
-WAYS = (
+POLICIES = (
     RestartPolicy("no back-off", waits=False, own_doing=False),
     RestartPolicy("back-off", waits=True, own_doing=False),
     RestartPolicy("back-off, then giving up", waits=True, own_doing=True),
@@ -115,12 +115,12 @@ def crash_loops(seconds: float = 600.0, life: float = 1.0, slots: int = 40) -> C
     if life <= 0 or seconds <= 0 or slots < 1:
         raise IkdemoError("Crash loops need a life and a time above 0 s, and at least one slot")
     return CrashLoops(
-        seconds, life, {way.name: _creations(way, seconds, life, slots) for way in WAYS}
+        seconds, life, {one.name: _creations(one, seconds, life, slots) for one in POLICIES}
     )
 
 
 def _creations(
-    way: RestartPolicy, seconds: float, life: float, slots: int
+    policy: RestartPolicy, seconds: float, life: float, slots: int
 ) -> tuple[tuple[float, ...], ...]:
     """Return for each slot the times at which an instance was made."""
     group = Desired("crashing", "sha", slots_of(Allocation(slots)))
@@ -130,8 +130,10 @@ def _creations(
     made: dict[str, list[float]] = {slot.name: [] for slot in group.slots}
     while now <= seconds:
         dead = [living.pop(slot) for slot in list(living) if dies[slot] <= now]
-        deaths = [ReportedExit(one.slot or "", one.id, "died", now, way.own_doing) for one in dead]
-        memory = record_exits(group, memory, deaths, now) if way.waits else Memory()
+        deaths = [
+            ReportedExit(one.slot or "", one.id, "died", now, policy.own_doing) for one in dead
+        ]
+        memory = record_exits(group, memory, deaths, now) if policy.waits else Memory()
         observed = Observation(tuple(living.values()))
         todo, outcomes = plan(group, observed, memory, now), list[Outcome]()
         for action in todo.actions:

@@ -1,6 +1,4 @@
-"""Checks the exercise of notebook 09: how often must a loop look, and does an experiment agree?
-Called by the notebook.
-"""
+"""Checks the exercise of notebook 09: how often must a loop look, and does an experiment agree?"""
 
 from __future__ import annotations
 

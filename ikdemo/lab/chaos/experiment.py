@@ -1,8 +1,8 @@
 """A chaos experiment: a steady state, random kills within limits, a way back. Showing it does
 nothing; ``run`` does it.
 
-The kills are a Poisson process with a seed: nobody can foresee the next, and the same seed plans
-the same moments. Made by notebooks; what is killed, and how, is the business of its ``Subject``.
+The kills are a Poisson process with a seed: the next one cannot be foreseen, and the same seed
+plans the same moments. What is killed, and how, is decided by its ``Subject``.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from ..lab import Lab
 from ..show.tables import Table, visible_html
 from ..teaching.check import Check
 from .findings import Findings, filled_shares, kills_of
-from .simulated import Simulated
-from .subject import PATIENCE, LiveGroup, Subject
+from .subjects import PATIENCE, LiveGroup, Simulated, Subject
 
 LONGEST = 3.0
 """How often the expected duration an experiment may take."""
@@ -120,7 +119,7 @@ class Experiment:
             )
         subject, began, spared = self._subject, self._subject.now(), 0
         try:
-            spared = self._strike(began)
+            spared = self._kill_at_random(began)
         finally:
             ended, left = subject.now(), subject.restore()
         record = subject.recovery(began)
@@ -139,7 +138,7 @@ class Experiment:
             record,
         )
 
-    def _strike(self, began: float) -> int:
+    def _kill_at_random(self, began: float) -> int:
         """Make the kills; return how many were due and not made, because too few were left."""
         made = spared = 0
         for moment, pick, seed in self._moments():
@@ -160,7 +159,7 @@ class Experiment:
 
     def _moments(self) -> Iterator[tuple[float, float, int]]:
         """Yield seconds since the beginning, a number from 0 to 1 that says which slot is hit, and
-        a seed for who it is.
+        a seed for the choice.
         """
         chance = random.Random(self.seed)
         for moment in arrivals(self.rate * self.size, chance.random):

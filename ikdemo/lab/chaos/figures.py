@@ -1,8 +1,6 @@
-"""The common look of the figures of chaos: plain axes, lines that are named where they run,
-ensembles with their band.
+"""The figures of chaos: plain axes, lines that are named where they run, ensembles with their band.
 
-Nothing is said by colour alone: lines differ in dash, and each has its name beside it. Called by
-``figure`` and ``ensembles``.
+Nothing is said by colour alone: lines differ in dash, and each has its name beside it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What an experiment found: every kill as data, and the times to recover beside what theory says of
 them.
 
-The arithmetic is ``reconcile.analysis.theory``, the drawing ``figure``. Made by ``Experiment.run``.
+The arithmetic is in ``reconcile.analysis.theory``, the drawing in ``figures``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ...reconcile.analysis.lives import Life
 from ...reconcile.analysis.recovery import expected_availability, expected_recovery
 from ...reconcile.analysis.service import NOTICED
 from ...spi.errors import IkdemoError
-from ..show.recovery import Recovery
+from ..show.recovery_report import Recovery
 from ..show.tables import Table, say_seconds
 from ..teaching.check import Check, Point
 from .results import FigureResult, Measure, measure, p95, say_share, side_by_side
@@ -187,7 +187,7 @@ to judge by.
 
 
 class Kill(NamedTuple):
-    """One kill: seconds since the experiment began, whom it hit, seconds until it was noticed and
+    """One kill: seconds since the experiment began, what it hit, seconds until it was noticed and
     until its slot was filled.
     """
 
@@ -249,7 +249,7 @@ def filled_shares(recovery: Recovery, began: float, ended: float) -> tuple[float
 
 def _served(life: Life, start: float, end: float) -> float:
     """Return for how many seconds between two times an instance served: it was there, and neither
-    silent nor sick.
+    silent nor unhealthy.
     """
     there = _overlap(life.born, life.died, start, end)
     return there - sum(_overlap(down.start, down.end, start, end) for down in life.down)

@@ -1,8 +1,8 @@
 """How many instances are too many: three ways to plan, under answers that are stale, partial or
 lost, in a simulated world.
 
-``Counting`` is the foil: it counts what it sees and puts the difference right, as InfraKit does. It
-lives here because nothing but this comparison may use it. Called by notebooks.
+``Counting`` is what the others are compared with: it counts what it sees and puts the difference
+right, as InfraKit does. It lives here because nothing but this comparison may use it.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""One measured number with its interval, beside what theory says of it, as data and in words. Used
-by every result of chaos.
+"""What every result of chaos is: data, a table, a sentence and a figure; and one measured number
+with its interval, beside what theory says of it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ...reconcile.analysis.simulator import Dice
 from ...reconcile.analysis.theory import Interval, bootstrap, quantile
 from ...spi.text import visible
-from ..show.figures import faces, svg_text
+from ..show.images import faces, svg_text
 from ..show.tables import Table, say_seconds
 
 if TYPE_CHECKING:

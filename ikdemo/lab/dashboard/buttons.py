@@ -1,7 +1,7 @@
-"""Buttons whose work is done in a thread of the lab, and one line that says what came of it.
+"""Buttons whose work is done in a thread of the session, and one line that says what came of it.
 
 Only here does a click meet the lab: nothing blocks the kernel, a second click waits for no first,
-and no error is lost: each is a sentence. Made by ``Dashboard`` for its panels.
+and no error is lost: each is a sentence.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Buttons:
     was done.
     """
 
-    def __init__(self, line: Session, then: Callable[[], None]) -> None:
-        self._line, self._then = line, then
+    def __init__(self, session: Session, then: Callable[[], None]) -> None:
+        self._session, self._then = session, then
         self._busy: set[str] = set()
         self.buttons: list[Button] = []
         self.said = HTML()
@@ -57,7 +57,7 @@ class Buttons:
             return
         self._busy.add(purpose)
         self._say(BUSY, f"{purpose} …")
-        self._line.spawn(lambda: self._do(purpose, work), purpose)
+        self._session.spawn(lambda: self._do(purpose, work), purpose)
 
     def _do(self, purpose: str, work: Callable[[], str]) -> None:
         try:

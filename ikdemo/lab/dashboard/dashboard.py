@@ -1,36 +1,53 @@
 """The dashboard of one group: its live view, buttons that break and stop things, and its plugins
 with lamps.
 
-Everything can be reached with the keyboard and has a name. It ends with its lab: then the picture
-stands still and no button can be pressed. Made by ``Lab.dashboard``.
+Everything can be reached with the keyboard and has a name. It ends with its session: then the
+picture stands still and no button can be pressed.
 """
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from ...spi.errors import IkdemoError
 from ...spi.text import visible
-from ..faults.inject import FaultInjection
 from ..host.session import Session
+from ..show.step_view import StepView
 from ..show.tables import Table
-from .model import ViewModel
 from .status import Why
 from .view import LiveView, box, show
+from .view_model import ViewModel
 
 SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
+
+
+class Controls(Protocol):
+    """What a dashboard needs of a lab."""
+
+    @property
+    def session(self) -> Session: ...
+    def plugins(self) -> Table: ...
+    def is_process(self, name: str) -> bool: ...
+    def start_again(self, name: str) -> Table: ...
+    def stop_plugin(self, name: str) -> Table: ...
+    def kill_plugin(self, name: str) -> Table: ...
+    def plan(self, group: str) -> StepView: ...
+    def step(self, group: str) -> StepView: ...
+    def pause(self, group: str) -> str: ...
+    def resume(self, group: str) -> str: ...
+    def kill(self, group: str, n: int = 1) -> Table: ...
 
 
 class Dashboard:
     """A live view with controls below its picture; without ipywidgets only the picture."""
 
-    def __init__(self, lab: FaultInjection, group: str, line: Session, why: Why) -> None:
-        self.group, self._lab, self._line = group, lab, line
-        self.view = LiveView(group, line, why, self._look)
+    def __init__(self, lab: Controls, group: str, why: Why) -> None:
+        self.group, self._lab, self._session = group, lab, lab.session
+        self.view = LiveView(group, self._session, why, self._look)
         self._living = 0
         self.box: Any = None
         if self.view.picture is not None:
-            self.box = self._furnish(line)
+            self.box = self._build()
 
     def start(self) -> Self:
         """Show what there is, and keep it fresh."""
@@ -52,19 +69,19 @@ class Dashboard:
         return self.moving()
 
     def _ipython_display_(self) -> None:
-        show(self, self._line)
+        show(self, self._session)
 
-    def _furnish(self, line: Session) -> Any:
+    def _build(self) -> Any:
         from ipywidgets import Dropdown, Layout
 
         from .buttons import Buttons, row
         from .panels import PluginPanel, StepPanel
 
-        self.clicks = Buttons(line, self.view.wake)
-        self.plugins = PluginPanel(self._lab, self.clicks)
+        self.buttons = Buttons(self._session, self.view.wake)
+        self.plugins = PluginPanel(self._lab, self.buttons)
         # the view looks for the last time before the plugins have ended
-        line.at_end(self.plugins.look)
-        self.steps = StepPanel(self._lab, self.group, self.clicks)
+        self._session.at_end(self.plugins.look)
+        self.steps = StepPanel(self._lab, self.group, self.buttons)
         self.share = Dropdown(
             options=[(f"{share:.0%}", share) for share in SHARES],
             value=0.4,
@@ -73,8 +90,8 @@ class Dashboard:
             layout=Layout(width="120px"),
             style={"description_width": "44px"},
         )
-        press, group = self.clicks.button, self.group
-        breaking = (
+        press, group = self.buttons.button, self.group
+        faults = (
             press("kill one", "kill one: an instance chosen by chance", lambda: self._kill(1)),
             self.share,
             press(
@@ -95,8 +112,8 @@ class Dashboard:
         return box(
             self.view.picture,
             self.view.reason,
-            self.clicks.said,
-            row("Break", *breaking),
+            self.buttons.said,
+            row("Break", *faults),
             row("Loop", *loop),
             row("By hand", *self.steps.buttons),
             self.plugins.box,
@@ -105,15 +122,15 @@ class Dashboard:
             self.view.log,
         )
 
-    def _look(self, scene: ViewModel, ended: str) -> None:
-        self._living = scene.living
+    def _look(self, model: ViewModel, ended: str) -> None:
+        self._living = model.living
         if self.box is None:
             return
         self.steps.look(self.view.changed)
         if self.plugins.look():
-            self.view.doubt.again()
+            self.view.status.again()
         if ended:
-            self.clicks.end(ended)
+            self.buttons.end(ended)
             self.share.disabled = True
 
     def _kill_share(self) -> str:
@@ -125,9 +142,9 @@ class Dashboard:
         return _killed(self._lab.kill(self.group, count))
 
 
-def _killed(victims: Table) -> str:
-    """Say who was killed, a few by their slots."""
-    slots = victims.column("slot")
+def _killed(killed: Table) -> str:
+    """Say which instances were killed, a few by their slots."""
+    slots = killed.column("slot")
     more = f" and {len(slots) - 8} more" if len(slots) > 8 else ""
     return (
         f"Killed {len(slots)}: {'slot' if len(slots) == 1 else 'slots'} "

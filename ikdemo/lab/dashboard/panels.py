@@ -1,31 +1,39 @@
-"""The plugins of a dashboard: a lamp for each, and the buttons that start, stop and kill it. Made
-by ``Dashboard``.
+"""The two panels of a dashboard: the plugins, each with a lamp and buttons that start, stop and
+kill it, and the loop by hand, observe, plan and act, with the tables of each step.
 """
 
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ipywidgets import HTML, Button, HBox, Layout, VBox
 
 from ...spi.errors import IkdemoError
 from ...spi.plans import Action, Plan, Reason
-from ..faults.inject import FaultInjection
 from ..show.step_view import StepView
 from ..show.tables import Table, visible_html
 from ..show.theme import sign_of_process
 from .buttons import Buttons, toolbar
 
+if TYPE_CHECKING:
+    from .dashboard import Controls
+
+MOST_ROWS = 12
+"""Rows of each table that are shown; of more, only the number."""
+HINT = "Pause the loop, break something, and go through the loop yourself: observe, plan, act."
+OVER = "The group has changed since. Observe again to see what is there now."
+
 
 class PluginPanel:
     """A row for every plugin that the lab knows; ``look`` keeps it in step with the processes.
 
-    No button is ever switched off: whoever uses the keyboard would lose the place. One that makes
-    no sense now says so.
+    No button is ever switched off: a person at the keyboard would lose the place. One that makes no
+    sense now says so.
     """
 
-    def __init__(self, lab: FaultInjection, clicks: Buttons) -> None:
-        self._lab, self._clicks = lab, clicks
+    def __init__(self, lab: Controls, buttons: Buttons) -> None:
+        self._lab, self._dashboard_buttons = lab, buttons
         self._states: list[list[str]] = []
         self._lamps: dict[str, HTML] = {}
         self._buttons: dict[str, tuple[Button, Button, Button]] = {}
@@ -55,7 +63,7 @@ class PluginPanel:
         return str(self._lamps[name].value) if name in self._lamps else ""
 
     def _three(self, name: str) -> tuple[Button, Button, Button]:
-        doing = partial(self._clicks.button, margin="0 4px 0 0")
+        doing = partial(self._dashboard_buttons.button, margin="0 4px 0 0")
         return (
             doing("start", f"start {name}", lambda: self._start(name)),
             doing("stop", f"stop {name}", lambda: self._stop(name)),
@@ -94,30 +102,25 @@ def _lamp(name: str, program: str, state: str) -> str:
     return (
         '<div style="display:flex;align-items:center;gap:8px;min-width:235px;line-height:1.4" '
         f'title="{visible_html(program)}">'
-        f'<span style="min-width:98px">{sign_of_process(state).pill()}</span><span>{visible_html(name)}{last}</span></div>'
+        f'<span style="min-width:98px">{sign_of_process(state).pill()}</span>'
+        f"<span>{visible_html(name)}{last}</span></div>"
     )
-
-
-MOST_ROWS = 12
-"""Rows of each table that are shown; of more, only the number."""
-HINT = "Pause the loop, break something, and go through the loop yourself: observe, plan, act."
-OVER = "The group has changed since. Observe again to see what is there now."
 
 
 class StepPanel:
     """Three buttons, and what the last of them showed."""
 
-    def __init__(self, lab: FaultInjection, group: str, clicks: Buttons) -> None:
+    def __init__(self, lab: Controls, group: str, buttons: Buttons) -> None:
         self._lab, self._group = lab, group
         self._seen: tuple[float, StepView] | None = None
         self._at = float("inf")
         self.shown = HTML(_room(HINT))
         self.buttons = (
-            clicks.button(
+            buttons.button(
                 "1 observe", "observe: see what is there, and change nothing", self._observe
             ),
-            clicks.button("2 plan", "plan: say what would be done about it, and why", self._plan),
-            clicks.button("3 act", "act: let the loop make one pass", self._act),
+            buttons.button("2 plan", "plan: say what would be done about it, and why", self._plan),
+            buttons.button("3 act", "act: let the loop make one pass", self._act),
         )
 
     def look(self, changed: float) -> None:
@@ -132,7 +135,7 @@ class StepPanel:
         """Make one whole pass and show all of it."""
         done = self._pass()
         self._show(self._now(), _observed(done), _planned(done), _outcomes(done))
-        return f"One pass was made: {_deeds(done)}."
+        return f"One pass was made: {_actions(done)}."
 
     def _observe(self) -> str:
         at, seen = self._look_now()
@@ -150,7 +153,7 @@ class StepPanel:
     def _act(self) -> str:
         done = self._pass()
         self._show(self._now(), _planned(done), _outcomes(done))
-        return f"The loop looked once more, planned, and acted: {_deeds(done)}."
+        return f"The loop looked once more, planned, and acted: {_actions(done)}."
 
     def _look_now(self) -> tuple[float, StepView]:
         at = self._now()  # before the question: what changes meanwhile may not be in the answer
@@ -158,7 +161,7 @@ class StepPanel:
         return self._seen
 
     def _now(self) -> float:
-        return self._lab.line.record.now()
+        return self._lab.session.record.now()
 
     def _pass(self) -> StepView:
         self._seen = None
@@ -231,7 +234,7 @@ def _part(title: str, table: Table) -> str:
     return f"<p><b>{visible_html(title)}</b></p>{shown._repr_html_()}{more}"
 
 
-def _deeds(done: StepView) -> str:
+def _actions(done: StepView) -> str:
     failed = sum(bool(outcome.error) for outcome in done.step.outcomes)
     wrong = f", {failed} of them in vain" if failed else ""
     return f"{_number(len(done.done), 'action')}{wrong}"

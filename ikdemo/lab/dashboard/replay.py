@@ -1,8 +1,7 @@
-"""A fall that is over, drawn as SVG that plays it slowly: a curtain over its lanes moves away as
-time goes on. Pure.
+"""A fall that is over, played slowly: drawn as SVG in which a curtain over the lanes moves away as
+time goes on, and the widget that shows it.
 
-Where motion is not wanted (the reader's own setting), the whole fall stands there at once. Called
-by ``Replay``.
+Where motion is not wanted (the reader's own setting), the whole fall stands there at once.
 """
 
 from __future__ import annotations
@@ -17,15 +16,20 @@ from ...reconcile.analysis.service import APPEARED, NOTICED, VANISHED
 from ...spi.events import Event
 from ..show.tables import say_seconds, visible_html
 from ..show.theme import BLUE, GREEN, SKY
-from .drawing import STYLE
-from .model import ViewModel
 from .slots import LEFT, LONGEST_NAME, PLOT, WIDTH
+from .view_drawing import STYLE
+from .view_model import ViewModel
 
 PLAYED = 5.0
 """Seconds that the fall itself takes at most when it is played."""
 MOST_LANES, PITCH, TOP = 4, 22, 30
 EDGE = 26
 """Pixels of a lane before the fault, and after the recovery."""
+TOO_FAST = 1.0
+"""Seconds: what takes longer can be seen in the live picture."""
+KINDS = APPEARED | VANISHED | NOTICED | {"fault"}
+KEPT = 2000
+"""Events that are remembered; of a fall with more, the last ones."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def draw_past(past: PastFall, turn: int) -> str:
         f"@media (prefers-reduced-motion:reduce){{.ik .{move}{{display:none}}}}</style>"
     )
     body = "".join(
-        _lane(past, name, story, TOP + PITCH * row) for row, (name, story) in enumerate(shown)
+        _lane(past, name, changes, TOP + PITCH * row) for row, (name, changes) in enumerate(shown)
     )
     body += "".join(
         _stamp(past, time, said, bottom + 17 * row)
@@ -149,14 +153,14 @@ def _slots(past: PastFall) -> dict[str, list[tuple[float, bool]]]:
         came = event.kind in APPEARED
         if not came and event.kind not in VANISHED | {"fault"}:
             continue
-        story = found.setdefault(event.slot or f"…{event.instance[-6:]}", [])
+        changes = found.setdefault(event.slot or f"…{event.instance[-6:]}", [])
         # a loss that was known from its fault is told only once
-        if not story or story[-1][1] != came:
-            story.append((event.time, came))
+        if not changes or changes[-1][1] != came:
+            changes.append((event.time, came))
     return found
 
 
-def _lane(past: PastFall, name: str, story: list[tuple[float, bool]], y: int) -> str:
+def _lane(past: PastFall, name: str, changes: list[tuple[float, bool]], y: int) -> str:
     """Draw one slot: what left it, and what came instead."""
     middle, label = (
         y + PITCH / 2,
@@ -166,8 +170,8 @@ def _lane(past: PastFall, name: str, story: list[tuple[float, bool]], y: int) ->
         f'<text x="{LEFT - 8}" y="{middle + 4.5}" text-anchor="end">{visible_html(label)}</text>'
     )
     drawn += f'<path class="grid" d="M{LEFT} {middle}h{PLOT}" stroke-dasharray="2 5"/>'
-    since, colour = None if story[0][1] else float(LEFT), SKY
-    for time, came in [*story, (float("inf"), False)]:
+    since, colour = None if changes[0][1] else float(LEFT), SKY
+    for time, came in [*changes, (float("inf"), False)]:
         at = LEFT + PLOT if time == float("inf") else past.at(time)
         if came:
             since, colour = at, GREEN
@@ -196,13 +200,6 @@ def _stamp(past: PastFall, time: float, said: str, y: int) -> str:
     return f'{line}<text x="{x + 5:.1f}" y="{y + 14}">{visible_html(said)}</text>'
 
 
-TOO_FAST = 1.0
-"""Seconds: what takes longer can be seen in the live picture."""
-KINDS = APPEARED | VANISHED | NOTICED | {"fault"}
-KEPT = 2000
-"""Events that are remembered; of a fall with more, the last ones."""
-
-
 class Replay:
     """The events of the latest fall, a widget that plays them, and a button that plays them
     again.
@@ -218,22 +215,22 @@ class Replay:
         if self.button is not None:
             self.button.on_click(lambda _: self._play())
 
-    def look(self, events: Iterable[Event], scene: ViewModel) -> None:
+    def look(self, events: Iterable[Event], model: ViewModel) -> None:
         """Take in what has happened; when a fall is over, and no earlier one is being played, play
         it.
         """
         self._events.extend(
             event for event in events if event.group == self.group and event.kind in KINDS
         )
-        fall = scene.fall
+        fall = model.fall
         if (
             fall is None
             or fall.seconds is None
-            or not scene.steps
-            or scene.steps[-1].filled < scene.size
+            or not model.steps
+            or model.steps[-1].filled < model.size
         ):
             return
-        ended = scene.steps[-1].time
+        ended = model.steps[-1].time
         if ended == self._known or fall.seconds >= TOO_FAST or monotonic() < self._next:
             return
         self._known = ended

@@ -1,8 +1,7 @@
 """A group whose instances are web servers, seen from outside: each is asked for its page, as a
-browser would ask.
+browser would ask, and outages are measured.
 
-Only here are instances visited over HTTP. It uses what a lab tells of a group and decides nothing;
-made by a notebook.
+Only here are instances visited over HTTP. It uses what a lab tells of a group and decides nothing.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ class Servers:
         """Return a web page of the servers that is kept fresh, where widgets can be shown; else it
         stands still.
         """
-        return LivePage(self.visit, self._lab.line)
+        return LivePage(self.visit, self._lab.session)
 
     def wait(self, timeout: float = 20.0) -> Words:
         """Wait until every wanted server gives its page; raises NotConverged with what the others
@@ -103,7 +102,7 @@ class Servers:
             slots = self._lab.processes(self.group).column("slot")
             self._lab.signal(self.group, signal, slot=slots[turn % len(slots)])
             self.wait()
-            answered, fall = self._lab.line.record.now(), self._lab.recovery(self.group).last
+            answered, fall = self._lab.session.record.now(), self._lab.recovery(self.group).last
             if fall.time_to_detect is None or fall.time_to_recover is None:
                 raise IkdemoError(f"{signal} was sent, and nothing was replaced")
             found.append(Outage(fall.time_to_detect, fall.time_to_recover, answered - fall.began))

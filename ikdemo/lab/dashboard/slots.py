@@ -1,8 +1,7 @@
-"""Draws the slots of a scene as SVG: a lane for each with its instances as bars, or a small tile
-for each of very many.
+"""Draws the slots of a view model as SVG: a lane for each with its instances as bars, or a small
+tile for each of very many.
 
-Pure, and one path per kind of tile, so that a thousand cost hardly more than fifty. Called by
-``picture``.
+Pure, and one path per kind of tile, so that a thousand cost hardly more than fifty.
 """
 
 from __future__ import annotations
@@ -11,8 +10,8 @@ from collections.abc import Sequence
 
 from ...reconcile.analysis.lives import Life
 from ..show.tables import visible_html
-from ..show.theme import EMPTY, GONE, GREEN, NEW, OLD, ORANGE, SICK, SILENT, SKY, SLOTS, Sign
-from .model import WINDOW, Lane, ViewModel
+from ..show.theme import EMPTY, GONE, GREEN, NEW, OLD, ORANGE, SILENT, SKY, SLOTS, UNHEALTHY, Sign
+from .view_model import WINDOW, Lane, ViewModel
 
 WIDTH, LEFT, RIGHT = 620, 96, 92
 PLOT = WIDTH - LEFT - RIGHT
@@ -29,26 +28,26 @@ it is, too.
 """
 
 
-def draw_slots(scene: ViewModel, top: int) -> tuple[str, int]:
+def draw_slots(model: ViewModel, top: int) -> tuple[str, int]:
     """Return the slots, drawn from ``top`` on, and where the picture ends."""
-    if len(scene.lanes) > MOST_LANES:
-        return _tiles(scene.lanes, top)
-    if len(scene.lanes) > IN_ONE_COLUMN:
-        half = (len(scene.lanes) + 1) // 2
+    if len(model.lanes) > MOST_LANES:
+        return _tiles(model.lanes, top)
+    if len(model.lanes) > IN_ONE_COLUMN:
+        half = (len(model.lanes) + 1) // 2
         wide = WIDTH // 2 - LEFT - 74
-        left = _lanes(scene.lanes[:half], scene.now, top, 20, LEFT - 20, wide)
-        right = _lanes(scene.lanes[half:], scene.now, top, 20, WIDTH // 2 + LEFT - 20, wide)
+        left = _lanes(model.lanes[:half], model.now, top, 20, LEFT - 20, wide)
+        right = _lanes(model.lanes[half:], model.now, top, 20, WIDTH // 2 + LEFT - 20, wide)
         return left + right, top + 20 * half + 8
-    return _lanes(scene.lanes, scene.now, top, 28, LEFT, PLOT), top + 28 * max(
-        1, len(scene.lanes)
+    return _lanes(model.lanes, model.now, top, 28, LEFT, PLOT), top + 28 * max(
+        1, len(model.lanes)
     ) + 6
 
 
-def in_words(scene: ViewModel) -> str:
+def in_words(model: ViewModel) -> str:
     """Name the slots that are not simply filled, a few of each kind."""
     said = []
-    for sign in (EMPTY, SICK, SILENT, OLD, NEW):
-        slots = [lane.slot for lane in scene.lanes if lane.sign is sign]
+    for sign in (EMPTY, UNHEALTHY, SILENT, OLD, NEW):
+        slots = [lane.slot for lane in model.lanes if lane.sign is sign]
         if slots:
             more = f" and {len(slots) - 8} more" if len(slots) > 8 else ""
             said.append(f"{sign.word.capitalize()}: slot {', '.join(slots[:8])}{more}.")
@@ -185,7 +184,7 @@ def _kind(sign: Sign, places: Sequence[str], pitch: int) -> str:
     mark = {
         NEW: f"m{half} 2v{side - 4}m{2 - half} {2 - half}h{side - 4}",
         OLD: f"m1 {side - 1}l{side - 2} {2 - side}",
-        SICK: f"m2 {half}h{side - 4}",
+        UNHEALTHY: f"m2 {half}h{side - 4}",
         SILENT: f"m{half - 2} 2v{side - 4}m4 0v{4 - side}",
         EMPTY: f"m2 2l{side - 4} {side - 4}m0 {4 - side}l{4 - side} {side - 4}",
     }.get(sign)

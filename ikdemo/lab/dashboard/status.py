@@ -1,8 +1,7 @@
-"""What the group plugin says of a group while somebody watches: asked again when something
+"""What the group plugin says of a group while a live view shows it: asked again when something
 happened, never waited for.
 
-Only here does a live view ask ``why``; the answer becomes a sign and a sentence. Made by
-``LiveView``.
+Only here does a live view ask ``why``; the answer becomes a sign and a sentence.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from ...spi.errors import IkdemoError, OutcomeUnknown, PluginUnavailable
 from ...spi.plans import Reason
 from ..host.session import Session
 from ..show.theme import AS_WANTED, AWAY, DESTROYING, DIFFERENT, NOTHING, PAUSED, STORM, Sign
-from .model import ViewModel
+from .view_model import ViewModel
 
 APART, AGAIN = 0.5, 2.0
 """Seconds between two questions at least, and until the same question is asked again while nothing
@@ -33,9 +32,9 @@ Why = Callable[[], Coroutine[Any, Any, list[Reason]]]
 class GroupStatus:
     """The reasons known last, and whether they may be old."""
 
-    def __init__(self, group: str, line: Session, why: Why) -> None:
+    def __init__(self, group: str, session: Session, why: Why) -> None:
         self._group = group
-        self._line, self._why = line, why
+        self._session, self._why = session, why
         self._asked: Future[list[Reason]] | None = None
         self._asked_at = float("-inf")
         self._due = True
@@ -56,9 +55,9 @@ class GroupStatus:
             self._asked = None
         if self._asked is None and time.monotonic() >= self._asked_at + self._pause():
             self._due, self._asked_at = False, time.monotonic()
-            self._asked = self._line.begin(self._why())
+            self._asked = self._session.begin(self._why())
             # wakes whoever watches
-            self._asked.add_done_callback(lambda _: self._line.record.add([]))
+            self._asked.add_done_callback(lambda _: self._session.record.add([]))
 
     def has_news(self) -> bool:
         """Say whether an answer has come that was not taken in yet, or a question is overdue."""
@@ -74,9 +73,9 @@ class GroupStatus:
             return APART
         return AGAIN if self._error or self.reasons else float("inf")
 
-    def sign(self, scene: ViewModel) -> Sign:
+    def sign(self, model: ViewModel) -> Sign:
         """Say what the group is, by the answer and by what the record shows."""
-        return sign_of(scene, self.reasons, self._error)
+        return sign_of(model, self.reasons, self._error)
 
     def sentence(self) -> str:
         """Say why the group is not as wanted, or nothing."""
@@ -90,20 +89,20 @@ class GroupStatus:
             self._error, self.reasons = error, []
 
 
-def sign_of(scene: ViewModel, reasons: Sequence[Reason], error: IkdemoError | None) -> Sign:
+def sign_of(model: ViewModel, reasons: Sequence[Reason], error: IkdemoError | None) -> Sign:
     """Say what a group is, by what its plugin has answered (``error``: why it has not) and by what
     is seen of it.
     """
     if error is not None:
         away = isinstance(error, PluginUnavailable | OutcomeUnknown)
-        return AWAY if away else DIFFERENT if scene.size else NOTHING
+        return AWAY if away else DIFFERENT if model.size else NOTHING
     if being_destroyed(reasons):
         return DESTROYING
     if any(reason.code == "paused" for reason in reasons):
         return PAUSED
     if any(map(is_storm, reasons)):
         return STORM
-    if reasons or scene.quality < 1 or scene.surplus:
+    if reasons or model.quality < 1 or model.surplus:
         return DIFFERENT
     return AS_WANTED
 

@@ -2,8 +2,8 @@
 in words.
 
 Kept fresh by a thread of its own, which redraws when something happened or still moves, and ends
-with the lab. In a notebook that was only opened, and where no widget can be shown, the last picture
-stands still. Made by ``Lab.watch`` and ``Dashboard``.
+with the session. In a notebook that was only opened, and where no widget can be shown, the last
+picture stands still.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any, Protocol, Self
 
 from ...spi.text import visible
 from ..host.session import Session
-from ..show.figures import shown_image
+from ..show.images import shown_image
 from ..show.tables import visible_html
 from ..show.theme import ENDED
-from .drawing import draw, words
-from .model import WINDOW, ViewModel
+from .group_history import COUNTS, GroupHistory
 from .replay import Replay
 from .status import GroupStatus, Why
-from .story import COUNTS, GroupHistory
+from .view_drawing import draw, words
+from .view_model import WINDOW, ViewModel
 
 STAGE = "application/vnd.ikdemo.stage+json"
 """What our extension of JupyterLab shows beside the notebook (``desk/stage``); a front end without
@@ -35,20 +35,20 @@ IDLE = 1.0
 
 
 class LiveView:
-    """The moving picture of one group. ``also`` is called in the view's thread with each scene, and
-    how it ended at the last.
+    """The moving picture of one group. ``also`` is called in the view's thread with each model,
+    and how it ended at the last.
     """
 
     def __init__(
         self,
         group: str,
-        line: Session,
+        session: Session,
         why: Why,
         also: Callable[[ViewModel, str], None] | None = None,
     ) -> None:
-        self.group, self._line, self._also = group, line, also
-        self.doubt = GroupStatus(group, line, why)
-        self._story, self._mark = GroupHistory(group), 0
+        self.group, self._session, self._also = group, session, also
+        self.status = GroupStatus(group, session, why)
+        self._history, self._mark = GroupHistory(group), 0
         self._still, self._words = "", ""
         self._ended, self._woken = "", False
         self.changed = 0.0
@@ -63,18 +63,18 @@ class LiveView:
 
     def start(self) -> Self:
         """Draw the first picture, and keep it fresh where widgets can be shown."""
-        self._line.watching.pop(self.group, lambda: None)()
-        self._line.watching[self.group] = self._give_way
+        self._session.views.pop(self.group, lambda: None)()
+        self._session.views[self.group] = self._give_way
         self._frame()
         if self.picture is not None:
-            self._line.spawn(self._refresh, f"live view of {self.group}")
+            self._session.spawn(self._refresh, f"live view of {self.group}")
         return self
 
     def wake(self) -> None:
         """Look again at once: something was done that no event need tell."""
         self._woken = True
-        self.doubt.again()
-        self._line.record.add([])
+        self.status.again()
+        self._session.record.add([])
 
     def bundle(self, shown: Any, name: str) -> dict[str, Any]:
         """Return what a notebook shows: the widget ``shown``, and the last picture where there is
@@ -86,7 +86,7 @@ class LiveView:
             **self.still(),
             "text/plain": name,
             **widget_view(shown),
-            STAGE: {"since": self._line.record.now()},
+            STAGE: {"since": self._session.record.now()},
         }
 
     def still(self) -> dict[str, Any]:
@@ -111,7 +111,7 @@ class LiveView:
         return self.moving()
 
     def _ipython_display_(self) -> None:
-        show(self, self._line)
+        show(self, self._session)
 
     def _give_way(self) -> None:
         self._ended = "newer view open"
@@ -121,11 +121,11 @@ class LiveView:
         """Draw until the lab or the view has ended; what goes wrong here is said in the view, for
         nobody would hear it.
         """
-        record = self._line.record
+        record = self._session.record
         try:
             while self._frame():
-                record.wait_for(lambda: not self._line.open, REDRAW)
-                moving = record.now() - self._story.latest < WINDOW
+                record.wait_for(lambda: not self._session.open, REDRAW)
+                moving = record.now() - self._history.latest < WINDOW
                 record.wait_for(self._is_due, 0.0 if moving else IDLE)
         except Exception as error:  # noqa: BLE001
             self.reason.value = _reason(
@@ -135,34 +135,34 @@ class LiveView:
     def _is_due(self) -> bool:
         return (
             self._woken
-            or bool(self._line.ended)
-            or self._mark != self._line.record.mark
-            or self.doubt.has_news()
-            or not self._line.open
+            or bool(self._session.ended)
+            or self._mark != self._session.record.mark
+            or self.status.has_news()
+            or not self._session.open
         )
 
     def _frame(self) -> bool:
         """Draw what there is now; false when this was the last picture."""
-        ended, self._woken = self._ended or self._line.ended, False
-        events, self._mark = self._line.record.since(self._mark)
-        self._story.read(events)
+        ended, self._woken = self._ended or self._session.ended, False
+        events, self._mark = self._session.record.since(self._mark)
+        self._history.read(events)
         self.changed = max(
             (one.time for one in events if one.group == self.group and one.kind in COUNTS),
             default=self.changed,
         )
         if not ended:
-            self.doubt.look(bool(events))
-        scene = self._story.scene(self._line.record.now())
-        sign = ENDED._replace(word=ended) if ended else self.doubt.sign(scene)
-        self._still, self._words = draw(scene, sign), words(scene, sign)
+            self.status.look(bool(events))
+        model = self._history.model_at(self._session.record.now())
+        sign = ENDED._replace(word=ended) if ended else self.status.sign(model)
+        self._still, self._words = draw(model, sign), words(model, sign)
         if self.picture is not None:
             self.picture.value = self._still
-            self.reason.value = _reason("" if ended else self.doubt.sentence())
+            self.reason.value = _reason("" if ended else self.status.sentence())
             if events:
-                self.log.value = _log(self._story.lines())
-            self.replay.look(events, scene)
+                self.log.value = _log(self._history.lines())
+            self.replay.look(events, model)
         if self._also is not None:
-            self._also(scene, ended)
+            self._also(model, ended)
         return not ended
 
 
@@ -220,7 +220,7 @@ class Moving(Protocol):
         """Return what moves where there is a front end for it, beside what is seen elsewhere."""
 
 
-def show(one: Moving, line: Session) -> None:
+def show(one: Moving, session: Session) -> None:
     """Show it as the output of the cell that runs; where that cannot be changed any more, show the
     still picture.
     """
@@ -232,7 +232,7 @@ def show(one: Moving, line: Session) -> None:
         publish(one.still(), raw=True)
         return
     output = publish(one.moving(), raw=True, display_id=True)
-    line.at_end(lambda: output.update(one.still(), raw=True))
+    session.at_end(lambda: output.update(one.still(), raw=True))
 
 
 def widget_view(widget: Any) -> dict[str, Any]:

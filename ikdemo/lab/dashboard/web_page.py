@@ -1,8 +1,7 @@
 """A small web page about web servers: a tile for each, with its port, its process and what it said,
 and the same in words.
 
-``Visit`` is one round of questions, ``LivePage`` a picture of it that is kept fresh. Made by
-``Servers``, which does the asking.
+``Visit`` is one round of questions, ``LivePage`` a picture of it that is kept fresh.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any, NamedTuple
 from ...spi.errors import IkdemoError
 from ...spi.text import visible
 from ..host.session import Session
-from ..show.figures import shown_image
+from ..show.images import shown_image
 from ..show.tables import Table, say_seconds, visible_html
 from .view import html_widget, show, widget_view
 
@@ -150,22 +149,22 @@ class LivePage:
     or a newer page is opened.
     """
 
-    def __init__(self, visit: Callable[[], Visit], line: Session) -> None:
-        self._visit, self._line, self._still = visit, line, visit()
+    def __init__(self, visit: Callable[[], Visit], session: Session) -> None:
+        self._visit, self._session, self._still = visit, session, visit()
         self._over = threading.Event()
         self._widget = html_widget()
         if self._widget is not None:
             name = f"web page of {self._still.group}"
-            line.watching.pop(name, lambda: None)()  # that of the same cell, run before
-            line.watching[name] = self._over.set
+            session.views.pop(name, lambda: None)()  # that of the same cell, run before
+            session.views[name] = self._over.set
             self._widget.value = self._still.svg()
-            line.spawn(self._refresh, name)
+            session.spawn(self._refresh, name)
 
     def _refresh(self) -> None:
         """Visit and redraw; an error, such as that of a closed lab, ends it and leaves the last
         picture.
         """
-        while not self._over.wait(REDRAW) and self._line.open:
+        while not self._over.wait(REDRAW) and self._session.open:
             try:
                 self._widget.value = self._visit().svg()
             except (IkdemoError, OSError, RuntimeError):
@@ -186,7 +185,7 @@ class LivePage:
         return self.moving()
 
     def _ipython_display_(self) -> None:
-        show(self, self._line)
+        show(self, self._session)
 
 
 def _in_order(slot: str) -> tuple[int, str]:

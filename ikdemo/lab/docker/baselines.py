@@ -2,7 +2,7 @@
 Swarm service.
 
 Each keeps a number of containers that carry its name in the label ``LABEL``; the engine's low-level
-client is handed to it. How long healing takes is measured by ``compared`` for a notebook, and by
+client is handed to it. How long healing takes is measured in ``comparison`` for a notebook, and by
 the benchmark of containers.
 """
 

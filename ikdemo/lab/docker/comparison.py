@@ -2,8 +2,8 @@
 Swarm services.
 
 Three faults, each to another container, a little apart. The time is from the end of one container
-to the start of the next, both by the engine's own clock. Called by ``Docker``, which takes what
-cannot be measured from a recording; every row says which.
+to the start of the next, both by the engine's own clock. What cannot be measured is taken
+from a recording; every row says which.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ...engine.client import EngineClient
 from ...instance.docker.labels import OWNER, SLOT, TAG
 from ...spi.documents import GROUP_TAG
 from ...spi.errors import IkdemoError
-from ..faults.containers import BLOWS
+from ..faults.targets import DOCKER_COMMANDS
 from ..show.tables import Table, say_seconds
 from .baselines import RestartPolicyAlways, SwarmService, containers_of
 
@@ -27,9 +27,9 @@ Peer = RestartPolicyAlways | SwarmService
 COMMAND = ["sh", "-c", "sleep 1000000 & wait"]
 """What the containers of peers run: a shell, which ends when its program is killed."""
 APART = 0.6
-"""Seconds between two blows, so that one is mostly healed when the next one falls."""
+"""Seconds between two faults, so that one is mostly healed when the next one comes."""
 OF_AGE = 1.2
-"""Seconds that a group has stood before the first blow: what dies in its first second is taken for
+"""Seconds that a group has stood before the first fault: what dies in its first second is taken for
 what cannot start.
 """
 STARTING = 30.0
@@ -49,8 +49,8 @@ def _end_process(api: Any, name: str) -> None:
 
 FAULTS: dict[str, Callable[[Any, str], object]] = {
     "process killed": _end_process,
-    "docker kill": BLOWS["kill"],
-    "docker rm -f": BLOWS["rm -f"],
+    "docker kill": DOCKER_COMMANDS["kill"],
+    "docker rm -f": DOCKER_COMMANDS["rm -f"],
 }
 
 
@@ -93,9 +93,9 @@ def read(recorded: str) -> Comparison:
     return Comparison([Healing(**one) for one in json.loads(recorded)])
 
 
-class _Ear:
-    """Ends and starts of containers that carry labels, with the engine's time, by the place that a
-    container has.
+class _StartsAndEnds:
+    """Ends and starts of containers that carry labels, with the engine's time, by the slot or
+    task that a container stands for.
     """
 
     def __init__(self, client: EngineClient, labels: Mapping[str, str]) -> None:
@@ -110,19 +110,19 @@ class _Ear:
         with suppress(Exception):  # however it ends, it was closed
             for event in self._stream:
                 told = event["Actor"]["Attributes"]
-                place = (
+                stands_for = (
                     told.get(SLOT)
                     or ".".join(told.get(_TASK, "").split(".")[:2])
                     or event["Actor"]["ID"]
                 )
                 with self._changed:
                     self._told.append(
-                        (event["Action"], event["Actor"]["ID"], place, event["timeNano"] / 1e9)
+                        (event["Action"], event["Actor"]["ID"], stands_for, event["timeNano"] / 1e9)
                     )
                     self._changed.notify_all()
 
     def healed(self, container: str, until: float) -> float | None:
-        """Wait until what took a container's place has started; return the seconds between, None
+        """Wait until what replaces a container has started; return the seconds between, None
         when the time is up.
         """
         with self._changed:
@@ -132,12 +132,12 @@ class _Ear:
             return self._gap(container)
 
     def _gap(self, container: str) -> float | None:
-        for index, (action, who, place, ended) in enumerate(self._told):
+        for index, (action, who, stands_for, ended) in enumerate(self._told):
             if (action, who) == ("die", container):
                 later = (
                     told
                     for told in self._told[index + 1 :]
-                    if told[0] == "start" and told[2] == place
+                    if told[0] == "start" and told[2] == stands_for
                 )
                 return next((at - ended for _, _, _, at in later), None)
         return None
@@ -161,7 +161,7 @@ def of_group(
         {OWNER: inside[0]["Config"]["Labels"][OWNER], f"{TAG}{GROUP_TAG}": group} if inside else {}
     )
     time.sleep(OF_AGE)
-    return _strike(client, "our group", labels, [one["Id"] for one in inside], patience)
+    return _break(client, "our group", labels, [one["Id"] for one in inside], patience)
 
 
 def of_peer(client: EngineClient, peer: Peer, patience: float) -> Healing:
@@ -173,12 +173,12 @@ def of_peer(client: EngineClient, peer: Peer, patience: float) -> Healing:
             if time.monotonic() > until:
                 raise IkdemoError(f"{peer.who} did not start its containers within {STARTING:g} s")
             time.sleep(0.05)
-        return _strike(client, peer.who, peer.labels, living, patience)
+        return _break(client, peer.who, peer.labels, living, patience)
     finally:
         client.ask(lambda api: peer.stop())
 
 
-def _strike(
+def _break(
     client: EngineClient,
     who: str,
     labels: Mapping[str, str],
@@ -189,17 +189,17 @@ def _strike(
         raise IkdemoError(
             f"{who} has {len(living)} containers, and {len(FAULTS)} are needed to compare"
         )
-    ear, until = _Ear(client, labels), dict[str, float]()
+    heard, until = _StartsAndEnds(client, labels), dict[str, float]()
     try:
-        for (fault, blow), container in zip(FAULTS.items(), living, strict=False):
+        for (fault, command), container in zip(FAULTS.items(), living, strict=False):
             if until:
                 time.sleep(APART)
-            client.ask(lambda api: blow(api, container))  # noqa: B023
+            client.ask(lambda api: command(api, container))  # noqa: B023
             until[fault] = time.monotonic() + patience
         seconds = {
-            fault: ear.healed(container, until[fault])
+            fault: heard.healed(container, until[fault])
             for fault, container in zip(FAULTS, living, strict=False)
         }
         return Healing(who, seconds, patience)
     finally:
-        ear.close()
+        heard.close()

@@ -1,7 +1,7 @@
 """What the cells of a notebook showed where a Docker engine answered, kept for where none does.
 
 A cell whose first line is ``# engine: NAME`` is not run there: what was recorded under that name is
-shown in its place, and says when and on what it was recorded. Made by ``Docker``; recordings are
+shown in its place, and says when and on what it was recorded. Recordings are
 written by ``tests/notebooks/record.py``.
 """
 

@@ -1,8 +1,6 @@
-"""Breaking things in a lab: instances are ended behind the backs of all plugins, and the moment is
-written down.
+"""Faults in a lab: instances are ended or stopped past all plugins, and the moment is recorded.
 
-Only here does a lab lay hands on instances; whom it meets is chosen in ``victims``. ``Lab`` builds
-on it.
+Only here does a lab touch instances.
 """
 
 from __future__ import annotations
@@ -16,15 +14,30 @@ from ...instance.process.state_files import ProcessRecord
 from ...reconcile.analysis.service import GONE
 from ...spi.errors import IkdemoError
 from ...spi.events import Event
-from ..host.groups import GroupCommands, slot_of
-from ..host.plugin_process import PROGRAMS
+from ..host.group_commands import GroupCommands
+from ..host.plugin_commands import PluginCommands
+from ..show.step_view import slot_of
 from ..show.tables import Table
-from .containers import EFFECTS, command_of, send_command
-from .targets import choose, effect_of, number_of, record_of, send
+from .targets import (
+    DOCKER_EFFECTS,
+    choose,
+    command_of,
+    effect_of,
+    number_of,
+    record_of,
+    send,
+    send_command,
+)
+
+Target = tuple[str, str]
+"""The slot and the ID of an instance."""
 
 
-class FaultInjection(GroupCommands):
-    """Groups, and the means to break them."""
+class FaultInjection:
+    """The means to break the instances of groups, and to see where they are."""
+
+    def __init__(self, plugins: PluginCommands, groups: GroupCommands) -> None:
+        self._plugins, self._groups = plugins, groups
 
     def kill(self, group: str, n: int = 1, *, seed: int | None = None) -> Table:
         """End ``n`` instances of a group: remove their files, as ``rm`` would, ``kill -9`` their
@@ -32,14 +45,11 @@ class FaultInjection(GroupCommands):
 
         The plugins are not told; the moment is recorded.
         """
-        plugin = self._instance_plugin(group)
-        match self._programs.get(plugin):
-            case "ikdemo-instance-process":
-                return self.signal(group, "KILL", n, seed=seed)
-            case "ikdemo-instance-docker":
-                return self.docker(group, "kill", n, seed=seed)
-            case _:
-                return self._remove(group, plugin, n, seed)
+        if self._is_made_by("instance-process", group):
+            return self.signal(group, "KILL", n, seed=seed)
+        if self._is_made_by("instance-docker", group):
+            return self.docker(group, "kill", n, seed=seed)
+        return self._remove(group, n, seed)
 
     def signal(
         self, group: str, name: str, n: int = 1, *, slot: str = "", seed: int | None = None
@@ -49,10 +59,10 @@ class FaultInjection(GroupCommands):
 
         With ``slot``, only the instance in that slot is chosen from.
         """
-        living = [row for row in self._records(group) if slot in ("", row[0])]
-        number, chosen = number_of(name), choose(group, living, n, seed)
-        victims = [(slot, record.id) for slot, record in chosen]
-        with self._striking(group, f"kill -{name} of", victims, *effect_of(number)):
+        possible = [row for row in self._records(group) if slot in ("", row[0])]
+        number, chosen = number_of(name), choose(group, possible, n, seed)
+        targets = [(slot, record.id) for slot, record in chosen]
+        with self._recorded(group, f"kill -{name} of", targets, *effect_of(number)):
             for _, record in chosen:
                 send(record, number)
         return _process_table(chosen)
@@ -65,16 +75,16 @@ class FaultInjection(GroupCommands):
 
         With ``slot``, only the instance in that slot is chosen from.
         """
-        plugin, blow = self._instance_plugin(group), command_of(command)
-        if not self._makes_containers(plugin):
+        sent = command_of(command)
+        if not self._is_made_by("instance-docker", group):
             raise IkdemoError(
-                f"{plugin!r} makes no containers, so docker {command} finds none; lab.kill takes "
-                "what there is"
+                f"{self._groups.instance_plugin(group)!r} makes no containers, so docker {command} "
+                "finds none; lab.kill takes what there is"
             )
-        living = [row for row in self._living(group, plugin) if slot in ("", row[0])]
-        chosen = choose(group, living, n, seed)
-        with self._striking(group, f"docker {command} of", chosen, code=EFFECTS[command]):
-            send_command(blow, [instance for _, instance in chosen])
+        possible = [row for row in self._targets(group) if slot in ("", row[0])]
+        chosen = choose(group, possible, n, seed)
+        with self._recorded(group, f"docker {command} of", chosen, code=DOCKER_EFFECTS[command]):
+            send_command(sent, [instance for _, instance in chosen])
         return Table(
             ["slot", f"docker {command}"], [(slot or "-", instance) for slot, instance in chosen]
         )
@@ -83,16 +93,15 @@ class FaultInjection(GroupCommands):
         """List where the instances of a group answer: containers at an address, processes on this
         machine, with their pid.
         """
-        plugin, columns = self._instance_plugin(group), ["slot", "instance", "address", "port"]
-        if not self._makes_containers(plugin):
+        columns = ["slot", "instance", "address", "port"]
+        if not self._is_made_by("instance-docker", group):
             rows = [
                 (slot, name, "127.0.0.1", port, pid)
                 for slot, name, port, pid in self.processes(group)
             ]
             return Table([*columns, "pid"], rows)
         described = [
-            (slot_of(one) or "-", one.id, one.tags or {})
-            for one in self._call(self._instances(plugin, group))
+            (slot_of(one) or "-", one.id, one.tags or {}) for one in self._groups.living(group)
         ]
         found = [
             (slot, name, tags.get(ADDRESS_TAG, ""), tags.get(PORT_TAG, ""))
@@ -107,66 +116,62 @@ class FaultInjection(GroupCommands):
         """
         return _process_table(self._records(group))
 
-    def _remove(self, group: str, plugin: str, n: int, seed: int | None) -> Table:
+    def _remove(self, group: str, n: int, seed: int | None) -> Table:
         """Remove the files of ``n`` instances of a file plugin."""
-        directory, chosen = (
-            self.directory(plugin),
-            choose(group, self._living(group, plugin), n, seed),
-        )
-        with self._striking(group, "removed the file of", chosen):
+        directory = self._plugins.directory(self._groups.instance_plugin(group))
+        chosen = choose(group, self._targets(group), n, seed)
+        with self._recorded(group, "removed the file of", chosen):
             for _, instance in chosen:
                 (directory / instance).unlink(missing_ok=True)
         return Table(["slot", "removed"], [(slot or "-", instance) for slot, instance in chosen])
 
-    def _makes_containers(self, plugin: str) -> bool:
-        return self._programs.get(plugin) == PROGRAMS["instance-docker"]
+    def _is_made_by(self, kind: str, group: str) -> bool:
+        """Say whether a group's instances are made by a plugin of this kind of our lab."""
+        return self._groups.instance_plugin(group) in self._plugins.of_kind(kind)
 
-    def _living(self, group: str, plugin: str) -> list[tuple[str, str]]:
-        """Return slot and ID of every instance of a group that lives now, in the order of slots."""
-        found = [(slot_of(one), one.id) for one in self._call(self._instances(plugin, group))]
-        return sorted(found, key=lambda row: (row[0].zfill(9), row[1]))
+    def _targets(self, group: str) -> list[Target]:
+        """Return every instance of a group that lives now, in the order of slots."""
+        return [(slot_of(one), one.id) for one in self._groups.living(group)]
 
     def _records(self, group: str) -> list[tuple[str, ProcessRecord]]:
         """Return slot and record of every process of a group, in the order of slots; what has just
         ended is left out.
         """
-        plugin = self._instance_plugin(group)
-        register = self.plugin_dir / f"{plugin}.instances"
-        living = self._living(group, plugin)
+        state_dir = self._plugins.plugin_dir / f"{self._groups.instance_plugin(group)}.instances"
         return [
             (slot, record)
-            for slot, instance in living
-            if (record := record_of(register, instance)) is not None
+            for slot, instance in self._targets(group)
+            if (record := record_of(state_dir, instance)) is not None
         ]
 
     @contextmanager
-    def _striking(
+    def _recorded(
         self,
         group: str,
         text: str,
-        victims: Sequence[tuple[str, str]],
+        targets: Sequence[Target],
         kind: str = "fault",
         code: str = GONE,
     ) -> Iterator[None]:
-        """Write down what is about to be done to these instances, each a slot and an ID; what
-        cannot be done is written back.
+        """Record what is about to be done to these instances; what cannot be done is recorded as
+        mended.
 
         ``kind`` and ``code`` say what it does to them, as ``reconcile.analysis.service`` reads it.
         """
-        self._write(kind, code, group, text, victims)
+        self._record(kind, code, group, text, targets)
         try:
             yield
         except Exception:
             if kind == "fault":
-                self._write("mended", code, group, f"could not: {text}", victims)
+                self._record("mended", code, group, f"could not: {text}", targets)
             raise
 
-    def _write(
-        self, kind: str, code: str, group: str, text: str, victims: Sequence[tuple[str, str]]
+    def _record(
+        self, kind: str, code: str, group: str, text: str, targets: Sequence[Target]
     ) -> None:
         now = time.time()
-        self._record.add(
-            Event(kind, now, "lab", group, instance, slot, code, text) for slot, instance in victims
+        self._plugins.session.record.add(
+            Event(kind, now, "lab", group, instance, slot, code, text) for slot, instance in targets
         )
 
 

@@ -1,18 +1,20 @@
-"""Whom a lab breaks: chooses among the living, finds their processes, and sends them signals.
-Called by ``Lab``.
+"""What faults are made of: which instances are chosen, signals for their processes, Docker's own
+commands for their containers.
 
-A process is known by pid and start time together, so a signal never reaches somebody else who was
-given the pid.
+A process is known by pid and start time together, so a signal never reaches another process that
+was given the pid.
 """
 
 from __future__ import annotations
 
 import random
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from ...engine.client import EngineClient
 from ...instance.process import procfs
 from ...instance.process.state_files import ProcessRecord
 from ...reconcile.analysis.service import ASKED, GONE, SILENT
@@ -20,34 +22,47 @@ from ...spi.decode import decode
 from ...spi.errors import IkdemoError
 
 T = TypeVar("T")
+COMMAND_WITHIN = 20.0
+"""Seconds until a command without an answer is given up."""
+AT_ONCE = 8
+DOCKER_COMMANDS: dict[str, Callable[[Any, str], object]] = {
+    "kill": lambda api, name: api.kill(name),
+    "rm -f": lambda api, name: api.remove_container(name, force=True, v=True),
+    "stop": lambda api, name: api.stop(name),
+    "pause": lambda api, name: api.pause(name),
+}
+"""What may follow the word ``docker``, and what the engine is asked then."""
+DOCKER_EFFECTS = {"kill": GONE, "rm -f": GONE, "stop": ASKED, "pause": SILENT}
+"""What each does to an instance, as the code of the fault that is recorded: one that is stopped may
+take its time to end.
+"""
 
 
-def choose(group: str, living: Sequence[T], n: int, seed: int | None) -> list[T]:
-    """Return ``n`` of the living in their order, the same ones for the same seed; raises
+def choose(group: str, targets: Sequence[T], n: int, seed: int | None) -> list[T]:
+    """Return ``n`` of the targets in their order, the same ones for the same seed; raises
     IkdemoError when there are too few.
     """
     if type(n) is not int or n < 0:
         raise IkdemoError(f"How many instances? Expected a whole number such as 2, got {n!r}")
-    if n > len(living):
+    if n > len(targets):
         raise IkdemoError(
-            f"Group {group!r} has only {len(living)} instances, so {n} of them cannot be broken"
+            f"Group {group!r} has only {len(targets)} instances, so {n} of them cannot be broken"
         )
-    return [living[index] for index in sorted(random.Random(seed).sample(range(len(living)), n))]
+    return [targets[index] for index in sorted(random.Random(seed).sample(range(len(targets)), n))]
 
 
-def record_of(register: Path, instance: str) -> ProcessRecord | None:
-    """Return what a process plugin has written down about one of its instances; None when it lives
-    no more.
+def record_of(state_dir: Path, instance: str) -> ProcessRecord | None:
+    """Return what a process plugin has stored about one of its instances; None when it has ended.
 
-    Raises IkdemoError when no process plugin has its register there.
+    Raises IkdemoError when no process plugin keeps its state there.
     """
-    if not register.is_dir():
+    if not state_dir.is_dir():
         raise IkdemoError(
-            f"{register.stem!r} is no process plugin of this lab, so its instances have no "
+            f"{state_dir.stem!r} is no process plugin of this lab, so its instances have no "
             "processes"
         )
     try:
-        return decode((register / f"{instance}.json").read_bytes(), ProcessRecord)
+        return decode((state_dir / f"{instance}.json").read_bytes(), ProcessRecord)
     except FileNotFoundError:
         return None
 
@@ -70,8 +85,10 @@ def effect_of(number: signal.Signals) -> tuple[str, str]:
     """Return what a signal does to an instance, as the kind and the code of the event that is
     recorded for it.
 
-    >>> effect_of(signal.SIGKILL), effect_of(signal.SIGSTOP), effect_of(signal.SIGCONT), effect_of(signal.SIGTERM)
-    (('fault', 'gone'), ('fault', 'silent'), ('mended', 'silent'), ('fault', 'asked'))
+    >>> effect_of(signal.SIGKILL), effect_of(signal.SIGSTOP)
+    (('fault', 'gone'), ('fault', 'silent'))
+    >>> effect_of(signal.SIGCONT), effect_of(signal.SIGTERM)
+    (('mended', 'silent'), ('fault', 'asked'))
     """
     if number == signal.SIGCONT:
         return "mended", SILENT
@@ -86,3 +103,24 @@ def send(record: ProcessRecord, number: signal.Signals) -> None:
     PluginFailure.
     """
     procfs.kill(record.pid, record.start, number)
+
+
+def command_of(command: str) -> Callable[[Any, str], object]:
+    """Return what a command asks of the engine; raises IkdemoError when it is none of ours."""
+    if command not in DOCKER_COMMANDS:
+        raise IkdemoError(
+            f"There is no docker {command!r} here; there are: {', '.join(DOCKER_COMMANDS)}"
+        )
+    return DOCKER_COMMANDS[command]
+
+
+def send_command(command: Callable[[Any, str], object], names: Sequence[str]) -> None:
+    """Send a command to containers all at the same time, and wait until the engine has done it;
+    raises what it refuses.
+    """
+    client = EngineClient(COMMAND_WITHIN, AT_ONCE)
+    try:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(lambda name: client.ask(lambda api: command(api, name)), names))
+    finally:
+        client.forget()

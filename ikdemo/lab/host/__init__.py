@@ -1,18 +1,17 @@
-"""The processes and threads of a lab: its directory, its plugins, and the one thread that talks to
-them.
+"""The processes and threads of a lab, and its directory.
 
-- ``plugins``, ``groups``: what a learner can do with plugins and with groups.
-- ``session``: the lab's thread and all that uses it, from its beginning to its close or reset.
-- ``loop_thread``: the event loop of that thread. Only here do a cell's calls meet the asynchronous
-  clients.
-- ``event_collector``, ``timeline``, ``summary``, ``record_clock``: what all plugins tell, as one
-  record in time order.
-- ``workspace``, ``cleanup``, ``ownership``: the directory of a lab, and who removes it when Python
-  was killed or forked.
-- ``launcher``, ``plugin_process``, ``programs``: how plugin processes are started, and what is
-  typed to start one.
-- ``served``, ``stubs``, ``mute``: plugins that are objects of this Python.
-- ``open_labs``, ``shell``: labs that are open on this machine; a command run where a lab is.
+- ``plugin_commands``: start, serve, stop and kill plugins. Owns what is below, except the record.
+- ``group_commands``: what is asked of group plugins. ``convergence``: the waits for groups.
+- ``child_processes``: a plugin process and a shell command, and what is typed to start them.
+- ``session``: from the opening of a lab to its close or reset: the loop thread, the threads of
+  views and buttons, the sockets of served plugins.
+- ``loop_thread``: the one thread that runs asynchronous clients.
+- ``event_collector``: follows every plugin's events, in the loop thread.
+- ``timeline``: the record, with its lock. ``summary``: what the forgotten half of it led to.
+- ``workspace``: the directory ``ikdemo-lab-*`` on disk, its lease, and the shell that cleans up
+  after a killed Python.
+- ``stubs``: plugins that are objects of this Python. ``open_labs``: the labs of this machine.
 
-On disk: one directory a lab, named in ``workspace``.
+On disk, in the directory of a lab: ``plugins/`` (sockets, and beside them what plugins keep),
+``instances/NAME/`` (of each file plugin), ``logs/NAME.log``.
 """

@@ -1,8 +1,8 @@
-"""Waits until plugins answer, and writes down all that they tell, across restarts, for as long as
-the lab lives.
+"""Waits until plugins answer, and records all that they tell, across restarts, for as long as the
+session lasts.
 
-Only here is a plugin's stream turned into the lab's record. Lives in the lab's background thread;
-made by ``Session``.
+Only here is a plugin's stream of events turned into the lab's record; all of it runs in the lab's
+loop thread.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from collections.abc import Iterable
 from ...rpc.peers import Peers
 from ...rpc.proxies import InstanceClient
 from ...spi.errors import IkdemoError, PluginUnavailable
-from .plugin_process import PluginProcess
+from .child_processes import PluginProcess
 from .timeline import Timeline
 
 START_WITHIN = 20.0
 """Seconds a plugin has to answer its first call."""
 LOOK_AGAIN = 0.004
-"""Seconds between two tries: a plugin that is forked answers within some hundredths of a second."""
+"""Seconds between two tries to reach a plugin that is starting."""
 
 
 class EventCollector:

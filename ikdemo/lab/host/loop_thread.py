@@ -2,7 +2,7 @@
 asynchronous clients.
 
 A cell that blocks freezes the kernel's own loop; this one goes on, follows the event streams and
-answers. Used by ``Session`` only.
+answers.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class LoopThread:
             yield self._selector.fileno()
 
     def close(self) -> None:
-        """Cancel whatever still runs, so that nobody waits for it in vain, and end the thread."""
+        """Cancel what still runs, so that no call waits for it in vain, and end the thread."""
         with self._ending:
             last = asyncio.run_coroutine_threadsafe(_cancel_all(), self._loop)
             self._ended = True

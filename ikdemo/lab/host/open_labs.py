@@ -2,7 +2,7 @@
 notebook's.
 
 A lab is open as long as its directory is held; which notebook opened it, and in which Jupyter
-server, the environment of what it started tells. Called by the verb ``ikdemo labs``.
+server, the environment of what it started tells.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ KERNEL_OF, TERMINAL_OF = "JPY_PARENT_PID", "IKDEMO_JUPYTER"
 
 
 class OpenLab(NamedTuple):
-    """A lab that somebody has open. ``notebook`` is empty when no notebook opened it, ``server``
+    """A lab that is open. ``notebook`` is empty when no notebook opened it, ``server``
     the pid of its Jupyter.
     """
 
@@ -87,8 +87,8 @@ def _is_held(root: Path) -> bool:
 
 
 def _owners() -> dict[Path, OpenLab]:
-    """Return each lab that a notebook opened, with the name of its file and the server: its
-    launcher was told.
+    """Return each lab that a notebook opened, with the name of its file and the server: what
+    the lab has started was told.
     """
     found = {}
     for _, variables in procfs.with_variable(NOTEBOOK):

@@ -1,9 +1,9 @@
-"""A lab's line to its plugins: a thread that talks to them, serves those of this Python, and a
-record of all they tell.
+"""A session of a lab with its plugins: the thread that talks to them and serves those of this
+Python, and the record of all that they tell.
 
-Only here do the calls of a beginner's cell, or of a button, meet the asynchronous clients. A
-``Plugins`` opens one, and another when it is reset; whatever looks at the record ends with its
-line.
+Only here do the calls of a beginner's cell, or of a button, meet the asynchronous clients. A lab
+has one session from its opening to its close, or to a reset, which begins another. What looks at
+the record, such as a live view, ends with the session that it was begun on.
 """
 
 from __future__ import annotations
@@ -23,41 +23,41 @@ from ...rpc.server import Server
 from ...spi.contracts import Lifecycle, Plugin
 from ...spi.errors import IkdemoError
 from ..teaching.hints import name_the_step
+from .child_processes import PluginProcess
 from .event_collector import EventCollector
 from .loop_thread import LoopThread
-from .plugin_process import PluginProcess
 from .timeline import Timeline
 
 T = TypeVar("T")
 ANOTHER = "Open a fresh one: run the first code cell, or lab = Lab.fresh()"
-MOST_LAST = 200
-"""Things that are done at the end."""
+MOST_LAST_CALLS = 200
+"""Functions that are called at the end."""
 PATIENCE = 2.0
-"""Seconds that a closing line waits for threads that were begun on it."""
+"""Seconds that a closing session waits for threads that were begun on it."""
 
 
 class Session:
     """Open from the moment it is made until ``close``; ``ended`` says then how it was.
 
-    ``watching`` has, for each group and each web page, what ends the view that shows it: a newer
-    one takes its place.
+    ``views`` has, for each group and each web page, what ends the view that shows it: a newer one
+    takes its place.
     """
 
     def __init__(self, plugin_dir: Path) -> None:
         self.record = Timeline()
         self.open = True
         self.ended = ""
-        self.watching: dict[str, Callable[[], None]] = {}
+        self.views: dict[str, Callable[[], None]] = {}
         self._plugin_dir = plugin_dir
         self._served: dict[str, ServedPlugin] = {}
         self._threads: list[threading.Thread] = []
-        self._last: deque[Callable[[], object]] = deque(maxlen=MOST_LAST)
-        self._background = LoopThread()
-        self.peers, self._followers = self.call(self._begin())
+        self._last_calls: deque[Callable[[], object]] = deque(maxlen=MOST_LAST_CALLS)
+        self._loop = LoopThread()
+        self.peers, self._collector = self.call(self._begin())
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run ``work`` in the line's thread and return its result; raises IkdemoError when the line
-        is closed.
+        """Run ``work`` in the session's thread and return its result; raises IkdemoError when the
+        session is closed.
         """
         try:
             self.must_be_open()
@@ -65,33 +65,33 @@ class Session:
             work.close()
             raise
         try:
-            return self._background.call(work)
+            return self._loop.call(work)
         except IkdemoError as error:
             name_the_step(error)
             raise
 
     def must_be_open(self) -> None:
-        """Raise IkdemoError when the line is closed, or the directory with the sockets was
-        removed.
+        """Raise IkdemoError when the session is closed, or the directory with the sockets
+        was removed.
         """
         if not self.open:
             raise IkdemoError(f"This lab is closed. {ANOTHER}")
-        if not self.leads_somewhere:
+        if not self.has_directory:
             raise IkdemoError(
                 "The directory of this lab was removed, and all that was in it: "
                 f"{self._plugin_dir.parent}. {ANOTHER}"
             )
 
     @property
-    def leads_somewhere(self) -> bool:
-        """Whether there is a directory with sockets; the end of a login may take it, or a person
-        who tidies up.
+    def has_directory(self) -> bool:
+        """Whether the directory with the sockets is there; the end of a login may take it, or a
+        person who tidies up.
         """
         return self._plugin_dir.is_dir()
 
     def descriptors(self) -> Iterator[int]:
         """Yield every descriptor by which plugins are reached."""
-        return self._background.descriptors()
+        return self._loop.descriptors()
 
     def disown(self) -> None:
         """Be closed, in a process that was forked; the threads that would be ended are not
@@ -100,12 +100,12 @@ class Session:
         self.open, self.ended = False, "another process has this lab"
 
     def follow(self, processes: Iterable[PluginProcess]) -> None:
-        """Wait until these plugins answer, and write down what they tell from now on."""
-        self.call(self._followers.begin(processes))
+        """Wait until these plugins answer, and record what they tell from now on."""
+        self.call(self._collector.begin(processes))
 
     def serve(self, plugin: Plugin, name: str) -> None:
-        """Serve a plugin object on a socket until the line is closed, in place of the object that
-        had the name.
+        """Serve a plugin object on a socket until the session is closed, in place of the object
+        that had the name.
         """
         if name in self._served:
             self.call(self._served.pop(name).stop())
@@ -118,8 +118,8 @@ class Session:
         return name in self._served
 
     def begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Begin ``work`` in the line's thread and return at once."""
-        return self._background.begin(work)
+        """Begin ``work`` in the session's thread and return at once."""
+        return self._loop.begin(work)
 
     def spawn(self, work: Callable[[], None], name: str) -> None:
         """Do blocking ``work`` in a thread of its own; it must end soon after ``open`` has become
@@ -130,18 +130,18 @@ class Session:
         self._threads[-1].start()
 
     def at_end(self, last: Callable[[], object]) -> None:
-        """Do this when the line has been closed; of a great many, only the last ones are kept."""
-        self._last.append(last)
+        """Do this when the session has been closed; of a great many, only the last are kept."""
+        self._last_calls.append(last)
 
     def end(self, how: str) -> None:
-        """Say that it will be closed, and how it was: whoever watches takes a last look, before the
+        """Say that it will be closed, and how it was: live views take a last look, before the
         plugins end.
         """
         self.ended = how
         self.record.add([])
 
     def close(self, ended: str) -> None:
-        """Serve and follow nothing more, and end every thread; whoever waits for the record is
+        """Serve and follow nothing more, and end every thread; what waits for the record is
         woken.
         """
         self.open, self.ended = False, ended
@@ -149,9 +149,9 @@ class Session:
         deadline = time.monotonic() + PATIENCE
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        self._background.call(self._end())
-        self._background.close()
-        for last in self._last:
+        self._loop.call(self._end())
+        self._loop.close()
+        for last in self._last_calls:
             with contextlib.suppress(Exception):  # the notebook may have ended before
                 last()
 
@@ -160,7 +160,7 @@ class Session:
         return peers, EventCollector(peers, self.record)
 
     async def _end(self) -> None:
-        await self._followers.close()
+        await self._collector.close()
         for served in self._served.values():
             await served.stop()
         await self.peers.close()

@@ -1,8 +1,8 @@
-"""A flavor whose verdicts a person decides: vanilla in what it prepares, and a judge of health by
-version.
+"""Stand-ins for plugins, served by a lab from this Python: a flavor whose verdicts a person
+decides, and an instance plugin that passes calls on and tells no events.
 
-For showing what a group does with unhealthy instances, without anything that could really be ill.
-Served by ``Lab.serve``.
+They show what a group does with unhealthy instances and without events, though nothing is unhealthy
+and no plugin lacks anything.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 state.
 
 A record that forgets its older half carries these on in its place, as they were and with their own
-times: what is wanted, who lives since when, and in which trouble. The cost of an event does not
-grow with the group. Kept by ``Timeline``.
+times: what is wanted, what lives since when, and what is wrong with it. The cost of an event does
+not grow with the group.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ class Summary:
     def __init__(self, began: float) -> None:
         self.began = began
         self.living: dict[str, Event] = {}
-        self._standing = ServiceState()
-        self._wish: list[Event] = []
-        self._trouble: dict[str, dict[str, Event]] = {}
-        self._left: dict[str, list[Event]] = {}
+        self._service = ServiceState()
+        self._wanted: list[Event] = []
+        self._failures: dict[str, dict[str, Event]] = {}
+        self._vacated: dict[str, list[Event]] = {}
         self._ended: dict[str, float] = {}
 
     def read(self, event: Event) -> None:
@@ -31,12 +31,12 @@ class Summary:
         undo changes nothing.
         """
         if event.kind == "committed" and isinstance(event.size, int):
-            self._wish = [event]
+            self._wanted = [event]
         elif event.kind in UNWANTED:
-            self._wish = [*self._wish[:1], event]
+            self._wanted = [*self._wanted[:1], event]
         elif event.kind not in OF_ONE or self._is_late(event):
             return
-        self._standing.read(event)
+        self._service.read(event)
         if event.kind in OF_ONE:
             self._learn(event)
         else:
@@ -49,39 +49,39 @@ class Summary:
         Instances come first: what is wanted finds them all, and nothing falls by that.
         """
         self._ended.clear()  # what is told from now on is not older than this
-        left = list(self._left.values())
-        troubles = [event for told in self._trouble.values() for event in told.values()]
-        ends = [event for _, *ending in left for event in ending]
+        vacated = list(self._vacated.values())
+        failures = [event for told in self._failures.values() for event in told.values()]
+        ends = [event for _, *ending in vacated for event in ending]
         return [
-            *sorted([*self.living.values(), *(birth for birth, *_ in left)], key=_time),
-            *self._wish,
-            *sorted([*troubles, *ends], key=_time),
+            *sorted([*self.living.values(), *(birth for birth, *_ in vacated)], key=_time),
+            *self._wanted,
+            *sorted([*failures, *ends], key=_time),
         ]
 
     @property
     def is_whole(self) -> bool:
         """Whether every wanted slot serves, so that nothing is cut in two here."""
-        return self._standing.quality() == 1
+        return self._service.quality() == 1
 
     def _learn(self, event: Event) -> None:
         name = event.instance
         if event.kind in APPEARED:
-            self._left.pop(self.living.setdefault(name, event).slot, None)
+            self._vacated.pop(self.living.setdefault(name, event).slot, None)
         elif event.kind in VANISHED:
             if (birth := self.living.pop(name, None)) is not None and birth.slot:
-                self._left[birth.slot] = [birth, *self._trouble.get(name, {}).values(), event]
+                self._vacated[birth.slot] = [birth, *self._failures.get(name, {}).values(), event]
             self._ended[name] = event.time
-        if name not in self.living or not self._standing.failure(name):
-            self._trouble.pop(name, None)
+        if name not in self.living or not self._service.failure(name):
+            self._failures.pop(name, None)
         elif event.kind not in APPEARED:
-            self._trouble.setdefault(name, {})[event.kind] = event
+            self._failures.setdefault(name, {})[event.kind] = event
 
     def _forget_unwanted(self) -> None:
         """Let go of what left a slot that is not wanted any more."""
-        size = self._standing.size
-        self._left = {
+        size = self._service.size
+        self._vacated = {
             slot: told
-            for slot, told in self._left.items()
+            for slot, told in self._vacated.items()
             if size and not (slot.isdecimal() and int(slot) >= size)
         }
 

@@ -1,9 +1,9 @@
-"""Everything that plugins told, merged into one record in time order, and told again in words.
+"""The record of a lab: everything that plugins told, in time order.
 
-Written by the threads that follow event streams, read by the learner's thread; the lock is here.
-Times are made one by ``clock``, so that what happened stays in its order though the machine's clock
-is set. What plugins did not tell but a look at their instances shows is added as ``found`` and
-``lost``, so that the record agrees with the world again after a gap.
+Written by the lab's loop thread, by faults and by buttons, read by the learner's thread; the lock
+is here. Times are made one by ``RecordClock``, so that what happened stays in its order though the
+machine's clock is set. What plugins did not tell but a look at their instances shows is added as
+``found`` and ``lost``, so that the record agrees with the world again after a gap.
 """
 
 from __future__ import annotations
@@ -16,13 +16,21 @@ from msgspec.structs import replace
 
 from ...spi.documents import GROUP_TAG, Description
 from ...spi.events import Event
-from ..show.tables import Table
+from ..show.tables import Table, say_event
 from .summary import Summary
 
 FULL = 100_000
 """Events that are kept, about; a record that has grown beyond forgets its older half, but for the
 state that it led to.
 """
+CLOCK_STEP = 0.02
+"""Seconds by which the wall clock must differ from what it should show before that is called a
+step.
+"""
+AHEAD = 0.1
+"""Seconds that a stamp may lie ahead of now: clocks are not read at the same instant."""
+STEPS_KEPT = 8
+"""Steps that are remembered; a stamp made before them is long in the record."""
 
 
 class Timeline:
@@ -39,7 +47,7 @@ class Timeline:
         self._changed = threading.Condition()
 
     def add(self, events: Iterable[Event]) -> None:
-        """Write events down and wake whoever waits."""
+        """Record events and wake what waits for them."""
         with self._changed:
             now = self._clock.now()
             for event in events:
@@ -53,7 +61,7 @@ class Timeline:
             self._changed.notify_all()
 
     def now(self) -> float:
-        """Return the time as the record counts it: seconds since the epoch that nobody sets
+        """Return the time as the record counts it: seconds since the epoch, never set
         back.
         """
         with self._changed:
@@ -167,7 +175,7 @@ class Timeline:
             start = max((event.time for event in events if event.kind == "fault"), default=start)
             events = [event for event in events if event.time >= start]
         told = events[-last:] if last else events
-        rows = [(f"{event.time - start:9.4f}", event.plugin, sentence(event)) for event in told]
+        rows = [(f"{event.time - start:9.4f}", event.plugin, say_event(event)) for event in told]
         return Table(["seconds", "who", "what"], rows, empty="Nothing has happened yet.")
 
     def _forget(self) -> None:
@@ -203,62 +211,8 @@ def _found(plugin: str, description: Description, since: float) -> Event:
     )
 
 
-def sentence(event: Event) -> str:
-    """Say an event in plain words.
-
-    >>> sentence(Event("lost", instance="instance-7", slot="3"))
-    'instance-7 in slot 3 is gone'
-    """
-    where = f" in slot {event.slot}" if event.slot else ""
-    told = f": {event.text}" if event.text else ""
-    match event.kind:
-        case "fault":
-            return f"FAULT: {event.text} {event.instance}{where}".replace("  ", " ")
-        case "mended":
-            return f"MENDED: {event.text} {event.instance}{where}".replace("  ", " ")
-        case "provisioned":
-            return f"made {event.instance}{where}"
-        case "destroyed":
-            return f"destroyed {event.instance}{where}"
-        case "lost":
-            return f"{event.instance}{where} is gone"
-        case "found":
-            return f"{event.instance}{where} was there already"
-        case "committed":
-            return f"group {event.group} committed{told}"
-        case "drifted":
-            return f"group {event.group} is not as wanted{told}"
-        case "planned":
-            return f"plan for group {event.group}{told}"
-        case "acted":
-            return event.text
-        case "converged":
-            return f"group {event.group} is as wanted{told}"
-        case "paused":
-            return f"group {event.group} is paused"
-        case "resumed":
-            return f"group {event.group} goes on"
-        case "halted":
-            return f"group {event.group} has stopped{told}"
-        case "freed" | "destroying" | "gone":
-            said = {"freed": "let go", "destroying": "being destroyed", "gone": "gone"}[event.kind]
-            return f"group {event.group} is {said}"
-        case _:
-            return f"{event.kind} {event.group or event.instance}{told}".replace(" :", ":")
-
-
-STEP = 0.02
-"""Seconds by which the wall clock must differ from what it should show before that is called a
-step.
-"""
-AHEAD = 0.1
-"""Seconds that a stamp may lie ahead of now: clocks are not read at the same instant."""
-KEPT = 8
-"""Steps that are remembered; a stamp made before them is long in the record."""
-
-
 def boot_time() -> float:
-    """Return seconds that nobody sets: they go on while the machine sleeps."""
+    """Return seconds of a clock that is never set and goes on while the machine sleeps."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
@@ -278,9 +232,11 @@ class RecordClock:
         """Return the time, and notice a step of the wall clock."""
         before, wall, after = self._steady(), self._wall(), self._steady()
         lead = wall - (before + after) / 2
-        if abs(lead - self._leads[-1]) > STEP + after - before:  # read slowly, it tells nothing
+        if (
+            abs(lead - self._leads[-1]) > CLOCK_STEP + after - before
+        ):  # read slowly, it tells nothing
             self._leads.append(lead)
-            del self._leads[1:-KEPT]
+            del self._leads[1:-STEPS_KEPT]
         return after + self._leads[0]
 
     def time_of(self, stamp: float, now: float) -> float:

@@ -1,14 +1,17 @@
-"""Where a lab lives: a directory of its own, near enough for a socket's 107 bytes, and swept away
-when its owner is dead.
+"""The directory of a lab: chosen, owned, emptied and removed here, also after its Python was killed
+or forked.
 
-Only here is chosen and removed where a lab keeps its sockets, instances and logs. Called by ``Lab``
-when it opens and closes, and by ``nearby``.
+It is short enough for a socket's 107 bytes and held by a lease as long as the lab is open. Nothing
+can be done in a process that gets SIGKILL, so a small shell waits outside for the end of a pipe and
+cleans up. What even that leaves, as after a power cut, the next lab finds and removes.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 import weakref
@@ -17,8 +20,14 @@ from pathlib import Path
 from typing import Protocol
 
 from ...disk import Lease
+from ...instance.docker.orphans import end_orphaned_containers
+from ...instance.process import procfs
+from ...instance.process.orphans import end_orphans
+from ...instance.process.spawn import MARK
+from ...rpc.discovery import ENVIRONMENT
+from ...spi.durations import stop_within
 from ...spi.errors import IkdemoError
-from .cleanup import Cleanup, end_left_running
+from .child_processes import python_path
 
 PREFIX = "ikdemo-lab-"
 LONGEST = 40
@@ -29,6 +38,8 @@ YOUNG = 60.0
 """Seconds during which an unlocked directory is left alone: it may belong to a lab that is just
 opening.
 """
+_WAIT = 'read -r closed || exec "$@"'
+_CLEAN = "import sys; from ikdemo.lab.host.workspace import clean_up; clean_up(sys.argv[1])"
 
 
 class Workspace:
@@ -43,8 +54,8 @@ class Workspace:
         self._lease = Lease(self.root)
         self.plugins = self.root / "plugins"
         self.logs = self.root / "logs"
-        self._furnish()
-        self._caretaker = Cleanup(self.root)
+        self._make_folders()
+        self._cleanup = Cleanup(self.root, self.plugins)
 
     def instances(self, name: str) -> Path:
         """Return the directory in which the file plugin of this name keeps its instances; it exists
@@ -56,7 +67,7 @@ class Workspace:
 
     def descriptors(self) -> Iterator[int]:
         """Yield what tells others that the directory is held."""
-        yield from self._caretaker.descriptors()
+        yield from self._cleanup.descriptors()
         if self._lease.fd >= 0:
             yield self._lease.fd
 
@@ -68,7 +79,7 @@ class Workspace:
                 shutil.rmtree(left, ignore_errors=True)
             else:
                 left.unlink(missing_ok=True)
-        self._furnish()
+        self._make_folders()
 
     def remove(self) -> None:
         """Give the directory back, with everything in it, and end what a killed plugin left running
@@ -76,10 +87,10 @@ class Workspace:
         """
         end_left_running(self.root)
         shutil.rmtree(self.root, ignore_errors=True)
-        self._caretaker.dismiss()
+        self._cleanup.dismiss()
         self._lease.release()
 
-    def _furnish(self) -> None:
+    def _make_folders(self) -> None:
         for directory in (self.plugins, self.logs):
             directory.mkdir(mode=0o700, exist_ok=True)
 
@@ -106,8 +117,8 @@ def home() -> Path:
 
 
 def sweep(parent: Path) -> None:
-    """Remove what labs left behind that were killed: directories of ours whose lease nobody
-    holds.
+    """Remove what labs left behind that were killed: directories of ours whose lease is
+    free.
     """
     for left in parent.glob(PREFIX + "*"):
         try:
@@ -125,6 +136,66 @@ def sweep(parent: Path) -> None:
         lease.release()
 
 
+class Cleanup:
+    """A shell of a megabyte that becomes a Python, which cleans up, only when this process ends
+    without closing the lab. Its environment also tells which notebook opened the lab.
+    """
+
+    def __init__(self, root: Path, plugins: Path) -> None:
+        self._shell = subprocess.Popen(
+            ["/bin/sh", "-c", _WAIT, "sh", sys.executable, "-c", _CLEAN, str(root)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, ENVIRONMENT: str(plugins), "PYTHONPATH": python_path()},
+            cwd="/",
+            start_new_session=True,  # whatever ends the kernel and its group must not end this
+        )
+
+    def descriptors(self) -> Iterator[int]:
+        """Yield the end of the pipe that it waits at the other end of."""
+        if self._shell.stdin is not None and not self._shell.stdin.closed:
+            yield self._shell.stdin.fileno()
+
+    def dismiss(self) -> None:
+        """Say that there is nothing left to clean up; the shell has ended afterwards."""
+        self._shell.communicate(b"closed\n")
+
+
+def clean_up(directory: str) -> None:
+    """Wait until a lab's plugins have ended, end what they left running, and remove its
+    directory.
+    """
+    root, deadline = Path(directory), time.monotonic() + stop_within()
+    while _plugins(root / "plugins") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    end_left_running(root)
+    shutil.rmtree(root, ignore_errors=True)
+
+
+def end_left_running(directory: Path) -> None:
+    """End what killed plugins left running from below a directory: their containers, then their
+    processes.
+    """
+    end_orphaned_containers(directory)
+    end_orphans(directory)
+
+
+def _plugins(plugin_dir: Path) -> list[int]:
+    """Return every other process that was started to see these sockets, but no instances: those end
+    with their plugin.
+    """
+    told = procfs.with_variable(ENVIRONMENT)
+    own, instance = os.fsencode(plugin_dir), os.fsencode(MARK)
+    return [
+        pid
+        for pid, variables in told
+        if variables[os.fsencode(ENVIRONMENT)] == own
+        and instance not in variables
+        and pid != os.getpid()
+    ]
+
+
 class Holds(Protocol):
     """What holds something open."""
 
@@ -133,10 +204,10 @@ class Holds(Protocol):
 
 
 class Owned(Holds, Protocol):
-    """What must not be had twice."""
+    """What only one process may have."""
 
     def disown(self) -> None:
-        """Become a closed one, in this process; nothing is told to anybody."""
+        """Become a closed one, in this process, and tell nothing to any other."""
 
 
 _owned: weakref.WeakSet[Owned] = weakref.WeakSet()
@@ -148,8 +219,8 @@ def own(one: Owned) -> None:
 
 
 def _let_go() -> None:
-    """Put nothing in the place of each descriptor: whatever object has it here may still close it,
-    and closes nobody else's.
+    """Put /dev/null in the place of each descriptor: the object that has it here may still close
+    it, and closes no descriptor of another object.
     """
     nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     for one in list(_owned):

@@ -1,10 +1,11 @@
-"""What stands still in a notebook: tables, words and figures, each made from a record. Nothing here
-knows a plugin or a thread.
+"""What stands still in a notebook: tables, words and figures, each made from documents and events.
+Nothing here knows a plugin, a thread or a file.
 
-- ``tables``: what a lab answers with, for a terminal and for a notebook.
-- ``theme``: colours and signs of every picture; ``figures`` and ``plotting``: how one is drawn and
-  told in words.
-- ``recovery``, ``recovery_figure``: the falls and recoveries of a group. ``rollout``,
-  ``rollout_figure``: a rolling update.
-- ``swimlanes``: the lower half of both figures. ``step_view``: one pass of the loop as tables.
+- ``tables``: a table, a sentence; how durations, shares and events are said.
+- ``step_view``: what plugins answer, as tables. ``theme``: colours and signs of every picture.
+- ``recovery_report``, ``recovery_figure``: the falls and recoveries of a group.
+- ``rollout``, ``rollout_figure``: a rolling update.
+- ``swimlanes``: the lower half of both figures.
+- ``images``: a figure as bytes, SVG and HTML. ``plotting``: how matplotlib is loaded and used; only
+  the figures import it, when they are drawn.
 """

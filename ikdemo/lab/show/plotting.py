@@ -3,7 +3,7 @@ the environment has set.
 
 So the same record gives the same picture everywhere, and always one that can be read. No figure of
 ours needs a window: none fails for a backend that the environment names and this Python lacks, as
-in a command that a notebook starts. Called by whatever draws or saves a figure.
+in a command that a notebook starts.
 """
 
 from __future__ import annotations

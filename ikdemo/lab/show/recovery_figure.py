@@ -3,7 +3,7 @@ per slot.
 
 The curve falls when something was lost; a second, dashed one, where it differs, when the loop knew
 of it. Nothing is said by colour alone: generations differ in hatch and number, stamps in number and
-marker. Called by ``Recovery``.
+marker.
 """
 
 from __future__ import annotations
@@ -161,7 +161,8 @@ def _draw_stamps(axes: Axes, fall: Episode, view: Window) -> None:
     for index, (name, marker, time) in enumerate(zip(names, MARKERS, times, strict=True)):
         place = 0.125 + 0.25 * index
         never = time is None and fall.recovered is not None
-        label = f"{index + 1} {name}\n{'never' if never else say_seconds(None if time is None else time - fall.began)}"
+        after = None if time is None else time - fall.began
+        label = f"{index + 1} {name}\n{'never' if never else say_seconds(after)}"
         if time is None:
             axes.text(
                 place,

@@ -1,8 +1,8 @@
 """A group's latest rolling update, as a learner looks at it: how many lived all along, how long it
 took, words and a picture.
 
-Read from the record; the lives of instances are ``reconcile.analysis.lives``'s, the drawing is
-``rollout_figure``. Made by ``Lab.rollout``.
+Read from the record; the lives of instances come from ``reconcile.analysis.lives``, the drawing
+from ``rollout_figure``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ...spi.documents import SHA_TAG
 from ...spi.errors import IkdemoError
 from ...spi.events import Event
 from ...spi.text import visible
-from .figures import faces, svg_text
+from .images import faces, svg_text
 from .tables import Table, say_seconds
 
 if TYPE_CHECKING:
@@ -37,17 +37,17 @@ class Rollout:
     """What happened since the latest commit of another configuration. In a notebook it shows itself
     as a figure.
 
-    It begins with the first deed after the commit, which a paused loop may do much later.
+    It begins with the first action after the commit, which a paused loop may do much later.
     """
 
     def __init__(self, group: str, events: Iterable[Event], until: float) -> None:
         self.group = group
-        story = sorted(
+        told = sorted(
             (event for event in events if event.group == group), key=lambda event: event.time
         )
-        self.lives: list[Life] = lives(story)
+        self.lives: list[Life] = lives(told)
         commits = [
-            event for event in story if event.kind == "committed" and isinstance(event.size, int)
+            event for event in told if event.kind == "committed" and isinstance(event.size, int)
         ]
         changes = [at for before, at in pairwise(commits) if _sha(before) != _sha(at)]
         if not changes:
@@ -56,21 +56,21 @@ class Rollout:
                 "was rolled out"
             )
         self.sha, self.size = _sha(changes[-1]), int(str(commits[-1].size))
-        deeds = [
+        plans = [
             event.time
-            for event in story
+            for event in told
             if event.kind == "planned" and event.time >= changes[-1].time
         ]
-        self.began = deeds[0] if deeds else changes[-1].time
+        self.began = plans[0] if plans else changes[-1].time
         done = [
-            event.time for event in story if event.kind == "converged" and event.time > self.began
+            event.time for event in told if event.kind == "converged" and event.time > self.began
         ]
         self.finished = bool(done)
         self.until = done[0] if done else until
 
     @property
     def counts(self) -> list[Count]:
-        """How many lived, from the first deed to the end, a line for each moment at which it
+        """How many lived, from the first action to the end, a line for each moment at which it
         changed.
         """
         moments = {life.born for life in self.lives} | {

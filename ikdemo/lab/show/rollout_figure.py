@@ -2,7 +2,7 @@
 filled by configuration.
 
 Nothing is said by colour alone: configurations differ in hatch and in their fingerprint, the curves
-in their dash. Called by ``Rollout``.
+in their dash.
 """
 
 from __future__ import annotations

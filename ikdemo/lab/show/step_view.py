@@ -1,14 +1,12 @@
-"""One pass of the loop as a learner looks at it: what was observed, planned and done, each as a
-table.
-
-Made by ``Lab.plan`` (nothing is done) and ``Lab.step`` (it is done); the document behind it is
-``spi.plans.Step``.
+"""What plugins answer, as tables: one pass of the loop (observed, planned, done), reasons and
+instances.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from ...spi.documents import SHA_TAG, Description
 from ...spi.plans import Reason, Step
 from .tables import Table
 
@@ -80,3 +78,22 @@ def _in_words(reason: Reason) -> str:
 
 def _by_slot(row: tuple[str, str, str]) -> tuple[int, str, str]:
     return (int(row[0]), "", row[1]) if row[0].isdecimal() else (2**63, row[0], row[1])
+
+
+def instance_table(described: Iterable[Description], slots: Mapping[str, str]) -> Table:
+    """Lay instances out in the order of slots; ``slots`` says the slot of those whose plugin does
+    not.
+    """
+    rows = []
+    for one in described:
+        tags = one.tags or {}
+        shown = ", ".join(f"{key}={value}" for key, value in sorted(tags.items()) if key != SHA_TAG)
+        slot = slot_of(one) or slots.get(one.id, "")
+        rows.append((slot or "-", one.id, tags.get(SHA_TAG, "-")[:7], shown))
+    rows.sort(key=lambda row: (row[0].zfill(9), row[1]))
+    return Table(["slot", "instance", "config", "tags"], rows, empty="There is no instance.")
+
+
+def slot_of(described: Description) -> str:
+    """Return the slot that an instance plugin told, or nothing."""
+    return described.slot if isinstance(described.slot, str) else ""

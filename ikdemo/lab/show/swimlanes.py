@@ -1,8 +1,8 @@
 """The lower half of every figure: one lane per slot, in which each instance is a bar and its
 replacement continues the lane.
 
-Colours are those of Okabe and Ito, and each goes with a hatch: nothing is said by colour alone.
-Called by ``figure`` and ``rollout_figure``, which say how a bar looks.
+Colours are those of Okabe and Ito, and each goes with a hatch: nothing is said by colour alone. How
+a bar looks is said by the figure that it is part of.
 """
 
 from __future__ import annotations

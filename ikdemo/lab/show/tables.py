@@ -1,5 +1,5 @@
 """What a lab answers with: a table with two faces (aligned text for a terminal, escaped HTML for a
-notebook), or a sentence.
+notebook), a sentence, and how durations, shares and events are said.
 
 Values keep what they hold; what is shown of them is made visible first, whatever plugins and
 instances said.
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
+from ...spi.events import Event
 from ...spi.text import visible
 
 LONGEST_WORD = 12
@@ -145,8 +146,10 @@ def _cell(value: str, look: str) -> str:
 def say_seconds(seconds: float | None) -> str:
     """Say a duration with the unit that reads well.
 
-    >>> say_seconds(0.001234), say_seconds(0.0123), say_seconds(0.25), say_seconds(3.14159), say_seconds(None)
-    ('1.23 ms', '12.3 ms', '250 ms', '3.14 s', 'not yet')
+    >>> say_seconds(0.001234), say_seconds(0.0123), say_seconds(0.25)
+    ('1.23 ms', '12.3 ms', '250 ms')
+    >>> say_seconds(3.14159), say_seconds(None)
+    ('3.14 s', 'not yet')
     """
     if seconds is None:
         return "not yet"
@@ -172,3 +175,47 @@ def say_percent(share: float) -> str:
     ):
         digits += 1
     return f"{share:.{digits}%}"
+
+
+def say_event(event: Event) -> str:
+    """Say an event in plain words.
+
+    >>> say_event(Event("lost", instance="instance-7", slot="3"))
+    'instance-7 in slot 3 is gone'
+    """
+    where = f" in slot {event.slot}" if event.slot else ""
+    told = f": {event.text}" if event.text else ""
+    match event.kind:
+        case "fault":
+            return f"FAULT: {event.text} {event.instance}{where}".replace("  ", " ")
+        case "mended":
+            return f"MENDED: {event.text} {event.instance}{where}".replace("  ", " ")
+        case "provisioned":
+            return f"made {event.instance}{where}"
+        case "destroyed":
+            return f"destroyed {event.instance}{where}"
+        case "lost":
+            return f"{event.instance}{where} is gone"
+        case "found":
+            return f"{event.instance}{where} was there already"
+        case "committed":
+            return f"group {event.group} committed{told}"
+        case "drifted":
+            return f"group {event.group} is not as wanted{told}"
+        case "planned":
+            return f"plan for group {event.group}{told}"
+        case "acted":
+            return event.text
+        case "converged":
+            return f"group {event.group} is as wanted{told}"
+        case "paused":
+            return f"group {event.group} is paused"
+        case "resumed":
+            return f"group {event.group} goes on"
+        case "halted":
+            return f"group {event.group} has stopped{told}"
+        case "freed" | "destroying" | "gone":
+            said = {"freed": "let go", "destroying": "being destroyed", "gone": "gone"}[event.kind]
+            return f"group {event.group} is {said}"
+        case _:
+            return f"{event.kind} {event.group or event.instance}{told}".replace(" :", ":")

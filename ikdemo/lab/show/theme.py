@@ -42,19 +42,20 @@ class Sign(NamedTuple):
             f'd="{self.shape}"/></svg>'
         )
         room = "display:inline-flex;align-items:center;gap:6px;padding:2px 10px;border-radius:10px"
-        text = f"background:{self.colour};color:#000;font-weight:600;line-height:1.4;white-space:nowrap"
+        text = f"background:{self.colour};color:#000;font-weight:600;line-height:1.4"
+        text += ";white-space:nowrap"
         return f'<span style="{room};{text}">{shape}{visible_html(self.word)}</span>'
 
 
 FILLED = Sign("filled", SKY, DISC)
 NEW = Sign("new", GREEN, PLUS)
 OLD = Sign("old", ORANGE, DIAMOND)
-SICK = Sign("sick", PURPLE, TRIANGLE)
+UNHEALTHY = Sign("sick", PURPLE, TRIANGLE)
 SILENT = Sign("silent", SILVER, BARS)
 EMPTY = Sign("EMPTY", "none", RING)
 GONE = Sign("gone", "none", DASH)
-SLOTS = (FILLED, NEW, OLD, SICK, SILENT, EMPTY, GONE)
-"""What a slot can be. Silent is what was made to hang and nobody has called sick yet. Old is what
+SLOTS = (FILLED, NEW, OLD, UNHEALTHY, SILENT, EMPTY, GONE)
+"""What a slot can be. Silent is what was made to hang and was not called unhealthy yet. Old is what
 was made from another configuration than the committed one; gone is empty and not wanted."""
 
 AS_WANTED = Sign("as wanted", GREEN, DISC)

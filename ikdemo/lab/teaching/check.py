@@ -1,6 +1,4 @@
-"""Checks a learner's work and says what is still to do, not only that something is. Called by
-``Lab.check`` and ``exercises``.
-"""
+"""Checks a learner's work and says what is still to do, not only that something is."""
 
 from __future__ import annotations
 
@@ -61,7 +59,10 @@ class Check:
     def __repr__(self) -> str:
         """Say every point.
 
-        >>> Check([Point(True, "two plugins run", ""), Point(False, "5 instances", "there are 3: run lab.wait()")])
+        >>> Check([
+        ...     Point(True, "two plugins run", ""),
+        ...     Point(False, "5 instances", "there are 3: run lab.wait()"),
+        ... ])
         ok       two plugins run
         not yet  5 instances. There are 3: run lab.wait()
         all good: False

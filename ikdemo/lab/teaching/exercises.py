@@ -1,8 +1,8 @@
 """Checks the exercise of each notebook: what the learner did in the lab, and what was answered,
 with a hint for typical slips.
 
-A function per notebook, named after it. Each looks at the lab through its public verbs and changes
-nothing. Called by notebooks.
+A function per notebook, named after it. Each looks at the lab through its public methods and
+changes nothing.
 """
 
 from __future__ import annotations
@@ -296,7 +296,7 @@ def own_plugin(lab: Lab) -> Iterator[Point]:
 
 
 def _taken(lab: Lab, group: str) -> int:
-    """Return how many instances were taken the last time somebody broke something in a group."""
+    """Return how many instances were taken by the last fault in a group."""
     faults = [event.time for event in lab.recovery(group).events if event.kind == "fault"]
     return faults.count(max(faults, default=0.0))
 

@@ -1,9 +1,8 @@
 """Says in a sentence which step of a notebook was skipped, when a cell uses a name that no cell has
-made yet.
+made yet, a plugin that does not run or a group that is not committed.
 
 Only here does the lab look into the notebook that runs: Jupyter tells where it is, and the cell
-that makes a name stands under a heading. Called by ``Lab.fresh`` and by the kernels of ``ikdemo
-lab``.
+that makes a name stands under a heading.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from ...spi.text import visible
 from ..host.open_labs import NOTEBOOK
 
 ALL_ABOVE = "Run the cells above this one first: menu Run, Run All Above Selected Cell."
+NAMED_IN_A_SPEC = re.compile(r"Failed to find (?:Flavor|Instance) plugin '([^']+)'")
 
 
 def explain_missing_names() -> None:
@@ -137,17 +137,15 @@ def _made(source: str, cell_source: Callable[[str], str] = str) -> set[str]:
     }
 
 
-NAMED_IN_A_SPEC = re.compile(r"Failed to find (?:Flavor|Instance) plugin '([^']+)'")
-
-
 def name_the_step(error: IkdemoError) -> None:
     """Add to an error what is to be done first, as a note below its sentence.
 
     >>> missing = PluginNotFound("group")
     >>> name_the_step(missing)
-    >>> print(*missing._render_traceback_(), sep="\\n")
-    PluginNotFound: Plugin not found: group
-    Start it first: lab.start(), or lab.start_plugin(..., name='group'). lab.plugins() says what runs.
+    >>> print(missing, *missing.__notes__, sep="\\n")  # doctest: +NORMALIZE_WHITESPACE
+    Plugin not found: group
+    Start it first: lab.start(), or lab.start_plugin(..., name='group').
+    lab.plugins() says what runs.
     """
     if isinstance(error, PluginNotFound):
         error.add_note(

@@ -1,8 +1,7 @@
 """The learner's way through the notebooks: what is checked is noted, and Run All ends at an
 exercise that is not done yet.
 
-Only here does the lab look at what a cell has shown. ``follow_checks`` is called by ``Lab.fresh``,
-``progress`` by notebook 00.
+Only here does the lab look at what a cell has shown.
 """
 
 from __future__ import annotations

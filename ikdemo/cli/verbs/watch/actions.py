@@ -16,7 +16,7 @@ from contextlib import suppress
 
 from ....instance.common import PID_TAG
 from ....instance.process import procfs
-from ....lab.dashboard.model import Lane
+from ....lab.dashboard.view_model import Lane
 from ....spi.contracts import GroupPlugin
 from ....spi.documents import GROUP_TAG
 from ....spi.errors import IkdemoError, PluginFailure

@@ -15,9 +15,9 @@ from typing import NamedTuple
 from rich.console import Group
 from rich.text import Text
 
-from ....lab.dashboard.drawing import words
-from ....lab.dashboard.model import WINDOW, CurveStep, Lane, ViewModel
 from ....lab.dashboard.slots import FILLS
+from ....lab.dashboard.view_drawing import words
+from ....lab.dashboard.view_model import WINDOW, CurveStep, Lane, ViewModel
 from ....lab.show import theme
 from ....lab.show.theme import Sign
 from ....spi.text import visible

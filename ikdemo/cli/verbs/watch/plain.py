@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from ....lab.dashboard.drawing import words
+from ....lab.dashboard.view_drawing import words
 from ...commands import say
 from .actions import HELP
 from .stage import Stage

@@ -13,9 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ....lab.dashboard.model import ViewModel
+from ....lab.dashboard.group_history import GroupHistory
 from ....lab.dashboard.status import AGAIN, APART, sentence_of, sign_of
-from ....lab.dashboard.story import GroupHistory
+from ....lab.dashboard.view_model import ViewModel
 from ....lab.host.timeline import Timeline
 from ....lab.show.theme import AWAY, SILENT, Sign, sign_of_process
 from ....reconcile.explain import count
@@ -69,7 +69,7 @@ class Stage:
 
     def scene(self) -> ViewModel:
         """Return the present moment."""
-        return self._story.scene(self._record.now())
+        return self._story.model_at(self._record.now())
 
     def sign(self, scene: ViewModel) -> Sign:
         """Say what the group is."""

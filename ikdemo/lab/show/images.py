@@ -1,8 +1,7 @@
 """Turns a drawn figure into bytes, text and HTML, each with its words: the same record gives the
 same picture, light or dark.
 
-Nothing goes through pyplot (no global state, no window, safe in any thread). Called by ``Recovery``
-and ``Rollout``.
+Nothing goes through pyplot (no global state, no window, safe in any thread).
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""What a live view shows at one moment: the scene that a picture is made of. Pure data; made by
-``story``.
+"""What a live view shows at one moment: the data that its picture is made of. Pure.
 
 A group that grows does not fall, and neither does one that is rolled: its slots are filled, and
 apart from that they get the wanted configuration.

@@ -1,59 +1,50 @@
-"""The work bench under a lab: plugins that are started, served, stopped and killed.
+"""The plugins of a lab: started, served, stopped and killed.
 
-Owns the lab's directory, its processes and its line to them, and ends them together.
-``GroupCommands`` puts the verbs of groups on top.
+Owns the lab's directory, its processes and its session, and ends them together. What a plugin does
+with groups and instances is not known here.
 """
 
 from __future__ import annotations
 
 import atexit
+import sys
 import threading
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, TypeVar
 
-from ...rpc.peers import Peers
 from ...spi.contracts import Plugin
 from ...spi.errors import IkdemoError, InUse
 from ..show.tables import Table
-from .launcher import Launcher
-from .plugin_process import PROGRAMS, Begin, PluginProcess, Script, arguments, check_plugin_name
+from .child_processes import PROGRAMS, PluginProcess, check_plugin_name, program_command
 from .session import Session
 from .stubs import WithoutEvents
-from .timeline import Timeline
 from .workspace import Holds, Workspace, own
 
-T = TypeVar("T")
 
-
-class Plugins:
-    """A directory with plugins in it. Close it, or leave the ``with`` block, and nothing of it is
-    left.
-    """
+class PluginCommands:
+    """A directory with plugins in it, until it is closed. ``session`` is the one open now."""
 
     def __init__(self) -> None:
-        self._place = Workspace()
-        self._launcher = Launcher(self._place.plugins, self._place.logs / "launcher.log")
+        self._workspace = Workspace()
         self._programs: dict[str, str] = {}
-        self._processes: dict[str, PluginProcess] = {}
-        self._files: dict[str, str] = {}
+        self.processes: dict[str, PluginProcess] = {}
+        self._directories: dict[str, str] = {}
         self._starting = threading.Lock()  # a button and a cell may start the same plugin
-        self._line = Session(self._place.plugins)
+        self.session = Session(self._workspace.plugins)
         atexit.register(self.close)
         own(self)
 
     @property
     def root(self) -> Path:
         """The lab's own directory; it is removed with the lab."""
-        return self._place.root
+        return self._workspace.root
 
     @property
     def plugin_dir(self) -> Path:
         """Where the sockets are: what INFRAKIT_PLUGINS_DIR must say for programs that are to see
         this lab.
         """
-        return self._place.plugins
+        return self._workspace.plugins
 
     def socket(self, name: str) -> Path:
         """Return the socket of a plugin, for ``curl --unix-socket``."""
@@ -63,11 +54,11 @@ class Plugins:
         """Return the directory in which the file plugin ``name`` keeps its instances, one file
         each.
         """
-        if name not in self._files:
+        if name not in self._directories:
             raise IkdemoError(
                 f"{name!r} is not a file plugin of this lab, so it keeps no instance files"
             )
-        return self._place.instances(self._files[name])
+        return self._workspace.instances(self._directories[name])
 
     def start(self, *kinds: str) -> Table:
         """Start plugins under their usual names and wait until they answer; without arguments the
@@ -75,20 +66,16 @@ class Plugins:
 
         What runs already, started in the same way, stays as it is, and the table says so.
         """
-        self._line.must_be_open()
+        self.session.must_be_open()
         kinds = kinds or ("instance-file", "flavor-vanilla", "group")
         for kind in kinds:
             # a slip in the last one comes before the first is started
-            arguments(kind, kind, {}, self._place)
+            program_command(kind, kind, {}, self._workspace.instances)
         already = self._running(kinds)
         return self._answered([self._launch(kind, kind, {}) for kind in kinds], already)
 
-    def start_plugin(
-        self, kind: str, name: str | None = None, **flags: str | float | Path
-    ) -> Table:
-        """Start one plugin, under another name or with flags such as ``poll_interval=2`` (seconds),
-        and wait until it answers.
-        """
+    def start_plugin(self, kind: str, name: str | None, flags: Mapping[str, object]) -> Table:
+        """Start one plugin, under another name or with flags, and wait until it answers."""
         already = self._running([name or kind])
         return self._answered([self._launch(kind, name or kind, flags)], already)
 
@@ -98,12 +85,12 @@ class Plugins:
         The file is looked for in the lab's directory. It should end when its standard input does,
         so that it never outlives this Python; ``assembly.run`` does that when asked to.
         """
-        self._line.must_be_open()
+        self.session.must_be_open()
         path = self.root / script
         if not path.is_file():
             raise IkdemoError(f"There is no file {str(script)!r} to start")
-        begin, already = partial(Script, plugin_dir=self.plugin_dir), self._running([name])
-        return self._answered([self._run(name, [str(path)], f"python {path.name}", begin)], already)
+        already, command = self._running([name]), [sys.executable, str(path)]
+        return self._answered([self._run(name, command, f"python {path.name}")], already)
 
     def serve(self, plugin: Plugin, name: str) -> Table:
         """Serve a plugin object under ``name`` from a thread of this Python, until the lab is
@@ -116,9 +103,9 @@ class Plugins:
         """Serve the instance plugin ``name`` once more as ``under``: a plugin in between passes on
         every call and no event.
         """
-        self._serve(WithoutEvents(self._peers, name), under, "passes calls on, no events")
-        if name in self._files:
-            self._files[under] = self._files[name]
+        self._serve(WithoutEvents(self.session.peers, name), under, "passes calls on, no events")
+        if name in self._directories:
+            self._directories[under] = self._directories[name]
         return self.plugins()
 
     def stop_plugin(self, name: str) -> Table:
@@ -137,121 +124,114 @@ class Plugins:
         """
         ended = self._process(name)
         self._must_be_free(name)
-        return self._answered([self._run(name, ended.arguments, self._programs[name], ended.begin)])
+        return self._answered([self._run(name, ended.command, self._programs[name])])
 
     def is_process(self, name: str) -> bool:
         """Say whether a plugin of this lab is a process, which can be started, stopped and
         killed.
         """
-        return name in self._processes
+        return name in self.processes
 
     def running_since(self, name: str) -> float:
         """Return when a plugin process was started last, in seconds since the epoch; 0.0 when it
         does not run.
         """
-        process = self._processes.get(name)
+        process = self.processes.get(name)
         return process.began if process is not None and process.running else 0.0
 
     def plugins(self) -> Table:
         """List the plugins of this lab."""
         return self._listed()
 
+    @property
+    def running(self) -> list[str]:
+        """The plugins that run, in the order in which they were started first."""
+        return [name for name in list(self._programs) if self.state(name) == "running"]
+
+    def of_kind(self, kind: str) -> list[str]:
+        """Return the plugins that were started as one of this kind, also those that have ended."""
+        return [name for name, one in list(self._programs.items()) if one == PROGRAMS[kind]]
+
+    def teller(self, name: str) -> str:
+        """Return the plugin that tells what happens to the instances of ``name``: of one that is
+        served without events, the one behind it.
+        """
+        return self._directories.get(name, name)
+
+    def state(self, name: str) -> str:
+        """Say "running", or how a plugin has ended."""
+        if name in self.processes:
+            return self.processes[name].state
+        # served by this Python, as long as the session is open
+        return "running" if self.session.open else "stopped"
+
     def close(self) -> None:
         """Stop every plugin, the group plugins first, and remove the directory; a second call does
         nothing.
         """
-        if not self._line.open:
+        if not self.session.open:
             return
         atexit.unregister(self.close)
         self._end_all("lab closed")
-        self._launcher.close()
-        self._place.remove()
+        self._workspace.remove()
+
+    def reset(self) -> None:
+        """End every plugin, empty the directory, forget, and open another session."""
+        self._end_all("lab was reset")
+        self._workspace.clear()
+        for known in (self._programs, self.processes, self._directories):
+            known.clear()
+        self.session = Session(self._workspace.plugins)
 
     def descriptors(self) -> Iterator[int]:
         """Yield every descriptor that keeps the lab open."""
-        parts: list[Holds] = [self._place, self._launcher, self._line, *self._processes.values()]
+        parts: list[Holds] = [self._workspace, self.session, *self.processes.values()]
         for part in parts:
             yield from part.descriptors()
 
     def disown(self) -> None:
         """Be closed, in a process that was forked from the one that has the lab."""
-        self._line.disown()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @property
-    def line(self) -> Session:
-        """The line to the plugins that is open now; whatever looks at the lab for long ends with
-        it.
-        """
-        return self._line
-
-    @property
-    def _record(self) -> Timeline:
-        return self._line.record
-
-    @property
-    def _peers(self) -> Peers:
-        return self._line.peers
-
-    def _call(self, work: Coroutine[Any, Any, T]) -> T:
-        return self._line.call(work)
-
-    def _begin_anew(self) -> None:
-        """End every plugin, empty the directory, and forget; the lab can be used again
-        afterwards.
-        """
-        self._end_all("lab was reset")
-        self._place.clear()
-        for known in (self._programs, self._processes, self._files):
-            known.clear()
-        self._line = Session(self._place.plugins)
+        self.session.disown()
 
     def _end_all(self, ended: str) -> None:
-        self._line.end(ended)
+        self.session.end(ended)
         for name in sorted(
-            self._processes, key=lambda name: self._programs[name] != PROGRAMS["group"]
+            self.processes, key=lambda name: self._programs[name] != PROGRAMS["group"]
         ):
-            self._processes[name].stop()
-        self._line.close(ended)
+            self.processes[name].stop()
+        self.session.close(ended)
 
     def _launch(self, kind: str, name: str, flags: Mapping[str, object]) -> PluginProcess:
-        self._line.must_be_open()
-        words = arguments(kind, name, flags, self._place)
-        started = self._run(name, words, PROGRAMS[kind], self._launcher.start)
+        self.session.must_be_open()
+        command = program_command(kind, name, flags, self._workspace.instances)
+        started = self._run(name, command, PROGRAMS[kind])
         if kind == "instance-file":
-            self._files[name] = name
+            self._directories[name] = name
         return started
 
-    def _run(
-        self, name: str, arguments: Sequence[str], program: str, begin: Begin
-    ) -> PluginProcess:
+    def _run(self, name: str, command: Sequence[str], program: str) -> PluginProcess:
         with self._starting:
-            if name in self._running([name]) and self._processes[name].arguments == arguments:
-                return self._processes[name]
+            if name in self._running([name]) and self.processes[name].command == command:
+                return self.processes[name]
             self._must_be_free(name)
-            if name in self._processes:
+            if name in self.processes:
                 # it has ended by itself; this closes what is left of it
-                self._processes[name].kill()
-            log = self._place.logs / f"{name}.log"
-            self._processes[name] = PluginProcess(name, arguments, begin, log)
+                self.processes[name].kill()
+            log = self._workspace.logs / f"{name}.log"
+            self.processes[name] = PluginProcess(name, command, self.plugin_dir, log)
             self._programs[name] = program
-            return self._processes[name]
+            return self.processes[name]
 
     def _serve(self, plugin: Plugin, name: str, program: str) -> None:
-        if not self._line.serves(name):
+        if not self.session.serves(name):
             self._must_be_free(name)
-        self._line.serve(plugin, name)
+        self.session.serve(plugin, name)
         self._programs[name] = program
 
     def _must_be_free(self, name: str) -> None:
         check_plugin_name(name)
-        self._line.must_be_open()
-        if self._line.serves(name):
+        self.session.must_be_open()
+        if self.session.serves(name):
             raise InUse(f"{name!r} is already running in this lab, as {self._programs[name]}")
         if self._running([name]):
             error = InUse(f"{name!r} is already running in this lab")
@@ -263,19 +243,19 @@ class Plugins:
         return [
             name
             for name in names
-            if isinstance(name, str) and name in self._processes and self._processes[name].running
+            if isinstance(name, str) and name in self.processes and self.processes[name].running
         ]
 
     def _answered(self, started: Sequence[PluginProcess], already: Sequence[str] = ()) -> Table:
         """Wait until the plugins answer and are followed; the table says which of them ran
         ``already``.
         """
-        self._line.follow(started)
+        self.session.follow(started)
         return self._listed(already)
 
     def _listed(self, already: Sequence[str] = ()) -> Table:
         states = {
-            name: "already running" if name in already else self._state(name)
+            name: "already running" if name in already else self.state(name)
             for name in list(self._programs)
         }
         rows = [(name, self._programs[name], state) for name, state in states.items()]
@@ -284,15 +264,9 @@ class Plugins:
         )
 
     def _process(self, name: str) -> PluginProcess:
-        if name not in self._processes:
-            there = ", ".join(self._processes) or "none"
+        if name not in self.processes:
+            there = ", ".join(self.processes) or "none"
             raise IkdemoError(
                 f"There is no plugin process {name!r} in this lab; there are: {there}"
             )
-        return self._processes[name]
-
-    def _state(self, name: str) -> str:
-        if name in self._processes:
-            return self._processes[name].state
-        # served by this Python, as long as the line is open
-        return "running" if self._line.open else "stopped"
+        return self.processes[name]

@@ -2,7 +2,7 @@
 the cells that need it.
 
 Decides which image and which ports containers get here, and does what needs no plugin of ours:
-listing, running a container, the comparison. An engine's mode is never changed. Made by a notebook.
+listing, running a container, the comparison. An engine's mode is never changed.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ class Docker:
         try:
             self._client.ask(lambda api: api.pull(self.image))
         except IkdemoError:
-            pass  # whoever waits finds no image
+            pass  # _image finds none then
 
     def __repr__(self) -> str:
         return visible(self._said)
@@ -196,8 +196,10 @@ def _ports(host: str, info: Mapping[str, Any]) -> list[str]:
     """Return where servers listen so that they are reached from here: at an address of their own,
     else published.
 
-    >>> _ports("unix:///var/run/docker.sock", {"OperatingSystem": "Docker Desktop"}), _ports("unix:///x", {})
-    (['127.0.0.1:0:80'], ['80'])
+    >>> _ports("unix:///var/run/docker.sock", {"OperatingSystem": "Docker Desktop"})
+    ['127.0.0.1:0:80']
+    >>> _ports("unix:///x", {})
+    ['80']
     """
     if not host.startswith("unix://"):
         return ["0:80"]

@@ -1,9 +1,8 @@
-"""What happened to a group so far, kept up to date from the record event by event, so that a frame
-of a live view costs little.
+"""What has happened to a group so far, kept up to date from the record event by event, so that a
+frame of a live view costs little.
 
-Reads and remembers no more than the stretch of time that is drawn. When an instance counts is
-decided in ``reconcile.analysis.service``. Used by ``LiveView`` and whatever else shows a
-``ViewModel``.
+Reads and remembers no more than the stretch of time that is drawn. When an instance counts as
+filling its slot is decided in ``reconcile.analysis.service``.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ from ...reconcile.analysis.service import (
     ServiceState,
 )
 from ...reconcile.analysis.service import GONE as STRUCK
-from ...reconcile.analysis.service import UNHEALTHY as CALLED_SICK
+from ...reconcile.analysis.service import UNHEALTHY as CALLED_UNHEALTHY
 from ...spi.documents import SHA_TAG
 from ...spi.events import Event
-from ..host.timeline import sentence
-from ..show.theme import EMPTY, FILLED, GONE, NEW, OLD, SICK, SILENT, Sign
-from .model import WINDOW, CurveStep, Fall, Lane, ViewModel
+from ..show.tables import say_event
+from ..show.theme import EMPTY, FILLED, GONE, NEW, OLD, SILENT, UNHEALTHY, Sign
+from .view_model import WINDOW, CurveStep, Fall, Lane, ViewModel
 
 FRESH = 1.5
 """Seconds for which a replacement is marked as new."""
@@ -53,7 +52,7 @@ class GroupHistory:
         self.latest = float("-inf")
         self._began: float | None = None
         self._now = float("-inf")
-        self._standing, self._known = ServiceState(), KnownService()
+        self._service, self._known = ServiceState(), KnownService()
         self._steps: deque[CurveStep] = deque()
         self._slots: dict[str, _Slot] = {}
         self._where: dict[str, str] = {}
@@ -73,27 +72,27 @@ class GroupHistory:
             if event.kind in COUNTS:
                 self._now = max(self._now, event.time)
                 orderly = self._is_orderly(event)
-                self._standing.read(event)
+                self._service.read(event)
                 self._note_lives(event)
                 self._note_step(event, orderly)
 
     def lines(self) -> list[tuple[float, str, str]]:
         """Tell the last events: seconds since the first one, who tells it, and the sentence."""
-        return [(seconds, event.plugin, sentence(event)) for seconds, event in self.told]
+        return [(seconds, event.plugin, say_event(event)) for seconds, event in self.told]
 
-    def scene(self, now: float) -> ViewModel:
+    def model_at(self, now: float) -> ViewModel:
         """Return the moment ``now``; what happened before the window is forgotten."""
         self._forget(now - WINDOW)
-        standing = self._standing
+        service = self._service
         return ViewModel(
             group=self.group,
             now=now,
-            size=standing.size,
-            living=standing.there,
-            filled=standing.filled,
-            current=standing.current,
-            surplus=standing.surplus(),
-            unnoticed=max(0, self._known.filled - standing.filled),
+            size=service.size,
+            living=service.there,
+            filled=service.filled,
+            current=service.current,
+            surplus=service.surplus(),
+            unnoticed=max(0, self._known.filled - service.filled),
             steps=list(self._steps),
             lanes=[self._lane(name, now) for name in self._named()],
             fall=self._fall,
@@ -122,35 +121,35 @@ class GroupHistory:
 
     def _turned(self, life: Life, event: Event) -> Life:
         """Return a life after an event: ended, down, or serving again."""
-        trouble, down = self._standing.failure(life.instance), life.down
-        if down and down[-1].end is None and down[-1].why != trouble:
+        failure, down = self._service.failure(life.instance), life.down
+        if down and down[-1].end is None and down[-1].why != failure:
             down = (*down[:-1], down[-1]._replace(end=self._now))
-        if event.kind in VANISHED or trouble == STRUCK:
+        if event.kind in VANISHED or failure == STRUCK:
             died = self._now if life.died is None else life.died
             return replace(
                 life, died=died, ended=event.kind if event.kind in VANISHED else STRUCK, down=down
             )
-        if trouble and not (down and down[-1].end is None):
-            down = (*down, Down(self._now, None, trouble))
+        if failure and not (down and down[-1].end is None):
+            down = (*down, Down(self._now, None, failure))
         return replace(life, died=None, ended="", down=down)
 
     def _is_orderly(self, event: Event) -> bool:
-        """Say whether an event is a change of the wish, or the end of an instance that is not
+        """Say whether an event changes what is wanted, or ends an instance that is not
         wanted as it is.
         """
         if event.kind != "destroyed":
             return event.kind == "committed" or event.kind in UNWANTED
-        _, sha = self._standing.living.get(event.instance, ("", ""))
-        return "" not in (sha, self._standing.sha) and sha != self._standing.sha
+        _, sha = self._service.living.get(event.instance, ("", ""))
+        return "" not in (sha, self._service.sha) and sha != self._service.sha
 
     def _note_step(self, event: Event, orderly: bool) -> None:
         """Write down a change of what is filled, and whether something was lost by it."""
-        standing, before = (
-            self._standing,
+        service, before = (
+            self._service,
             self._steps[-1] if self._steps else CurveStep(self._now, 0, 0, 0, 0),
         )
-        reached = max(before.reached if before.size == standing.size else 0, standing.filled)
-        step = CurveStep(self._now, standing.size, standing.filled, standing.current, reached)
+        reached = max(before.reached if before.size == service.size else 0, service.filled)
+        step = CurveStep(self._now, service.size, service.filled, service.current, reached)
         if step[1:] == before[1:]:
             return
         self._steps.append(step)
@@ -193,15 +192,15 @@ class GroupHistory:
         no more names than pets.
         """
         if name.isdecimal():
-            return int(name) < self._standing.size
-        return not name.startswith("…") and len(self._slots) <= self._standing.size
+            return int(name) < self._service.size
+        return not name.startswith("…") and len(self._slots) <= self._service.size
 
     def _named(self) -> list[str]:
         """Return the slots in their order; where they are numbers, those without an instance as
         well.
         """
         if all(map(str.isdecimal, self._slots)):
-            return sorted({*self._slots, *map(str, range(self._standing.size))}, key=int)
+            return sorted({*self._slots, *map(str, range(self._service.size))}, key=int)
         return sorted(self._slots, key=lambda name: (not name.isdecimal(), name.zfill(9)))
 
     def _lane(self, name: str, now: float) -> Lane:
@@ -212,8 +211,8 @@ class GroupHistory:
         newest = next((life for life in reversed(slot.lives) if life.died is None), None)
         if newest is None:
             return EMPTY if self._wanted(name) else GONE
-        if trouble := self._standing.failure(newest.instance):
-            return SICK if trouble == CALLED_SICK else SILENT
-        if self._standing.sha and newest.sha not in ("", self._standing.sha):
+        if failure := self._service.failure(newest.instance):
+            return UNHEALTHY if failure == CALLED_UNHEALTHY else SILENT
+        if self._service.sha and newest.sha not in ("", self._service.sha):
             return OLD
         return NEW if slot.ever > 1 and now - newest.born < FRESH else FILLED

@@ -1,11 +1,9 @@
-"""Draws a scene as SVG: a headline, the curve of filled slots and below it the slots. Pure: the
-same scene gives the same text.
+"""Draws a view model as SVG: a headline, the curve of filled slots and below it the slots. Pure:
+the same model gives the same text.
 
 The curve begins where the group does, and grows; only what is below the most that was filled is
-drawn as lost.
-
-Text takes its colours from JupyterLab's theme where there is one, and stands black on white
-elsewhere. Called by ``LiveView``.
+drawn as lost. Text takes its colours from JupyterLab's theme where there is one, and stands black
+on white elsewhere.
 """
 
 from __future__ import annotations
@@ -16,8 +14,8 @@ from itertools import groupby
 
 from ..show.tables import say_seconds, visible_html
 from ..show.theme import BLUE, VERMILION, Sign
-from .model import WINDOW, CurveStep, Fall, ViewModel
 from .slots import LEFT, PLOT, RIGHT, WIDTH, draw_slots, in_words, squeezed
+from .view_model import WINDOW, CurveStep, Fall, ViewModel
 
 TOP, HEIGHT = 71, 84
 """Where the room of the curve begins, and its height, in pixels."""
@@ -31,15 +29,16 @@ STYLE = """<style>
 .ik .halo{stroke:var(--jp-layout-color0,#fff);stroke-width:6;fill:none}
 .ik .line{stroke:var(--jp-ui-font-color0,#111);fill:none}
 .ik .grid{stroke:var(--jp-ui-font-color0,#111);stroke-opacity:.25;fill:none}
-.ik .hollow{fill:var(--jp-layout-color0,#fff);stroke:var(--jp-ui-font-color0,#111);stroke-width:1.2;stroke-dasharray:3 2}
+.ik .hollow{fill:var(--jp-layout-color0,#fff);stroke:var(--jp-ui-font-color0,#111);\
+stroke-width:1.2;stroke-dasharray:3 2}
 .ik .shape{fill:var(--jp-ui-font-color0,#111)}
 </style>"""
 
 
-def draw(scene: ViewModel, sign: Sign) -> str:
-    """Return a scene as SVG text; ``sign`` says what the group is."""
-    slots, height = draw_slots(scene, TOP + HEIGHT + 34)
-    said = visible_html(words(scene, sign))
+def draw(model: ViewModel, sign: Sign) -> str:
+    """Return a view model as SVG text; ``sign`` says what the group is."""
+    slots, height = draw_slots(model, TOP + HEIGHT + 34)
+    said = visible_html(words(model, sign))
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="ik" role="img" aria-label="{said}" '
         f'width="{WIDTH}" height="{height}"'
@@ -48,38 +47,38 @@ def draw(scene: ViewModel, sign: Sign) -> str:
     paper = f'<rect class="paper" width="{WIDTH}" height="{height}" rx="6"/>'
     return (
         f'{head} viewBox="0 0 {WIDTH} {height}" '
-        f"{look}>{STYLE}{paper}{_headline(scene, sign)}{_curve(scene)}{slots}</svg>"
+        f"{look}>{STYLE}{paper}{_headline(model, sign)}{_curve(model)}{slots}</svg>"
     )
 
 
-def words(scene: ViewModel, sign: Sign) -> str:
-    """Tell a scene in words."""
-    filled = _filled(scene)
+def words(model: ViewModel, sign: Sign) -> str:
+    """Tell a view model in words."""
+    filled = _filled(model)
     said = (
-        f"Group {scene.group}: {sign.word}.",
+        f"Group {model.group}: {sign.word}.",
         f"{filled[0].upper()}{filled[1:]}.",
-        _rolled(scene),
-        _counts(scene),
-        in_words(scene),
+        _rolled(model),
+        _counts(model),
+        in_words(model),
     )
-    return " ".join(filter(None, (*said, _fell(scene.fall), _unnoticed(scene))))
+    return " ".join(filter(None, (*said, _fell(model.fall), _unnoticed(model))))
 
 
-def _filled(scene: ViewModel) -> str:
-    return f"{scene.filled} of {scene.size} slots filled" if scene.size else "no slot is wanted"
+def _filled(model: ViewModel) -> str:
+    return f"{model.filled} of {model.size} slots filled" if model.size else "no slot is wanted"
 
 
-def _rolled(scene: ViewModel) -> str:
+def _rolled(model: ViewModel) -> str:
     """Say how far the wanted configuration has come, where not every filled slot has it."""
     return (
         ""
-        if scene.current == scene.filled
-        else f"{scene.current} of {scene.size} with the wanted configuration."
+        if model.current == model.filled
+        else f"{model.current} of {model.size} with the wanted configuration."
     )
 
 
-def _counts(scene: ViewModel) -> str:
-    return f"Wanted: {scene.size}, alive: {scene.living}."
+def _counts(model: ViewModel) -> str:
+    return f"Wanted: {model.size}, alive: {model.living}."
 
 
 def _fell(fall: Fall | None) -> str:
@@ -93,24 +92,24 @@ def _fell(fall: Fall | None) -> str:
     )
 
 
-def _unnoticed(scene: ViewModel) -> str:
-    if not scene.unnoticed:
+def _unnoticed(model: ViewModel) -> str:
+    if not model.unnoticed:
         return ""
     return (
-        f"The loop does not know of {scene.unnoticed} "
-        f"{'loss' if scene.unnoticed == 1 else 'losses'} yet."
+        f"The loop does not know of {model.unnoticed} "
+        f"{'loss' if model.unnoticed == 1 else 'losses'} yet."
     )
 
 
-def _headline(scene: ViewModel, sign: Sign) -> str:
-    name = scene.group if len(scene.group) <= 16 else f"{scene.group[:15]}…"
+def _headline(model: ViewModel, sign: Sign) -> str:
+    name = model.group if len(model.group) <= 16 else f"{model.group[:15]}…"
     wide = LETTER * len(sign.word) + 36
-    left, head = WIDTH - 8 - wide, f"{name}: {_filled(scene)}"
+    left, head = WIDTH - 8 - wide, f"{name}: {_filled(model)}"
     return (
         '<text x="8" y="25" font-size="19" '
         f'font-weight="bold"{squeezed(head, left - 16, 11.2)}>{visible_html(head)}</text>'
-        f'<text x="8" y="46">{_counts(scene)} {_fell(scene.fall)}</text>'
-        f'<text x="8" y="63">{_rolled(scene)} {_unnoticed(scene)}</text>'
+        f'<text x="8" y="46">{_counts(model)} {_fell(model.fall)}</text>'
+        f'<text x="8" y="63">{_rolled(model)} {_unnoticed(model)}</text>'
         f'<rect x="{left:.0f}" y="7" width="{wide:.0f}" height="24" rx="12" fill="{sign.colour}"/>'
         f'<path class="on" d="{sign.shape}" transform="translate({left + 16:.0f} 19)"/>'
         f'<text class="on" x="{left + 28:.0f}" y="24" font-size="14" '
@@ -118,7 +117,7 @@ def _headline(scene: ViewModel, sign: Sign) -> str:
     )
 
 
-def _curve(scene: ViewModel) -> str:
+def _curve(model: ViewModel) -> str:
     bottom = TOP + HEIGHT
     rows = "".join(
         f'<path class="grid" d="M{LEFT} {y}h{PLOT}"/><text x="{LEFT - 8}" y="{y + 4}" '
@@ -133,52 +132,52 @@ def _curve(scene: ViewModel) -> str:
         for x, said in [*marks, (LEFT + PLOT, "now")]
     )
     said = "".join(
-        f'<text x="{WIDTH - RIGHT + 12}" y="{TOP + y}">{line}</text>' for y, line in _margin(scene)
+        f'<text x="{WIDTH - RIGHT + 12}" y="{TOP + y}">{line}</text>' for y, line in _margin(model)
     )
-    return f"{rows}{axis}{said}{''.join(_run(scene, run, end) for run, end in _runs(scene))}"
+    return f"{rows}{axis}{said}{''.join(_run(model, run, end) for run, end in _runs(model))}"
 
 
-def _margin(scene: ViewModel) -> list[tuple[int, str]]:
+def _margin(model: ViewModel) -> list[tuple[int, str]]:
     """Return what stands beside the curve, a line at a time, each with its place."""
     said = [(10, "Q: share of"), (27, "filled slots")]
-    if any(step.current != step.filled for step in scene.steps):
+    if any(step.current != step.filled for step in model.steps):
         said += [(48, "dashed: as"), (65, "wanted")]
     return said
 
 
-def _runs(scene: ViewModel) -> Iterator[tuple[list[CurveStep], float]]:
+def _runs(model: ViewModel) -> Iterator[tuple[list[CurveStep], float]]:
     """Yield the steps of each size that was wanted, and when it was not any longer: another size is
     no fall.
     """
     run: list[CurveStep] = []
-    for step in scene.steps:
+    for step in model.steps:
         if run and step.size != run[-1].size:
             yield run, step.time
             run = []
         if step.size:
             run.append(step)
     if run:
-        yield run, scene.now
+        yield run, model.now
 
 
-def _run(scene: ViewModel, run: list[CurveStep], end: float) -> str:
+def _run(model: ViewModel, run: list[CurveStep], end: float) -> str:
     """Draw what was filled, what was lost below the most that had been, and dashed what has the
     wanted configuration.
     """
-    start, stop = _across(scene, run[0].time), _across(scene, end)
-    filled = _levels(scene, run, lambda step: step.filled / step.size)
-    reached = _levels(scene, run, lambda step: step.reached / step.size)
+    start, stop = _across(model, run[0].time), _across(model, end)
+    filled = _levels(model, run, lambda step: step.filled / step.size)
+    reached = _levels(model, run, lambda step: step.reached / step.size)
     line, back = _forth(filled, start, stop), _back(reached)
     return (
         f'<path d="{line}{back}z" fill="{VERMILION}" fill-opacity=".35"/>'
         f'<path class="curve" d="{line}" fill="none" stroke="{BLUE}" stroke-width="5" '
         'stroke-linejoin="round"/>'
         f'<path d="{line}" fill="none" stroke="#9BD3F5" stroke-width="2" stroke-linejoin="round"/>'
-        f"{''.join(_outdated(scene, run, end))}"
+        f"{''.join(_outdated(model, run, end))}"
     )
 
 
-def _outdated(scene: ViewModel, run: list[CurveStep], end: float) -> Iterator[str]:
+def _outdated(model: ViewModel, run: list[CurveStep], end: float) -> Iterator[str]:
     """Draw, dashed, what has the wanted configuration, while some of what is filled has not."""
     ends = [*(step.time for step in run[1:]), end]
     for apart, spans in groupby(
@@ -186,19 +185,19 @@ def _outdated(scene: ViewModel, run: list[CurveStep], end: float) -> Iterator[st
     ):
         steps, until = zip(*spans, strict=True)
         if apart:
-            start, stop = _across(scene, steps[0].time), _across(scene, until[-1])
+            start, stop = _across(model, steps[0].time), _across(model, until[-1])
             path = _forth(
-                _levels(scene, list(steps), lambda step: step.current / step.size), start, stop
+                _levels(model, list(steps), lambda step: step.current / step.size), start, stop
             )
             yield f'<path class="line" d="{path}" stroke-width="1.8" stroke-dasharray="6 4"/>'
 
 
-def _across(scene: ViewModel, time: float) -> int:
+def _across(model: ViewModel, time: float) -> int:
     """Return where a time is, in whole pixels, kept inside the plot: what shares a pixel now does
     so in every later frame.
     """
     pixels = PLOT / WINDOW
-    ago = math.floor(scene.now * pixels) - math.floor(time * pixels)
+    ago = math.floor(model.now * pixels) - math.floor(time * pixels)
     return LEFT + PLOT - min(PLOT, max(0, ago))
 
 
@@ -207,7 +206,7 @@ def _down(share: float) -> float:
 
 
 def _levels(
-    scene: ViewModel, run: list[CurveStep], share: Callable[[CurveStep], float]
+    model: ViewModel, run: list[CurveStep], share: Callable[[CurveStep], float]
 ) -> dict[int, tuple[float, float]]:
     """Return the lowest and the last share of each pixel in which something happened: a loss within
     one pixel is one stroke.
@@ -216,8 +215,8 @@ def _levels(
     """
     columns: dict[int, tuple[float, float]] = {}
     for step in run:
-        column, level = _across(scene, step.time), share(step)
-        lost = step.filled < step.reached and step.time > scene.now - WINDOW
+        column, level = _across(model, step.time), share(step)
+        lost = step.filled < step.reached and step.time > model.now - WINDOW
         columns[column] = min(columns.get(column, (1.0, 0.0))[0], level if lost else 1.0), level
     return {column: (min(lowest, level), level) for column, (lowest, level) in columns.items()}
 

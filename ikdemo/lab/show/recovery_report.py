@@ -1,8 +1,8 @@
 """A group's record of falls and recoveries, as a learner looks at it: words, tables, a picture.
 
-The arithmetic is ``reconcile.analysis.recovery``, the drawing is ``recovery_figure``; this only
-puts them into words, and says whether a fall is counted from a recorded fault or from the first
-report of a loss. Made by ``Lab.recovery``.
+The arithmetic is in ``reconcile.analysis.recovery``, the drawing in ``recovery_figure``; here both
+are put into words, and it is said whether a fall is counted from a recorded fault or from the first
+report of a loss.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ...reconcile.analysis.recovery import Episode, Level, curve, episodes, expe
 from ...spi.errors import IkdemoError
 from ...spi.events import Event
 from ...spi.text import visible
-from .figures import faces, save, svg_text
+from .images import faces, save, svg_text
 from .tables import Table, say_percent, say_seconds
 
 if TYPE_CHECKING:
