@@ -15,7 +15,7 @@ import sys
 import time
 from typing import TextIO
 
-from ..spi.text import visible
+from ..spi.text import go_quote, visible
 
 _LEVELS = (
     logging.CRITICAL + 10,
@@ -34,40 +34,6 @@ _WORDS = {
 }
 _COLOURS = {"fatal": 31, "error": 31, "warning": 33, "info": 34, "debug": 37}
 _PLAIN = re.compile(r"[A-Za-z0-9.-]*\Z")
-_SHORT = {
-    "\a": "\\a",
-    "\b": "\\b",
-    "\f": "\\f",
-    "\n": "\\n",
-    "\r": "\\r",
-    "\t": "\\t",
-    "\v": "\\v",
-    '"': '\\"',
-    "\\": "\\\\",
-}
-
-
-def quote(text: str) -> str:
-    r"""Quote a text as Go's ``%q`` does.
-
-    >>> print(quote('no "x"\n'), quote("caf\u00e9 \x01 \x7f \u2028"))
-    "no \"x\"\n" "café \x01 \x7f \u2028"
-    """
-    return (
-        '"'
-        + "".join(_SHORT.get(c) or (c if c.isprintable() else _escape(ord(c))) for c in text)
-        + '"'
-    )
-
-
-def _escape(code: int) -> str:
-    return (
-        f"\\x{code:02x}"
-        if code < 0x80
-        else f"\\u{code:04x}"
-        if code < 0x10000
-        else f"\\U{code:08x}"
-    )
 
 
 class GoForm(logging.Formatter):
@@ -94,7 +60,7 @@ class GoForm(logging.Formatter):
         )
         return (
             f'time="{stamp}" level={level} '
-            f"msg={message if _PLAIN.match(message) else quote(message)} "
+            f"msg={message if _PLAIN.match(message) else go_quote(message)} "
         )
 
 

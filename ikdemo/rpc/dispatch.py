@@ -19,7 +19,7 @@ from ..spi.contracts import MOMENT, Plugin
 from ..spi.decode import decode, encode, fold
 from ..spi.documents import NULL
 from ..spi.errors import IkdemoError, SpecError
-from ..spi.text import compact, quote
+from ..spi.text import compact, go_quote, quote
 from .event_ring import EventRing
 from .methods import FINAL, METHODS, PREPARE, PROVISION, Method, holds_text
 from .task_pool import TaskPool
@@ -142,9 +142,9 @@ class Dispatcher:
             return self._methods[name]
         service, *rest = name.split(".")
         if len(rest) != 1:
-            raise _Refused(PLUGIN, f"rpc: service/method request ill-formed: {go_quoted(name)}")
+            raise _Refused(PLUGIN, f"rpc: service/method request ill-formed: {go_quote(name)}")
         missing = "method" if service in self._services else "service"
-        raise _Refused(PLUGIN, f"rpc: can't find {missing} {go_quoted(name)}")
+        raise _Refused(PLUGIN, f"rpc: can't find {missing} {go_quote(name)}")
 
 
 class _Refused(Exception):
@@ -180,43 +180,6 @@ def _error(code: int, message: str, id: Raw, data: Raw = NULL) -> bytes:
         bytes(data),
         compact(bytes(id)),
     )
-
-
-def go_quoted(text: str) -> str:
-    r"""Quote a name the way Go's ``%q`` does.
-
-    >>> go_quoted('a"b\n\x01\x7f'), go_quoted("\u2028é\U000e0001")
-    ('"a\\"b\\n\\x01\\x7f"', '"\\u2028é\\U000e0001"')
-    """
-    return '"' + "".join(_go_sign(sign) for sign in text) + '"'
-
-
-def _go_sign(sign: str) -> str:
-    if sign in _GO_SHORT:
-        return _GO_SHORT[sign]
-    if sign.isprintable():
-        return sign
-    code = ord(sign)
-    return (
-        f"\\x{code:02x}"
-        if code < 0x80
-        else f"\\u{code:04x}"
-        if code < 0x10000
-        else f"\\U{code:08x}"
-    )
-
-
-_GO_SHORT = {
-    "\a": "\\a",
-    "\b": "\\b",
-    "\f": "\\f",
-    "\n": "\\n",
-    "\r": "\\r",
-    "\t": "\\t",
-    "\v": "\\v",
-    "\\": "\\\\",
-    '"': '\\"',
-}
 
 
 NESTING = 64

@@ -30,6 +30,7 @@ _ESCAPES |= {chr(c): f"\\u{c:04x}" for c in range(0x20) if chr(c) not in _ESCAPE
 _ESCAPES |= {c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 _SPACES = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_GO_SHORT = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\v": "\\v", "\\": "\\\\", '"': '\\"', **_SHORT}
 _NEEDS_ESCAPE = re.compile(r'["\\\x00-\x1f<>&\u2028\u2029\ud800-\udfff]')
 
 
@@ -65,6 +66,24 @@ def quote(text: str) -> str:
     '"say \\"\\u003chi\\u003e\\"\\u0008"'
     """
     return '"' + _NEEDS_ESCAPE.sub(lambda m: _ESCAPES.get(m[0], "\ufffd"), text) + '"'
+
+
+def go_quote(text: str) -> str:
+    r"""Quote a text as Go's ``%q`` does.
+
+    >>> print(go_quote('no "x"\n'), go_quote("caf\u00e9 \x01 \x7f \u2028 \U000e0001"))
+    "no \"x\"\n" "café \x01 \x7f \u2028 \U000e0001"
+    """
+    return (
+        '"' + "".join(_GO_SHORT.get(c) or (c if c.isprintable() else _code(c)) for c in text) + '"'
+    )
+
+
+def _code(char: str, short_below: int = 0x80) -> str:
+    code = ord(char)
+    if code < short_below:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def indent(text: bytes, prefix: str = "", step: str = "  ") -> str:
@@ -113,14 +132,7 @@ def visible(text: str, keep: str = "") -> str:
 
 
 def _spelled(char: str) -> str:
-    code = ord(char)
-    return _SHORT.get(char) or (
-        f"\\x{code:02x}"
-        if code < 0x100
-        else f"\\u{code:04x}"
-        if code < 0x10000
-        else f"\\U{code:08x}"
-    )
+    return _SHORT.get(char) or _code(char, 0x100)
 
 
 def visible_json(text: str) -> str:
