@@ -27,7 +27,7 @@ TIMEOUT = 20.0
 """Seconds until a call without an answer is given up; it may have happened all the same."""
 AT_ONCE = 16
 """Calls in flight at a time, pulls and event streams not counted."""
-TOLD = ("create", "start", "kill", "oom", "die", "destroy")
+EVENT_KINDS = ("create", "start", "kill", "oom", "die", "destroy")
 """The events that are asked for."""
 
 
@@ -51,7 +51,7 @@ class Engine:
         self._timeout = timeout
         self._room = asyncio.Semaphore(AT_ONCE)
         self.host = self._client.host
-        self.forget = self._client.forget
+        self.disconnect = self._client.disconnect
 
     @property
     def address(self) -> str:
@@ -153,9 +153,9 @@ class Engine:
         await in_thread(lambda: self._client.ask(work))
 
     async def follow(
-        self, labels: Sequence[str], since: int, hear: Callable[[Row], None]
+        self, labels: Sequence[str], since: int, on_event: Callable[[Row], None]
     ) -> EngineEvents:
-        """Have ``hear`` called in this loop for what happens to containers with these labels, from
+        """Have ``on_event`` called in this loop for what happens to containers with these labels, from
         now on, or after ``since``.
 
         ``since`` is a time as the engine tells it, in nanoseconds. It remembers some 250 events,
@@ -164,12 +164,12 @@ class Engine:
         loop = asyncio.get_running_loop()
         over: asyncio.Future[None] = loop.create_future()
         after = f"{(since + 1) // 10**9}.{(since + 1) % 10**9:09d}" if since else None
-        filters = {"type": "container", "label": list(labels), "event": list(TOLD)}
+        filters = {"type": "container", "label": list(labels), "event": list(EVENT_KINDS)}
 
         def read(stream: Any) -> None:
             with suppress(Exception):  # however it ends, it is over; the loop may be so too
                 for event in stream:
-                    loop.call_soon_threadsafe(hear, event)
+                    loop.call_soon_threadsafe(on_event, event)
             _release(stream)
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(_settle, over, None, None)
@@ -181,7 +181,7 @@ class Engine:
 
         try:
             async with asyncio.timeout(self._timeout):  # the SDK has none for this
-                stream = await in_thread(opened, unwanted=_release)
+                stream = await in_thread(opened, discard=_release)
         except TimeoutError:
             raise OutcomeUnknown(f"the Docker engine at {self.host} tells no events") from None
         threading.Thread(
@@ -198,12 +198,12 @@ async def in_thread(
     work: Callable[[], T],
     *,
     ended: Callable[[], None] = lambda: None,
-    unwanted: Callable[[T], None] = lambda result: None,
+    discard: Callable[[T], None] = lambda result: None,
 ) -> T:
     """Do blocking work in a thread that keeps nobody from ending; ``ended`` is called in the loop
     when it is done.
 
-    ``unwanted`` is called with a result that nobody waits for any longer.
+    ``discard`` is called with a result that nobody waits for any longer.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
@@ -211,7 +211,7 @@ async def in_thread(
     def tell(result: Any, error: BaseException | None) -> None:
         ended()
         if done.done() and error is None:
-            unwanted(result)
+            discard(result)
         _settle(done, result, error)
 
     def run() -> None:

@@ -61,7 +61,7 @@ class EngineClient:
         self._lock = threading.Lock()
         self._api: Any = None
 
-    def forget(self) -> None:
+    def disconnect(self) -> None:
         """Let go of all connections, and greet the engine anew at the next question: it may be of
         another version by then.
         """
@@ -82,11 +82,11 @@ class EngineClient:
         from urllib3.exceptions import HTTPError
 
         try:
-            return question(self._greeted())
+            return question(self._connected())
         except APIError as error:
             raise _refusal(error.status_code or 0, error.explanation or str(error)) from None
         except (DockerException, RequestException, HTTPError, OSError) as error:
-            raise self._silence(error) from None
+            raise self._no_answer(error) from None
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             said = (
                 f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
@@ -95,7 +95,7 @@ class EngineClient:
                 f"the Docker engine at {self.host} gives an answer that makes no sense: {said}"
             ) from None
 
-    def _greeted(self) -> Any:
+    def _connected(self) -> Any:
         from docker import APIClient
 
         if (api := self._api) is not None:
@@ -110,7 +110,7 @@ class EngineClient:
             made.close()
         return api
 
-    def _silence(self, error: Exception) -> IkdemoError:
+    def _no_answer(self, error: Exception) -> IkdemoError:
         from requests.exceptions import ConnectTimeout, Timeout
 
         chain = _chain(error)

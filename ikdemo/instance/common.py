@@ -1,7 +1,7 @@
-"""Tells what became of an instance: as an event, to whoever listens, and as a line of the log, to
-whoever watches the terminal.
+"""What instance plugins of every kind decide alike: how they tell of an instance, who is in a slot,
+and what tags, amounts of memory and ports mean.
 
-Called by every instance plugin, once for each fact.
+``announce`` tells each fact once: as an event, and as a line of the log.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from .. import disk
 from ..log_limit import LineLimit
+from ..spi.documents import GROUP_TAG, SHA_TAG, Description, InstanceSpec
 from ..spi.errors import PluginFailure, SpecError
 from ..spi.events import Emit, Event
 from ..spi.text import visible
@@ -48,14 +49,19 @@ VERBS = {
 }
 
 
-def announce(emit: Emit, event: Event) -> None:
+def announce(emit: Emit, kind: str, instance: Description, text: str, code: str = "") -> None:
     """Emit an event of an instance, and log it, unless too many came before it.
 
-    >>> announce(lambda event: print(event.kind), Event("lost", instance="instance-7", group="web"))
+    >>> announce(lambda event: print(event.kind), "lost", Description("instance-7"), "vanished")
     lost
     """
+    tags, slot = instance.tags, instance.slot or ""
+    group = (tags or {}).get(GROUP_TAG, "")
+    event = Event(
+        kind, group=group, instance=instance.id, slot=slot, code=code, text=text, tags=tags
+    )
     emit(event)
-    if limit.has_room(f"instances were {event.kind}"):
+    if limit.has_room(f"instances were {kind}"):
         log.info("%s", sentence(event))
 
 
@@ -84,6 +90,22 @@ class ExitReason(NamedTuple):
 
     code: str
     text: str
+
+
+def occupant(
+    instance: Description, slot: str, wanted: InstanceSpec, is_ending: bool = False
+) -> str:
+    """Return the ID of the instance that lives in a slot, if it is of the wanted configuration;
+    raises PluginFailure if it is not, or is being ended.
+
+    >>> occupant(Description("instance-7"), "0", InstanceSpec(tags={"infrakit.group": "web"}))
+    'instance-7'
+    """
+    tags, expected = instance.tags or {}, wanted.tags or {}
+    if is_ending or tags.get(SHA_TAG) != expected.get(SHA_TAG):
+        group = expected.get(GROUP_TAG, "")
+        raise PluginFailure(f"slot {slot} of group {group} is occupied by {instance.id}")
+    return instance.id
 
 
 def carries(mine: Mapping[str, str] | None, wanted: Mapping[str, str]) -> bool:

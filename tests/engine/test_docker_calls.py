@@ -444,7 +444,7 @@ def test_what_others_made_is_never_described_nor_touched(
     tmp_path: Path, client: docker.APIClient
 ) -> None:
     path = str((tmp_path / "p").resolve())  # in another container, say
-    labels = Labels("instance-1", "0", None, {"infrakit.group": "g"}).labels(
+    labels = Labels("instance-1", "0", None, {"infrakit.group": "g"}).to_dict(
         {OWNER: path, MARK: "another"}
     )
     theirs = [
@@ -480,7 +480,7 @@ def test_the_next_plugin_knows_what_lives_tells_what_died_and_removes_what_never
                 await DockerInstances(tmp_path / "p").start(print)
         client.kill(ids[1])
         mark = (tmp_path / "p" / "engine").read_text().splitlines()[1]
-        half = Labels("instance-5", "5", None, {"infrakit.group": "g"}).labels({MARK: mark})
+        half = Labels("instance-5", "5", None, {"infrakit.group": "g"}).to_dict({MARK: mark})
         (tmp_path / "p").rename(tmp_path / "q")  # whose they are is not said by the path
         client.create_container(IMAGE, ["sleep", "1000"], labels=half, name="instance-5")
         async with plugin(tmp_path / "q") as (made, ear):

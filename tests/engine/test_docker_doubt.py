@@ -110,14 +110,14 @@ class Engine:
 
 
 def row(number: int, mark: str, state: str = "running", **more: Any) -> dict[str, Any]:
-    badge = Labels(f"instance-{number}", str(number), None, {"infrakit.group": "g"}, "80")
+    labels = Labels(f"instance-{number}", str(number), None, {"infrakit.group": "g"}, "80")
     listed = {
         "Id": f"c-{number}",
         "Names": [f"/instance-{number}"],
         "State": state,
         "Status": state,
     }
-    return {**listed, "Labels": badge.labels({MARK: mark}), **more}
+    return {**listed, "Labels": labels.to_dict({MARK: mark}), **more}
 
 
 Unwell = tuple[DockerInstances, Engine, list[Event], str]
@@ -265,8 +265,8 @@ def test_what_is_listed_beyond_what_was_asked_for_is_left_alone(
             with pytest.raises(IkdemoError, match="instance-7 is no instance here"):
                 await plugin.destroy("instance-7")
             assert plugin._parts is not None
-            await plugin._parts.fleet.agree()
-            await plugin._parts.fleet.burials.finish()
+            await plugin._parts.containers.resync()
+            await plugin._parts.containers.reaper.finish()
             assert not engine.removed and not told
             await asyncio.to_thread(end_orphaned_containers, tmp_path)
             assert engine.removed == ["c-0", "c-1", "c-2"]
@@ -281,8 +281,8 @@ def test_a_state_that_is_not_known_here_is_left_alone(
         async with unwell(tmp_path, monkeypatch) as (plugin, engine, _, mark):
             engine.rows += [row(7, mark, "migrating"), row(8, mark, "created")]
             assert plugin._parts is not None
-            await plugin._parts.fleet.agree()
-            await plugin._parts.fleet.burials.finish()
+            await plugin._parts.containers.resync()
+            await plugin._parts.containers.reaper.finish()
             assert engine.removed == ["c-8"]
 
     run(story)
@@ -322,7 +322,7 @@ def test_events_that_make_no_sense_are_passed_over(
                 {"Actor": {"ID": "c-1", "Attributes": {**labels, "exitCode": "x"}}, "Action": "die"}
             ]
             for event in odd:
-                plugin._parts.fleet.hear(event)
+                plugin._parts.containers.on_event(event)
             assert await ids(plugin) == WHOLE and not [
                 event for event in told if event.kind == "lost"
             ]
@@ -343,7 +343,7 @@ def test_without_a_descriptor_or_a_thread_left_nothing_is_lost_and_questions_are
     async def story() -> None:
         async with unwell(tmp_path, monkeypatch) as (plugin, _, told, __):
             assert plugin._parts is not None
-            plugin._parts.fleet.engine.forget()
+            plugin._parts.containers.engine.disconnect()
             soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
             resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
             try:
@@ -371,18 +371,20 @@ def test_one_that_dies_while_the_engine_is_asked_about_another_is_lost_once(
         async with unwell(tmp_path, monkeypatch) as (plugin, engine, told, mark):
             assert plugin._parts is not None
             fleet, died = (
-                plugin._parts.fleet,
+                plugin._parts.containers,
                 {"ID": "c-0", "Attributes": {**row(0, mark)["Labels"], "exitCode": "1"}},
             )
             engine.rows, listed = [engine.rows[0], engine.rows[2]], engine.rows[1]
             engine.asked = lambda path: (
-                fleet.hear({"Actor": died, "Action": "die"}) if path.endswith("/c-1/json") else None
+                fleet.on_event({"Actor": died, "Action": "die"})
+                if path.endswith("/c-1/json")
+                else None
             )
-            await fleet.agree()
+            await fleet.resync()
             engine.asked = lambda path: None
             engine.rows.append(listed)
-            await fleet.agree()
-            await fleet.burials.finish()
+            await fleet.resync()
+            await fleet.reaper.finish()
             assert [(event.kind, event.instance) for event in told] == [("lost", "instance-0")]
 
     run(story)
@@ -400,7 +402,7 @@ def test_overlapping_provisions_keep_to_the_room_and_to_one_for_a_slot_and_get_p
     async def story() -> None:
         async with unwell(tmp_path, monkeypatch) as (plugin, engine, _, __):
             assert plugin._parts is not None
-            plugin._parts.filling._most = 6
+            plugin._parts.provisioner._most = 6
             engine.creating.clear()
             engine.answers["/images/create"] = 200, b"{}"
 
@@ -436,7 +438,7 @@ def test_what_an_engine_says_of_itself_is_an_object(
             with pytest.raises(
                 IkdemoError, match="gives an answer that makes no sense: an object was expected"
             ):
-                await plugin._parts.fleet.engine.info()
+                await plugin._parts.containers.engine.info()
 
     run(story)
 

@@ -42,7 +42,7 @@ def spec(image: str, pull: str) -> InstanceSpec:
 def test_an_image_is_pulled_once_for_all_who_wait_for_it(
     tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(provisioning, "Pulls", lambda engine: ImagePulls(engine, patience=0.5))
+    monkeypatch.setattr(provisioning, "ImagePulls", lambda engine: ImagePulls(engine, patience=0.5))
 
     async def story() -> None:
         made = DockerInstances(tmp_path / "p", grace=0.0, takes_along=True)

@@ -25,8 +25,8 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/instance/docker/containers.py",
-        "            if one in self and (one.badge.instance not in chosen or one.is_original):",
-        "            if one in self and one.badge.instance not in chosen:",
+        "            if one in self and (one.labels.instance not in chosen or one.is_original):",
+        "            if one in self and one.labels.instance not in chosen:",
         "tests/engine/test_docker_doubt.py::test_two_containers_of_one_instance_are_one_and_it_is_the_original_that_is_ended",
     ),
     Mutant(
@@ -37,13 +37,13 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/instance/docker/containers.py",
-        " if bears(row, wanted)]",
+        " if has_labels(row, wanted)]",
         "]",
         "tests/engine/test_docker_doubt.py::test_what_is_listed_beyond_what_was_asked_for_is_left_alone",
     ),
     Mutant(
         "ikdemo/instance/docker/orphans.py",
-        "        if bears(row, [label])\n",
+        "        if has_labels(row, [label])\n",
         "",
         "tests/engine/test_docker_doubt.py::test_what_is_listed_beyond_what_was_asked_for_is_left_alone",
     ),
@@ -55,14 +55,14 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/instance/docker/containers.py",
-        "        badges = [*(member.badge for member in self._living.values()), *self._making.values()]",
-        "        badges = [member.badge for member in self._living.values()]",
+        "        alive = [*(state.labels for state in self._alive.values()), *self._creating.values()]",
+        "        alive = [state.labels for state in self._alive.values()]",
         "tests/engine/test_docker_doubt.py::test_overlapping_provisions_keep_to_the_room_and_to_one_for_a_slot_and_get_ports_of_their_own",
     ),
     Mutant(
         "ikdemo/instance/docker/containers.py",
-        "        return len(self._living) + len(self._making)",
-        "        return len(self._living)",
+        "        return len(self._alive) + len(self._creating)",
+        "        return len(self._alive)",
         "tests/engine/test_docker_doubt.py::test_overlapping_provisions_keep_to_the_room_and_to_one_for_a_slot_and_get_ports_of_their_own",
     ),
     Mutant(

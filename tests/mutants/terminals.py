@@ -46,9 +46,9 @@ MUTANTS = (
         f"{_LOGS}::test_a_flood_has_its_first_lines_and_then_a_number_before_whatever_comes_next",
     ),
     Mutant(
-        "ikdemo/instance/process/table.py",
-        "        announce(\n            self._emit,\n            Event(",
-        "        self._emit(\n            Event(",
+        "ikdemo/instance/common.py",
+        '        log.info("%s", sentence(event))',
+        "        pass",
         f"{_LOGS}::test_what_fails_is_a_warning_and_a_process_is_said_with_its_pid",
     ),
     Mutant(

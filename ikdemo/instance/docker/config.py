@@ -1,12 +1,13 @@
 """What a container is made from: the properties of its spec, read and looked over, and the document
 the engine wants.
 
-Nothing here asks the engine. Called by ``docker``.
+Nothing here asks the engine.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from ...spi.decode import decode
@@ -117,13 +118,14 @@ def published(text: str, path: str = "$.Ports") -> Published:
 def config_of(
     properties: DockerProperties,
     spec: InstanceSpec,
-    badge: Labels,
-    labels: dict[str, str],
+    labels: Labels,
+    owner_labels: Mapping[str, str],
     init: bool,
 ) -> dict[str, Any]:
-    """Return the container as Docker's API wants it described. ``init``: the engine has a first
-    process that passes signals on.
+    """Return the container as Docker's API wants it described.
 
+    ``owner_labels``: those of its plugin. ``init``: the engine has a first process that passes
+    signals on.
     Raises SpecError.
     """
     if "\0" in spec.init:
@@ -143,11 +145,11 @@ def config_of(
                 {"HostIp": port.ip, "HostPort": port.public}
             )
     host["PortBindings"] = bindings
-    own = {**(properties.env or {}), **environment_of(badge)}
+    own = {**(properties.env or {}), **environment_of(labels)}
     config: dict[str, Any] = {
         "Image": properties.image,
         "Env": [f"{name}={text}" for name, text in own.items()],
-        "Labels": {**(properties.labels or {}), **labels},
+        "Labels": {**(properties.labels or {}), **labels.to_dict(owner_labels)},
         "ExposedPorts": {}
         if properties.shares_network
         else {f"{port.own}/tcp": {} for port in ports},
@@ -156,23 +158,20 @@ def config_of(
     if properties.command is not None:
         config["Cmd"] = properties.command
     elif spec.init:
-        config["Entrypoint"] = [
-            "sh",
-            "-c",
-            spec.init,
-        ]  # in place of what the image begins with, which would take it for arguments
+        # in place of what the image begins with, which would take it for arguments
+        config["Entrypoint"] = ["sh", "-c", spec.init]
     return config
 
 
-def environment_of(badge: Labels) -> dict[str, str]:
+def environment_of(labels: Labels) -> dict[str, str]:
     """Return what an instance may want to know of itself, under the names that processes have
     it.
     """
     known = {
-        "INSTANCE_ID": badge.instance,
-        "SLOT": badge.slot or "",
-        "GROUP": badge.group,
-        "LOGICAL_ID": badge.logical_id or "",
-        **({"PORT": badge.port} if badge.port else {}),
+        "INSTANCE_ID": labels.instance,
+        "SLOT": labels.slot or "",
+        "GROUP": labels.group,
+        "LOGICAL_ID": labels.logical_id or "",
+        **({"PORT": labels.port} if labels.port else {}),
     }
     return {name: text.replace("\0", "") for name, text in known.items()}

@@ -29,12 +29,17 @@ log = logging.getLogger(__name__)
 class EngineWatch:
     """The connection of a fleet to its engine, from construction to ``stop``.
 
-    ``looked`` is set once the first look succeeded or failed.
+    ``first_sync`` is set once the first look succeeded or failed.
     """
 
-    def __init__(self, fleet: Containers, filling: Provisioner, emit: Emit) -> None:
-        self.looked = asyncio.Event()
-        self._fleet, self._filling, self._engine, self._emit = fleet, filling, fleet.engine, emit
+    def __init__(self, containers: Containers, provisioner: Provisioner, emit: Emit) -> None:
+        self.first_sync = asyncio.Event()
+        self._containers, self._provisioner, self._engine, self._emit = (
+            containers,
+            provisioner,
+            containers.engine,
+            emit,
+        )
         self._trouble = ""
         self._is_first = True
         self._task = asyncio.create_task(self._watch(), name="watching of the engine")
@@ -51,39 +56,41 @@ class EngineWatch:
                 await self._follow()
                 wait = SOON
             except IkdemoError as error:
-                self._lost_touch(error)
+                self._disconnected(error)
             except Exception:  # a bug in taking one event must not end the hearing of all others
                 log.exception("An event of the engine could not be taken")
-            self.looked.set()
+            self.first_sync.set()
             await asyncio.sleep(wait)
             wait = min(LATER, 2 * wait)
 
     async def _follow(self) -> None:
         """Hear events until the stream ends; raises what the engine raises."""
-        self._engine.forget()
-        self._filling.has_init = _has_init(await self._engine.info())
-        stream = await self._engine.follow(self._fleet.labels, self._fleet.seen, self._fleet.hear)
+        self._engine.disconnect()
+        self._provisioner.has_init = _has_init(await self._engine.info())
+        stream = await self._engine.follow(
+            self._containers.owner_filter, self._containers.latest_event, self._containers.on_event
+        )
         try:
-            await self._fleet.agree(first=self._is_first)
-            self._in_touch()
+            await self._containers.resync(first=self._is_first)
+            self._connected()
             while not stream.over.done():
                 await asyncio.wait([stream.over], timeout=LOOK_EVERY)
-                await self._fleet.agree()
+                await self._containers.resync()
         finally:
             stream.close()
 
-    def _in_touch(self) -> None:
+    def _connected(self) -> None:
         if self._trouble:
-            self._say(f"the Docker engine answers again at {self._engine.host}")
+            self._report(f"the Docker engine answers again at {self._engine.host}")
         self._trouble, self._is_first = "", False
-        self.looked.set()
+        self.first_sync.set()
 
-    def _lost_touch(self, error: IkdemoError) -> None:
+    def _disconnected(self, error: IkdemoError) -> None:
         if not self._trouble:
-            self._say(str(error))
+            self._report(str(error))
         self._trouble = str(error)
 
-    def _say(self, text: str) -> None:
+    def _report(self, text: str) -> None:
         log.warning("%s", text)
         self._emit(Event("reported", text=text))
 

@@ -1,5 +1,5 @@
 """How a container ended: from its exit status and from what the engine told of it before. Called by
-``fleet``.
+``containers``.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ class ExitSignals:
         else:
             self._signalled[container] = time_of(event)
 
-    def ending(self, container: str, began: int, event: Row) -> ExitReason:
+    def reason(self, container: str, began: int, event: Row) -> ExitReason:
         """Say how a container ended that began at ``began``, in the engine's nanoseconds."""
         now, status = time_of(event), int(event["Actor"]["Attributes"].get("exitCode") or 0)
-        was_told = (
+        was_signalled = (
             container in self._signalled and now - self._signalled[container] < TOLD_FOR * 10**9
         )
         return exit_reason_of(
             status,
             max(0, now - began) / 10**9,
-            was_told=was_told,
+            was_signalled=was_signalled,
             starved=container in self._starved,
         )
 
@@ -57,14 +57,14 @@ def time_of(event: Row) -> int:
 
 
 def exit_reason_of(
-    status: int, age: float, *, was_told: bool = False, starved: bool = False
+    status: int, age: float, *, was_signalled: bool = False, starved: bool = False
 ) -> ExitReason:
-    """Say how a container ended. ``was_told``: it was sent a signal through the engine.
+    """Say how a container ended. ``was_signalled``: it was sent a signal through the engine.
     ``starved``: it had no more memory.
 
     >>> exit_reason_of(137, 60.0)
     ExitReason(code='killed', text='was ended by SIGKILL after 60.0 s')
-    >>> exit_reason_of(137, 0.2).code, exit_reason_of(3, 60.0).code, exit_reason_of(0, 60.0, was_told=True).code
+    >>> exit_reason_of(137, 0.2).code, exit_reason_of(3, 60.0).code, exit_reason_of(0, 60.0, was_signalled=True).code
     ('early', 'died', 'killed')
     """
     if starved:
@@ -72,7 +72,7 @@ def exit_reason_of(
     number = status - 128  # so the engine, and a shell, passes a signal on
     if number not in FROM_OUTSIDE:
         return ExitReason(
-            "killed" if was_told else "died", f"exited with status {status} after {age:.1f} s"
+            "killed" if was_signalled else "died", f"exited with status {status} after {age:.1f} s"
         )
-    code = "killed" if was_told or age >= BEGINNING else "early"
+    code = "killed" if was_signalled or age >= BEGINNING else "early"
     return ExitReason(code, f"was ended by {signal.Signals(number).name} after {age:.1f} s")

@@ -2,7 +2,7 @@
 lives, where it answers.
 
 The only place that knows our labels. They are the whole truth about an instance, so nothing is kept
-elsewhere. Called by ``docker``, ``fleet`` and ``order``, and by the lab when it breaks containers.
+elsewhere. Called by ``docker``, ``containers`` and ``order``, and by the lab when it breaks containers.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from ...engine import Row
 from ...spi.documents import GROUP_TAG, Description, slot_of
@@ -47,9 +48,15 @@ class Labels(NamedTuple):
     def group(self) -> str:
         return self.tags.get(GROUP_TAG, "")
 
-    def labels(self, whose: Mapping[str, str]) -> dict[str, str]:
-        """Return the labels of this instance's container; ``whose``: those that say whose it is."""
-        own = {**whose, INSTANCE: self.instance, PORT: self.port}
+    @property
+    def description(self) -> Description:
+        """What the plugin says of it without asking where it answers, its slot included."""
+        slot = UNSET if self.slot is None else self.slot
+        return Description(self.instance, self.logical_id, self.tags, slot)
+
+    def to_dict(self, owner_labels: Mapping[str, str]) -> dict[str, str]:
+        """Return the labels of this instance's container; ``owner_labels``: those that say whose it is."""
+        own = {**owner_labels, INSTANCE: self.instance, PORT: self.port}
         if self.slot is not None:
             own[SLOT] = self.slot
         if self.logical_id is not None:
@@ -65,7 +72,7 @@ class Container(NamedTuple):
     """
 
     id: str
-    badge: Labels
+    labels: Labels
     is_original: bool
     state: str
     status: str
@@ -88,21 +95,16 @@ class Container(NamedTuple):
         """Describe the instance; ``host`` is the address of the container whose network it uses, if
         it uses one's.
         """
-        where = {ADDRESS_TAG: self.host or host, PORT_TAG: self.public or self.badge.port}
-        tags = {**(where if all(where.values()) else {}), **self.badge.tags}
-        return Description(
-            self.badge.instance,
-            self.badge.logical_id,
-            tags,
-            UNSET if self.badge.slot is None else self.badge.slot,
-        )
+        where = {ADDRESS_TAG: self.host or host, PORT_TAG: self.public or self.labels.port}
+        tags = {**(where if all(where.values()) else {}), **self.labels.tags}
+        return replace(self.labels.description, tags=tags)
 
 
 def labels_of(labels: Mapping[str, str]) -> Labels | None:
     """Return who a container with these labels is, None if no plugin of this kind made it.
 
-    >>> badge = Labels("instance-1", "0", None, {"infrakit.group": "web"}, "80")
-    >>> labels_of(badge.labels({OWNER: "me"})) == badge, badge.group
+    >>> labels = Labels("instance-1", "0", None, {"infrakit.group": "web"}, "80")
+    >>> labels_of(labels.to_dict({OWNER: "me"})) == labels, labels.group
     (True, 'web')
     """
     if not (instance := labels.get(INSTANCE)):
@@ -115,7 +117,7 @@ def labels_of(labels: Mapping[str, str]) -> Labels | None:
     return Labels(instance, slot, labels.get(LOGICAL_ID), tags, labels.get(PORT, ""))
 
 
-def bears(row: Row, labels: Iterable[str]) -> bool:
+def has_labels(row: Row, labels: Iterable[str]) -> bool:
     """Say whether a row of the engine's list has these labels, each ``key=value``: it may list more
     than it was asked for.
     """
@@ -127,18 +129,18 @@ def container_of(row: Row, engine: str) -> Container | None:
     """Read a row of the engine's list, None if it is not ours; ``engine`` is the address of the
     engine's machine.
     """
-    badge = labels_of(row.get("Labels") or {})
-    if badge is None:
+    labels = labels_of(row.get("Labels") or {})
+    if labels is None:
         return None
     public = next(
-        (str(p["PublicPort"]) for p in row.get("Ports") or () if _leads_to(p, badge.port)), ""
+        (str(p["PublicPort"]) for p in row.get("Ports") or () if _leads_to(p, labels.port)), ""
     )
     network = (row.get("HostConfig") or {}).get("NetworkMode", "")
     host = engine if public or network == "host" else address_of(row)
-    is_original = f"/{badge.instance}" in (row.get("Names") or ())
+    is_original = f"/{labels.instance}" in (row.get("Names") or ())
     return Container(
         row["Id"],
-        badge,
+        labels,
         is_original,
         row["State"],
         str(row.get("Status") or row["State"]),

@@ -17,7 +17,7 @@ from typing import Any
 from ... import disk
 from ...engine.client import EngineClient
 from ...spi.errors import CorruptState, IkdemoError, PluginFailure
-from .labels import MARK, OWNER, bears
+from .labels import MARK, OWNER, has_labels
 
 NOTE = "engine"
 """File in the directory of a plugin for containers: a line that says where the engine is, and one
@@ -60,7 +60,7 @@ def end_orphaned_containers(directory: Path) -> None:
         try:
             engine = EngineClient(TIMEOUT, 1)
             removed = engine.ask(partial(_remove_all, f"{MARK}={_mark_in(note)}"))
-            engine.forget()
+            engine.disconnect()
         except IkdemoError as error:
             log.warning("Containers of %s may be left: %s", note.parent, error)
         else:
@@ -86,7 +86,7 @@ def _remove_all(label: str, api: Any) -> list[str]:
     found = [
         row["Id"]
         for row in api.containers(all=True, filters={"label": label})
-        if bears(row, [label])
+        if has_labels(row, [label])
     ]
     for container in found:
         api.remove_container(container, force=True, v=True)

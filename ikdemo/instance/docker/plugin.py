@@ -1,7 +1,7 @@
 """The instance plugin ``docker``: an instance is a container, alive as long as the engine says so.
 
-What a container is made from is in ``order``, how a slot comes by one in ``filling``, what its
-labels say in ``badge``, who lives in ``fleet``, how word comes from the engine in ``watching``;
+What a container is made from is in ``order``, how a slot comes by one in ``provisioner``, what its
+labels say in ``labels``, who lives in ``containers``, how word comes from the engine in ``engine_watch``;
 here are the plugin's methods. Made by the command line and by whoever embeds a group.
 """
 
@@ -38,9 +38,9 @@ FIRST_LOOK = 5.0
 
 class _Parts(NamedTuple):
     lease: disk.Lease
-    fleet: Containers
-    filling: Provisioner
-    watching: EngineWatch
+    containers: Containers
+    provisioner: Provisioner
+    engine_watch: EngineWatch
 
 
 class DockerInstances:
@@ -84,33 +84,35 @@ class DockerInstances:
             raise disk.refusal("create", self._path, error) from None
         lease = disk.Lease(self._path)
         try:
-            whose = leave_note(lease, self._path.resolve(), engine.host)
+            owner_labels = leave_note(lease, self._path.resolve(), engine.host)
         except PluginFailure:
             lease.release()
             raise
-        fleet = Containers(engine, whose, emit)
-        filling = Provisioner(fleet, self._most)
-        self._parts = _Parts(lease, fleet, filling, EngineWatch(fleet, filling, emit))
+        containers = Containers(engine, owner_labels, emit)
+        provisioner = Provisioner(containers, self._most)
+        self._parts = _Parts(
+            lease, containers, provisioner, EngineWatch(containers, provisioner, emit)
+        )
         with suppress(TimeoutError):
             async with asyncio.timeout(FIRST_LOOK):
-                await self._parts.watching.looked.wait()
+                await self._parts.engine_watch.first_sync.wait()
 
     async def stop(self) -> None:
         """Let the instances go on, or end them if they are to be taken along."""
         if self._parts is None:
             return
         parts, self._parts = self._parts, None
-        await parts.filling.close()
+        await parts.provisioner.close()
         if self._takes_along:
             with suppress(IkdemoError):
                 endings = [
-                    parts.fleet.end(one.badge.instance, self._grace)
-                    for one in await parts.fleet.living()
+                    parts.containers.end(one.labels.instance, self._grace)
+                    for one in await parts.containers.list_alive()
                 ]
                 await asyncio.gather(*endings, return_exceptions=True)
-        await parts.fleet.close()
-        await parts.watching.stop()
-        parts.fleet.engine.forget()
+        await parts.containers.close()
+        await parts.engine_watch.stop()
+        parts.containers.engine.disconnect()
         parts.lease.release()
 
     async def validate(self, properties: Raw) -> None:
@@ -134,7 +136,7 @@ class DockerInstances:
         """
         parts = self._started()
         properties = read_properties(bytes(spec.properties), "$.Spec.Properties")
-        return await parts.filling.fill(properties, spec, slot_of(slot))
+        return await parts.provisioner.provision(properties, spec, slot_of(slot))
 
     async def destroy(self, instance: str) -> None:
         """End an instance: SIGTERM to its first process, SIGKILL after the grace time, and its
@@ -143,14 +145,14 @@ class DockerInstances:
         Goes on if the caller goes away. Raises SpecError for an empty ID, PluginFailure when there
         is no such instance.
         """
-        fleet = self._started().fleet
+        containers = self._started().containers
         if not instance:
             raise SpecError(
                 "the ID of an instance must not be empty",
                 path="$.Instance",
                 expected="an instance's ID",
             )
-        await fleet.end(instance, self._grace)
+        await containers.end(instance, self._grace)
 
     async def describe_instances(
         self, tags: Mapping[str, str], slots: bool = False
@@ -160,14 +162,16 @@ class DockerInstances:
 
         Raises PluginUnavailable or OutcomeUnknown when it does not answer.
         """
-        fleet = self._started().fleet
+        containers = self._started().containers
         group = [f"{TAG}{GROUP_TAG}={tags[GROUP_TAG]}"] if tags.get(GROUP_TAG) else []
-        living = await fleet.living(
-            *group, meant=lambda badge: badge.group == tags[GROUP_TAG] if group else True
+        list_alive = await containers.list_alive(
+            *group, meant=lambda labels: labels.group == tags[GROUP_TAG] if group else True
         )
-        living.sort(key=lambda one: one.badge.instance)
-        hosts = {one.lender: await fleet.host_of(one.lender) for one in living if one.lender}
-        described = [one.description(hosts.get(one.lender, "")) for one in living]
+        list_alive.sort(key=lambda one: one.labels.instance)
+        hosts = {
+            one.lender: await containers.host_of(one.lender) for one in list_alive if one.lender
+        }
+        described = [one.description(hosts.get(one.lender, "")) for one in list_alive]
         matching = [one for one in described if carries(one.tags, tags)]
         return matching if slots else [replace(one, slot=UNSET) for one in matching]
 
@@ -175,12 +179,12 @@ class DockerInstances:
         """Return the last lines that an instance printed (all that is kept for 0), also shortly
         after its death.
         """
-        fleet = self._started().fleet
-        found = await fleet.containers(f"{INSTANCE}={instance}")
+        containers = self._started().containers
+        found = await containers.list_all(f"{INSTANCE}={instance}")
         text = (
-            await fleet.engine.logs(found[0].id, lines)
+            await containers.engine.logs(found[0].id, lines)
             if found
-            else fleet.burials.outputs.of(instance)
+            else containers.reaper.outputs.of(instance)
         )
         if text is None:
             raise PluginFailure(f"{instance} is no instance here, and none that ended lately")

@@ -1,7 +1,7 @@
 """What is left of dead containers: their last output is kept, and they are removed, but not before
 what is more urgent.
 
-Called by ``fleet``.
+Called by ``containers``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ AT_ONCE = 2
 """Removals in flight at a time."""
 LINES = 200
 """Lines of a dead container's output that are kept."""
-LAST_WORDS = 1.0
+OUTPUT_WAIT = 1.0
 """Seconds that reading a container's output may take."""
 AT_THE_END = 5.0
 """Seconds that the removals may take when nobody waits for anything else."""
@@ -35,8 +35,8 @@ class Reaper:
         self.outputs = Outputs()
         self._engine = engine
         self._begun: dict[str, asyncio.Task[None]] = {}
-        self._hurry = asyncio.Event()
-        self._hands = asyncio.Semaphore(AT_ONCE)
+        self._stopping = asyncio.Event()
+        self._in_flight = asyncio.Semaphore(AT_ONCE)
 
     def __contains__(self, container: str) -> bool:
         return container in self._begun
@@ -46,30 +46,30 @@ class Reaper:
         be read.
         """
         try:
-            async with asyncio.timeout(LAST_WORDS):
+            async with asyncio.timeout(OUTPUT_WAIT):
                 text = await self._engine.logs(container, LINES)
         except (IkdemoError, TimeoutError):
             return ""
         return self.outputs.keep(instance, text) if text else ""
 
     def remove(
-        self, container: str, instance: str = "", last_words: Callable[[str], None] | None = None
+        self, container: str, instance: str = "", report: Callable[[str], None] | None = None
     ) -> None:
         """Remove a container: at once, or that of an instance after its output was kept and its
         replacement had its time.
 
-        ``last_words`` is called as soon as can be with the last line that the instance printed.
+        ``report`` is called as soon as can be with the last line that the instance printed.
         """
         if container not in self._begun:
-            burial = self._remove(container, instance, last_words)
-            self._begun[container] = asyncio.create_task(burial, name=f"burial of {container}")
+            removal = self._remove(container, instance, report)
+            self._begun[container] = asyncio.create_task(removal, name=f"burial of {container}")
             self._begun[container].add_done_callback(lambda _: self._begun.pop(container, None))
 
     async def finish(self) -> None:
         """Do what is to be done without waiting for anything; what takes too long is left to the
         next start.
         """
-        self._hurry.set()
+        self._stopping.set()
         left = list(self._begun.values())
         if left:
             await asyncio.wait(left, timeout=AT_THE_END)
@@ -78,16 +78,16 @@ class Reaper:
         await asyncio.gather(*left, return_exceptions=True)
 
     async def _remove(
-        self, container: str, instance: str, last_words: Callable[[str], None] | None
+        self, container: str, instance: str, report: Callable[[str], None] | None
     ) -> None:
-        if last_words is not None:
-            last_words(await self.keep_output(container, instance))
+        if report is not None:
+            report(await self.keep_output(container, instance))
         if instance:
             with suppress(TimeoutError):
                 async with asyncio.timeout(AFTER):
-                    await self._hurry.wait()
+                    await self._stopping.wait()
             if self.outputs.of(instance) is None:
                 await self.keep_output(container, instance)
-        async with self._hands:
+        async with self._in_flight:
             with suppress(IkdemoError):  # it is found again when the engine answers again
                 await self._engine.remove(container)

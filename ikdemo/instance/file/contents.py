@@ -133,13 +133,13 @@ class Contents:
     def add(self, entry: Entry) -> None:
         """Note an instance whose file was just written."""
         self.index.put(entry)
-        announce(self._emit, _event("provisioned", entry, "its file was written"))
+        announce(self._emit, "provisioned", entry.description, "its file was written")
 
     def remove(self, entry: Entry) -> None:
         """Note that an instance's file was just deleted."""
         self.index.drop(entry.name)
         if self.index.instance(entry.description.id) is None:
-            announce(self._emit, _event("destroyed", entry, "its file was removed"))
+            announce(self._emit, "destroyed", entry.description, "its file was removed")
 
     def tell(self, text: str) -> None:
         """Say something about the directory itself, to whoever listens and in the log."""
@@ -246,25 +246,14 @@ class Contents:
             return
         if before is None or after is None or before.group != after.group:
             if before is not None:
-                announce(self._emit, _event("lost", before, why or "its file joined another group"))
+                why = why or "its file joined another group"
+                announce(self._emit, "lost", before.description, why)
             if after is not None:
-                announce(self._emit, _event("provisioned", after, "its file appeared"))
+                announce(self._emit, "provisioned", after.description, "its file appeared")
         elif before.description != after.description:
-            announce(self._emit, _event("changed", after, "its file was edited"))
+            announce(self._emit, "changed", after.description, "its file was edited")
 
 
 def stamp(there: os.stat_result) -> Stamp:
     """Return what tells whether a file was touched since."""
     return there.st_ino, there.st_mtime_ns, there.st_size
-
-
-def _event(kind: str, entry: Entry, text: str) -> Event:
-    description = entry.description
-    return Event(
-        kind,
-        group=entry.group,
-        instance=description.id,
-        slot=entry.slot,
-        tags=description.tags,
-        text=text,
-    )

@@ -19,10 +19,10 @@ from msgspec.structs import replace
 from ... import disk
 from ...spi.contracts import MOMENT, Interface
 from ...spi.decode import decode
-from ...spi.documents import GROUP_TAG, SHA_TAG, Description, Document, InstanceSpec, slot_of
+from ...spi.documents import GROUP_TAG, Description, Document, InstanceSpec, slot_of
 from ...spi.errors import PluginFailure, SpecError
 from ...spi.events import Emit
-from ..common import carries
+from ..common import carries, occupant
 from . import format
 from .directory import Directory
 
@@ -76,14 +76,8 @@ class FileInstances:
         tags = spec.tags or {}
         if bytes(spec.properties) != b"null":
             _check_object(spec.properties, "$.Spec.Properties")
-        if (
-            slot is not None
-            and (occupant := directory.index.at(tags.get(GROUP_TAG, ""), slot)) is not None
-        ):
-            instance = occupant.description.id
-            if (occupant.description.tags or {}).get(SHA_TAG) == tags.get(SHA_TAG):
-                return instance
-            raise PluginFailure(f"slot {slot} of group {occupant.group} is occupied by {instance}")
+        if slot is not None and (there := directory.index.at(tags.get(GROUP_TAG, ""), slot)):
+            return occupant(there.description, slot, spec)
         instance = f"instance-{self._dice.getrandbits(63)}"
         directory.add(instance, format.write(instance, spec, slot))
         return instance

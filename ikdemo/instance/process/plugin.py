@@ -19,10 +19,10 @@ from msgspec import UNSET, Raw
 from msgspec.structs import replace
 
 from ...spi.contracts import Interface
-from ...spi.documents import GROUP_TAG, NULL, SHA_TAG, Description, InstanceSpec, slot_of
+from ...spi.documents import GROUP_TAG, NULL, Description, InstanceSpec, slot_of
 from ...spi.errors import PluginFailure, SpecError
 from ...spi.events import Emit
-from ..common import PID_TAG, carries, free_port
+from ..common import PID_TAG, carries, free_port, occupant
 from ..output import lines_of, tail
 from . import procfs
 from .descriptors import check_free
@@ -110,8 +110,8 @@ class ProcessInstances:
         properties = read_properties(bytes(spec.properties), "$.Spec.Properties")
         command = command_of(properties, spec.init)
         slot = slot_of(slot)
-        if slot is not None and (occupant := _occupant(living, spec, slot)) is not None:
-            return occupant
+        if slot is not None and (there := _occupant(living, spec, slot)) is not None:
+            return there
         if len(living) >= self._most:
             raise PluginFailure(
                 f"no room: {len(living)} instances are alive, and no more than {self._most} may be"
@@ -209,12 +209,9 @@ def _occupant(living: ProcessTable, spec: InstanceSpec, slot: str) -> str | None
     """Return the ID of the instance in a slot if it is as the spec wants it, None if there is none;
     raises PluginFailure.
     """
-    wanted = spec.tags or {}
-    group = wanted.get(GROUP_TAG, "")
+    group = (spec.tags or {}).get(GROUP_TAG, "")
     for running in living:
-        record, tags = running.record, running.record.tags or {}
-        if record.slot == slot and tags.get(GROUP_TAG, "") == group:
-            if running.is_ending or tags.get(SHA_TAG) != wanted.get(SHA_TAG):
-                raise PluginFailure(f"slot {slot} of group {group} is occupied by {record.id}")
-            return record.id
+        one = running.record.description
+        if one.slot == slot and (one.tags or {}).get(GROUP_TAG, "") == group:
+            return occupant(one, slot, spec, running.is_ending)
     return None

@@ -176,11 +176,11 @@ class ProcessGroup:
         """The leader has ended: finish its group unless that is being done, reap it, and tell."""
         if not self.is_ending and self._is_child():
             self._signal(signal.SIGKILL)  # its pid is still its own, for it is not reaped yet
-        ending = self._reap()
+        reason = self._reap()
         self.let_go()
         self._gone.set()
         if not self.is_ending:
-            self._ended(self, ending)
+            self._ended(self, reason)
 
     def _is_child(self) -> bool:
         try:

@@ -10,11 +10,11 @@ import asyncio
 import logging
 from collections.abc import Collection, Coroutine, Iterator, Set
 
-from ...spi.documents import GROUP_TAG
 from ...spi.errors import PluginFailure
 from ...spi.events import Emit, Event
 from ..common import ExitReason, announce
 from ..output import Outputs
+from ..single_flight import SingleFlight
 from . import procfs
 from .descendants import Looks, Processes, look
 from .descriptors import check_free
@@ -34,7 +34,7 @@ class ProcessTable:
         self._emit = emit
         self._looks = Looks()
         self._running: dict[str, ProcessGroup] = {}
-        self._endings: dict[str, asyncio.Task[None]] = {}
+        self._ends = SingleFlight[str, None]()
         self._clearings: set[asyncio.Task[None]] = set()
         self._cutting: OutputLimit | None = None
 
@@ -117,7 +117,8 @@ class ProcessTable:
 
     async def leave(self) -> None:
         """Finish the endings that were begun, and hold nothing any longer; what lives goes on."""
-        await asyncio.gather(*self._endings.values(), *self._clearings, return_exceptions=True)
+        await self._ends.finish()
+        await asyncio.gather(*self._clearings, return_exceptions=True)
         if self._cutting is not None:
             await self._cutting.stop()
         self._let_go()
@@ -145,18 +146,15 @@ class ProcessTable:
         except PluginFailure:
             await self.end(record.id, 0.0)  # a restarted plugin would not know it
             raise
-        self._tell("provisioned", record, f"pid {record.pid} on port {record.port}")
+        announce(
+            self._emit, "provisioned", record.description, f"pid {record.pid} on port {record.port}"
+        )
 
     async def end(self, instance: str, grace: float) -> None:
         """End an instance; goes on if the caller goes away, and a second caller waits for the same
         end.
         """
-        if instance not in self._endings:
-            self._endings[instance] = asyncio.create_task(
-                self._end(instance, grace), name=f"end of {instance}"
-            )
-            self._endings[instance].add_done_callback(lambda _: self._endings.pop(instance, None))
-        await asyncio.shield(self._endings[instance])
+        await self._ends.do(instance, lambda: self._end(instance, grace), name=f"end of {instance}")
 
     async def _end(self, instance: str, grace: float) -> None:
         running = self._running.get(instance)
@@ -170,14 +168,19 @@ class ProcessTable:
             raise
         del self._running[instance]
         self._forget(running.record)
-        self._tell("destroyed", running.record, f"pid {running.record.pid} was ended")
+        announce(
+            self._emit,
+            "destroyed",
+            running.record.description,
+            f"pid {running.record.pid} was ended",
+        )
 
-    def _lost(self, running: ProcessGroup, ending: ExitReason) -> None:
+    def _lost(self, running: ProcessGroup, reason: ExitReason) -> None:
         """An instance ended by itself, or by somebody who did not ask this plugin; what it leaves
         behind is ended.
         """
         del self._running[running.record.id]
-        self._bury(running.record, ending)
+        self._bury(running.record, reason)
         self._in_background(running.clear(), f"end of what {running.record.id} left")
 
     def _in_background(self, clearing: Coroutine[None, None, None], name: str) -> None:
@@ -191,28 +194,13 @@ class ProcessTable:
         except PluginFailure as error:
             log.warning("What an instance left behind may still run: %s", error)
 
-    def _bury(self, record: ProcessRecord, ending: ExitReason) -> None:
+    def _bury(self, record: ProcessRecord, reason: ExitReason) -> None:
         last = self._forget(record)
-        said = f"; it said last: {last}" if last and ending.code in ("died", "early") else ""
-        self._tell("lost", record, ending.text + said, ending.code)
+        said = f"; it said last: {last}" if last and reason.code in ("died", "early") else ""
+        announce(self._emit, "lost", record.description, reason.text + said, reason.code)
 
     def _forget(self, record: ProcessRecord) -> str:
         """Remove what was kept of an instance, but the end of its output; return its last line."""
         last = self.outputs.bury(record.id, self.register.log(record.id))
         self.register.remove(record.id)
         return last
-
-    def _tell(self, kind: str, record: ProcessRecord, text: str, code: str = "") -> None:
-        group, slot = (record.tags or {}).get(GROUP_TAG, ""), record.slot or ""
-        announce(
-            self._emit,
-            Event(
-                kind,
-                group=group,
-                instance=record.id,
-                slot=slot,
-                code=code,
-                text=text,
-                tags=record.tags,
-            ),
-        )

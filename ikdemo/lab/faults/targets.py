@@ -123,4 +123,4 @@ def send_command(command: Callable[[Any, str], object], names: Sequence[str]) ->
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(lambda name: client.ask(lambda api: command(api, name)), names))
     finally:
-        client.forget()
+        client.disconnect()
