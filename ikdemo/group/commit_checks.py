@@ -29,8 +29,8 @@ from ..spi.documents import (
 from ..spi.durations import parse_duration
 from ..spi.errors import PluginFailure, PluginNotFound, RemoteFailure, SpecError
 from ..spi.text import compact, visible
+from .observer import View
 from .store import Record
-from .view import View
 
 MOST_INSTANCES = 100_000
 """Instances that a group may have: what one description of it can hold."""

@@ -33,10 +33,10 @@ from .commit_checks import (
     validate_with_plugins,
 )
 from .event_recorder import announce
+from .observer import observe_group
 from .registry import Registry, changeable, existing
 from .store import Record, Store
 from .supervisor import Supervisor
-from .view import observe_group
 
 DESTROY_WAIT = 60.0
 """Seconds for which DestroyGroup waits for the last instance to go; afterwards the work goes on

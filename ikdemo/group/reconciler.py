@@ -27,10 +27,9 @@ from ..spi.plans import Outcome, Plan, Reason, Step
 from .clock import Clock
 from .event_recorder import EventRecorder
 from .executor import Executor
-from .observer import Observer
+from .observer import Observer, View
 from .reports import Reports
 from .store import Record
-from .view import View
 
 log = logging.getLogger(__name__)
 
