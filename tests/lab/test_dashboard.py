@@ -54,7 +54,7 @@ def says(dashboard: Dashboard, expected: str) -> None:
 
 def label(dashboard: Dashboard) -> str:
     """Return what the picture says to a learner who cannot see it."""
-    return re.search(r'aria-label="([^"]*)"', dashboard.view.picture.value)[1]  # type: ignore[index]
+    return re.search(r'aria-label="([^"]*)"', dashboard.view.drawing.value)[1]  # type: ignore[index]
 
 
 def test_one_is_killed_and_comes_back(lab: Lab) -> None:
@@ -282,11 +282,11 @@ def test_nothing_is_sent_while_nothing_happens_and_what_happens_is_sent_at_once(
         monkeypatch.setattr(module, "WINDOW", 0.5)
     shown, frames, sent = lab.watch("collabnix"), list[float](), list[str]()
     shown._also = lambda seen, _: frames.append(seen.now)
-    shown.picture.observe(lambda change: sent.append(change["new"]), "value")
+    shown.drawing.observe(lambda change: sent.append(change["new"]), "value")
     until(
         lambda: (
             bool(frames)
-            and "as wanted." in shown.picture.value
+            and "as wanted." in shown.drawing.value
             and frames[-1] > shown._history.latest + 1.0
         )
     )
@@ -314,13 +314,13 @@ def test_a_storm_and_a_group_that_is_destroyed_have_a_sign_and_a_reason(lab: Lab
     others = [Reason("missing", "no instance in this slot", slot=str(slot)) for slot in range(3)]
     said[:] = [*others, storm]
     shown = LiveView("collabnix", lab.session, why).start()
-    until(lambda: "Group collabnix: storm." in shown.picture.value)
+    until(lambda: "Group collabnix: storm." in shown.drawing.value)
     assert "Why: slot 3: 42 instances ended from outside in the last 10 s" in words_of(
         shown.reason.value
     )
     said[:] = [*others, DESTROYING]
     shown.wake()
-    until(lambda: "Group collabnix: being destroyed." in shown.picture.value)
+    until(lambda: "Group collabnix: being destroyed." in shown.drawing.value)
     until(lambda: "Why: the group is being destroyed" in words_of(shown.reason.value))
     assert words_of(shown.reason.value).endswith(
         "To let it go at once: lab.free('collabnix', force=True)"

@@ -34,7 +34,7 @@ def until(true: Callable[[], bool]) -> None:
 
 def label(view: LiveView) -> str:
     """Return what the replay says to a learner who cannot see it."""
-    found = re.search(r'aria-label="([^"]*)"', view.replay.picture.value)
+    found = re.search(r'aria-label="([^"]*)"', view.replay.drawing.value)
     return found[1] if found else ""
 
 
@@ -133,9 +133,9 @@ def test_what_was_too_fast_is_played_and_again_when_asked(lab: Lab) -> None:
     lab.kill("collabnix", seed=1)
     until(lambda: "times slower" in label(view))
     assert view.replay.box.layout.display is None
-    before = view.replay.picture.value
+    before = view.replay.drawing.value
     view.replay.button.click()
-    assert view.replay.picture.value != before
+    assert view.replay.drawing.value != before
     assert label(view) in before
 
 
@@ -157,10 +157,10 @@ def test_what_took_its_time_is_not_played(lab: Lab) -> None:
     view = lab.watch("collabnix")
     lab.pause("collabnix")
     lab.kill("collabnix", seed=1)
-    until(lambda: "4 of 5" in view.picture.value)
+    until(lambda: "4 of 5" in view.drawing.value)
     threading.Event().wait(1.1)  # what is tried here is that this was slow
     lab.resume("collabnix")
     lab.wait("collabnix")
-    until(lambda: "5 of 5" in view.picture.value)
+    until(lambda: "5 of 5" in view.drawing.value)
     look_again(view)
     assert label(view) == ""

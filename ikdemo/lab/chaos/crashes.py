@@ -130,10 +130,10 @@ def _creations(
     made: dict[str, list[float]] = {slot.name: [] for slot in group.slots}
     while now <= seconds:
         dead = [living.pop(slot) for slot in list(living) if dies[slot] <= now]
-        deaths = [
+        exits = [
             ReportedExit(one.slot or "", one.id, "died", now, policy.own_doing) for one in dead
         ]
-        memory = record_exits(group, memory, deaths, now) if policy.waits else Memory()
+        memory = record_exits(group, memory, exits, now) if policy.waits else Memory()
         observed = Observation(tuple(living.values()))
         todo, outcomes = plan(group, observed, memory, now), list[Outcome]()
         for action in todo.actions:
@@ -145,6 +145,6 @@ def _creations(
             made[action.slot].append(now)
             outcomes.append(Outcome(action, f"instance-{serial}"))
         memory = settle(group, observed, memory, todo, outcomes, now)
-        next_death = min((dies[slot] for slot in living), default=math.inf)
-        now = min(next_death, math.inf if todo.wake_after is None else now + todo.wake_after)
+        next_exit = min((dies[slot] for slot in living), default=math.inf)
+        now = min(next_exit, math.inf if todo.wake_after is None else now + todo.wake_after)
     return tuple(tuple(times) for times in made.values())

@@ -20,7 +20,7 @@ from ...reconcile.analysis.theory import (
 from ..show.plotting import Axes, Figure, own_style
 from ..show.swimlanes import label
 from ..show.theme import BLUE, GREY
-from .overcreation import FAULTS, PASSES, SIZE
+from .overcreation import FAULTS, LOOKS, SIZE
 
 if TYPE_CHECKING:
     from .availability import Sweep
@@ -235,7 +235,7 @@ def draw_overcreation(found: Overcreation) -> Figure:
             ("slots", BLUE, "", 0.08),
         ):
             runs = next(one for one in found.runs if (one.fault, one.planner) == (fault, planner))
-            draw_ensemble(axes, Ensemble(range(1, PASSES + 1), runs.traces), colour, hatch)
+            draw_ensemble(axes, Ensemble(range(1, LOOKS + 1), runs.traces), colour, hatch)
             words = f"{planner}: too many in\n{runs.exceeding:.0%} of {len(runs.traces)} runs"
             axes.text(
                 0.97,

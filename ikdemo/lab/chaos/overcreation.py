@@ -23,7 +23,7 @@ from .results import FigureResult
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SIZE, PASSES = 5, 80
+SIZE, LOOKS = 5, 80
 KILLED = 0.1
 """Chance that an instance is killed before a pass."""
 CALM = 6
@@ -49,11 +49,11 @@ class Counting(Simulation):
         actions = [Action("provision", "missing")] * lacking
         for one in sorted(seen, key=lambda one: one.id)[: max(0, -lacking)]:
             actions.append(Action("destroy", "surplus", instance=one.id))
-        outcomes = tuple(self._insist(action) for action in actions)
+        outcomes = tuple(self._repeat_until_answered(action) for action in actions)
         self.now += self.poll if advance else 0.0
         return Step(seen, Plan(tuple(actions), converged=not actions), outcomes)
 
-    def _insist(self, action: Action) -> Outcome:
+    def _repeat_until_answered(self, action: Action) -> Outcome:
         """Call until there is an answer."""
         while (outcome := self._call(action)).unknown:
             pass
@@ -128,9 +128,7 @@ class Overcreation(FigureResult):
 
     @property
     def title(self) -> str:
-        return (
-            f"Instances alive when {SIZE} are wanted: each thin line is one run of {PASSES} looks"
-        )
+        return f"Instances alive when {SIZE} are wanted: each thin line is one run of {LOOKS} looks"
 
     @property
     def words(self) -> str:
@@ -172,7 +170,7 @@ def _storms(fault: str, planner: str, chances: list[random.Random]) -> Runs:
             world.step()
         world.faults = FAULTS[fault]
         before, trace = len(world.living) - world.counts["made"], []
-        for _ in range(PASSES):
+        for _ in range(LOOKS):
             if chance.random() < KILLED:
                 world.kill(chance.random())
             world.step()

@@ -46,7 +46,7 @@ class Dashboard:
         self.view = LiveView(group, self._session, why, self._look)
         self._living = 0
         self.box: Any = None
-        if self.view.picture is not None:
+        if self.view.drawing is not None:
             self.box = self._build()
 
     def start(self) -> Self:
@@ -110,7 +110,7 @@ class Dashboard:
             ),
         )
         return box(
-            self.view.picture,
+            self.view.drawing,
             self.view.reason,
             self.buttons.said,
             row("Break", *faults),

@@ -208,7 +208,7 @@ class Replay:
     def __init__(self, group: str) -> None:
         self.group = group
         self.past: PastFall | None = None
-        self.picture, self.button, self.box = _widgets()
+        self.drawing, self.button, self.box = _widgets()
         self._events: deque[Event] = deque(maxlen=KEPT)
         self._known, self._next = 0.0, 0.0
         self._turn = 0
@@ -244,11 +244,11 @@ class Replay:
         return tuple(sorted(chosen, key=lambda event: event.time))
 
     def _play(self) -> None:
-        if self.past is None or self.picture is None:
+        if self.past is None or self.drawing is None:
             return
         self._turn += 1
         self._next = monotonic() + self.past.shown
-        self.picture.value = draw_past(self.past, self._turn)
+        self.drawing.value = draw_past(self.past, self._turn)
         self.box.layout.display = None
 
 

@@ -53,20 +53,20 @@ class LiveView:
         self._ended, self._woken = "", False
         self.changed = 0.0
         """When the group changed last, in seconds since the epoch."""
-        self.reason, self.picture, self.log = (
+        self.reason, self.drawing, self.log = (
             html_widget(),
             html_widget("ik-picture"),
             html_widget(),
         )
         self.replay = Replay(group)
-        self._box = box(self.picture, self.reason, self.replay.box, self.log)
+        self._box = box(self.drawing, self.reason, self.replay.box, self.log)
 
     def start(self) -> Self:
         """Draw the first picture, and keep it fresh where widgets can be shown."""
         self._session.views.pop(self.group, lambda: None)()
         self._session.views[self.group] = self._give_way
         self._frame()
-        if self.picture is not None:
+        if self.drawing is not None:
             self._session.spawn(self._refresh, f"live view of {self.group}")
         return self
 
@@ -155,8 +155,8 @@ class LiveView:
         model = self._history.model_at(self._session.record.now())
         sign = ENDED._replace(word=ended) if ended else self.status.sign(model)
         self._still, self._words = draw(model, sign), words(model, sign)
-        if self.picture is not None:
-            self.picture.value = self._still
+        if self.drawing is not None:
+            self.drawing.value = self._still
             self.reason.value = _reason("" if ended else self.status.sentence())
             if events:
                 self.log.value = _log(self._history.lines())
