@@ -23,17 +23,22 @@ INTRODUCTION = """\
 
 """
 THERE = """\
-Each link starts a machine of your own on [Binder](https://mybinder.org) and opens there what it names. The first start of a new
-version builds that machine, which takes a while. Nothing you do there is kept: to keep a notebook, download it (File, Download).
+Each link starts a machine of your own on [Binder](https://mybinder.org) and opens there what it \
+names. The first start of a new
+version builds that machine, which takes a while. Nothing you do there is kept: to keep a \
+notebook, download it (File, Download).
 There is no Docker engine, so the Docker notebooks show what was recorded.
 
 | open | what it is |
 |---|---|
 """
 NOT_YET = """\
-Everything is prepared for [Binder](https://mybinder.org), which builds a machine of your own from a public repository and opens a
-notebook there. This repository has no public address yet, so there are no links. Once it has one, write it into
-[`binder/links.py`](../binder/links.py) and run that program: then each notebook has its link here, and the front page a badge.
+Everything is prepared for [Binder](https://mybinder.org), which builds a machine of your own \
+from a public repository and opens a
+notebook there. This repository has no public address yet, so there are no links. Once it has \
+one, write it into
+[`binder/links.py`](../binder/links.py) and run that program: then each notebook has its link \
+here, and the front page a badge.
 """
 
 

@@ -19,7 +19,8 @@ from ikdemo.spi.errors import IkdemoError
 PAGE = """\
 <!DOCTYPE html>
 <html lang="en">
-<head><meta charset="utf-8"/><title>{title}</title><style>svg {{ max-width: 100%; height: auto }}</style></head>
+<head><meta charset="utf-8"/><title>{title}</title>\
+<style>svg {{ max-width: 100%; height: auto }}</style></head>
 <body>
 <h1>{title}</h1>
 <figure>

@@ -4,7 +4,7 @@ docs.pictures.healing [--record]``.
 ``--record`` runs a group of five that loses two instances, and keeps what its plugins told in
 ``healing.json``. From that alone ``healing.svg`` is drawn, far slower than it was, and the README's
 words about it are written, so that they cannot differ. The picture plays three times and rests;
-whoever asked the system for less motion sees it at rest at once.
+a system that is set to less motion shows it at rest at once.
 """
 
 from __future__ import annotations
@@ -31,13 +31,19 @@ PLAY, REST, TIMES = 5.0, 4.0, 3
 WIDTH, LEFT, PLOT = 820, 84, 716
 TOP, ROOM, LANE = 122, 62, 30
 STYLE = """
-svg { font: 14px system-ui, sans-serif; --paper: #fff; --ink: #1a1a1a; --grid: #d0d0d0; --curve: #0072b2 }
-@media (prefers-color-scheme: dark) { svg { --paper: #16191d; --ink: #e8e8e8; --grid: #444a52; --curve: #56b4e9 } }
-text { fill: var(--ink) } .paper { fill: var(--paper) } .grid { stroke: var(--grid) } .ink { stroke: var(--ink); fill: none }
-.big { font-size: 19px; font-weight: bold } .on { fill: #000 } .first { fill: #56b4e9 } .new { fill: #e69f00 }
+svg { font: 14px system-ui, sans-serif; --paper: #fff; --ink: #1a1a1a; --grid: #d0d0d0; --curve: \
+#0072b2 }
+@media (prefers-color-scheme: dark) { svg { --paper: #16191d; --ink: #e8e8e8; --grid: #444a52; \
+--curve: #56b4e9 } }
+text { fill: var(--ink) } .paper { fill: var(--paper) } .grid { stroke: var(--grid) } .ink { \
+stroke: var(--ink); fill: none }
+.big { font-size: 19px; font-weight: bold } .on { fill: #000 } .first { fill: #56b4e9 } .new { \
+fill: #e69f00 }
 .loss { fill: #d55e00; fill-opacity: .35 } .cross { stroke: #d55e00; stroke-width: 4; fill: none }
-.curve { stroke: var(--curve); stroke-width: 3; fill: none } .empty { stroke: #d55e00; stroke-dasharray: 4 4; fill: none }
-.curtain { transform: scaleX(0); transform-origin: %(right)dpx 0 } .head { transform: translateX(%(plot)dpx); stroke-opacity: 0 }
+.curve { stroke: var(--curve); stroke-width: 3; fill: none } .empty { stroke: #d55e00; \
+stroke-dasharray: 4 4; fill: none }
+.curtain { transform: scaleX(0); transform-origin: %(right)dpx 0 } .head { transform: \
+translateX(%(plot)dpx); stroke-opacity: 0 }
 .told { opacity: 0 } .told:last-of-type { opacity: 1 }
 @media (prefers-reduced-motion: no-preference) {
 .moving { animation-duration: %(whole).1fs; animation-iteration-count: %(times)d }
@@ -164,7 +170,10 @@ def _told(film: Film) -> list[tuple[float, str]]:
 
 def _head(film: Film) -> Iterator[str]:
     yield f'<text class="big" x="16" y="30">Group {GROUP}</text>'
-    yield f'<text x="{WIDTH - 16}" y="30" text-anchor="end">recorded {film.date}, {film.slower:,} times slower</text>'
+    yield (
+        f'<text x="{WIDTH - 16}" y="30" text-anchor="end">recorded {film.date}, {film.slower:,} '
+        f"times slower</text>"
+    )
     said = "".join(
         f'<text class="told moving t{index}" x="16" y="56" font-size="17">{escape(text)}</text>'
         for index, (_, text) in enumerate(_told(film))
@@ -182,7 +191,10 @@ def _curve(film: Film) -> Iterator[str]:
     path += f"H{LEFT + PLOT}"
     for filled in (0, SIZE):
         yield f'<path class="grid" d="M{LEFT} {y(filled):.1f}h{PLOT}"/>'
-        yield f'<text x="{LEFT - 10}" y="{y(filled) + 5:.1f}" text-anchor="end">{filled} of {SIZE}</text>'
+        yield (
+            f'<text x="{LEFT - 10}" y="{y(filled) + 5:.1f}" text-anchor="end">{filled} of '
+            f"{SIZE}</text>"
+        )
     yield f'<path class="loss" d="{path}V{TOP}H{LEFT}z"/><path class="curve" d="{path}"/>'
 
 
@@ -201,7 +213,10 @@ def _bar(film: Film, bar: Bar, y: float) -> Iterator[str]:
     start, end = film.x(bar.born), LEFT + PLOT if bar.died is None else film.x(bar.died)
     name = f"…{bar.instance[-4:]}"
     kind, said = ("new", f"new {name}") if bar.born > 0 else ("first", name)
-    yield f'<rect class="{kind}" x="{start}" y="{y + 3}" width="{end - start:.1f}" height="{LANE - 8}" rx="3"/>'
+    yield (
+        f'<rect class="{kind}" x="{start}" y="{y + 3}" width="{end - start:.1f}" '
+        f'height="{LANE - 8}" rx="3"/>'
+    )
     if end - start > 60:
         yield f'<text class="on" x="{start + 8}" y="{y + 19}">{said}</text>'
     if bar.died is not None:
@@ -216,7 +231,9 @@ def _gap(film: Film, slot: int, y: float) -> Iterator[str]:
             default=film.whole + AFTER,
         )
         start, width = film.x(died), film.x(born) - film.x(died)
-        yield f'<rect class="empty" x="{start}" y="{y + 3}" width="{width:.1f}" height="{LANE - 8}"/>'
+        yield (
+            f'<rect class="empty" x="{start}" y="{y + 3}" width="{width:.1f}" height="{LANE - 8}"/>'
+        )
         if width > 90:
             yield f'<text x="{start + 14}" y="{y + 19}">empty</text>'
 
@@ -228,26 +245,38 @@ def _stamps(film: Film) -> Iterator[str]:
     stamps = ((0.0, "1 deleted"), (film.noticed, "2 noticed"), (film.whole, "3 whole again"))
     for row, (moment, name) in enumerate(stamps):
         x = film.x(moment)
-        yield f'<path class="ink" stroke-dasharray="2 3" d="M{x} {TOP - 44 + 16 * row}V{TOP + ROOM}"/>'
+        yield (
+            f'<path class="ink" stroke-dasharray="2 3" d="M{x} '
+            f'{TOP - 44 + 16 * row}V{TOP + ROOM}"/>'
+        )
         yield f'<text x="{x + 5}" y="{TOP - 38 + 16 * row}">{name}</text>'
 
 
 def _curtain(height: float) -> Iterator[str]:
     """Hide what has not happened yet; the line is now."""
     top = TOP - 50
-    yield f'<rect class="paper curtain moving" x="{LEFT}" y="{top}" width="{PLOT + 20}" height="{height - 34 - top}"/>'
+    yield (
+        f'<rect class="paper curtain moving" x="{LEFT}" y="{top}" width="{PLOT + 20}" '
+        f'height="{height - 34 - top}"/>'
+    )
     yield f'<path class="ink head moving" d="M{LEFT} {top}V{height - 34}"/>'
 
 
 def _axis(film: Film, height: float) -> Iterator[str]:
     for ms in range(int(film.whole + AFTER) + 1):
         yield f'<path class="ink" d="M{film.x(ms)} {height - 34}v5"/>'
-        yield f'<text x="{film.x(ms)}" y="{height - 14}" text-anchor="middle">{ms}{" ms" if ms == 0 else ""}</text>'
+        yield (
+            f'<text x="{film.x(ms)}" y="{height - 14}" '
+            f'text-anchor="middle">{ms}{" ms" if ms == 0 else ""}</text>'
+        )
 
 
 def _frames(film: Film) -> Iterator[str]:
     end = film.share(film.whole + AFTER)
-    yield f"@keyframes curtain {{ 0% {{ transform: scaleX(1) }} {end}%, 100% {{ transform: scaleX(0) }} }}"
+    yield (
+        f"@keyframes curtain "
+        f"{{ 0% {{ transform: scaleX(1) }} {end}%, 100% {{ transform: scaleX(0) }} }}"
+    )
     yield (
         f"@keyframes head {{ 0% {{ transform: none; stroke-opacity: 1 }} {end - 0.01:.2f}% {{ "
         f"transform: translateX({PLOT}px); "
