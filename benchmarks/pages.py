@@ -1,5 +1,5 @@
 """Writes the latest figures that are kept into ``docs/performance.md``, and draws its pictures:
-nobody copies a number by hand.
+no number is copied by hand.
 
 What it writes stands between two comments; the rest of the page is left as it is. Run as ``python
 -m benchmarks.pages`` or ``make bench-pictures``.

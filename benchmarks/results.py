@@ -213,6 +213,7 @@ def _cells(row: Figure, letter: str) -> list[str]:
 
 
 def _ranged(one: Figure, unit: str) -> str:
-    return (
-        f"{number(one['median'])} {unit} ({number(one['tenth'])} to {number(one['nine_tenths'])})"
-    )
+    if one["median"] is None:
+        return "never"
+    tenth, nine_tenths = number(one["tenth"]), number(one["nine_tenths"])
+    return f"{number(one['median'])} {unit} ({tenth} to {nine_tenths})"

@@ -1,7 +1,5 @@
 """Lay out what the command line prints: InfraKit's columns exactly, and ours, with every text made
-visible.
-
-Called by the verbs; nothing here prints.
+visible. Nothing here prints.
 """
 
 from __future__ import annotations
@@ -18,18 +16,14 @@ from ..spi.text import visible
 def instance_rows(instances: Iterable[Description] | None, quiet: bool) -> str:
     r"""Lay out instances as InfraKit does: ID, logical ID, tags.
 
-    >>> print(instance_rows([Description("i-1", None, {"b": "2", "a": "1"})], quiet=True).replace("\t", "|"))
+    >>> instances = [Description("i-1", None, {"b": "2", "a": "1"})]
+    >>> print(instance_rows(instances, quiet=True).replace("\t", "|"))
     i-1                           |  -                           |a=1,b=2
     """
     rows = [] if quiet else [("ID", "LOGICAL", "TAGS")]
     for one in instances or ():
-        rows.append(
-            (
-                visible(one.id),
-                "  -   " if one.logical_id is None else visible(one.logical_id),
-                tag_list(one.tags),
-            )
-        )
+        logical = "  -   " if one.logical_id is None else visible(one.logical_id)
+        rows.append((visible(one.id), logical, tag_list(one.tags)))
     return "\n".join(f"{name:<30}\t{logical:<30}\t{tags}" for name, logical, tags in rows)
 
 
@@ -75,11 +69,8 @@ def reason_rows(reasons: Iterable[Reason], now: float) -> str:
 
 def reason_text(reason: Reason) -> str:
     """Say one reason in words, with the error behind it."""
-    return (
-        f"{reason.text} ({reason.error})"
-        if reason.error and reason.error not in reason.text
-        else reason.text
-    )
+    is_news = reason.error and reason.error not in reason.text
+    return f"{reason.text} ({reason.error})" if is_news else reason.text
 
 
 def _age(since: float, now: float) -> str:
@@ -110,13 +101,9 @@ def _key(outcome: Outcome) -> tuple[str, str, str]:
 def _said(outcome: Outcome | None) -> str:
     if outcome is None:
         return "not tried"
-    return (
-        f"failed: {outcome.error}"
-        if outcome.error
-        else "answer lost"
-        if outcome.unknown
-        else "done"
-    )
+    if outcome.error:
+        return f"failed: {outcome.error}"
+    return "answer lost" if outcome.unknown else "done"
 
 
 def event_row(event: Event, began: float | None = None) -> str:
@@ -128,14 +115,11 @@ def event_row(event: Event, began: float | None = None) -> str:
     '  0.500s  file                   lost         web slot 3 i-1'
     """
     if began is None:
-        clock = (
-            time.strftime("%H:%M:%S", time.localtime(event.time))
-            + f".{int(event.time * 1000) % 1000:03d}"
-        )
+        clock = time.strftime("%H:%M:%S", time.localtime(event.time))
+        clock += f".{int(event.time * 1000) % 1000:03d}"
     else:
         clock = f"{event.time - began:7.3f}s"
     what = [event.group, f"slot {event.slot}" if event.slot else "", event.instance, event.code]
-    words = " ".join(part for part in what if part) + (
-        f": {event.text}" if event.text and any(what) else event.text
-    )
-    return f"{clock}  {visible(event.plugin):<21}  {visible(event.kind):<11}  {visible(' '.join(words.split()))}".rstrip()
+    words = ": ".join(part for part in (" ".join(filter(None, what)), event.text) if part)
+    who, kind = visible(event.plugin), visible(event.kind)
+    return f"{clock}  {who:<21}  {kind:<11}  {visible(' '.join(words.split()))}".rstrip()

@@ -2,7 +2,7 @@
 
 Order of complaint is InfraKit's: unknown verb, flags, plugin not there, number of arguments, then
 the verb's own. Verbs stand in modules of their own, loaded when asked for, because the start of the
-program is what a person waits for. Called by ``main``.
+program is what a person waits for.
 """
 
 from __future__ import annotations
@@ -13,16 +13,13 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..spi.durations import format_duration
 from ..spi.errors import IkdemoError
 from ..spi.text import visible
 from .flags import Flag, Parsed, duration, parse, switch, whole_number, words_of
 from .logs import set_up
-
-if TYPE_CHECKING:
-    pass
 
 QUIET = Flag("quiet", "no column names", switch, False, "q")
 
@@ -74,20 +71,22 @@ class Command:
     """The first word of a command line: a family of verbs about one kind of plugin (which then has
     ``--name``), or one verb.
 
-    ``modules`` of the folder ``verbs`` hold the verbs, each in a tuple ``VERBS``.
+    ``tuples`` of the folder ``verbs`` hold the verbs, named as ``module.NAME``; of two verbs with
+    one name, the latter counts.
     """
 
     name: str
     summary: str
-    modules: tuple[str, ...]
+    tuples: tuple[str, ...]
     flags: tuple[Flag, ...] = ()
 
     def verbs(self) -> dict[str, Verb]:
         """Load the verbs."""
-        loaded = [
-            importlib.import_module(f"{__package__}.verbs.{module}") for module in self.modules
-        ]
-        return {verb.name: verb for module in loaded for verb in module.VERBS}
+        found: dict[str, Verb] = {}
+        for module, name in (where.split(".") for where in self.tuples):
+            verbs = getattr(importlib.import_module(f"{__package__}.verbs.{module}"), name)
+            found |= {verb.name: verb for verb in verbs}
+        return found
 
 
 @dataclass(frozen=True)
@@ -210,7 +209,8 @@ def command_page(program: Program, command: Command, verbs: Mapping[str, Verb]) 
     """Return the help page of a family of verbs."""
     rows = [(f"{v.name} {v.arguments}".strip(), v.summary) for v in verbs.values()]
     usage = f"Usage: {program.name} {command.name} VERB"
-    return f"{command.summary}.\n\n{usage}\n\n{_table('Verbs', rows)}\n\n{flag_table((*command.flags, LOG, HELP))}"
+    flags = flag_table((*command.flags, LOG, HELP))
+    return f"{command.summary}.\n\n{usage}\n\n{_table('Verbs', rows)}\n\n{flags}"
 
 
 def verb_page(program: Program, command: Command, verb: Verb) -> str:

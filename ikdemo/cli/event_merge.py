@@ -3,7 +3,7 @@ effect.
 
 Each event is held back for a moment, in which an earlier one of another plugin may still arrive.
 One that arrives later than that is not lost: it comes at once, and is said to be late. Pure: what
-time it is, is an argument. Called by ``stream`` and ``watch``.
+time it is, is an argument.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MOST = 20_000
 """Events that are held back at most; beyond, the oldest do not wait."""
 
 
-class Told(NamedTuple):
+class MergedEvent(NamedTuple):
     """One event in its turn; ``late``: a later one was told before."""
 
     event: Event
@@ -59,8 +59,8 @@ class EventMerge:
         self._order = 0
 
     def add(self, plugin: str, events: Iterable[Event], now: float) -> None:
-        """Take in what one plugin has told, in its order; ``now`` is in seconds of a clock that
-        nobody sets.
+        """Take in what one plugin has told, in its order; ``now`` is in seconds of a monotonic
+        clock.
         """
         for event in events:
             at = self._latest[plugin] = max(event.time, self._latest.get(plugin, event.time))
@@ -68,7 +68,7 @@ class EventMerge:
             heapq.heappush(self._held, _Held(at, self._order, event))
             self._arrivals.append((now, at))
 
-    def due(self, now: float) -> Iterator[Told]:
+    def due(self, now: float) -> Iterator[MergedEvent]:
         """Yield, in the order of time, what was held back long enough, and what is earlier than
         that.
         """
@@ -79,7 +79,7 @@ class EventMerge:
         while self._held and self._held[0].at <= self._released:
             yield self._tell()
 
-    def rest(self) -> Iterator[Told]:
+    def rest(self) -> Iterator[MergedEvent]:
         """Yield all that is still held back: there will be no more."""
         self._arrivals.clear()
         while self._held:
@@ -89,10 +89,10 @@ class EventMerge:
         """Return when something will be due; None while nothing is held back."""
         return self._arrivals[0][0] + self._hold if self._arrivals else None
 
-    def _tell(self) -> Told:
+    def _tell(self) -> MergedEvent:
         held = heapq.heappop(self._held)
         late, self._told = held.at < self._told, max(held.at, self._told)
-        return Told(held.event, late)
+        return MergedEvent(held.event, late)
 
 
 LOOK_AGAIN = 0.5

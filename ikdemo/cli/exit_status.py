@@ -1,6 +1,6 @@
 """How a program ends: an exit status, and at most one line on stderr, whatever happened.
 
-The last place that an error can reach. Called by ``main`` and ``programs``.
+The last place that an error can reach.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def guarded(run: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
         return status
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # whoever read our output has enough: say nothing
+    except BrokenPipeError:  # the reader of our output has enough: say nothing
         _drop_output()
         return 1
     except UnicodeEncodeError:

@@ -2,8 +2,7 @@
 
 Flags may stand anywhere among the words; ``--name x``, ``--name=x``, ``-n x``, ``-nx`` and grouped
 short switches are one and the same; ``--`` ends them. argparse is not bent to this: flags of a verb
-and of what it hangs below mix freely, and a value may begin with a dash. Called by ``commands`` for
-the verbs and by ``programs`` for the plugin programs.
+and of what it hangs below mix freely, and a value may begin with a dash.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Takes orders for plugins from a lab, over the socket that is standard input, and forks a process
-for each.
+"""Forks processes for plugins: for ``ikdemo up``, and for a lab, which asks over the socket that is
+standard input.
 
-An order is one message with three descriptors: the socket over which it is answered, the log of the
-plugin, and a file with what is ordered, for an environment may be longer than a message: a JSON
-object with ``Words`` (a plugin program and its flags), ``Directory`` (where it runs) and
+A request is one message with three descriptors: the socket over which it is answered, the log of
+the plugin, and a file with what is requested, for an environment may be longer than a message: a
+JSON object with ``Words`` (a plugin program and its flags), ``Directory`` (where it runs) and
 ``Environment``. The answer is ``{"Pid": ...}`` with a pidfd of the process, then ``{"Status":
 ...}`` when it has ended and is reaped; or ``{"Refused": "why"}``. When the lab closes its end, or
-dies, this ends, and all that it has forked. Called by ``up``.
+dies, this ends, and all that it has forked.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from . import programs
 from .exit_status import guarded
 
 LONGEST = 2**24
-"""Bytes of an order: Linux gives a program an environment of some 2 MiB at most, and JSON may need
+"""Bytes of a request: Linux gives a program an environment of some 2 MiB at most, and JSON may need
 several for one of them.
 """
 
 log = logging.getLogger(__name__)
 
 
-def take_orders(usual: Iterable[str]) -> int:
-    """Take orders until there is nobody to give one, and return the exit status; ``usual`` plugins
-    are made ready before.
+def serve_requests(usual: Iterable[str]) -> int:
+    """Serve requests until the socket is closed, and return the exit status; ``usual`` plugins are
+    made ready before.
     """
     if not stat.S_ISSOCK(os.fstat(0).st_mode):
         raise IkdemoError(
@@ -47,22 +47,22 @@ def take_orders(usual: Iterable[str]) -> int:
         )
     for name in usual:
         programs.find(name).load()
-    leash = Leash()
-    with socket.socket(fileno=os.dup(0)) as orders, selectors.DefaultSelector() as waiting:
-        waiting.register(orders, selectors.EVENT_READ)
+    pipe = ParentPipe()
+    with socket.socket(fileno=os.dup(0)) as requests, selectors.DefaultSelector() as waiting:
+        waiting.register(requests, selectors.EVENT_READ)
         while True:
             for key, _ in waiting.select():
-                if key.fileobj is not orders:
+                if key.fileobj is not requests:
                     waiting.unregister(key.fileobj)
                     _ended(key.fd, *key.data)
-                elif not _take(orders, leash, waiting):
+                elif not _take(requests, pipe, waiting):
                     return 0
 
 
-def _take(orders: socket.socket, leash: Leash, waiting: selectors.BaseSelector) -> bool:
-    """Take one order; false when there will be no more."""
+def _take(requests: socket.socket, pipe: ParentPipe, waiting: selectors.BaseSelector) -> bool:
+    """Take one request; false when there will be no more."""
     try:
-        message, descriptors, _, _ = socket.recv_fds(orders, 1, 3)
+        message, descriptors, _, _ = socket.recv_fds(requests, 1, 3)
     except ConnectionError:
         return False
     if not message:
@@ -75,45 +75,45 @@ def _take(orders: socket.socket, leash: Leash, waiting: selectors.BaseSelector) 
     answering, output, written = descriptors
     answer = socket.socket(fileno=answering)
     try:
-        pid, held = _start(_read(written), leash, output)
+        pid, held = _start(_read(written), pipe, output)
     except (OSError, IkdemoError, KeyError, TypeError, ValueError) as error:
-        # an order of no use ends no others' plugins
+        # a request of no use ends no others' plugins
         _say(answer, {"Refused": str(error)})
         answer.close()
         return True
     finally:
         os.close(output)
     if not _say(answer, {"Pid": pid}, [held]):
-        os.kill(pid, signal.SIGKILL)  # nobody would end it
+        os.kill(pid, signal.SIGKILL)  # its pidfd is lost, so nothing would end it
     waiting.register(held, selectors.EVENT_READ, (pid, answer))
     return True
 
 
 def _read(written: int) -> dict[str, Any]:
-    """Read what is ordered, and close the file."""
+    """Read what is requested, and close the file."""
     with open(written, "rb") as file:
         text = file.read(LONGEST + 1)
     if len(text) > LONGEST:
         raise IkdemoError(f"its environment and flags take more than {LONGEST >> 20} MiB")
-    order: dict[str, Any] = json.loads(text)
-    return order
+    request: dict[str, Any] = json.loads(text)
+    return request
 
 
-def _start(order: dict[str, Any], leash: Leash, output: int) -> tuple[int, int]:
-    """Fork what is ordered; return its pid, and a pidfd that is nobody else's, for this process
+def _start(request: dict[str, Any], pipe: ParentPipe, output: int) -> tuple[int, int]:
+    """Fork what is requested; return its pid and a pidfd, which is surely its own: this process
     reaps it only in ``_ended``.
     """
-    words: list[str] = order["Words"]
+    words: list[str] = request["Words"]
 
     def serve() -> int:
         os.environ.clear()
         # that of the lab may have changed since it began this process
-        os.environ.update(order["Environment"])
-        os.chdir(order["Directory"])
+        os.environ.update(request["Environment"])
+        os.chdir(request["Directory"])
         return guarded(programs.run, words)
 
     programs.find(words[0]).load()
-    pid = fork(serve, name=words[words.index("--name") + 1], leash=leash, output=output)
+    pid = fork(serve, name=words[words.index("--name") + 1], pipe=pipe, output=output)
     try:
         return pid, os.pidfd_open(pid)
     except (OSError, AttributeError) as error:
@@ -150,9 +150,9 @@ NAME = 15
 """Bytes of a process's name that the kernel keeps, as ``ps -e`` and ``top`` show it."""
 
 
-class Leash:
-    """A pipe that nobody writes to: the standard input of all that is forked, which ends with the
-    process that forks.
+class ParentPipe:
+    """A pipe that is never written to: the standard input of all that is forked, which ends with
+    the process that forks.
     """
 
     def __init__(self) -> None:
@@ -162,7 +162,9 @@ class Leash:
         self.end, self._held = os.pipe()
 
 
-def fork(serve: Callable[[], int], *, name: str, leash: Leash, output: int | None = None) -> int:
+def fork(
+    serve: Callable[[], int], *, name: str, pipe: ParentPipe, output: int | None = None
+) -> int:
     """Fork a process called ``name`` that runs ``serve`` and exits with the status it returns;
     return its pid.
 
@@ -171,7 +173,7 @@ def fork(serve: Callable[[], int], *, name: str, leash: Leash, output: int | Non
     """
     # a collection in the fork would otherwise write to, and so copy, every page that is shared
     gc.freeze()
-    # ignored, as somebody may have left it, it would lose every exit status
+    # ignored, as it may have been inherited, it would lose every exit status
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     # one sent at once finds the defaults in place
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
@@ -181,7 +183,7 @@ def fork(serve: Callable[[], int], *, name: str, leash: Leash, output: int | Non
         return pid
     status = 1
     try:
-        _part(name, leash, output)
+        _part(name, pipe, output)
         status = serve()
         sys.stdout.flush()
     except BaseException:  # noqa: BLE001  a bug of ours: say where, and never return into the loop of the process that forked
@@ -190,13 +192,13 @@ def fork(serve: Callable[[], int], *, name: str, leash: Leash, output: int | Non
         os._exit(status)
 
 
-def _part(name: str, leash: Leash, output: int | None) -> None:
+def _part(name: str, pipe: ParentPipe, output: int | None) -> None:
     """Leave behind, in the process that was forked, what belongs to the one that forked."""
     os.setsid()  # Ctrl-C, and an interrupted cell, go to a whole process group
     # a container's /proc may be read-only, and a name is not worth a plugin
     with contextlib.suppress(OSError):
         Path("/proc/self/comm").write_bytes(os.fsencode(name)[:NAME])
-    os.dup2(leash.end, 0)
+    os.dup2(pipe.end, 0)
     if output is not None:
         os.dup2(output, 1)
         os.dup2(output, 2)

@@ -1,5 +1,5 @@
-"""Write log lines on stderr in the form of InfraKit's programs, so that whoever reads theirs can
-read ours.
+"""Write log lines on stderr in the form of InfraKit's programs, so that what reads theirs can read
+ours.
 
 Off a terminal ``time="..." level=info msg="..."`` and a blank; on one ``INFO[0000] ...`` in colour.
 Set up once, by whichever program starts; everything else says ``logging.getLogger(__name__)`` and
@@ -70,11 +70,10 @@ def _zone(at: float) -> str:
 
 
 class LossyHandler(logging.StreamHandler[TextIO]):
-    """Writes lines, but ``info`` and ``debug`` only to somebody who reads them: no program waits
-    for that.
+    """Writes lines, but ``info`` and ``debug`` only while they are read: no program waits for that.
 
-    A terminal that was stopped with Ctrl-S does not, nor does who leaves a pipe full. How many
-    lines are lacking is said before the next one.
+    A terminal that was stopped with Ctrl-S does not read, nor does a full pipe. How many lines are
+    lacking is said before the next one.
     """
 
     def __init__(self, stream: TextIO) -> None:

@@ -1,8 +1,8 @@
 """The two command line programs: ``infrakit`` with InfraKit's verbs, ``ikdemo`` with the same and
 the test-drive's own.
 
-Decides which verbs each program has. Called by the console scripts and by ``python -m ikdemo``,
-which also runs the plugin programs under their own names.
+Decides which verbs each program has. ``ikdemo`` also runs the plugin programs under their own
+names.
 """
 
 from __future__ import annotations
@@ -16,15 +16,22 @@ from .flags import Flag
 _GROUP_NAME = Flag("name", "name of the group plugin", default="group")
 _NAME = Flag("name", "name of the plugin")
 _INFRAKIT = (
-    Command("group", "Commit, watch and destroy groups of instances", ("groups",), (_GROUP_NAME,)),
-    Command("instance", "Make, list and destroy single instances", ("instances",), (_NAME,)),
-    Command("flavor", "Ask a flavor what it would do", ("flavors",), (_NAME,)),
-    Command("plugin", "See which plugins run", ("plugins",)),
+    Command(
+        "group",
+        "Commit, watch and destroy groups of instances",
+        ("group_verbs.GROUP",),
+        (_GROUP_NAME,),
+    ),
+    Command(
+        "instance", "Make, list and destroy single instances", ("plugin_verbs.INSTANCE",), (_NAME,)
+    ),
+    Command("flavor", "Ask a flavor what it would do", ("plugin_verbs.FLAVOR",), (_NAME,)),
+    Command("plugin", "See which plugins run", ("plugin_verbs.PLUGIN",)),
 )
 INFRAKIT = Program(
     "infrakit",
     "infrakit talks to the plugins that keep groups of instances as they were declared.",
-    (*_INFRAKIT, Command("version", "Print the version", ("version",))),
+    (*_INFRAKIT, Command("version", "Print the version", ("about_verbs.VERSION",))),
     forgiving=True,
 )
 IKDEMO = Program(
@@ -32,34 +39,36 @@ IKDEMO = Program(
     "ikdemo is a test-drive of self-healing infrastructure. Begin with: ikdemo demo",
     (
         Command(
-            "demo", "See a group heal: plugins, five instances, two deleted, a plot", ("demo",)
+            "demo", "See a group heal: plugins, five instances, two deleted, a plot", ("demo.DEMO",)
         ),
-        Command("up", "Start plugins together, each a process of its own", ("up",)),
-        Command("lab", "Open the notebooks in JupyterLab", ("lab",)),
-        Command("labs", "List the labs that notebooks have open", ("labs",)),
-        Command("doctor", "Say what this machine can do, and what to do about a no", ("doctor",)),
+        Command("up", "Start plugins together, each a process of its own", ("up.UP",)),
+        Command("lab", "Open the notebooks in JupyterLab", ("lab_verbs.LAB",)),
+        Command("labs", "List the labs that notebooks have open", ("lab_verbs.LABS",)),
+        Command(
+            "doctor", "Say what this machine can do, and what to do about a no", ("doctor.DOCTOR",)
+        ),
         Command(
             "group",
             "Commit, watch, explain and destroy groups of instances",
-            ("groups", "loop"),
+            ("group_verbs.GROUP", "loop_verbs.LOOP"),
             (_GROUP_NAME,),
         ),
         Command(
             "instance",
             "Make, list and destroy single instances, and see what they print",
-            ("instances", "instance_logs"),
+            ("plugin_verbs.INSTANCE", "plugin_verbs.INSTANCE_LOGS"),
             (_NAME,),
         ),
         *_INFRAKIT[2:],
         Command(
             "watch",
             "Watch a group heal, and break it with a key, in this terminal",
-            ("watch",),
+            ("watch.WATCH",),
             (_GROUP_NAME,),
         ),
-        Command("events", "Print what the plugins say, as it happens", ("events",)),
-        Command("schema", "Print the JSON schema of a group's spec", ("schema",)),
-        Command("version", "Print the version", ("version",)),
+        Command("events", "Print what the plugins say, as it happens", ("event_log.EVENTS",)),
+        Command("schema", "Print the JSON schema of a group's spec", ("about_verbs.SCHEMA",)),
+        Command("version", "Print the version", ("about_verbs.VERSION",)),
     ),
 )
 

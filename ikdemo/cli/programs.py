@@ -1,118 +1,69 @@
-"""Which plugin programs there are: their names, flags and defaults.
+"""Which plugin programs there are: their names, flags and defaults, and what makes each plugin.
 
-The plugins are made in ``factories``, how they are served is in ``program``. Called by the console
-scripts, by ``ikdemo infrakit-...`` or ``ikdemo ikdemo-...``, by ``up`` and by ``orders``.
+A program runs under its own name, as ``ikdemo NAME``, or forked by ``ikdemo up``.
 """
 
 from __future__ import annotations
 
-import importlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .. import __version__
 from ..spi.errors import IkdemoError
-from . import factories
-from .commands import HELP, LOG, flag_table, unknown
+from .commands import unknown
 from .exit_status import guarded
-from .flags import Flag, duration, parse, switch, whole_number
+from .flags import Flag, duration, whole_number
+from .plugin_program import Flags, PluginProgram
 
 if TYPE_CHECKING:
     from ..spi.contracts import Lookup, Plugin
 
-EXIT_WITH_STDIN = Flag(
-    "exit-with-stdin",
-    "stop when standard input ends, as it does when the parent dies",
-    switch,
-    False,
-)
+Make = Callable[..., "Plugin"]
 
 
-@dataclass(frozen=True)
-class PluginProgram:
-    """A program that serves one plugin. ``make`` gets the flags, the folder of the sockets and the
-    lookup of other plugins.
+def _group(make: Make, values: Flags, directory: Path, lookup: Lookup) -> Plugin:
+    state = Path(values["state-dir"] or directory / f"{values['name']}.state")
+    kept = state if values["store"] == "file" else None
+    return make(lookup, state_dir=kept, poll_interval=values["poll-interval"])
 
-    ``socket`` is the plugin's usual name, and the short one of the program; ``module`` has the
-    plugin; ``check`` raises IkdemoError for flags that do not go together.
-    """
 
-    name: str
-    summary: str
-    socket: str
-    module: str
-    make: Callable[[Mapping[str, Any], Path, Lookup], Plugin]
-    flags: tuple[Flag, ...] = ()
-    check: Callable[[Mapping[str, Any]], None] = factories.check_nothing
+def _files(make: Make, values: Flags, directory: Path, _: Lookup) -> Plugin:
+    return make(_instances(values, directory))
 
-    def run(self, argv: Sequence[str]) -> int:
-        """Serve until SIGTERM or Ctrl-C and return the exit status; raises IkdemoError when the
-        flags are wrong.
-        """
-        parsed = parse(argv, self._flags())
-        if parsed.values["help"] or parsed.words == ["help"]:
-            print(
-                f"{self.summary}.\n\nUsage: {self.name} [version] "
-                f"[flags]\n\n{flag_table(self._flags())}"
-            )
-            return 0
-        if parsed.words == ["version"]:
-            print(f"Version: {__version__}\nRevision: Unspecified")
-            return 0
-        values = self.read(argv)
-        return self.serve(values, exit_with_stdin=values["exit-with-stdin"])
 
-    def read(self, argv: Sequence[str]) -> Mapping[str, Any]:
-        """Return the values of the flags; raises IkdemoError for every slip that shows before
-        anything is served.
-        """
-        from ..disk import check_name
-        from ..rpc.discovery import check_length, plugin_dir
+def _running(make: Make, values: Flags, directory: Path, _: Lookup) -> Plugin:
+    """Make a plugin whose instances live and end: processes, containers."""
+    return make(
+        _instances(values, directory),
+        grace=values["grace"],
+        most=values["most"],
+        takes_along=values["exit-with-stdin"],
+    )
 
-        parsed = parse(argv, self._flags())
-        if parsed.words:
-            raise IkdemoError(unknown(parsed.words[0], self.name, ["version", "help"]))
-        check_length(plugin_dir() / check_name(parsed.values["name"]))
-        self.check(parsed.values)
-        return parsed.values
 
-    def load(self) -> None:
-        """Import what ``serve`` needs, so that processes that are forked afterwards find it
-        there.
-        """
-        for module in ("assembly", self.module):
-            importlib.import_module(f"ikdemo.{module}")
+def _instances(values: Flags, directory: Path) -> Path:
+    return Path(values["dir"]) if values["dir"] else directory / f"{values['name']}.instances"
 
-    def serve(self, values: Mapping[str, Any], *, exit_with_stdin: bool) -> int:
-        """Serve what ``read`` has read, and return the exit status; raises IkdemoError when it
-        cannot be served.
-        """
-        from ..assembly import run
-        from ..rpc.discovery import plugin_dir
-        from .logs import set_up
 
-        set_up(values["log"])
-        directory = plugin_dir()
-        try:
-            return run(
-                lambda lookup: self.make(values, directory, lookup),
-                name=values["name"],
-                directory=directory,
-                exit_with_stdin=exit_with_stdin,
-            )
-        except OSError as error:
-            where = f": {error.filename}" if error.filename else ""
-            raise IkdemoError(
-                f"{values['name']} cannot be served: "
-                f"{(error.strerror or str(error)).lower()}{where}"
-            ) from None
+def _flavor(make: Make, *_: object) -> Plugin:
+    return make()
 
-    def _flags(self) -> tuple[Flag, ...]:
-        name = Flag("name", "name of the plugin, which is that of its socket", default=self.socket)
-        return (name, *self.flags, EXIT_WITH_STDIN, LOG, HELP)
+
+def _combo(make: Make, values: Flags, directory: Path, lookup: Lookup) -> Plugin:
+    return make(lookup)
+
+
+def _check_group(values: Flags) -> None:
+    if values["poll-interval"] <= 0:
+        raise IkdemoError("the poll interval must be longer than 0")
+    if values["state-dir"] and values["store"] != "file":
+        raise IkdemoError("--store none keeps nothing, so there is no use for a --state-dir")
+
+
+def _check_life(values: Flags) -> None:
+    if values["grace"] < 0:
+        raise IkdemoError("the grace time must not be shorter than 0")
 
 
 def _store(text: str) -> str:
@@ -145,7 +96,7 @@ _DIR = Flag(
     "folder of the instance files (default: NAME.instances beside the socket)",
     placeholder="folder",
 )
-_REGISTER = Flag(
+_STATE_FILES = Flag(
     "dir",
     "folder of the register and the output (default: NAME.instances beside the socket)",
     placeholder="folder",
@@ -170,17 +121,17 @@ _PROGRAMS = (
         "infrakit-group-default",
         "Keeps groups of instances as they were committed",
         "group",
-        "group.plugin",
-        factories.group,
+        "group.plugin:Groups",
+        _group,
         (_POLL, _STORE, _STATE),
-        factories.check_group,
+        _check_group,
     ),
     PluginProgram(
         "infrakit-instance-file",
         "Instances that are files in a folder",
         "instance-file",
-        "instance.file.plugin",
-        factories.file,
+        "instance.file.plugin:FileInstances",
+        _files,
         (_DIR,),
     ),
     PluginProgram(
@@ -188,48 +139,48 @@ _PROGRAMS = (
         "Instances that are processes of this machine; with --exit-with-stdin it ends them "
         "when it ends",
         "instance-process",
-        "instance.process.plugin",
-        factories.process,
-        (_REGISTER, _GRACE, _MOST),
-        factories.check_life,
+        "instance.process.plugin:ProcessInstances",
+        _running,
+        (_STATE_FILES, _GRACE, _MOST),
+        _check_life,
     ),
     PluginProgram(
         "ikdemo-instance-docker",
         "Instances that are containers of a Docker engine; with --exit-with-stdin it ends them "
         "when it ends",
         "instance-docker",
-        "instance.docker.plugin",
-        factories.docker,
+        "instance.docker.plugin:DockerInstances",
+        _running,
         (_OWNED, _GRACE, _MOST),
-        factories.check_life,
+        _check_life,
     ),
     PluginProgram(
         "infrakit-flavor-vanilla",
         "The flavor that adds what its Properties say",
         "flavor-vanilla",
-        "flavor.vanilla",
-        factories.vanilla,
+        "flavor.vanilla:Vanilla",
+        _flavor,
     ),
     PluginProgram(
         "ikdemo-flavor-probe",
         "The flavor that checks the health of its instances",
         "flavor-probe",
-        "flavor.probe",
-        factories.probe,
+        "flavor.probe:Probe",
+        _flavor,
     ),
     PluginProgram(
         "infrakit-flavor-combo",
         "The flavor that is several flavors at once",
         "flavor-combo",
-        "flavor.combo",
-        factories.combo,
+        "flavor.combo:Combo",
+        _combo,
     ),
     PluginProgram(
         "infrakit-flavor-zookeeper",
         "The flavor of a ZooKeeper ensemble's members",
         "flavor-zookeeper",
-        "flavor.zookeeper",
-        factories.zookeeper,
+        "flavor.zookeeper:Zookeeper",
+        _flavor,
     ),
 )
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ikdemo.cli.flags import Flag, duration, listed, parse, switch, whole_number, words_of
-from ikdemo.cli.verbs.instances import as_tags
+from ikdemo.cli.verbs.plugin_verbs import as_tags
 from ikdemo.spi.durations import format_duration, parse_duration
 from ikdemo.spi.errors import IkdemoError
 

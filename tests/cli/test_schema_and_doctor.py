@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from ikdemo.cli.commands import Invocation
-from ikdemo.cli.verbs import lab as desk_verb
-from ikdemo.cli.verbs.schema import group_schema
+from ikdemo.cli.verbs import lab_verbs as desk_verb
+from ikdemo.cli.verbs.about_verbs import group_schema
 from ikdemo.spi.errors import IkdemoError
 
 

@@ -14,8 +14,8 @@ from asking import until
 from desk import Desk
 from terminal import Terminal
 
-from ikdemo.cli.verbs.watch.actions import HELP
-from ikdemo.cli.verbs.watch.drawing import lowest
+from ikdemo.cli.verbs.watch.frame import lowest
+from ikdemo.cli.verbs.watch.key_actions import HELP
 from ikdemo.lab.dashboard.view_model import CurveStep
 
 COLOUR = re.compile(rb"\x1b\[[0-9;]*\b(?:3[0-7]|9[0-7]|4[0-7]|10[0-7]|38;[25]|48;[25])")

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ikdemo.cli import working_copy
-from ikdemo.cli.verbs.lab import FIRST
+from ikdemo.cli.verbs.lab_verbs import FIRST
 from ikdemo.spi.errors import IkdemoError
 
 ROOT = Path(__file__).parents[2]

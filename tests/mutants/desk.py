@@ -92,7 +92,7 @@ MUTANTS = (
         f"{STARTED}::test_what_was_started_in_another_way_is_named_and_so_is_the_way_on",
     ),
     Mutant(
-        "ikdemo/cli/verbs/labs.py",
+        "ikdemo/cli/verbs/lab_verbs.py",
         '        if this_server() and found[0].server not in (this_server(), ""):',
         "        if False:",
         "tests/cli/test_desk.py::test_a_terminal_sees_no_lab_of_another_jupyterlab",
@@ -104,7 +104,7 @@ MUTANTS = (
         "tests/cli/test_desk.py::test_a_terminal_sees_no_lab_of_another_jupyterlab",
     ),
     Mutant(
-        "ikdemo/cli/verbs/lab.py",
+        "ikdemo/cli/verbs/lab_verbs.py",
         'for kind in ("ServerApp", "FileContentsManager")',
         'for kind in ("ServerApp",)',
         "tests/browser/test_desk_of_a_person.py::test_a_persons_own_configuration_does_not_hide_the_notebooks",

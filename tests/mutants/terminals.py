@@ -76,7 +76,7 @@ MUTANTS = (
         "tests/cli/test_events_in_order.py::test_one_plugin_keeps_its_order_also_when_its_clock_is_set_back",
     ),
     Mutant(
-        "ikdemo/cli/verbs/watch/drawing.py",
+        "ikdemo/cli/verbs/watch/frame.py",
         "min(before, share)",
         "share",
         f"{_WATCH}::test_the_curve_shows_the_lowest_of_each_column",
@@ -88,13 +88,13 @@ MUTANTS = (
         f"{_WATCH}::test_a_group_is_seen_broken_by_a_key_and_healed",
     ),
     Mutant(
-        "ikdemo/cli/verbs/watch/stage.py",
+        "ikdemo/cli/verbs/watch/monitor.py",
         "            self._doubted.set()\n        told =",
         "            pass\n        told =",
         f"{_WATCH}::test_what_nobody_told_is_found_out_when_a_plugin_comes_back",
     ),
     Mutant(
-        "ikdemo/cli/verbs/watch/actions.py",
+        "ikdemo/cli/verbs/watch/key_actions.py",
         "!= instance:",
         "== instance:",
         f"{_WATCH}::test_a_process_is_killed_by_its_pid",

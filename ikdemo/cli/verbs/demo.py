@@ -1,7 +1,7 @@
 """The verb ``ikdemo demo``: the whole walk-through in a terminal, with real plugin processes and
 nothing left behind.
 
-What is told is the lab's record, line by line as it grows. Loaded by ``commands``.
+What is told is the lab's record, line by line as it grows.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from ..commands import Invocation, Verb, say
 
 GROUP, WALKTHROUGH = "walkthrough", "collabnix-instance-file"
 SIZE = 5
-VICTIMS = 2
+LOSSES = 2
 PICTURE = "recovery.png"
-LOOK = 1.0
+PAUSE = 1.0
 """Seconds to let a person look, and to show that what was reached is held."""
 TELL_EVERY = 0.02
 
@@ -37,20 +37,20 @@ def demo(call: Invocation) -> int:
         say(f"== Four plugins start, each a process of its own, in {lab.plugin_dir}")
         lab.start("instance-file", "flavor-vanilla", "group")
         print(lab.start_plugin("instance-file", WALKTHROUGH))
-        with Narrator(lab, GROUP) as teller:
-            teller.headline(
+        with RecordPrinter(lab, GROUP) as record:
+            record.headline(
                 f"infrakit group commit collabnix-walkthrough.json: {SIZE} instances are wanted"
             )
             lab.commit(collabnix(WALKTHROUGH, SIZE, group=GROUP))
             lab.wait(GROUP, 15.0)
-            time.sleep(LOOK)
+            time.sleep(PAUSE)
             folder = lab.directory(WALKTHROUGH)
-            teller.headline(
-                f"rm: {VICTIMS} of the {SIZE} files in {folder} vanish, and nobody is told"
+            record.headline(
+                f"rm: {LOSSES} of the {SIZE} files in {folder} vanish, and nobody is told"
             )
-            lab.kill(GROUP, VICTIMS)
+            lab.kill(GROUP, LOSSES)
             lab.wait(GROUP, 15.0)
-            time.sleep(LOOK)
+            time.sleep(PAUSE)
         recovery = lab.recovery(GROUP)
         print(
             "\n== The last fall, from its fault "
@@ -67,7 +67,7 @@ def demo(call: Invocation) -> int:
     return 0 if healed else 1
 
 
-class Narrator:
+class RecordPrinter:
     """Prints every line of a group's record once, soon after it is written; all that is left when
     the block ends.
     """
@@ -119,7 +119,7 @@ def _save(recovery: Recovery) -> None:
         say(f"No {PICTURE}: it cannot be written here ({error.strerror})")
 
 
-VERBS = (
+DEMO = (
     Verb(
         "demo", "", "See a group heal: start plugins, commit, delete instances, watch, plot", demo
     ),

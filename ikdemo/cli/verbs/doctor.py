@@ -1,7 +1,7 @@
 """The verb ``ikdemo doctor``: what this machine can do, one line each, and what to do about a no.
 
 Each check is a function that returns a ``Finding``; only a missing core part makes the exit status
-1. Loaded by ``commands``.
+1.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ...engine import Engine
 from ...rpc import discovery
 from ...spi.errors import IkdemoError
 from ..commands import Invocation, Verb, say
-from .lab import INSTALL
+from .lab_verbs import INSTALL
 
 LONGEST_NAME = "collabnix-instance-file"
 ENGINE_TIMEOUT = 2
@@ -179,4 +179,4 @@ def _tell(name: str, finding: Finding) -> bool:
     return finding.good
 
 
-VERBS = (Verb("doctor", "", "Say what this machine can do, and what to do about a no", doctor),)
+DOCTOR = (Verb("doctor", "", "Say what this machine can do, and what to do about a no", doctor),)

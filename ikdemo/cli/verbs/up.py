@@ -2,7 +2,6 @@
 this one.
 
 Decides what is started, what is said of a plugin that ends by itself, and in which order all end.
-Loaded by ``commands``.
 """
 
 from __future__ import annotations
@@ -21,8 +20,9 @@ from ...spi.errors import IkdemoError
 from ..commands import Invocation, Verb
 from ..exit_status import guarded
 from ..flags import Flag, switch
-from ..fork_server import Leash, fork, take_orders
-from ..programs import PluginProgram, find
+from ..fork_server import ParentPipe, fork, serve_requests
+from ..plugin_program import PluginProgram
+from ..programs import find
 
 USUAL = ("instance-file", "flavor-vanilla", "group")
 """What a group needs."""
@@ -71,7 +71,7 @@ def up(call: Invocation) -> int:
     failed.
     """
     if call["on-demand"]:
-        return take_orders(USUAL)
+        return serve_requests(USUAL)
     wanted = _read(call.arguments or USUAL, call["log"])
     ensure_dir(call.directory)
     for plugin in wanted:
@@ -82,8 +82,8 @@ def up(call: Invocation) -> int:
     # about another.
     signals = ending_signals() | {signal.SIGCHLD}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    leash = Leash()
-    running = {fork(plugin.serve, name=plugin.name, leash=leash): plugin for plugin in wanted}
+    pipe = ParentPipe()
+    running = {fork(plugin.serve, name=plugin.name, pipe=pipe): plugin for plugin in wanted}
     failed = False
     while running:
         if signal.sigwait(signals) != signal.SIGCHLD:
@@ -168,7 +168,7 @@ def _words(status: int) -> str:
     return f"exit status {status}" if status >= 0 else f"killed by {signal.Signals(-status).name}"
 
 
-VERBS = (
+UP = (
     Verb(
         "up",
         "[PLUGIN]...",

@@ -1,10 +1,12 @@
-"""The verb ``ikdemo watch``: a group on a stage in the terminal, to see it heal and to break it
-with a key.
+"""The verb ``ikdemo watch``: a group in the terminal, to see it heal and to break it with a key.
 
-``stage`` knows what is to be seen and keeps it up to date, ``deeds`` has what keys do, ``keyboard``
-reads them, ``frame`` draws, ``screen`` owns the terminal, ``plain`` tells the same in words where
-there is no screen; here is who begins, and what ends it. All of it is in the thread of the event
-loop, but for writing. Loaded by ``commands``.
+Here is how it begins, and what ends it. All of it is in the thread of the event loop, but for
+writing.
+
+- ``monitor``: what is known of the group, kept up to date
+- ``terminal``: the screen and the keyboard; ``frame``: draws what the screen shows
+- ``plain_output``: the same in words, where there is no screen
+- ``key_actions``: what keys do
 """
 
 from __future__ import annotations
@@ -24,11 +26,11 @@ from ....spi.errors import IkdemoError, PluginFailure
 from ...commands import Invocation, Verb
 from ...connections import peers
 from ...event_merge import cause
-from ..groups import listed
+from ..group_verbs import listed
 
 if TYPE_CHECKING:
     from ....rpc.peers import Peers
-    from .stage import Stage
+    from .monitor import GroupMonitor
     from .terminal import Keyboard
 
 APART, MOVING = 0.1, 0.25
@@ -37,28 +39,28 @@ IDLE = 9
 """Times as long as drawing took, at least, that nothing is drawn."""
 
 
-class Surface(Protocol):
-    """Where a stage is shown: ``prepare`` draws, and what it returns writes."""
+class Display(Protocol):
+    """Where a group is shown: ``prepare`` draws, and what it returns writes."""
 
     is_whole_screen: bool
 
     def take(self) -> None: ...
     def give_back(self) -> None: ...
-    def prepare(self, stage: Stage) -> Callable[[], None]: ...
+    def prepare(self, monitor: GroupMonitor) -> Callable[[], None]: ...
 
 
 async def watch(call: Invocation) -> None:
     async with peers(call.directory) as found:
         groups = await _groups(found, call["name"])
         group = call.arguments[0] if call.arguments else groups[0]
-        from .stage import Stage
+        from .monitor import GroupMonitor
 
-        stage = Stage(found, call.directory, call["name"], group)
-        await stage.begin()
-        surface = _surface()
-        while await _show(stage, surface) == "g":
-            stage = await _next(
-                stage, Stage(found, call.directory, call["name"], await _after(stage))
+        monitor = GroupMonitor(found, call.directory, call["name"], group)
+        await monitor.begin()
+        display = _display()
+        while await _show(monitor, display) == "g":
+            monitor = await _next(
+                monitor, GroupMonitor(found, call.directory, call["name"], await _after(monitor))
             )
 
 
@@ -72,18 +74,20 @@ async def _groups(found: Peers, name: str) -> list[str]:
     return groups
 
 
-async def _after(stage: Stage) -> str:
-    """Return the group after the one on the stage, which is itself when there is no other, or
-    nobody can tell.
+async def _after(monitor: GroupMonitor) -> str:
+    """Return the group after the one that is shown, which is itself when there is no other, or
+    none can be listed.
     """
     with suppress(IkdemoError):
-        groups = await _groups(stage.found, stage.keeper)
-        return next((group for group in groups if group > stage.group), groups[0])
-    return stage.group
+        groups = await _groups(monitor.found, monitor.group_plugin)
+        return next((group for group in groups if group > monitor.group), groups[0])
+    return monitor.group
 
 
-async def _next(before: Stage, after: Stage) -> Stage:
-    """Return the next stage, or the one before when there is no other, or it cannot be seen."""
+async def _next(before: GroupMonitor, after: GroupMonitor) -> GroupMonitor:
+    """Return the monitor to show: the one before when there is no other group, or it cannot be
+    seen.
+    """
     if after.group == before.group:
         before.say("There is no other group.")
         return before
@@ -95,39 +99,42 @@ async def _next(before: Stage, after: Stage) -> Stage:
     return after
 
 
-def _surface() -> Surface:
-    """Return a whole screen where there is one, else a surface that tells in words; raises
+def _display() -> Display:
+    """Return a whole screen where there is one, else a display that tells in words; raises
     IkdemoError if Rich is missing.
     """
-    from .plain import Plain
+    from .plain_output import PlainOutput
 
     if not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
-        return Plain()
+        return PlainOutput()
     try:
         from .terminal import Screen, can_show
     except ModuleNotFoundError:
         raise IkdemoError(
             "ikdemo watch draws with Rich, which is not installed: pip install 'ikdemo[watch]'"
         ) from None
-    return Screen() if can_show() else Plain()
+    return Screen() if can_show() else PlainOutput()
 
 
-async def _show(stage: Stage, surface: Surface) -> str:
-    """Show a stage until a key, a signal or a failure ends that; return the key."""
-    from .actions import Hands
+async def _show(monitor: GroupMonitor, display: Display) -> str:
+    """Show a group until a key, a signal or a failure ends that; return the key."""
+    from .key_actions import KeyActions
     from .terminal import Keyboard
 
     left: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    hands = Hands()
+    actions = KeyActions()
 
     def press(key: str) -> None:
         if key not in ("q", "g"):
-            hands.press(stage, key)
+            actions.press(monitor, key)
         elif not left.done():
             left.set_result(key)
 
-    working = asyncio.gather(stage.run(), _draw(stage, surface))
-    with _terminal(stage, surface, Keyboard(press), lambda: press("q")), _log_on(stage, surface):
+    working = asyncio.gather(monitor.run(), _draw(monitor, display))
+    with (
+        _terminal(monitor, display, Keyboard(press), lambda: press("q")),
+        _log_on_screen(monitor, display),
+    ):
         try:
             ends: list[asyncio.Future[Any]] = [left, working]
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -139,29 +146,29 @@ async def _show(stage: Stage, surface: Surface) -> str:
             raise cause(several) from None
         finally:
             working.cancel()
-            hands.drop()
+            actions.drop()
             with suppress(asyncio.CancelledError, BaseExceptionGroup):
                 await working
 
 
-async def _draw(stage: Stage, surface: Surface) -> None:
-    """Show the stage whenever something has changed, and while it changes by itself; for ever."""
+async def _draw(monitor: GroupMonitor, display: Display) -> None:
+    """Show the group whenever something has changed, and while it changes by itself; for ever."""
     while True:
-        stage.changed.clear()
+        monitor.changed.clear()
         began = time.monotonic()
-        write = surface.prepare(stage)
+        write = display.prepare(monitor)
         took = time.monotonic() - began
         await asyncio.to_thread(write)
         # thousands of slots leave time for everything else, too
         await asyncio.sleep(max(APART, IDLE * took))
         with suppress(TimeoutError):
-            async with asyncio.timeout(MOVING if stage.is_moving() else None):
-                await stage.changed.wait()
+            async with asyncio.timeout(MOVING if monitor.is_moving() else None):
+                await monitor.changed.wait()
 
 
 @contextmanager
 def _terminal(
-    stage: Stage, surface: Surface, keyboard: Keyboard, leave: Callable[[], None]
+    monitor: GroupMonitor, display: Display, keyboard: Keyboard, leave: Callable[[], None]
 ) -> Iterator[None]:
     """Have the terminal, follow its size, give it to the shell at Ctrl-Z, and give it back in the
     end, whatever that is.
@@ -169,12 +176,12 @@ def _terminal(
     loop = asyncio.get_running_loop()
 
     def take() -> None:
-        surface.take()
+        display.take()
         keyboard.take()
 
     def give_back() -> None:
         keyboard.give_back()
-        surface.give_back()
+        display.give_back()
 
     def suspend() -> None:
         give_back()
@@ -182,10 +189,10 @@ def _terminal(
         os.kill(os.getpid(), signal.SIGTSTP)  # stands still here until it is continued
         loop.add_signal_handler(signal.SIGTSTP, suspend)
         take()
-        stage.changed.set()
+        monitor.changed.set()
 
     handlers: dict[int, Callable[[], object]] = {
-        signal.SIGWINCH: stage.changed.set,
+        signal.SIGWINCH: monitor.changed.set,
         signal.SIGTSTP: suspend,
     }
     handlers |= dict.fromkeys(ending_signals() - {signal.SIGINT}, leave)
@@ -201,29 +208,29 @@ def _terminal(
 
 
 @contextmanager
-def _log_on(stage: Stage, surface: Surface) -> Iterator[None]:
-    """Show on the stage what would be logged over it."""
+def _log_on_screen(monitor: GroupMonitor, display: Display) -> Iterator[None]:
+    """Show on the screen what would be logged over it."""
     root = logging.getLogger()
     before = list(root.handlers)
-    if surface.is_whole_screen:
-        root.handlers[:] = [_OnStage(stage)]
+    if display.is_whole_screen:
+        root.handlers[:] = [_LogOnScreen(monitor)]
     try:
         yield
     finally:
         root.handlers[:] = before
 
 
-class _OnStage(logging.Handler):
-    def __init__(self, stage: Stage) -> None:
+class _LogOnScreen(logging.Handler):
+    def __init__(self, monitor: GroupMonitor) -> None:
         super().__init__()
-        self._stage = stage
+        self._monitor = monitor
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._stage.said = record.getMessage()
-        self._stage.changed.set()
+        self._monitor.said = record.getMessage()
+        self._monitor.changed.set()
 
 
-VERBS = (
+WATCH = (
     Verb(
         "watch",
         "[GROUP]",

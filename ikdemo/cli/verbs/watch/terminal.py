@@ -1,7 +1,5 @@
-"""The screen of ``ikdemo watch``: whether the terminal can show one, in how many colours, and how
-it is written and given back.
-
-Called by ``watch``.
+"""The terminal of ``ikdemo watch``: whether it can show a screen, in how many colours, how that is
+written and given back, and which keys are typed.
 """
 
 from __future__ import annotations
@@ -19,8 +17,8 @@ from typing import Any
 
 from rich.console import Console, Group
 
-from .drawing import Shown, TerminalStyle, draw
-from .stage import Stage
+from .frame import FrameContent, TerminalStyle, draw
+from .monitor import GroupMonitor
 
 
 def can_show() -> bool:
@@ -29,8 +27,8 @@ def can_show() -> bool:
 
 
 def _terminfo(ask: Callable[[], Any], otherwise: Any) -> Any:
-    """Ask the system's description of the terminal; ``otherwise`` is for one that nobody has
-    described.
+    """Ask the system's description of the terminal; ``otherwise`` is for one that it does
+    not describe.
     """
     try:
         curses.setupterm(fd=sys.stdout.fileno())
@@ -72,20 +70,20 @@ class Screen:
         with self._writing:
             self._shown.close()
 
-    def prepare(self, stage: Stage) -> Callable[[], None]:
-        """Draw a stage as it is now, and return what writes it."""
-        scene = stage.scene()
-        shown = Shown(
-            scene,
-            stage.sign(scene),
-            list(stage.lamps.items()),
-            stage.chosen,
-            stage.why(),
-            stage.said,
-            stage.lines(),
+    def prepare(self, monitor: GroupMonitor) -> Callable[[], None]:
+        """Draw a group as it is now, and return what writes it."""
+        model = monitor.view_model()
+        content = FrameContent(
+            model,
+            monitor.sign(model),
+            list(monitor.plugin_signs.items()),
+            monitor.chosen,
+            monitor.why(),
+            monitor.said,
+            monitor.lines(),
         )
         width, height = self._console.size
-        frame = draw(shown, TerminalStyle(width, height, self._unicode))
+        frame = draw(content, TerminalStyle(width, height, self._unicode))
         return lambda: self._write(frame)
 
     def _write(self, frame: Group) -> None:
@@ -124,8 +122,8 @@ def keys(text: str) -> tuple[list[str], str]:
 
 
 class Keyboard:
-    """Calls ``press`` with each key that is typed, and with "q" when there is nobody to type any
-    more.
+    """Calls ``press`` with each key that is typed, and with "q" when nothing more can be
+    typed.
 
     From ``take`` until ``give_back`` the terminal does not show what is typed, nor wait for Enter.
     """
@@ -140,7 +138,7 @@ class Keyboard:
         if os.isatty(self._descriptor):
             self._before = termios.tcgetattr(self._descriptor)
             tty.setcbreak(self._descriptor, termios.TCSANOW)
-        with suppress(PermissionError):  # a file, or /dev/null: nobody types there
+        with suppress(PermissionError):  # a file, or /dev/null: no keys come from there
             asyncio.get_running_loop().add_reader(self._descriptor, self._read)
 
     def give_back(self) -> None:

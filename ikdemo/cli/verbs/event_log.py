@@ -1,7 +1,7 @@
 """The verb ``ikdemo events``: what every plugin in the directory says, one line an event, causes
 before effects.
 
-Plugins that start later are joined in. Loaded by ``commands``.
+Plugins that start later are joined in.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from .. import columns
 from ..commands import Invocation, Verb, say
 from ..connections import peers, ready
-from ..event_merge import EventMerge, Told, cause, follow
+from ..event_merge import EventMerge, MergedEvent, cause, follow
 from ..flags import Flag, duration
 
 if TYPE_CHECKING:
@@ -98,13 +98,13 @@ class EventPrinter:
             else:
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
 
-    def say(self, told: Iterable[Told]) -> None:
+    def say(self, events: Iterable[MergedEvent]) -> None:
         """Print events, each with a word if it comes out of turn."""
-        for event, late in told:
+        for event, late in events:
             say(columns.event_row(event) + ("  (told late)" if late else ""))
 
 
-VERBS = (
+EVENTS = (
     Verb(
         "events",
         "",

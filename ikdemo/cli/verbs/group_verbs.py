@@ -1,6 +1,4 @@
-"""The verbs of ``infrakit group``, and ``scale``, which InfraKit v0.1.0 lacks. Loaded by
-``commands``.
-"""
+"""The verbs of ``infrakit group``, and ``scale``, which InfraKit v0.1.0 lacks."""
 
 from __future__ import annotations
 
@@ -15,8 +13,8 @@ from ...spi.text import indent, visible, visible_json
 from .. import columns
 from ..commands import QUIET, Invocation, Verb, say, show
 from ..connections import peers, reconciling
-from ..documents import packed, read_document
 from ..flags import Flag, switch, whole_number
+from ..spec_files import packed, read_document
 
 if TYPE_CHECKING:
     from ...spi.contracts import Found, GroupPlugin
@@ -96,7 +94,7 @@ async def scale(call: Invocation) -> None:
     say(f"Scaled {name} to {size}: {details}")
 
 
-VERBS = (
+GROUP = (
     Verb("commit", "FILE", "Make a group as FILE says, and keep it so", commit, (PRETEND,)),
     Verb("describe", "ID", "List the instances of a group", describe, (QUIET,)),
     Verb("inspect", "ID", "Print the committed spec of a group", inspect),

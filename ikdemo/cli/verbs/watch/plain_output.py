@@ -1,7 +1,5 @@
-"""Tells a stage in words, line by line: where the terminal cannot move its cursor, or the output is
-not a terminal at all.
-
-Called by ``watch``.
+"""Tells in words, line by line, what is known of a group: where the terminal cannot move its
+cursor, or the output is not a terminal at all.
 """
 
 from __future__ import annotations
@@ -11,11 +9,11 @@ from collections.abc import Callable
 
 from ....lab.dashboard.view_drawing import words
 from ...commands import say
-from .actions import HELP
-from .stage import Stage
+from .key_actions import HELP
+from .monitor import GroupMonitor
 
 
-class Plain:
+class PlainOutput:
     """Prints what is new: events, what the group is, why, which plugins answer, what came of a
     key.
     """
@@ -33,19 +31,19 @@ class Plain:
     def give_back(self) -> None:
         """There is nothing to put back."""
 
-    def prepare(self, stage: Stage) -> Callable[[], None]:
+    def prepare(self, monitor: GroupMonitor) -> Callable[[], None]:
         """Find what is new, and return what prints it."""
         news = []
-        for line in stage.lines():
+        for line in monitor.lines():
             if line not in self._told:
                 self._told.append(line)
                 news.append(f"{line[0]:8.3f}s {line[1]:<16} {line[2]}")
-        scene = stage.scene()
-        lamps = ", ".join(f"{name} {sign.word}" for name, sign in stage.lamps.items())
-        news += self._new("group", words(scene, stage.sign(scene)))
-        news += self._new("why", f"Why: {stage.why()}" if stage.why() else "")
-        news += self._new("lamps", f"Plugins: {lamps}" if lamps else "")
-        news += self._new("said", stage.said)
+        model = monitor.view_model()
+        plugins = ", ".join(f"{name} {sign.word}" for name, sign in monitor.plugin_signs.items())
+        news += self._new("group", words(model, monitor.sign(model)))
+        news += self._new("why", f"Why: {monitor.why()}" if monitor.why() else "")
+        news += self._new("plugins", f"Plugins: {plugins}" if plugins else "")
+        news += self._new("said", monitor.said)
 
         def tell() -> None:
             for line in news:

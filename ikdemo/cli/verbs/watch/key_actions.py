@@ -22,71 +22,75 @@ from ....spi.documents import GROUP_TAG
 from ....spi.errors import IkdemoError, PluginFailure
 from ....spi.events import Event
 from ...connections import reconciling
-from .stage import Stage
+from .monitor import GroupMonitor
 
 HELP = "up/down slot  k kill its instance  p pause  r resume  s step  g group  q quit"
 
 
-def choose(stage: Stage, key: str) -> None:
+def choose(monitor: GroupMonitor, key: str) -> None:
     """Choose another slot: the next, the one before, or the one that a digit names."""
-    lanes = stage.scene().lanes
+    lanes = monitor.view_model().lanes
     if key.isdecimal():
-        stage.chosen = next(
-            (row for row, lane in enumerate(lanes) if lane.slot == key), stage.chosen
+        monitor.chosen = next(
+            (row for row, lane in enumerate(lanes) if lane.slot == key), monitor.chosen
         )
     else:
-        stage.chosen += 1 if key == "down" else -1
-    stage.chosen = min(max(0, stage.chosen), max(0, len(lanes) - 1))
+        monitor.chosen += 1 if key == "down" else -1
+    monitor.chosen = min(max(0, monitor.chosen), max(0, len(lanes) - 1))
     if lanes:
-        stage.said = f"Slot {lanes[stage.chosen].slot} is chosen."
-    stage.changed.set()
+        monitor.said = f"Slot {lanes[monitor.chosen].slot} is chosen."
+    monitor.changed.set()
 
 
-async def do(stage: Stage, key: str) -> None:
+async def do(monitor: GroupMonitor, key: str) -> None:
     """Do what a key asks for, and say what came of it."""
     try:
-        stage.say(await DEEDS[key](stage))
+        monitor.say(await ACTIONS[key](monitor))
     except IkdemoError as error:
-        stage.say(f"{error}.")
+        monitor.say(f"{error}.")
 
 
-async def kill(stage: Stage) -> str:
+async def kill(monitor: GroupMonitor) -> str:
     """End the instance in the chosen slot: ``kill -9`` where it is a process, else its plugin is
     asked to destroy it.
     """
-    lanes = stage.scene().lanes
+    lanes = monitor.view_model().lanes
     if not lanes:
         raise PluginFailure("There is no slot whose instance could be killed")
-    lane = lanes[min(stage.chosen, len(lanes) - 1)]
+    lane = lanes[min(monitor.chosen, len(lanes) - 1)]
     instance = _living(lane)
-    found = await stage.found.instance(stage.maker)
-    described = await found.plugin.describe_instances({GROUP_TAG: stage.group})
+    found = await monitor.found.instance(monitor.instance_plugin)
+    described = await found.plugin.describe_instances({GROUP_TAG: monitor.group})
     tags = next((one.tags or {} for one in described if one.id == instance), None)
     if tags is None:
         raise PluginFailure(f"{instance} in slot {lane.slot} is gone already")
     pid = tags.get(PID_TAG, "")
-    what = f"kill -9 {pid} for" if pid.isdecimal() else f"{stage.maker} is asked to destroy"
-    fault = Event("fault", time.time(), "watch", stage.group, instance, lane.slot, text=what)
-    stage.note(fault)
+    what = (
+        f"kill -9 {pid} for"
+        if pid.isdecimal()
+        else f"{monitor.instance_plugin} is asked to destroy"
+    )
+    fault = Event("fault", time.time(), "watch", monitor.group, instance, lane.slot, text=what)
+    monitor.note(fault)
     try:
         if pid.isdecimal():
             _kill_process(int(pid), instance)
             return f"kill -9 {pid}: that was {instance} in slot {lane.slot}."
         await found.plugin.destroy(instance)
     except IkdemoError:
-        stage.note(
+        monitor.note(
             Event(
                 "mended",
                 time.time(),
                 "watch",
-                stage.group,
+                monitor.group,
                 instance,
                 lane.slot,
                 text="could not kill",
             )
         )
         raise
-    return f"{stage.maker} has destroyed {instance} in slot {lane.slot}."
+    return f"{monitor.instance_plugin} has destroyed {instance} in slot {lane.slot}."
 
 
 def _living(lane: Lane) -> str:
@@ -115,46 +119,50 @@ def _kill_process(pid: int, instance: str) -> None:
         os.close(held)
 
 
-async def pause(stage: Stage) -> str:
-    await (await _loop(stage)).pause_group(stage.group)
-    return f"Paused {stage.group}: its loop looks, and does nothing until it is resumed or stepped."
+async def pause(monitor: GroupMonitor) -> str:
+    await (await _loop(monitor)).pause_group(monitor.group)
+    return (
+        f"Paused {monitor.group}: its loop looks, and does nothing until it is resumed or stepped."
+    )
 
 
-async def resume(stage: Stage) -> str:
-    await (await _loop(stage)).resume_group(stage.group)
-    return f"Resumed {stage.group}."
+async def resume(monitor: GroupMonitor) -> str:
+    await (await _loop(monitor)).resume_group(monitor.group)
+    return f"Resumed {monitor.group}."
 
 
-async def step(stage: Stage) -> str:
-    done = len((await (await _loop(stage)).step_group(stage.group)).outcomes)
+async def step(monitor: GroupMonitor) -> str:
+    done = len((await (await _loop(monitor)).step_group(monitor.group)).outcomes)
     return f"One pass was made: {done} {'action' if done == 1 else 'actions'}."
 
 
-async def _loop(stage: Stage) -> GroupPlugin:
-    return reconciling(await stage.found.group(stage.keeper), stage.keeper)
+async def _loop(monitor: GroupMonitor) -> GroupPlugin:
+    return reconciling(await monitor.found.group(monitor.group_plugin), monitor.group_plugin)
 
 
-Deed = Callable[[Stage], Awaitable[str]]
-DEEDS: dict[str, Deed] = {"k": kill, "p": pause, "r": resume, "s": step}
+KeyAction = Callable[[GroupMonitor], Awaitable[str]]
+ACTIONS: dict[str, KeyAction] = {"k": kill, "p": pause, "r": resume, "s": step}
 
 
-class Hands:
+class KeyActions:
     """The keys that are being obeyed: each one once at a time, and none of them waited for."""
 
     def __init__(self) -> None:
         self._busy: dict[str, asyncio.Task[None]] = {}
 
-    def press(self, stage: Stage, key: str) -> None:
+    def press(self, monitor: GroupMonitor, key: str) -> None:
         """Do what a key asks for; a key that means nothing says which ones do."""
         if key in ("up", "down") or key.isdecimal():
-            choose(stage, key)
-        elif key not in DEEDS:
-            stage.say(f"{key!r} is no key here. There are: up, down, {', '.join(DEEDS)}, g and q.")
+            choose(monitor, key)
+        elif key not in ACTIONS:
+            monitor.say(
+                f"{key!r} is no key here. There are: up, down, {', '.join(ACTIONS)}, g and q."
+            )
         elif key in self._busy and not self._busy[key].done():
-            stage.say(f"{DEEDS[key].__name__}: that is being done already.")
+            monitor.say(f"{ACTIONS[key].__name__}: that is being done already.")
         else:
-            stage.say(f"{DEEDS[key].__name__} …")
-            self._busy[key] = asyncio.create_task(do(stage, key))
+            monitor.say(f"{ACTIONS[key].__name__} …")
+            self._busy[key] = asyncio.create_task(do(monitor, key))
 
     def drop(self) -> None:
         """Wait for nothing that was begun; what a plugin was asked, it does."""

@@ -1,8 +1,8 @@
-"""What is known of one group while somebody watches: its story, why it is not as wanted, which
+"""What is known of one group while it is watched: its history, why it is not as wanted, which
 plugins answer.
 
 Kept up to date by tasks of its own, across plugins that go and come back; nothing waits for a
-plugin that is silent. Drawn by ``frame`` or told by ``plain``; what keys do is in ``deeds``.
+plugin that is silent.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ....spi.errors import IkdemoError, OutcomeUnknown, PluginFailure
 from ....spi.events import Event, EventBatch
 from ....spi.plans import Reason
 from ...event_merge import HOLD, EventMerge, follow
-from ..groups import listed
+from ..group_verbs import listed
 
 if TYPE_CHECKING:
     from ....rpc.peers import Peers
@@ -37,18 +37,19 @@ LOOK_AT_PLUGINS = 1.0
 RUNNING = sign_of_process("running")
 
 
-class Stage:
-    """One group, kept by the group plugin ``keeper``, whose instances are made by ``maker``.
-    ``lamps``: its plugins, by name.
+class GroupMonitor:
+    """One group: the group plugin that keeps it, the instance plugin that makes its instances, and
+    how each plugin is, by name.
     """
 
-    def __init__(self, found: Peers, directory: Path, keeper: str, group: str) -> None:
-        self.found, self.keeper, self.group, self.maker = found, keeper, group, ""
-        self.lamps: dict[str, Sign] = {}
+    def __init__(self, found: Peers, directory: Path, group_plugin: str, group: str) -> None:
+        self.found, self.group = found, group
+        self.group_plugin, self.instance_plugin = group_plugin, ""
+        self.plugin_signs: dict[str, Sign] = {}
         self.said, self.chosen = "", 0
         self.changed = asyncio.Event()
         self._directory = directory
-        self._record, self._story, self._mark = Timeline(), GroupHistory(group), 0
+        self._record, self._history, self._mark = Timeline(), GroupHistory(group), 0
         self._merge, self._began = EventMerge(), time.time()
         self._arrived, self._doubted, self._ask = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._wanted: tuple[int, str] | None = None
@@ -67,13 +68,13 @@ class Stage:
             for work in (self._tell, self._agree, self._ask_why, self._look_at_plugins):
                 tasks.create_task(work())
 
-    def scene(self) -> ViewModel:
+    def view_model(self) -> ViewModel:
         """Return the present moment."""
-        return self._story.model_at(self._record.now())
+        return self._history.model_at(self._record.now())
 
-    def sign(self, scene: ViewModel) -> Sign:
+    def sign(self, model: ViewModel) -> Sign:
         """Say what the group is."""
-        return sign_of(scene, self._reasons, self._error)
+        return sign_of(model, self._reasons, self._error)
 
     def why(self) -> str:
         """Say why the group is not as wanted, or nothing."""
@@ -81,13 +82,13 @@ class Stage:
 
     def lines(self) -> list[tuple[float, str, str]]:
         """Tell the last events: seconds since the first one, who tells it, and the sentence."""
-        return self._story.lines()
+        return self._history.lines()
 
     def is_moving(self) -> bool:
         """Say whether the picture changes though nothing happens, as it does while the last event
         moves out of it.
         """
-        return self._record.now() - self._story.latest < 35.0
+        return self._record.now() - self._history.latest < 35.0
 
     def say(self, sentence: str) -> None:
         """Show what came of a key."""
@@ -137,7 +138,7 @@ class Stage:
 
     def _read(self) -> None:
         events, self._mark = self._record.since(self._mark)
-        self._story.read(events)
+        self._history.read(events)
         self.changed.set()
 
     async def _agree(self) -> None:
@@ -166,7 +167,7 @@ class Stage:
         if heard != self._heard:
             self._doubted.set()
             return
-        self._record.agree(self.maker, there, since, self.group)
+        self._record.agree(self.instance_plugin, there, since, self.group)
         if wanted != self._wanted:
             (size, sha), self._wanted = wanted, wanted
             text = f"{size} instances are wanted"
@@ -175,7 +176,7 @@ class Stage:
                     Event(
                         "committed",
                         since,
-                        self.keeper,
+                        self.group_plugin,
                         self.group,
                         text=text,
                         size=size,
@@ -187,16 +188,16 @@ class Stage:
 
     async def _ask_all(self) -> tuple[tuple[int, str], list[Description]]:
         """Ask what is wanted, by size and fingerprint, and which instances there are."""
-        group = await self.found.group(self.keeper)
+        group = await self.found.group(self.group_plugin)
         specs = {spec.id: spec for spec in await listed(group)}
         if self.group not in specs:
             raise PluginFailure(
-                f"Group {self.group!r} is not kept by {self.keeper!r}; kept are: "
+                f"Group {self.group!r} is not kept by {self.group_plugin!r}; kept are: "
                 f"{', '.join(specs) or 'none'}"
             )
         properties = decode(specs[self.group].properties, GroupProperties)
-        self.maker = properties.instance.plugin
-        instance = await self.found.instance(self.maker)
+        self.instance_plugin = properties.instance.plugin
+        instance = await self.found.instance(self.instance_plugin)
         self._tells = "Events" in group.offers and "Events" in instance.offers
         there = await instance.plugin.describe_instances(
             {GROUP_TAG: self.group}, slots="Slots" in instance.offers
@@ -211,14 +212,16 @@ class Stage:
             self._ask.clear()
             try:
                 async with asyncio.timeout(AGAIN):
-                    keeper = await self.found.group(self.keeper)
-                    can_say = "Reconcile" in keeper.offers
+                    group_plugin = await self.found.group(self.group_plugin)
+                    can_say = "Reconcile" in group_plugin.offers
                     self._reasons, self._error = (
-                        await keeper.plugin.why_group(self.group) if can_say else [],
+                        await group_plugin.plugin.why_group(self.group) if can_say else [],
                         None,
                     )
             except TimeoutError:
-                self._error = OutcomeUnknown(f"{self.keeper} has not answered for {AGAIN:.0f} s")
+                self._error = OutcomeUnknown(
+                    f"{self.group_plugin} has not answered for {AGAIN:.0f} s"
+                )
             except IkdemoError as error:
                 self._error, self._reasons = error, []
             self.changed.set()
@@ -230,16 +233,18 @@ class Stage:
     async def _look_at_plugins(self) -> None:
         """Ask every plugin that was ever seen whether it answers."""
         while True:
-            names = sorted({*self.lamps, *(name for name, _ in discovery.listing(self._directory))})
-            signs = await asyncio.gather(*map(self._lamp, names))
-            lamps = dict(zip(names, signs, strict=True))
-            if lamps != self.lamps:
-                self.lamps = lamps
+            names = sorted(
+                {*self.plugin_signs, *(name for name, _ in discovery.listing(self._directory))}
+            )
+            signs = await asyncio.gather(*map(self._sign_of_plugin, names))
+            found = dict(zip(names, signs, strict=True))
+            if found != self.plugin_signs:
+                self.plugin_signs = found
                 self._ask.set()
                 self.changed.set()
             await asyncio.sleep(LOOK_AT_PLUGINS)
 
-    async def _lamp(self, name: str) -> Sign:
+    async def _sign_of_plugin(self, name: str) -> Sign:
         try:
             async with asyncio.timeout(LOOK_AT_PLUGINS):
                 await self.found.any(name)

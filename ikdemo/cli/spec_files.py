@@ -1,6 +1,4 @@
-"""Read the documents that a command line names, and say in which file a mistake is. Called by the
-verbs that take a FILE.
-"""
+"""Read the documents that a command line names, and say in which file a mistake is."""
 
 from __future__ import annotations
 

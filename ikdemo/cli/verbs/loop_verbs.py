@@ -1,5 +1,5 @@
-"""The verbs of ``ikdemo group`` that show and steer the loop: why, plan, pause, resume, step, free.
-Loaded by ``commands``.
+"""The verbs of ``ikdemo group`` that show and steer the loop: why, plan, pause, resume, step, wait,
+and more of ls and free.
 
 They need the Reconcile extension, which our group plugin has and InfraKit's has not.
 """
@@ -9,36 +9,41 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
-
-from ...reconcile.waiting import being_destroyed
-from ...spi.errors import IkdemoError
-from ...spi.plans import Step
-from .. import columns
-from ..commands import QUIET, Invocation, Verb, say, show
-from ..connections import reconciling
-from ..flags import Flag, switch
-from .groups import free as free_only
-from .groups import listed, named
-from .groups import ls as ls_only
-
-if TYPE_CHECKING:
-    from ...spi.contracts import GroupPlugin
-import contextlib
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ...reconcile.plan import sentences
-from ...reconcile.waiting import ConvergenceWait
+from ...reconcile.waiting import ConvergenceWait, being_destroyed
 from ...spi.durations import format_duration
-from ...spi.errors import NotConverged, OutcomeUnknown, PluginFailure, PluginUnavailable
-from ...spi.plans import Reason
-from ..connections import peers
-from ..flags import duration
+from ...spi.errors import (
+    IkdemoError,
+    NotConverged,
+    OutcomeUnknown,
+    PluginFailure,
+    PluginUnavailable,
+)
+from ...spi.plans import Reason, Step
+from .. import columns
+from ..commands import QUIET, Invocation, Verb, say, show
+from ..connections import peers, reconciling
+from ..flags import Flag, duration, switch
+from .group_verbs import free as free_only
+from .group_verbs import listed, named
+from .group_verbs import ls as ls_only
 
 if TYPE_CHECKING:
     from ...rpc.peers import Peers
+    from ...spi.contracts import GroupPlugin
 
+FORCE = Flag(
+    "force",
+    "also while it is being destroyed or a plugin is away; say what it leaves",
+    switch,
+    False,
+)
+TIMEOUT = Flag("timeout", "how long to wait at most", duration, 30.0, placeholder="duration")
+POLL = 1.0
+"""Seconds between two looks at a group that is waited for, at most."""
 LOOK_WAIT = 5.0
 """Seconds that a group has to say what it is when all are listed."""
 
@@ -137,18 +142,6 @@ async def _state(loop: GroupPlugin, group: str) -> str:
     return paused or ("not as committed" if reasons else "converged")
 
 
-FORCE = Flag(
-    "force",
-    "also while it is being destroyed or a plugin is away; say what it leaves",
-    switch,
-    False,
-)
-
-
-POLL = 1.0
-TIMEOUT = Flag("timeout", "how long to wait at most", duration, 30.0, placeholder="duration")
-
-
 async def wait(call: Invocation) -> None:
     group, began = call.arguments[0], time.monotonic()
     reasons: list[Reason] = []
@@ -165,7 +158,7 @@ async def wait(call: Invocation) -> None:
                     if text not in said:
                         say(f"{time.monotonic() - began:7.1f}s  {text}")
                 said = set(sentences(reasons))
-                with contextlib.suppress(TimeoutError):
+                with suppress(TimeoutError):
                     async with asyncio.timeout(POLL):
                         await woken.wait()
                 woken.clear()
@@ -202,7 +195,7 @@ async def _reasons(found: Peers, name: str, waiting: ConvergenceWait) -> list[Re
         raise waiting.on_error(error) from None
 
 
-@contextlib.asynccontextmanager
+@asynccontextmanager
 async def _woken(found: Peers, name: str, waiting: ConvergenceWait) -> AsyncIterator[asyncio.Event]:
     """Give an asyncio event that is set whenever the plugin says something of the group, or
     something was missed.
@@ -221,11 +214,11 @@ async def _woken(found: Peers, name: str, waiting: ConvergenceWait) -> AsyncIter
         yield woken
     finally:
         listening.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
+        with suppress(asyncio.CancelledError):
             await listening
 
 
-VERBS = (
+LOOP = (
     Verb("ls", "", "List the groups that are kept, and what they are", ls, (QUIET,)),
     Verb("free", "ID", "Stop keeping a group; its instances stay", free, (FORCE,)),
     Verb("why", "ID", "Say why a group is not as it was committed", why),

@@ -1,8 +1,8 @@
-"""Draws a stage for a terminal of any size: what the group is, lamps, the curve of filled slots, a
+"""Draws a group for a terminal of any size: what it is, its plugins, the curve of filled slots, a
 lane for each slot, events.
 
-Pure: the same stage at the same moment gives the same lines. Nothing is said by colour alone; where
-there is no Unicode, letters of ASCII stand for the shapes. Called by ``screen``.
+Pure: the same content gives the same lines. Nothing is said by colour alone; where there is no
+Unicode, letters of ASCII stand for the shapes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ....lab.dashboard.view_model import WINDOW, CurveStep, Lane, ViewModel
 from ....lab.show import theme
 from ....lab.show.theme import Sign
 from ....spi.text import visible
-from .actions import HELP
+from .key_actions import HELP
 
 NAME = 12
 """Columns for the name of a slot, with the mark of the chosen one."""
@@ -54,63 +54,63 @@ class TerminalStyle(NamedTuple):
     unicode: bool
 
 
-class Shown(NamedTuple):
+class FrameContent(NamedTuple):
     """All that a frame shows. ``chosen``: the row of the slot that keys are about."""
 
-    scene: ViewModel
+    model: ViewModel
     sign: Sign
-    lamps: Sequence[tuple[str, Sign]]
+    plugin_signs: Sequence[tuple[str, Sign]]
     chosen: int
     why: str
     said: str
     lines: Sequence[tuple[float, str, str]]
 
 
-def draw(shown: Shown, look: TerminalStyle) -> Group:
+def draw(content: FrameContent, terminal: TerminalStyle) -> Group:
     """Return the rows of a frame: as many as the terminal has, each as wide as it at most; the last
     one names the keys.
     """
     head = [
-        _headline(shown, look),
-        *_wrapped(words(shown.scene, shown.sign).partition(". ")[2], look.width, 2),
+        _headline(content, terminal),
+        *_wrapped(words(content.model, content.sign).partition(". ")[2], terminal.width, 2),
     ]
-    head.append(_lamps(shown.lamps, look))
+    head.append(_plugins(content.plugin_signs, terminal))
     foot = [
-        *_wrapped(f"Why: {shown.why}" if shown.why else "", look.width, 2),
-        *_wrapped(shown.said, look.width, 2, "bold"),
+        *_wrapped(f"Why: {content.why}" if content.why else "", terminal.width, 2),
+        *_wrapped(content.said, terminal.width, 2, "bold"),
     ]
     foot.append(Text(HELP, style="reverse"))
-    room = look.height - len(head) - len(foot)
-    curve = _curve(shown.scene, look) if room >= CURVE + 3 + EVENTS else []
+    room = terminal.height - len(head) - len(foot)
+    curve = _curve(content.model, terminal) if room >= CURVE + 3 + EVENTS else []
     room -= len(curve)
-    lanes = _lanes(shown, look, max(1, room - min(EVENTS, max(0, room - 1))))
-    events = _events(shown.lines, max(0, room - len(lanes)))
+    lanes = _lanes(content, terminal, max(1, room - min(EVENTS, max(0, room - 1))))
+    events = _events(content.lines, max(0, room - len(lanes)))
     rows = [*head, *curve, *lanes, *events]
     rows = [
-        *rows[: max(0, look.height - len(foot))],
-        *([Text("")] * (look.height - len(foot) - len(rows))),
+        *rows[: max(0, terminal.height - len(foot))],
+        *([Text("")] * (terminal.height - len(foot) - len(rows))),
         *foot,
-    ][-look.height :]
+    ][-terminal.height :]
     for row in rows:
-        row.no_wrap, row.overflow = True, "ellipsis" if look.unicode else "crop"
-        row.truncate(look.width, overflow=row.overflow)
+        row.no_wrap, row.overflow = True, "ellipsis" if terminal.unicode else "crop"
+        row.truncate(terminal.width, overflow=row.overflow)
     return Group(*rows)
 
 
-def _shape(sign: Sign, look: TerminalStyle) -> str:
-    return SHAPES.get(sign.shape, ("?", "?"))[0 if look.unicode else 1]
+def _shape(sign: Sign, terminal: TerminalStyle) -> str:
+    return SHAPES.get(sign.shape, ("?", "?"))[0 if terminal.unicode else 1]
 
 
 def _style(sign: Sign) -> str:
     return sign.colour if sign.colour.startswith("#") else ""
 
 
-def _headline(shown: Shown, look: TerminalStyle) -> Text:
+def _headline(content: FrameContent, terminal: TerminalStyle) -> Text:
     line = Text(
-        f" {_shape(shown.sign, look)} {shown.sign.word} ",
-        style=f"bold {_style(shown.sign)} reverse",
+        f" {_shape(content.sign, terminal)} {content.sign.word} ",
+        style=f"bold {_style(content.sign)} reverse",
     )
-    return Text.assemble((visible(f"{shown.scene.group}  "), "bold"), line)
+    return Text.assemble((visible(f"{content.model.group}  "), "bold"), line)
 
 
 def _wrapped(said: str, width: int, rows: int, style: str = "") -> list[Text]:
@@ -129,25 +129,25 @@ def _wrapped(said: str, width: int, rows: int, style: str = "") -> list[Text]:
     return [Text(line, style=style) for line in [*lines, *[""] * (rows - len(lines))]]
 
 
-def _lamps(lamps: Sequence[tuple[str, Sign]], look: TerminalStyle) -> Text:
+def _plugins(signs: Sequence[tuple[str, Sign]], terminal: TerminalStyle) -> Text:
     line = Text("Plugins: ")
-    for name, sign in lamps:
-        line.append(f"{_shape(sign, look)} ", style=_style(sign))
+    for name, sign in signs:
+        line.append(f"{_shape(sign, terminal)} ", style=_style(sign))
         line.append(visible(name) + ("" if sign.word == "running" else f" {sign.word}") + "  ")
     return line
 
 
-def _columns(look: TerminalStyle) -> int:
-    return max(1, look.width - NAME - WORDS)
+def _columns(terminal: TerminalStyle) -> int:
+    return max(1, terminal.width - NAME - WORDS)
 
 
-def _curve(scene: ViewModel, look: TerminalStyle) -> list[Text]:
+def _curve(model: ViewModel, terminal: TerminalStyle) -> list[Text]:
     """Draw the share of filled slots as bars, the lowest within each column: a fall of a
     millisecond is seen, too.
     """
-    wide = _columns(look)
-    shares = lowest(scene.steps, scene.now, wide)
-    bars = " ▁▂▃▄▅▆▇█" if look.unicode else "  ...:::#"
+    wide = _columns(terminal)
+    shares = lowest(model.steps, model.now, wide)
+    bars = " ▁▂▃▄▅▆▇█" if terminal.unicode else "  ...:::#"
     rows = []
     for row in range(CURVE - 1, -1, -1):
         label = {CURVE - 1: "full 100 %", 0: "0 %"}.get(row, "")
@@ -167,7 +167,8 @@ def lowest(steps: Sequence[CurveStep], now: float, wide: int) -> list[float | No
     """Return the lowest share of filled slots in each of ``wide`` equal parts of the window; None
     before the group was there.
 
-    >>> lowest([CurveStep(0.0, 4, 4, 4, 4), CurveStep(10.0, 4, 1, 1, 4), CurveStep(10.1, 4, 4, 4, 4)], 30.0, 3)
+    >>> full, fallen = CurveStep(0.0, 4, 4, 4, 4), CurveStep(10.0, 4, 1, 1, 4)
+    >>> lowest([full, fallen, CurveStep(10.1, 4, 4, 4, 4)], 30.0, 3)
     [1.0, 0.25, 1.0]
     """
     start, part = now - WINDOW, WINDOW / wide
@@ -182,35 +183,35 @@ def lowest(steps: Sequence[CurveStep], now: float, wide: int) -> list[float | No
     return shares
 
 
-def _lanes(shown: Shown, look: TerminalStyle, room: int) -> list[Text]:
+def _lanes(content: FrameContent, terminal: TerminalStyle, room: int) -> list[Text]:
     """Draw as many lanes as there is room for, with the chosen one; if that is not all, count how
     many there are of each kind.
     """
-    lanes = shown.scene.lanes
+    lanes = content.model.lanes
     if len(lanes) <= room:
         return [
-            _lane(lane, row == shown.chosen, shown.scene.now, look)
+            _lane(lane, row == content.chosen, content.model.now, terminal)
             for row, lane in enumerate(lanes)
         ]
     kinds = {sign.word: sum(lane.sign is sign for lane in lanes) for sign in theme.SLOTS}
     counts = ", ".join(f"{number} {word}" for word, number in kinds.items() if number)
-    first = min(max(0, shown.chosen - (room - 1) // 2), len(lanes) - max(0, room - 1))
+    first = min(max(0, content.chosen - (room - 1) // 2), len(lanes) - max(0, room - 1))
     drawn = range(first, first + max(0, room - 1))
     return [
-        *(_lane(lanes[row], row == shown.chosen, shown.scene.now, look) for row in drawn),
+        *(_lane(lanes[row], row == content.chosen, content.model.now, terminal) for row in drawn),
         Text(f"{len(lanes)} slots: {counts}"),
     ]
 
 
-def _lane(lane: Lane, chosen: bool, now: float, look: TerminalStyle) -> Text:
+def _lane(lane: Lane, chosen: bool, now: float, terminal: TerminalStyle) -> Text:
     name = visible(f"slot {lane.slot}" if lane.slot.isdecimal() else lane.slot.removesuffix("#0"))
     name = name if len(name) < NAME - 2 else f"{name[: NAME - 4]}~"
     line = Text.assemble(
         (f"{'>' if chosen else ' '} {name:<{NAME - 2}}", "bold reverse" if chosen else "")
     )
-    _append(line, bar(lane, now, _columns(look), look.unicode))
+    _append(line, bar(lane, now, _columns(terminal), terminal.unicode))
     living = next((life.instance for life in reversed(lane.lives) if life.died is None), "")
-    line.append(f" {_shape(lane.sign, look)} ", style=_style(lane.sign))
+    line.append(f" {_shape(lane.sign, terminal)} ", style=_style(lane.sign))
     line.append(f"{lane.sign.word} {visible(living)[-4:]}")
     return line
 

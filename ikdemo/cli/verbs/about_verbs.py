@@ -1,18 +1,19 @@
-"""The verb ``ikdemo schema``: the JSON schema of a group's spec, derived from the types that decode
-it.
+"""The verbs that tell what this package is: its version, and the JSON schema of a group's spec,
+derived from the types that decode it.
 
-For editors that complete and check what is typed; the group plugin stays the judge. Loaded by
-``commands``.
+The schema is for editors that complete and check what is typed; the group plugin stays the judge.
 """
 
 from __future__ import annotations
 
 import json
+import platform
 from typing import Any
 
 import msgspec
 from msgspec import NODEFAULT, Raw, Struct
 
+from ... import __version__
 from ...spi.documents import Allocation, GroupProperties, GroupSpec, PluginSpec
 from ..commands import Invocation, Verb
 
@@ -63,4 +64,16 @@ def schema(call: Invocation) -> None:
     print(json.dumps(group_schema(), indent=2))
 
 
-VERBS = (Verb("schema", "", "Print the JSON schema of a group's spec", schema),)
+SCHEMA = (Verb("schema", "", "Print the JSON schema of a group's spec", schema),)
+
+
+def version(call: Invocation) -> None:
+    if call.program == "infrakit":
+        # InfraKit stamps both into its releases; a build of one's own, which is what our recordings
+        # come from, says this
+        print("Version: Unspecified\nRevision: Unspecified")
+    else:
+        print(f"ikdemo {__version__}, Python {platform.python_version()}")
+
+
+VERSION = (Verb("version", "", "Print the version", version),)
