@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +15,10 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from ikdemo.group.store import Record, Store
-from ikdemo.reconcile.model import BackoffState
-from ikdemo.spi.documents import Allocation, GroupProperties, PluginSpec
+from ikdemo.reconcile.model import BackoffState, Expected
+from ikdemo.spi.documents import Allocation, GroupProperties, Health, PluginSpec
 from ikdemo.spi.errors import CorruptState, InUse
+from ikdemo.spi.plans import ObservedInstance
 
 PROPERTIES = GroupProperties(
     PluginSpec("instance-file", Raw(b'{"Note":1.0}')), PluginSpec("flavor-vanilla"), Allocation(5)
@@ -63,6 +65,49 @@ def test_a_record_of_before_slots_were_given_up_can_still_be_read(tmp_path: Path
     path.write_text(text.replace(',"futile":0', ""))
     (record,) = reopened(directory)
     assert record.backoffs == {"0": BackoffState(4, 1000.5, "no room", unproductive=0)}
+
+
+OF_BEFORE = Path(__file__).with_name("state_0_1")
+"""What version 0.1.0 stored: a paused group with all that a loop remembers, one that is being
+destroyed, one that was freed.
+"""
+
+
+def test_a_state_directory_of_the_version_before_is_opened_and_written_back(tmp_path: Path) -> None:
+    directory = tmp_path / "s"
+    shutil.copytree(OF_BEFORE, directory)
+    before = {path.name: path.read_bytes() for path in OF_BEFORE.glob("*.json")}
+    store = Store(directory, "5c4f7f4e-boot")
+    records = {record.id: record for record in store.open()}
+    for record in records.values():
+        store.save(record)
+    store.close()
+    assert {path.name: path.read_bytes() for path in directory.glob("*.json")} == before
+    web = records["web"]
+    assert (web.rolls, web.paused, web.updating) == (True, True, "tYSrsyCNKfkRHZAVVs8WJZKtsW0=")
+    assert (records["pets/\u00e4"].destroying, records["free"].freed) == (True, True)
+    assert web.good and b'"one"' in bytes(web.good.instance.properties)
+    assert web.backoffs == {
+        "0": BackoffState(4, 9000.5, "no room", refused=True),
+        "1": BackoffState(2, 0.0, "the spec is refused", terminal=True),
+        "2": BackoffState(9, 0.0, "instance vm-7 died: exit status 1", unproductive=9),
+        "3": BackoffState(3, 77.0, "", storm=2),
+        "vm-9": BackoffState(1, 120.0, "nobody answers", unreachable=True),
+    }
+    assert web.expected == {"1": Expected(30.0, "vm-12", None, "sha-two"), "2": Expected(31.5)}
+    assert web.members == {
+        "vm-7": ObservedInstance("vm-7", slot="2", sha="sha-one"),
+        "vm-8": ObservedInstance("vm-8", "a", "a#0", health=Health.UNHEALTHY),
+    }
+
+
+def test_waits_of_the_version_before_are_over_after_a_boot(tmp_path: Path) -> None:
+    shutil.copytree(OF_BEFORE, tmp_path / "s")
+    (web,) = (record for record in reopened(tmp_path / "s") if record.id == "web")
+    assert {(key, one.not_before) for key, one in web.backoffs.items()} == {
+        (key, 0.0) for key in ("0", "1", "2", "3", "vm-9")
+    }
+    assert (web.expected, sorted(web.members)) == ({}, ["vm-7", "vm-8"])
 
 
 @given(st.text(min_size=1))

@@ -139,4 +139,16 @@ MUTANTS = (
         "    return batch.events\n",
         "ikdemo/group/subscriptions.py",
     ),
+    Mutant(
+        "ikdemo/group/store.py",
+        'class Record(Struct, frozen=True, rename={"backoffs": "troubled"}):',
+        "class Record(Struct, frozen=True):",
+        "tests/group/test_store.py::test_a_state_directory_of_the_version_before_is_opened_and_written_back",
+    ),
+    Mutant(
+        "ikdemo/reconcile/model.py",
+        'class BackoffState(Struct, frozen=True, rename={"unproductive": "futile"}):',
+        "class BackoffState(Struct, frozen=True):",
+        "tests/group/test_store.py::test_a_state_directory_of_the_version_before_is_opened_and_written_back",
+    ),
 )
