@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from string import ascii_lowercase
 from typing import Any, NamedTuple
 
+from ikdemo.spi.text import aligned
+
 HEADS = ("", "median", "10 to 90 %", "p99", "most", "floor", "ratio", "target", "", "InfraKit")
 LEFT = (0, 8)
 
@@ -148,16 +150,8 @@ def number(value: float | None) -> str:
 
 def text(figures: Sequence[Figure]) -> str:
     """Lay the table out for a terminal."""
-    lines = _lines(figures)
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    laid = [
-        "  ".join(
-            cell.ljust(width) if column in LEFT else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    ]
-    return "\n".join([*laid, "", *notes(figures)])
+    right = set(range(len(HEADS))) - set(LEFT)
+    return "\n".join([*aligned(_lines(figures), right), "", *notes(figures)])
 
 
 def markdown(figures: Sequence[Figure]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ..spi.documents import Description
 from ..spi.events import Event
 from ..spi.plans import Outcome, Reason, Step
-from ..spi.text import visible
+from ..spi.text import aligned, visible
 
 
 def instance_rows(instances: Iterable[Description] | None, quiet: bool) -> str:
@@ -49,11 +49,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     missing  slot 3 has no instance
     """
     lines = [[visible(" ".join(str(cell).split())) for cell in row] for row in (header, *rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+    return "\n".join(aligned(lines))
 
 
 def reason_rows(reasons: Iterable[Reason], now: float) -> str:

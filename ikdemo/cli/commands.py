@@ -17,7 +17,7 @@ from typing import Any
 
 from ..spi.durations import format_duration
 from ..spi.errors import IkdemoError
-from ..spi.text import visible
+from ..spi.text import aligned, visible
 from .flags import Flag, Parsed, duration, parse, switch, whole_number, words_of
 from .logs import set_up
 
@@ -227,8 +227,7 @@ def verb_page(program: Program, command: Command, verb: Verb) -> str:
 
 
 def _table(title: str, rows: Sequence[tuple[str, str]]) -> str:
-    width = max(len(left) for left, _ in rows)
-    return f"{title}:\n" + "\n".join(f"  {left:<{width}}  {right}" for left, right in rows)
+    return f"{title}:\n" + "\n".join(f"  {line}" for line in aligned(rows))
 
 
 def flag_table(flags: Sequence[Flag]) -> str:

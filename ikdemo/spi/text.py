@@ -13,6 +13,7 @@ Called by all that prints and draws.
 from __future__ import annotations
 
 import re
+from collections.abc import Container, Sequence
 
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _STRING_OR_SPACE = re.compile(rb"(%b)|[ \t\r\n]+" % _STRING, re.DOTALL)
@@ -152,3 +153,20 @@ def visible_json(text: str) -> str:
 def _in_json(char: str) -> str:
     units = char.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
+
+
+def aligned(rows: Sequence[Sequence[str]], right: Container[int] = ()) -> list[str]:
+    """Lay rows of cells out in lines, every column as wide as it needs and two blanks between;
+    those in ``right`` end flush.
+
+    >>> aligned([("name", "size"), ("web", "5")]), aligned([("web", "5"), ("db", "12")], right={1})
+    (['name  size', 'web   5'], ['web   5', 'db   12'])
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

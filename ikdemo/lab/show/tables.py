@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 from ...spi.events import Event
-from ...spi.text import visible
+from ...spi.text import aligned, visible
 
 LONGEST_WORD = 12
 """Letters of what is never broken into lines: a number with its unit, a short name. In a narrow
@@ -79,13 +79,7 @@ class Table:
             return visible(self.empty)
         first, between, last = self._shown()
         lines = [[visible(value) for value in line] for line in (self.columns, *first, *last)]
-        widths = [max(len(line[i]) for line in lines) for i in range(len(self.columns))]
-        told = [
-            "  ".join(
-                value.ljust(width) for value, width in zip(line, widths, strict=True)
-            ).rstrip()
-            for line in lines
-        ]
+        told = aligned(lines)
         return "\n".join(
             [*told[: len(first) + 1], *([between] if between else []), *told[len(first) + 1 :]]
         )
