@@ -1,3 +1,18 @@
-"""The group plugin: one supervisor per group that observes, plans, acts and settles; a durable
-store of specs.
+"""The group plugin: keeps groups as their committed specs want them. Everything runs in the thread
+of one event loop; only the store's files are written in another thread.
+
+- ``plugin``: InfraKit's five methods and the Reconcile extension: a command becomes a change.
+- ``commit_checks``: whether a spec is acceptable, and the Details of committing it.
+- ``registry``: the groups by ID; applies changes one after the other. Owns a task for each change
+  and for each group that was freed.
+- ``store``: owns the state directory: a file for each group, the one before it beside it.
+- ``supervisor``: the loop of a group. Owns the task "supervisor of ID".
+- ``reconciler``: one pass: observe, plan, act, settle, persist.
+- ``observer``: when to observe, when to ask for health, when the cache will do.
+- ``reports``: what plugins reported since the last pass.
+- ``executor``: carries out a plan. Owns up to 128 tasks while it does.
+- ``event_recorder``: emits and logs each fact about a group once.
+- ``subscriptions``: one watch for each plugin; wakes the loops it concerns. Owns a task "events of
+  NAME" for each.
+- ``clock``: one clock for spans, one for stamps.
 """

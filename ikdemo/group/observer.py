@@ -17,11 +17,10 @@ from ..reconcile.members import DescriptionSource, Members
 from ..reconcile.model import UNHEALTHY_AFTER, Desired, Expected, Observation
 from ..reconcile.observed_cache import ObservedCache
 from ..spi.contracts import Digesting, FlavorPlugin, Found, Lookup
-from ..spi.digest import digest
 from ..spi.documents import GROUP_TAG, Description, GroupProperties, Health
 from ..spi.errors import IkdemoError
 from ..spi.events import Event
-from ..spi.plans import Action, ObservedInstance, Outcome
+from ..spi.plans import Action, ObservedInstance, Outcome, digest
 from .clock import Clock
 
 PARALLEL_CHECKS = 32

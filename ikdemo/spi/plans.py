@@ -1,14 +1,18 @@
-"""What the planner says, as documents: actions with their cause, reasons for what is not as wanted.
+"""What the planner works on and what it says, as documents: observed instances, actions with their
+cause, reasons for what is not as wanted, outcomes.
 
-They live here because they travel (Reconcile extension, events, the lab); they are made only in
-``reconcile``. Those of which there are thousands are not tracked by the collector: nothing in one
+They live here because they travel (Reconcile extension, events, the lab); only ``reconcile`` makes
+them. Those of which there are thousands are not tracked by the garbage collector: nothing in one
 can lead back to it.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from typing import Literal
 
+from .decode import encode_lines
 from .documents import Document, Health, Moment, Name, SlotName
 
 Code = Literal[
@@ -39,6 +43,29 @@ class ObservedInstance(Document, frozen=True, gc=False):
     slot: SlotName | None = None
     sha: str | None = None
     health: Health = Health.UNKNOWN
+
+
+def digest(instances: Iterable[ObservedInstance]) -> str:
+    """Return what instances are, in one line, in whatever order they come; their health takes no
+    part.
+
+    Two programs that hold the same digest need not send each other ten thousand descriptions (the
+    extension Digest).
+
+    It is the SHA-256, in hexadecimal, of one line for each: a JSON list of ID, logical ID, slot and
+    configuration hash, null for what there is not; the lines are sorted by their bytes, with a
+    newline between them.
+
+    >>> digest([]) == hashlib.sha256(b"").hexdigest()
+    True
+    >>> one, other = ObservedInstance("i-1", slot="0", sha="x"), ObservedInstance("i-2", "a", "a#0", "x")
+    >>> digest([one, other]) == hashlib.sha256(b'["i-1",null,"0","x"]\\n["i-2","a","a#0","x"]').hexdigest()
+    True
+    >>> digest([other, one]) == digest([one, other]) != digest([one])
+    True
+    """
+    lines = encode_lines([(seen.id, seen.logical_id, seen.slot, seen.sha) for seen in instances])
+    return hashlib.sha256(b"\n".join(sorted(lines))).hexdigest()
 
 
 class Action(Document, frozen=True, gc=False):
@@ -89,7 +116,7 @@ class Outcome(Document, frozen=True, gc=False):
     went well.
 
     ``unknown``: the request was sent and no answer came. ``terminal``: the spec itself was refused.
-    ``unreachable``: a plugin could not be asked at all, which is nobody's fault in this group.
+    ``unreachable``: a plugin could not be asked at all, which is no fault of this group.
     ``unproductive``: the instance plugin refused the spec, for which this machine lacks something,
     as it seems: tried again, but not for ever.
     """

@@ -5,8 +5,8 @@ from __future__ import annotations
 import tracemalloc
 
 from ikdemo.instance.file.index import Entry, Index
-from ikdemo.spi.digest import digest
 from ikdemo.spi.documents import GROUP_TAG, Description
+from ikdemo.spi.plans import digest
 
 
 def test_questions_about_groups_that_are_not_there_leave_nothing_behind() -> None:

@@ -20,11 +20,10 @@ from msgspec import UNSET, Raw
 
 from ikdemo.rpc.event_ring import EventRing
 from ikdemo.spi.contracts import Interface
-from ikdemo.spi.digest import digest
 from ikdemo.spi.documents import GROUP_TAG, SHA_TAG, Allocation, Description, Health, InstanceSpec
 from ikdemo.spi.errors import IkdemoError, OutcomeUnknown, PluginFailure, PluginUnavailable
 from ikdemo.spi.events import Event
-from ikdemo.spi.plans import ObservedInstance
+from ikdemo.spi.plans import ObservedInstance, digest
 
 from .loop import SimulatedLoop, settle
 from .weather import Weather

@@ -12,9 +12,8 @@ from typing import NamedTuple
 
 from msgspec import UNSET
 
-from ...spi.digest import digest
 from ...spi.documents import GROUP_TAG, SHA_TAG, Description
-from ...spi.plans import ObservedInstance
+from ...spi.plans import ObservedInstance, digest
 
 Stamp = tuple[int, int, int]
 """What tells whether a file was touched: inode, time of modification in nanoseconds, size in
@@ -78,7 +77,7 @@ class Index:
         return map(self._entries.__getitem__, self._orders[whose])
 
     def digest(self, group: str) -> str:
-        """Return the digest of a group's instances; see ``spi.digest``."""
+        """Return the digest of a group's instances; see ``spi.plans.digest``."""
         if group not in self._groups:
             return digest(())
         if group not in self._digests:
