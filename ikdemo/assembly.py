@@ -7,7 +7,6 @@ and by programs that serve plugins of their own.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -27,13 +26,6 @@ from .spi.contracts import Lifecycle, Lookup, Plugin
 from .spi.errors import SpecError
 
 log = logging.getLogger(__name__)
-
-COLLECTED_AFTER = (2_000, 10, 10)
-"""Objects after which a plugin's process looks for dead cycles, as ``gc.set_threshold`` takes them.
-
-asyncio leaves a cycle for each connection that ends. With the threshold of the start, 20,000, they
-lay about for an hour among what lives, and the process grew by a megabyte now and then.
-"""
 
 
 class Serving:
@@ -109,8 +101,6 @@ def run(
 
     Errors at the start are raised as they are, before anything is served.
     """
-    gc.freeze()  # what was imported stays, and is not worth another look
-    gc.set_threshold(*COLLECTED_AFTER)
     return asyncio.run(_run(make, name, directory or plugin_dir(), exit_with_stdin))
 
 
