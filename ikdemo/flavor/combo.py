@@ -118,10 +118,10 @@ class Combo:
         """Return the first answer in the list that is not healthy, or raise if that is an error; no
         flavors: healthy.
         """
-        judging = self._asked(
+        asking = self._asked(
             _flavors(properties), lambda flavor, own: flavor.healthy(own, instance), ANSWER_SECONDS
         )
-        async with judging as answers:
+        async with asking as answers:
             for answer in answers:
                 if (health := await answer) != Health.HEALTHY:
                     return health

@@ -1,7 +1,7 @@
 """One health check of one instance: a page asked for, a connection made, or a command run; yes or
 no, and why not.
 
-Remembers nothing and never raises for what an instance does. Called by ``watched``; what it reads,
+Remembers nothing and never raises for what an instance does. Called by ``monitored``; what it reads,
 by ``probe``.
 """
 
@@ -39,7 +39,7 @@ class HealthCheck(Document, frozen=True):
     command: list[str] | None = None
 
 
-class Pulse(Document, frozen=True):
+class ProbeProperties(Document, frozen=True):
     """A check and its rhythm; durations as Go writes them. ``threshold``: failures in a row that
     make an instance unhealthy.
     """
@@ -57,9 +57,9 @@ class Endpoint(NamedTuple):
     port: int
 
 
-def look_over(pulse: Pulse) -> None:
+def check_properties(probe: ProbeProperties) -> None:
     """Refuse what types cannot refuse; raises SpecError."""
-    check = pulse.check
+    check = probe.check
     if sum((check.http is not None, check.tcp is True, check.command is not None)) != 1:
         raise SpecError(
             "$.Properties.Check: expected one of HTTP, TCP and Command",
@@ -87,7 +87,7 @@ def look_over(pulse: Pulse) -> None:
         raise SpecError(
             f"{where}: expected a program and its arguments", path=where, expected="a program"
         )
-    for name, text in (("Interval", pulse.interval), ("Timeout", pulse.timeout)):
+    for name, text in (("Interval", probe.interval), ("Timeout", probe.timeout)):
         seconds_of(text, f"$.Properties.{name}")
 
 
@@ -132,17 +132,19 @@ def endpoint_of(instance: Description) -> Endpoint:
     return Endpoint(host, int(port))
 
 
-async def passes(
-    check: HealthCheck, place: Endpoint | None, variables: Mapping[str, str], timeout: float
+async def run_check(
+    check: HealthCheck, endpoint: Endpoint | None, variables: Mapping[str, str], timeout: float
 ) -> str:
     """Check once, within ``timeout`` seconds; return nothing when all is well, else what is not."""
     try:
         async with asyncio.timeout(timeout):
             if check.command is not None:
                 return await _command(check.command, variables)
-            assert place is not None, "only a command goes without"
+            assert endpoint is not None, "only a command goes without"
             return (
-                await _connects(place) if check.http is None else await _answers(place, check.http)
+                await _connects(endpoint)
+                if check.http is None
+                else await _answers(endpoint, check.http)
             )
     except TimeoutError:
         return f"no answer within {timeout:g} s"
@@ -151,19 +153,19 @@ async def passes(
         return (os.strerror(number) if number else str(error) or type(error).__name__).lower()
 
 
-async def _connects(place: Endpoint) -> str:
-    _, writer = await asyncio.open_connection(*place)
+async def _connects(endpoint: Endpoint) -> str:
+    _, writer = await asyncio.open_connection(*endpoint)
     writer.transport.abort()
     return ""
 
 
-async def _answers(place: Endpoint, path: str) -> str:
+async def _answers(endpoint: Endpoint, path: str) -> str:
     """Ask for a page; a status from 200 to 399 is well."""
-    reader, writer = await asyncio.open_connection(*place, limit=_BODY)
+    reader, writer = await asyncio.open_connection(*endpoint, limit=_BODY)
     try:
-        host = f"[{place.host}]" if ":" in place.host else place.host
+        host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
         writer.write(
-            f"GET {path} HTTP/1.1\r\nHost: {host}:{place.port}\r\nConnection: "
+            f"GET {path} HTTP/1.1\r\nHost: {host}:{endpoint.port}\r\nConnection: "
             "close\r\n\r\n".encode()
         )
         line = (await reader.readuntil(b"\n")).split()
@@ -203,21 +205,21 @@ class CheckSettings(NamedTuple):
     """How an instance is to be checked. Times are in seconds; ``variables`` are for a command."""
 
     check: HealthCheck
-    place: Endpoint | None
+    endpoint: Endpoint | None
     variables: tuple[tuple[str, str], ...]
     interval: float
     timeout: float
     threshold: int
 
 
-class Verdict:
+class HealthTracker:
     """Health from single checks: healthy after a good one, unhealthy after ``threshold`` bad ones
     in a row.
 
     What was never healthy is only starting, and unknown, for ``start_up`` seconds from ``now`` on.
 
-    >>> judged = Verdict(2, 30.0, now=0.0)
-    >>> [judged.after(good, now=1.0).name for good in (False, False, False, True, False, False, True)]
+    >>> tracker = HealthTracker(2, 30.0, now=0.0)
+    >>> [tracker.record(good, now=1.0).name for good in (False, False, False, True, False, False, True)]
     ['UNKNOWN', 'UNKNOWN', 'UNKNOWN', 'HEALTHY', 'HEALTHY', 'UNHEALTHY', 'HEALTHY']
     """
 
@@ -226,7 +228,7 @@ class Verdict:
         self._failures = 0
         self.health = Health.UNKNOWN
 
-    def after(self, good: bool, now: float) -> Health:
+    def record(self, good: bool, now: float) -> Health:
         """Return the health after one more check."""
         self._failures = 0 if good else self._failures + 1
         if good:
@@ -246,20 +248,20 @@ class MonitoredInstance:
     def __init__(
         self,
         instance: Description,
-        orders: CheckSettings,
+        settings: CheckSettings,
         gate: asyncio.Semaphore,
         start_up: float,
         changed: Callable[[Description, Health, str], None],
     ) -> None:
-        self.instance, self.orders = instance, orders
+        self.instance, self.settings = instance, settings
         self.asked = time.monotonic()
         self._gate, self._changed = gate, changed
-        self._judgement = Verdict(orders.threshold, start_up, self.asked)
+        self._tracker = HealthTracker(settings.threshold, start_up, self.asked)
         self._task = asyncio.create_task(self._watch())
 
     @property
     def health(self) -> Health:
-        return self._judgement.health
+        return self._tracker.health
 
     def stop(self) -> asyncio.Task[None]:
         """Check no more; return what is to be awaited for its end."""
@@ -269,13 +271,13 @@ class MonitoredInstance:
     async def _watch(self) -> None:
         due = time.monotonic()
         while True:
-            orders, before = self.orders, self.health
+            settings, before = self.settings, self.health
             async with self._gate:
-                wrong = await passes(
-                    orders.check, orders.place, dict(orders.variables), orders.timeout
+                wrong = await run_check(
+                    settings.check, settings.endpoint, dict(settings.variables), settings.timeout
                 )
-            if self._judgement.after(not wrong, time.monotonic()) is not before:
+            if self._tracker.record(not wrong, time.monotonic()) is not before:
                 self._changed(self.instance, self.health, wrong)
             # from begin to begin: a slow answer delays nothing
-            due = max(due + orders.interval, time.monotonic())
+            due = max(due + settings.interval, time.monotonic())
             await asyncio.sleep(due - time.monotonic())

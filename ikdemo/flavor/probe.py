@@ -4,7 +4,7 @@ after by itself.
 An instance is known from the first question about its health on, and forgotten when nobody has
 asked for some minutes: sooner when it does not answer, at once when room is needed. A change of
 health is told as an event, so that nobody has to ask for it. How a check is made is in ``check``,
-when an instance is called unhealthy in ``watched``. Made by the command line and by whoever embeds
+when an instance is called unhealthy in ``monitored``. Made by the command line and by whoever embeds
 a group.
 """
 
@@ -27,9 +27,9 @@ from .health_check import (
     CheckSettings,
     Endpoint,
     MonitoredInstance,
-    Pulse,
+    ProbeProperties,
+    check_properties,
     endpoint_of,
-    look_over,
     seconds_of,
 )
 from .vanilla import Vanilla, VanillaProperties
@@ -59,31 +59,31 @@ class Probe:
     def __init__(self, *, start_up: float = START_UP, forget_after: float = FORGET_AFTER) -> None:
         self._start_up, self._forget_after = start_up, forget_after
         self._vanilla = Vanilla()
-        self._watched: dict[str, MonitoredInstance] = {}
-        self._forgetting: asyncio.Task[None] | None = None
+        self._monitored: dict[str, MonitoredInstance] = {}
+        self._forget_task: asyncio.Task[None] | None = None
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._emit: Emit = lambda event: None
 
     async def start(self, emit: Emit) -> None:
         """Begin to watch what will be asked about."""
         self._emit = emit
-        self._forgetting = asyncio.create_task(self._forget(), name="forgetting of instances")
+        self._forget_task = asyncio.create_task(self._forget(), name="forgetting of instances")
 
     async def stop(self) -> None:
         """Watch nothing any longer."""
-        tasks = [watched.stop() for watched in self._watched.values()]
-        self._watched.clear()
-        if self._forgetting is not None:
-            self._forgetting.cancel()
-            tasks.append(self._forgetting)
-            self._forgetting = None
+        tasks = [monitored.stop() for monitored in self._monitored.values()]
+        self._monitored.clear()
+        if self._forget_task is not None:
+            self._forget_task.cancel()
+            tasks.append(self._forget_task)
+            self._forget_task = None
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def validate(self, properties: Raw, allocation: Allocation) -> None:
         """Accept vanilla's properties with a check; raises SpecError."""
         await self._vanilla.validate(properties, allocation)
-        look_over(read(properties, Pulse))
-        refuse_unknown(properties, VanillaProperties, Pulse, path="$.Properties")
+        check_properties(read(properties, ProbeProperties))
+        refuse_unknown(properties, VanillaProperties, ProbeProperties, path="$.Properties")
 
     async def prepare(
         self, properties: Raw, spec: InstanceSpec, allocation: Allocation
@@ -97,31 +97,31 @@ class Probe:
 
         Raises PluginFailure when its tags do not say where to check it, or too many are watched.
         """
-        if self._forgetting is None:
+        if self._forget_task is None:
             raise PluginFailure("the flavor is not running")
-        orders = _orders(properties, instance)
-        watched = self._watched.get(instance.id)
-        if watched is None or watched.orders != orders:
-            watched = self._watch(instance, orders)
-        watched.asked = time.monotonic()
-        return watched.health
+        settings = _settings(properties, instance)
+        monitored = self._monitored.get(instance.id)
+        if monitored is None or monitored.settings != settings:
+            monitored = self._monitor(instance, settings)
+        monitored.asked = time.monotonic()
+        return monitored.health
 
     async def drain(self, properties: Raw, instance: Description) -> None:
         """Let the instance go, and check it no more."""
         await self._vanilla.drain(properties, instance)
         self._drop(instance.id)
 
-    def _watch(self, instance: Description, orders: CheckSettings) -> MonitoredInstance:
+    def _monitor(self, instance: Description, settings: CheckSettings) -> MonitoredInstance:
         self._drop(instance.id)
-        if len(self._watched) >= MOST:
+        if len(self._monitored) >= MOST:
             self._make_room()
         # kept long, in many events
         shared = {sys.intern(key): sys.intern(text) for key, text in (instance.tags or {}).items()}
         instance = replace(instance, tags=shared)
-        watched = self._watched[instance.id] = MonitoredInstance(
-            instance, orders, self._gate, self._start_up, self._changed
+        monitored = self._monitored[instance.id] = MonitoredInstance(
+            instance, settings, self._gate, self._start_up, self._changed
         )
-        return watched
+        return monitored
 
     def _make_room(self) -> None:
         """Forget the instance that does not answer and that nobody has asked about for longest;
@@ -130,23 +130,23 @@ class Probe:
         now = time.monotonic()
         candidates = [
             w
-            for w in self._watched.values()
+            for w in self._monitored.values()
             if w.health is not Health.HEALTHY and self._silence(w, now) > 0.5
         ]
         if not candidates:
             raise PluginFailure(f"no more than {MOST} instances can be watched")
-        self._drop(min(candidates, key=lambda watched: watched.asked).instance.id)
+        self._drop(min(candidates, key=lambda monitored: monitored.asked).instance.id)
 
-    def _silence(self, watched: MonitoredInstance, now: float) -> float:
+    def _silence(self, monitored: MonitoredInstance, now: float) -> float:
         """Return how long nobody has asked about an instance: 0 is not at all, 1 so long that it is
         to be forgotten.
         """
-        patience = self._forget_after * (1.0 if watched.health is Health.HEALTHY else GONE_SHARE)
-        return (now - watched.asked) / patience
+        patience = self._forget_after * (1.0 if monitored.health is Health.HEALTHY else GONE_SHARE)
+        return (now - monitored.asked) / patience
 
     def _drop(self, instance: str) -> None:
-        if (watched := self._watched.pop(instance, None)) is not None:
-            watched.stop()
+        if (monitored := self._monitored.pop(instance, None)) is not None:
+            monitored.stop()
 
     async def _forget(self) -> None:
         """Remind of what nobody has asked about lately, and then forget it: it may be long gone."""
@@ -154,13 +154,13 @@ class Probe:
         while True:
             await asyncio.sleep(self._forget_after * GONE_SHARE / 4)
             now = time.monotonic()
-            silent = {name: w for name, w in self._watched.items() if self._silence(w, now) > 0.5}
-            for name, watched in silent.items():
-                if self._silence(watched, now) > 1.0:
+            silent = {name: w for name, w in self._monitored.items() if self._silence(w, now) > 0.5}
+            for name, monitored in silent.items():
+                if self._silence(monitored, now) > 1.0:
                     self._drop(name)
                 elif name not in reminded:
                     self._tell(
-                        watched.instance,
+                        monitored.instance,
                         "unasked",
                         f"{name}: nobody asks for its health any longer",
                     )
@@ -183,22 +183,22 @@ class Probe:
         )
 
 
-def _orders(properties: Raw, instance: Description) -> CheckSettings:
+def _settings(properties: Raw, instance: Description) -> CheckSettings:
     """Return how an instance is to be checked; raises SpecError or PluginFailure."""
-    pulse = read(properties, Pulse)
-    look_over(pulse)
-    place: Endpoint | None = None
+    probe = read(properties, ProbeProperties)
+    check_properties(probe)
+    endpoint: Endpoint | None = None
     try:
-        place = endpoint_of(instance)
+        endpoint = endpoint_of(instance)
     except PluginFailure:
-        if pulse.check.command is None:
+        if probe.check.command is None:
             raise
     variables = (
         ("INSTANCE_ID", instance.id),
-        *((("ADDRESS", place.host), ("PORT", str(place.port))) if place else ()),
+        *((("ADDRESS", endpoint.host), ("PORT", str(endpoint.port))) if endpoint else ()),
     )
     interval, timeout = (
-        seconds_of(pulse.interval, "$.Properties.Interval"),
-        seconds_of(pulse.timeout, "$.Properties.Timeout"),
+        seconds_of(probe.interval, "$.Properties.Interval"),
+        seconds_of(probe.timeout, "$.Properties.Timeout"),
     )
-    return CheckSettings(pulse.check, place, variables, interval, timeout, pulse.threshold)
+    return CheckSettings(probe.check, endpoint, variables, interval, timeout, probe.threshold)

@@ -30,7 +30,7 @@ PID_TAG = "pid"
 """Tag that holds the process of an instance that is one, for whoever wants to kill it; one that its
 spec has stays.
 """
-BEGINNING = 1.0
+EARLY = 1.0
 """Seconds of life after which a signal from outside is surely somebody's doing, and not a way of
 failing to start.
 """
@@ -108,11 +108,11 @@ def occupant(
     return instance.id
 
 
-def carries(mine: Mapping[str, str] | None, wanted: Mapping[str, str]) -> bool:
+def has_tags(mine: Mapping[str, str] | None, wanted: Mapping[str, str]) -> bool:
     """Say whether an instance carries all wanted tags; as in InfraKit, an empty wanted value
     matches a missing tag too.
 
-    >>> carries({"tier": "web"}, {"tier": "web", "colour": ""}), carries(None, {"tier": "web"})
+    >>> has_tags({"tier": "web"}, {"tier": "web", "colour": ""}), has_tags(None, {"tier": "web"})
     (True, False)
     """
     return all((mine or {}).get(key, "") == value for key, value in wanted.items())

@@ -13,7 +13,7 @@ from pathlib import Path
 
 KEPT = 256 * 1024
 """Bytes of one instance's output that are kept."""
-DEAD = 20
+REMEMBERED = 20
 """Instances whose last output is remembered after their death."""
 LAST_LINE = 200
 """Characters of the last line that a death is told with."""
@@ -22,12 +22,12 @@ _being_cut: dict[Path, bytes] = {}
 
 
 class Outputs:
-    """The last output of instances that are no more, the latest ``DEAD`` of them."""
+    """The last output of instances that are no more, the latest ``REMEMBERED`` of them."""
 
     def __init__(self) -> None:
-        self._dead: dict[str, bytes] = {}
+        self._outputs: dict[str, bytes] = {}
 
-    def bury(self, instance: str, log: Path) -> str:
+    def keep_log(self, instance: str, log: Path) -> str:
         """Remember the end of a dead instance's output, which is in a file; return its last
         line.
         """
@@ -35,14 +35,14 @@ class Outputs:
 
     def keep(self, instance: str, text: bytes) -> str:
         """Remember what a dead instance printed last; return its last line."""
-        self._dead[instance] = text
-        while len(self._dead) > DEAD:
-            del self._dead[next(iter(self._dead))]
+        self._outputs[instance] = text
+        while len(self._outputs) > REMEMBERED:
+            del self._outputs[next(iter(self._outputs))]
         return next((line[-LAST_LINE:] for line in reversed(lines_of(text, 0)) if line.strip()), "")
 
     def of(self, instance: str) -> bytes | None:
         """Return what a dead instance printed last."""
-        return self._dead.get(instance)
+        return self._outputs.get(instance)
 
 
 def tail(log: Path, size: int = KEPT) -> bytes:

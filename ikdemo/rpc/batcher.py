@@ -58,7 +58,7 @@ class PendingCall:
         self.method, self.number, self.body, self.deadline = method, number, body, deadline
         self.reads, self.batch = reads, batch
         self.sent: list[ClientConnection] = []
-        self.batch_sent: Batch | None = None
+        self.in_batch: Batch | None = None
 
 
 class Batch:
@@ -74,14 +74,14 @@ class Batch:
         self.calls = calls
         self.sent: list[ClientConnection] = []
         for call in calls:
-            call.sent, call.batch_sent = self.sent, self
+            call.sent, call.in_batch = self.sent, self
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._await_deadline()
         self.task = self._loop.create_task(ask(self))
         self.task.add_done_callback(self._end)
 
-    def left(self) -> None:
+    def caller_left(self) -> None:
         """One of the callers has gone away; if all have, nobody waits for the answer."""
         if all(call.reply.done() for call in self.calls):
             self.task.cancel()
@@ -102,7 +102,7 @@ class Batch:
         self._timer.cancel()
         for call in self.calls:
             # else each keeps the other, and all that was sent and received, for the collector
-            call.batch_sent = None
+            call.in_batch = None
             if call.reply.done():
                 continue
             if task.cancelled():
@@ -145,8 +145,8 @@ class Batcher:
         try:
             return await call.reply
         except (asyncio.CancelledError, TimeoutError):
-            if call.batch_sent is not None:
-                call.batch_sent.left()
+            if call.in_batch is not None:
+                call.in_batch.caller_left()
             raise
 
     async def _answer(
@@ -176,13 +176,13 @@ class Batcher:
                 self._begin(array)
 
     def _begin(self, calls: list[PendingCall]) -> None:
-        batch_sent = Batch(calls, self._ask)
-        self._under_way.add(batch_sent)
-        batch_sent.task.add_done_callback(lambda _: self._under_way.discard(batch_sent))
+        in_batch = Batch(calls, self._ask)
+        self._under_way.add(in_batch)
+        in_batch.task.add_done_callback(lambda _: self._under_way.discard(in_batch))
 
-    async def _ask(self, batch_sent: Batch) -> dict[int, Reply]:
+    async def _ask(self, in_batch: Batch) -> dict[int, Reply]:
         """Send calls of one method and return their replies by number."""
-        calls, sent = batch_sent.calls, batch_sent.sent
+        calls, sent = in_batch.calls, in_batch.sent
         first, reads = calls[0], all(call.reads for call in calls)
         if len(calls) == 1:
             return {first.number: _reply(await self._answer(first, first.body, reads, sent))}
@@ -194,7 +194,7 @@ def _reply(answer: Response) -> Reply:
     try:
         return decode(answer.body, Reply)
     except SpecError as error:
-        raise _nonsense(answer, error) from None
+        raise _unreadable(answer, error) from None
 
 
 def _replies(answer: Response, calls: list[PendingCall]) -> dict[int, Reply]:
@@ -210,7 +210,7 @@ def _replies(answer: Response, calls: list[PendingCall]) -> dict[int, Reply]:
     try:
         replies = decode(answer.body, list[Reply])
     except SpecError as error:
-        raise _nonsense(answer, error) from None
+        raise _unreadable(answer, error) from None
     numbers = {str(call.number).encode(): call.number for call in calls}
     found: dict[int, Reply] = {}
     doubtful = set()
@@ -222,7 +222,7 @@ def _replies(answer: Response, calls: list[PendingCall]) -> dict[int, Reply]:
     return {number: reply for number, reply in found.items() if number not in doubtful}
 
 
-def _nonsense(answer: Response, error: SpecError) -> ProtocolError:
+def _unreadable(answer: Response, error: SpecError) -> ProtocolError:
     shown = answer.body[:200].decode("utf-8", "replace").strip()
     if answer.status != 200:
         return ProtocolError(f"answered HTTP {answer.status}: {shown}")

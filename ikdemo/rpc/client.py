@@ -60,9 +60,9 @@ class Client:
         self.lost = 0
         self._batcher = Batcher(self._exchange, limit)
         self._idle: list[ClientConnection] = []  # the one used last comes last
-        self._sparing: asyncio.TimerHandle | None = None
+        self._spare_timer: asyncio.TimerHandle | None = None
         self._open: set[ClientConnection] = set()
-        self._left: set[ClientConnection] = set()
+        self._abandoned: set[ClientConnection] = set()
         self._socket: SocketIdentity | None = None
         # some plugins name their instances by them
         self._ids = itertools.count(1 + int.from_bytes(os.urandom(8)) % FIRST_ID)
@@ -113,12 +113,12 @@ class Client:
     def close(self) -> None:
         """Close every connection; calls under way end with OutcomeUnknown."""
         self._closed = True
-        if self._sparing is not None:
-            self._sparing.cancel()
+        if self._spare_timer is not None:
+            self._spare_timer.cancel()
         for connection in list(self._open):
             connection.close()
 
-    def look(self) -> None:
+    def check_socket(self) -> None:
         """Leave a plugin whose socket has been replaced by another one's, even if it still holds
         our connections.
         """
@@ -126,7 +126,7 @@ class Client:
             return
         self._socket = None
         self.lost += 1
-        self._left = set(self._open)  # calls under way may end
+        self._abandoned = set(self._open)  # calls under way may end
         self._close_idle()
 
     async def _exchange(
@@ -176,25 +176,25 @@ class Client:
 
     def _release(self, connection: ClientConnection, *, keep: bool) -> None:
         """Keep a connection whose answer is complete, if that is asked for; drop any other."""
-        if keep and connection.reusable and not self._closed and connection not in self._left:
+        if keep and connection.reusable and not self._closed and connection not in self._abandoned:
             connection.idle_since = asyncio.get_running_loop().time()
             self._idle.append(connection)
-            self._spare()
+            self._keep_one_idle()
         else:
             connection.close()
 
-    def _spare(self) -> None:
+    def _keep_one_idle(self) -> None:
         """See to it that of several idle connections the last one alone stays."""
-        if len(self._idle) > 1 and self._sparing is None:
+        if len(self._idle) > 1 and self._spare_timer is None:
             loop = asyncio.get_running_loop()
-            self._sparing = loop.call_at(self._idle[0].idle_since + SPARE, self._close_spare)
+            self._spare_timer = loop.call_at(self._idle[0].idle_since + SPARE, self._close_spare)
 
     def _close_spare(self) -> None:
-        self._sparing = None
+        self._spare_timer = None
         overdue = asyncio.get_running_loop().time() - SPARE
         while len(self._idle) > 1 and self._idle[0].idle_since <= overdue:
             self._idle.pop(0).close()
-        self._spare()
+        self._keep_one_idle()
 
     def _close_idle(self) -> None:
         for connection in self._idle[:]:
@@ -203,7 +203,7 @@ class Client:
 
     def _on_lost(self, connection: ClientConnection, ours: bool) -> None:
         self._open.discard(connection)
-        self._left.discard(connection)
+        self._abandoned.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
         if not ours:

@@ -23,7 +23,7 @@ LONGEST_WAIT = 60.0
 """Seconds that one call may wait, whatever it asks for."""
 BATCH = 512
 """Events in one answer; the reader asks again for the rest."""
-BATCH_SIGNS, HELD_SIGNS = 2**20, 2**24
+BATCH_CHARACTERS, HELD_CHARACTERS = 2**20, 2**24
 """Characters in one answer, unless a single event has more; and in all events that are kept."""
 LONGEST_TEXT, LONGEST_TAGS = 4096, 2**16
 """Characters of each text of an event, which is cut, and of all its tags, without which it goes to
@@ -69,7 +69,7 @@ class EventRing:
         self._events.append(replace(event, time=time.time(), plugin=self._plugin))
         self._sizes.append(size)
         self._size += size
-        while len(self._events) > self._capacity or self._size > HELD_SIGNS:
+        while len(self._events) > self._capacity or self._size > HELD_CHARACTERS:
             self._events.popleft()
             self._size -= self._sizes.popleft()
         self._next += 1
@@ -118,7 +118,7 @@ class EventRing:
         first = oldest if gap else since.next
         last = min(self._next, first + BATCH)
         sizes = itertools.accumulate(self._sizes[n - oldest] for n in range(first, last))
-        last = first + max(sum(size <= BATCH_SIGNS for size in sizes), min(1, last - first))
+        last = first + max(sum(size <= BATCH_CHARACTERS for size in sizes), min(1, last - first))
         picked = [self._events[n - oldest] for n in range(first, last)]
         events = [e for e in picked if e.tags is None or tags.items() <= e.tags.items()]
         return EventBatch(self._stream, last, events, gap)

@@ -45,7 +45,7 @@ class Request(NamedTuple):
     headless: bool = False
 
 
-def judge_head(method: bytes, version: str, headers: Mapping[bytes, bytes]) -> Request | None:
+def check_head(method: bytes, version: str, headers: Mapping[bytes, bytes]) -> Request | None:
     """Refuse a request by its head alone; None when its body is to be read. Header names are in
     lower case.
     """
@@ -65,7 +65,7 @@ def judge_head(method: bytes, version: str, headers: Mapping[bytes, bytes]) -> R
     return None
 
 
-def judge_garbage(data: bytes) -> Request:
+def refuse_garbage(data: bytes) -> Request:
     """Refuse what the parser could not read: a method it does not know is still a method,
     everything else is garbage.
     """

@@ -142,7 +142,7 @@ class Peers:
         path = find(self._directory, name)
         if name not in self._clients:
             self._clients[name] = Client(path)
-        self._clients[name].look()
+        self._clients[name].check_socket()
         return self._clients[name]
 
     def _proxy(self, name: str, kind: type[P]) -> P:

@@ -47,7 +47,7 @@ async def ask_apis(client: Client) -> list[Api]:
         raise PluginUnavailable(str(error).removesuffix("; it may have happened")) from None
 
 
-def verdict(apis: list[Api], interface: Interface) -> frozenset[str]:
+def extensions_for(apis: list[Api], interface: Interface) -> frozenset[str]:
     """Return the extensions of a plugin that implements ``interface``; raises ProtocolError, as
     InfraKit says it, otherwise.
     """
@@ -88,7 +88,7 @@ class _Proxy:
         """
         if self._offers is None or self._lost != self._client.lost:
             lost = self._client.lost
-            offers = verdict(await ask_apis(self._client), self.interface) - {self.interface}
+            offers = extensions_for(await ask_apis(self._client), self.interface) - {self.interface}
             self._offers, self._lost = offers, lost
         return self.offers
 

@@ -57,7 +57,7 @@ class Server:
         ensure_dir(self.path.parent)
         loop = asyncio.get_running_loop()
         async with _lock(self.path.parent):
-            _make_way(self.path)
+            _remove_stale(self.path)
             listening = _bind(self.path)
             found = self.path.lstat()
             self._identity = found.st_dev, found.st_ino
@@ -162,7 +162,7 @@ async def _lock(directory: Path) -> AsyncIterator[None]:
         os.close(descriptor)
 
 
-def _make_way(path: Path) -> None:
+def _remove_stale(path: Path) -> None:
     """Remove a stale socket; raises InUse when something lives behind it, SpecError when it is
     something else.
     """
@@ -199,7 +199,7 @@ BACKLOG = 4096
 """Connections the kernel keeps for us; InfraKit's group opens one for every parallel call."""
 AT_ONCE = 128
 """Connections accepted before anything else has its turn."""
-REST = 0.2
+PAUSE = 0.2
 """Seconds until the next try when no connection can be accepted."""
 
 
@@ -218,9 +218,9 @@ class Listener:
     ) -> None:
         self._socket, self._make, self._make_room = bound, make, make_room
         self._loop = asyncio.get_running_loop()
-        self._beginning: set[asyncio.Task[Any]] = set()
-        self._resting: asyncio.TimerHandle | None = None
-        self._said = False
+        self._accepting: set[asyncio.Task[Any]] = set()
+        self._pausing: asyncio.TimerHandle | None = None
+        self._has_warned = False
         bound.listen(BACKLOG)
         self._listen()
 
@@ -228,19 +228,19 @@ class Listener:
         """Accept who has connected already, then listen no more. On return every connection has its
         protocol.
         """
-        if self._resting is not None:
-            self._resting.cancel()
+        if self._pausing is not None:
+            self._pausing.cancel()
         self._loop.remove_reader(self._socket.fileno())
         while self._accept():
             pass
-        if self._resting is not None:
-            self._resting.cancel()
+        if self._pausing is not None:
+            self._pausing.cancel()
         self._socket.close()
-        if self._beginning:
-            await asyncio.wait(self._beginning)
+        if self._accepting:
+            await asyncio.wait(self._accepting)
 
     def _listen(self) -> None:
-        self._resting = None
+        self._pausing = None
         self._loop.add_reader(self._socket.fileno(), self._ready)
 
     def _ready(self) -> None:
@@ -255,13 +255,13 @@ class Listener:
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return False
         except OSError as error:
-            self._rest(error)
+            self._pause(error)
             return False
-        self._said = False
+        self._has_warned = False
         accepted.setblocking(False)
         beginning = self._loop.create_task(self._begin(accepted))
-        self._beginning.add(beginning)
-        beginning.add_done_callback(self._beginning.discard)
+        self._accepting.add(beginning)
+        beginning.add_done_callback(self._accepting.discard)
         return True
 
     async def _begin(self, accepted: socket.socket) -> None:
@@ -271,15 +271,15 @@ class Listener:
             log.exception("A connection cannot be served")
             accepted.close()
 
-    def _rest(self, error: OSError) -> None:
-        if not self._said:
+    def _pause(self, error: OSError) -> None:
+        if not self._has_warned:
             reason = (error.strerror or str(error)).lower()
             log.warning(
                 "No further connection can be accepted now: %s; those that wait are served when "
                 "there is room",
                 reason,
             )
-        self._said = True
+        self._has_warned = True
         self._make_room()
         self._loop.remove_reader(self._socket.fileno())
-        self._resting = self._loop.call_later(REST, self._listen)
+        self._pausing = self._loop.call_later(PAUSE, self._listen)

@@ -42,7 +42,7 @@ class ServerConnection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._writable = asyncio.Event()
         self._writable.set()
-        self._deaf = False  # nothing more is read: refused, upgraded or being closed
+        self._ignores_input = False  # nothing more is read: refused, upgraded or being closed
         self._in_message = False
         self._ended = False  # nothing more is expected from the client
         self._lost = False
@@ -56,7 +56,7 @@ class ServerConnection(asyncio.Protocol):
         self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._deaf = self._lost = True
+        self._ignores_input = self._lost = True
         self._waiting.clear()
         self._writable.set()
         # it leads back here: thousands of dead connections would wait for the collector
@@ -71,17 +71,17 @@ class ServerConnection(asyncio.Protocol):
         self._writable.set()
 
     def data_received(self, data: bytes) -> None:
-        if self._deaf:
+        if self._ignores_input:
             return
         if not self._in_message and not self.busy:
             self.deadline = self._loop.time() + http.HEAD
         try:
             self._feed(data)
         except httptools.HttpParserInvalidMethodError:
-            self._refuse(http.judge_garbage(data))
+            self._refuse(http.refuse_garbage(data))
         except httptools.HttpParserError:
             self._refuse(http.GARBAGE)
-        if not self._in_message or self._deaf:
+        if not self._in_message or self._ignores_input:
             return
         if not self._has_head:
             self._head_bytes += len(data)
@@ -97,7 +97,7 @@ class ServerConnection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            if self._deaf:
+            if self._ignores_input:
                 return
             kept = [
                 b"%b: %b\r\n" % (name, value)
@@ -113,7 +113,7 @@ class ServerConnection(asyncio.Protocol):
             )
 
     def eof_received(self) -> bool:
-        self._deaf = self._ended = True
+        self._ignores_input = self._ended = True
         return self.busy  # keep the other direction open until the answer is written
 
     # what the parser calls
@@ -134,7 +134,7 @@ class ServerConnection(asyncio.Protocol):
         self._has_head = True
         self._body_deadline = self._loop.time() + http.BODY
         version = self._parser.get_http_version()
-        refusal = http.judge_head(self._parser.get_method(), version, self._headers)
+        refusal = http.check_head(self._parser.get_method(), version, self._headers)
         if refusal:
             self._refuse(refusal)
         elif (
@@ -145,7 +145,7 @@ class ServerConnection(asyncio.Protocol):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
-        if self._deaf:
+        if self._ignores_input:
             return
         self._body_bytes += len(body)
         if self._body_bytes > http.BODY_LIMIT:
@@ -155,7 +155,7 @@ class ServerConnection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self._in_message = False
-        if not self._deaf and not self._parser.should_upgrade():
+        if not self._ignores_input and not self._parser.should_upgrade():
             old = self._parser.get_http_version() != "1.1"
             self._enqueue(Request(200, b"".join(self._body), self._parser.should_keep_alive(), old))
             self._body = []
@@ -169,8 +169,8 @@ class ServerConnection(asyncio.Protocol):
 
     def _refuse(self, refusal: Request) -> None:
         """Answer a request with a plain sentence and hear no more from this client."""
-        if not self._deaf:
-            self._deaf = True
+        if not self._ignores_input:
+            self._ignores_input = True
             self._enqueue(refusal)
 
     def _enqueue(self, request: Request) -> None:
@@ -206,7 +206,7 @@ class ServerConnection(asyncio.Protocol):
         while self._waiting and keep_alive:
             request = self._waiting.popleft()
             reply = await self._answer(request.body) if request.status == 200 else request.body
-            keep_alive = request.keep_alive and (bool(self._waiting) or not self._deaf)
+            keep_alive = request.keep_alive and (bool(self._waiting) or not self._ignores_input)
             if self._lost:
                 break
             self._transport.write(http.response(request, reply, keep_alive))
@@ -222,7 +222,7 @@ class ServerConnection(asyncio.Protocol):
         """End a wait that has lasted too long: with a word when a request was half received,
         without one otherwise.
         """
-        if self._deaf or self.busy or not self._in_message:
+        if self._ignores_input or self.busy or not self._in_message:
             self._transport.abort()
         else:
             self._refuse(http.TOO_SLOW)
@@ -230,19 +230,19 @@ class ServerConnection(asyncio.Protocol):
     def finish(self) -> asyncio.Task[None]:
         """Take no further requests; return the task that answers those at hand."""
         assert self._task
-        self._deaf = self._ended = True
+        self._ignores_input = self._ended = True
         return self._task
 
     def is_idle(self, seconds: float) -> bool:
         """Say whether nothing is at work here, and nothing has come for so long."""
         return (
-            not (self.busy or self._deaf or self._in_message)
+            not (self.busy or self._ignores_input or self._in_message)
             and self.deadline - http.IDLE + seconds <= self._loop.time()
         )
 
     def leave(self) -> None:
         """End an idle connection."""
-        self._deaf = True
+        self._ignores_input = True
         self._transport.close()
 
     def abort(self) -> None:
@@ -258,7 +258,7 @@ class ServerConnection(asyncio.Protocol):
         Bytes that lie unread would cut the answer short, so they are read and forgotten for a
         moment.
         """
-        self._deaf = True
+        self._ignores_input = True
         if self._ended or not self._transport.can_write_eof():
             self._transport.close()
         elif not self._transport.is_closing():

@@ -84,15 +84,15 @@ def test_when_there_is_no_room_what_is_gone_makes_it_and_what_lives_does_not(
                 await probe.healthy(CHECK, gone(number))
             with pytest.raises(PluginFailure, match="no more than 4 instances can be watched"):
                 await probe.healthy(CHECK, gone(3))
-            for watched in probe._watched.values():  # an hour ago, gone-1 first
+            for watched in probe._monitored.values():  # an hour ago, gone-1 first
                 watched.asked -= 3600.0 + (watched.instance.id == "gone-1")
             await probe.healthy(CHECK, gone(3))
-            assert set(probe._watched) == {"i-1", "gone-0", "gone-2", "gone-3"}
+            assert set(probe._monitored) == {"i-1", "gone-0", "gone-2", "gone-3"}
             for number in range(4, 6):
                 await probe.healthy(CHECK, gone(number))
             with pytest.raises(PluginFailure, match="no more than 4"):
                 await probe.healthy(CHECK, gone(6))
-            assert set(probe._watched) == {"i-1", "gone-3", "gone-4", "gone-5"}
+            assert set(probe._monitored) == {"i-1", "gone-3", "gone-4", "gone-5"}
             await asyncio.sleep(0)
             assert checking() == 4
 

@@ -189,7 +189,7 @@ def test_a_signal_from_outside_may_be_the_command_s_own_doing_only_at_its_beginn
     async def story() -> None:
         async with plugin(tmp_path / "p") as (made, ear):
             for beginning, code in ((60.0, "early"), (0.0, "killed")):
-                monkeypatch.setattr(process_group, "BEGINNING", beginning)
+                monkeypatch.setattr(process_group, "EARLY", beginning)
                 os.kill(
                     pid_of(tmp_path / "p", await made.provision(spec(FOREVER), "0")), signal.SIGKILL
                 )
@@ -406,7 +406,7 @@ def test_the_age_of_an_instance_is_not_a_matter_of_the_date(
             pid = pid_of(tmp_path / "p", (await made.describe_instances({}))[0].id)
             await made.stop()
             made = ProcessInstances(tmp_path / "p")
-            monkeypatch.setattr(process_group, "BEGINNING", 600.0)
+            monkeypatch.setattr(process_group, "EARLY", 600.0)
             monkeypatch.setattr(time, "time", real)
             await made.start(ear)
             os.kill(pid, signal.SIGKILL)

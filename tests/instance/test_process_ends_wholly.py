@@ -22,7 +22,7 @@ from marked import marked
 from msgspec import Raw
 
 from ikdemo.instance.process import procfs
-from ikdemo.instance.process.descendants import Processes, look
+from ikdemo.instance.process.descendants import Processes, scan
 from ikdemo.instance.process.orphans import end_orphans, kill_orphans
 from ikdemo.instance.process.plugin import ProcessInstances
 from ikdemo.spi.documents import InstanceSpec
@@ -67,7 +67,7 @@ def there(directory: Path) -> dict[int, int]:
     may be gone by now.
     """
     found = {}
-    for pid, one in look().stats.items():
+    for pid, one in scan().stats.items():
         try:
             if Path(f"/proc/{pid}/cwd").readlink() == directory:
                 found[pid] = one.start

@@ -15,7 +15,7 @@ from pathlib import Path
 from asking import held
 from msgspec import Raw
 
-from ikdemo.instance.output import DEAD
+from ikdemo.instance.output import REMEMBERED
 from ikdemo.instance.process.plugin import ProcessInstances
 from ikdemo.rpc.event_ring import EventRing
 from ikdemo.spi.documents import InstanceSpec
@@ -47,7 +47,7 @@ def test_what_has_ended_is_forgotten_but_for_the_latest(tmp_path: Path) -> None:
         ring = EventRing("instance-process", capacity=30)
         made = ProcessInstances(tmp_path / "p", takes_along=True)
         await made.start(ring.append)
-        for _ in range(DEAD):
+        for _ in range(REMEMBERED):
             await life(made)
         gc.collect()
         tracemalloc.start()

@@ -117,7 +117,7 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/flavor/probe.py",
-        '        refuse_unknown(properties, VanillaProperties, Pulse, path="$.Properties")\n',
+        '        refuse_unknown(properties, VanillaProperties, ProbeProperties, path="$.Properties")\n',
         "",
         "tests/flavor/test_probe.py::test_properties_that_make_no_sense_are_refused",
     ),
@@ -129,7 +129,7 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/flavor/probe.py",
-        "* (1.0 if watched.health is Health.HEALTHY else GONE_SHARE)",
+        "* (1.0 if monitored.health is Health.HEALTHY else GONE_SHARE)",
         "* 1.0",
         "tests/flavor/test_probe_forgets.py::test_what_does_not_answer_is_forgotten_long_before_what_does",
     ),
@@ -147,8 +147,8 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/flavor/probe.py",
-        "        if (watched := self._watched.pop(instance, None)) is not None:\n            watched.stop()",
-        "        self._watched.pop(instance, None)",
+        "        if (monitored := self._monitored.pop(instance, None)) is not None:\n            monitored.stop()",
+        "        self._monitored.pop(instance, None)",
         "tests/flavor/test_probe_forgets.py::test_five_hundred_instances_that_came_and_went_leave_nothing_behind",
     ),
     Mutant(

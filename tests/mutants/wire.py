@@ -39,7 +39,7 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/rpc/batcher.py",
-        "            call.batch_sent = None\n",
+        "            call.in_batch = None\n",
         "",
         "tests/rpc/test_together.py::test_calls_that_are_answered_are_gone_without_the_collector",
     ),
@@ -129,7 +129,7 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/rpc/event_ring.py",
-        " or self._size > HELD_SIGNS:",
+        " or self._size > HELD_CHARACTERS:",
         ":",
         "tests/rpc/test_event_ring.py::test_what_is_kept_and_what_is_answered_is_bounded_in_size",
     ),

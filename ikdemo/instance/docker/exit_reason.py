@@ -8,7 +8,7 @@ import signal
 from collections.abc import Container
 
 from ...engine import Row
-from ..common import BEGINNING, FROM_OUTSIDE, ExitReason
+from ..common import EARLY, FROM_OUTSIDE, ExitReason
 
 TOLD_FOR = 60.0
 """Seconds after a signal sent through the engine in which a container's end is that signal's
@@ -74,5 +74,5 @@ def exit_reason_of(
         return ExitReason(
             "killed" if was_signalled else "died", f"exited with status {status} after {age:.1f} s"
         )
-    code = "killed" if was_signalled or age >= BEGINNING else "early"
+    code = "killed" if was_signalled or age >= EARLY else "early"
     return ExitReason(code, f"was ended by {signal.Signals(number).name} after {age:.1f} s")

@@ -23,7 +23,7 @@ from ...spi.decode import refuse_unknown
 from ...spi.documents import GROUP_TAG, NULL, Description, InstanceSpec, slot_of
 from ...spi.errors import IkdemoError, PluginFailure, SpecError
 from ...spi.events import Emit
-from ..common import carries
+from ..common import has_tags
 from ..output import lines_of
 from .config import DockerProperties, read_properties
 from .containers import Containers
@@ -172,7 +172,7 @@ class DockerInstances:
             one.lender: await containers.host_of(one.lender) for one in list_alive if one.lender
         }
         described = [one.description(hosts.get(one.lender, "")) for one in list_alive]
-        matching = [one for one in described if carries(one.tags, tags)]
+        matching = [one for one in described if has_tags(one.tags, tags)]
         return matching if slots else [replace(one, slot=UNSET) for one in matching]
 
     async def logs(self, instance: str, lines: int = 0) -> list[str]:

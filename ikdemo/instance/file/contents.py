@@ -146,7 +146,7 @@ class Contents:
         _log.warning("%s", text)
         self._emit(Event("reported", text=text))
 
-    def tell_news(self) -> None:
+    def report_news(self) -> None:
         """Report what was found since the last time, the first ones singly."""
         news, self._news = self._news, []
         for text in news[:TOLD_SINGLY]:

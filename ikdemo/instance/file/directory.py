@@ -1,6 +1,6 @@
 """A directory of instance files that this process owns, watches, loses and finds again.
 
-``attend`` brings the index up to date and comes before every look at it: it applies what the kernel
+``refresh`` brings the index up to date and comes before every look at it: it applies what the kernel
 noticed, and now and then compares everything, for file systems that notice nothing. A directory
 that cannot be looked at is never an empty one, nor is another directory at its path: the one that
 was taken stays open, and is waited for, unless it was deleted. Only ``file`` uses this.
@@ -56,7 +56,7 @@ class Directory:
 
     @property
     def index(self) -> Index:
-        """The instances, as of the last ``attend``."""
+        """The instances, as of the last ``refresh``."""
         return self._contents.index
 
     def open(self) -> None:
@@ -72,7 +72,7 @@ class Directory:
         except OSError as error:
             raise disk.refusal("create", self.path, error) from None
         self._take()
-        self._contents.tell_news()
+        self._contents.report_news()
 
     def close(self) -> None:
         """Give the directory back."""
@@ -89,7 +89,7 @@ class Directory:
             self._lease.release()
             self._lease = None
 
-    def attend(self) -> None:
+    def refresh(self) -> None:
         """Make the index equal to the directory as it is now; raises PluginFailure or InUse when
         that cannot be done.
         """
@@ -101,7 +101,7 @@ class Directory:
             self._look_later()
             raise
         finally:
-            self._contents.tell_news()
+            self._contents.report_news()
         for doubt in self._contents.doubts.values():
             self._look_later()
             raise doubt
@@ -249,7 +249,7 @@ class Directory:
             self._in_doubt = True
             self._look_later()
         finally:
-            self._contents.tell_news()
+            self._contents.report_news()
 
     def _watch(self, directory: int) -> None:
         try:
@@ -276,7 +276,7 @@ class Directory:
         now.
         """
         with suppress(IkdemoError):
-            self.attend()
+            self.refresh()
 
     def _look_later(self) -> None:
         if self._look_again is not None:

@@ -81,7 +81,7 @@ class Index:
         if group not in self._groups:
             return digest(())
         if group not in self._digests:
-            self._digests[group] = digest(map(_seen, self.of_group(group)))
+            self._digests[group] = digest(map(_observed, self.of_group(group)))
         return self._digests[group]
 
     def get(self, name: str) -> Entry | None:
@@ -122,7 +122,7 @@ class Index:
         self._entries[name] = entry
         if name != instance:
             self._renamed.setdefault(instance, []).append(name)
-        self._stand(before, self.instance(instance))
+        self._represent(before, self.instance(instance))
 
     def drop(self, name: str) -> Entry | None:
         """Remove the entry of a file name and return it, if there was one."""
@@ -133,10 +133,10 @@ class Index:
             del self._entries[name]
             if name != instance:
                 _take_out(self._renamed, instance, name)
-            self._stand(before, self.instance(instance))
+            self._represent(before, self.instance(instance))
         return entry
 
-    def _stand(self, before: Entry | None, after: Entry | None) -> None:
+    def _represent(self, before: Entry | None, after: Entry | None) -> None:
         """Let another entry stand for an instance."""
         if before is after:
             return
@@ -155,7 +155,7 @@ class Index:
         self._digests.pop(group, None)
 
 
-def _seen(entry: Entry) -> ObservedInstance:
+def _observed(entry: Entry) -> ObservedInstance:
     description = entry.description
     return ObservedInstance(
         description.id,

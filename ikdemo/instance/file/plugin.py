@@ -22,7 +22,7 @@ from ...spi.decode import decode
 from ...spi.documents import GROUP_TAG, Description, Document, InstanceSpec, slot_of
 from ...spi.errors import PluginFailure, SpecError
 from ...spi.events import Emit
-from ..common import carries, occupant
+from ..common import has_tags, occupant
 from . import format
 from .directory import Directory
 
@@ -39,22 +39,22 @@ class FileInstances:
 
     def __init__(self, directory: Path | str) -> None:
         self._path = Path(directory)
-        self._running: Directory | None = None
-        self._attended_at: object = None
+        self._directory: Directory | None = None
+        self._refreshed_at: object = None
         # seeded by the system, which would otherwise be asked for each ID
-        self._dice = random.Random()
+        self._random = random.Random()
 
     async def start(self, emit: Emit) -> None:
         """Take the directory, creating it if only it is missing; raises InUse or PluginFailure."""
         directory = Directory(self._path, emit)
         directory.open()
-        self._running = directory
+        self._directory = directory
 
     async def stop(self) -> None:
         """Give the directory back; its files stay."""
-        if self._running is not None:
-            self._running.close()
-            self._running = None
+        if self._directory is not None:
+            self._directory.close()
+            self._directory = None
 
     async def validate(self, properties: Raw) -> None:
         """Accept any JSON object; raises SpecError."""
@@ -72,13 +72,13 @@ class FileInstances:
         slot is taken by another configuration or the file cannot be written.
         """
         slot = slot_of(slot)
-        directory = self._attended()
+        directory = self._refreshed()
         tags = spec.tags or {}
         if bytes(spec.properties) != b"null":
             _check_object(spec.properties, "$.Spec.Properties")
         if slot is not None and (there := directory.index.at(tags.get(GROUP_TAG, ""), slot)):
             return occupant(there.description, slot, spec)
-        instance = f"instance-{self._dice.getrandbits(63)}"
+        instance = f"instance-{self._random.getrandbits(63)}"
         directory.add(instance, format.write(instance, spec, slot))
         return instance
 
@@ -90,7 +90,7 @@ class FileInstances:
         with another group's tag is that group's from then on. Raises SpecError for what cannot be
         an ID, PluginFailure when there is no such instance.
         """
-        directory = self._attended()
+        directory = self._refreshed()
         if not instance:
             raise SpecError(
                 "the ID of an instance must not be empty",
@@ -111,11 +111,11 @@ class FileInstances:
         self, tags: Mapping[str, str], slots: bool = False
     ) -> list[Description]:
         """Return the instances that carry all ``tags``, in the order of their file names."""
-        index = self._attended().index
+        index = self._refreshed().index
         among = index.of_group(tags[GROUP_TAG]) if GROUP_TAG in tags else iter(index)
         others = {key: value for key, value in tags.items() if key != GROUP_TAG}
         entries = (
-            [entry for entry in among if carries(entry.description.tags, others)]
+            [entry for entry in among if has_tags(entry.description.tags, others)]
             if others
             else list(among)
         )
@@ -130,17 +130,17 @@ class FileInstances:
         """Return the digest of a group's instances, by its tag; it costs nothing while none of them
         changes.
         """
-        return self._attended().index.digest(group)
+        return self._refreshed().index.digest(group)
 
-    def _attended(self) -> Directory:
+    def _refreshed(self) -> Directory:
         """Return the directory, its index up to date as of the moment of the call."""
-        if self._running is None:
+        if self._directory is None:
             raise PluginFailure(f"the plugin of {disk.shown(self._path)} is not running")
         moment = MOMENT.get(None)
-        if moment is None or moment is not self._attended_at:
-            self._running.attend()
-            self._attended_at = moment
-        return self._running
+        if moment is None or moment is not self._refreshed_at:
+            self._directory.refresh()
+            self._refreshed_at = moment
+        return self._directory
 
     def _absence(self, name: str) -> str:
         return (

@@ -29,23 +29,23 @@ class Marks(NamedTuple):
     """Whose a process is, by its environment: the instance it was started for, and the register
     that instance is in.
 
-    ``owner`` is the register's mark, empty where a former version started the process; ``register``
+    ``owner`` is the register's mark, empty where a former version started the process; ``directory``
     is where it was then.
     """
 
     instance: str
     owner: str
-    register: Path
+    directory: Path
 
 
 def marks_of(variables: Mapping[bytes, bytes]) -> Marks | None:
     """Read the marks in an environment; None where there are none."""
-    if (register := variables.get(os.fsencode(MARK))) is None:
+    if (directory := variables.get(os.fsencode(MARK))) is None:
         return None
     instance, owner = (
         os.fsdecode(variables.get(name, b"")) for name in (b"INSTANCE_ID", os.fsencode(OWNER))
     )
-    return Marks(instance, owner, Path(os.fsdecode(register)))
+    return Marks(instance, owner, Path(os.fsdecode(directory)))
 
 
 class Processes:
@@ -57,7 +57,7 @@ class Processes:
         self.stats: dict[int, Stat] = {}
         self.marks: dict[int, Marks] = {}
 
-    def look(self, since: int) -> Iterator[None]:
+    def scan(self, since: int) -> Iterator[None]:
         """Look at every process that began no earlier than ``since`` (clock ticks), one at each
         step; raises PluginFailure.
         """
@@ -82,9 +82,9 @@ class Processes:
             roots |= {
                 pid for pid, one in self.stats.items() if one.session == leader or pid == leader
             }
-        return {pid: begun for pid, begun in self.family(roots).items() if begun >= start}
+        return {pid: begun for pid, begun in self.descendants(roots).items() if begun >= start}
 
-    def family(self, roots: Iterable[int]) -> dict[int, int]:
+    def descendants(self, roots: Iterable[int]) -> dict[int, int]:
         """Return pid and start time of these processes, of all their descendants, and of the
         sessions that any of them began.
         """
@@ -110,15 +110,15 @@ class Processes:
         return pid not in self.stats or self.stats[pid].start == start
 
 
-def look(since: int = 0) -> Processes:
+def scan(since: int = 0) -> Processes:
     """Look at all processes at once; raises PluginFailure when that cannot be done."""
     processes = Processes()
-    for _ in processes.look(since):
+    for _ in processes.scan(since):
         pass
     return processes
 
 
-class Looks:
+class ProcessScans:
     """Looks at all processes: those who ask at the same time are answered by one look, which lets
     others have their turn.
     """
@@ -129,7 +129,7 @@ class Looks:
         self._next: asyncio.Task[Processes] | None = None
         self._present: asyncio.Task[Processes] | None = None
 
-    async def take(self, since: int) -> Processes:
+    async def scan(self, since: int) -> Processes:
         """Return what a look that begins from now on sees of processes no older than ``since``;
         raises PluginFailure.
         """
@@ -151,7 +151,7 @@ class Looks:
         self._present, self._next = self._next, None
         since, self._since = min(self._since), []
         processes = Processes()
-        steps = processes.look(since)
+        steps = processes.scan(since)
         while not self._part(steps):  # noqa: ASYNC110  it is this that does the work
             await asyncio.sleep(0)
         return processes
@@ -169,7 +169,7 @@ class Looks:
         return False
 
 
-def living(known: Mapping[int, int]) -> Collection[int]:
+def alive_of(known: Mapping[int, int]) -> Collection[int]:
     """Return those of some processes (pid and start time) that still live; raises PluginFailure."""
     found = ((pid, procfs.stat(pid)) for pid in known)
     return [pid for pid, now in found if now is not None and now.lives and now.start == known[pid]]

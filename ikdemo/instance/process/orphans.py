@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ...spi.errors import PluginFailure
 from . import procfs
-from .descendants import Marks, Processes, look
+from .descendants import Marks, Processes, scan
 from .state_files import read_owner
 
 ROUNDS = 10
@@ -35,16 +35,18 @@ def end_orphans(directory: Path) -> None:
     owners: dict[Path, str] = {}
 
     def is_its(marks: Marks) -> bool:
-        if not marks.register.is_relative_to(directory):
+        if not marks.directory.is_relative_to(directory):
             return False
-        if marks.register not in owners:
-            owners[marks.register] = _owner_at(marks.register)
-        return not marks.owner or owners[marks.register] in ("", marks.owner)
+        if marks.directory not in owners:
+            owners[marks.directory] = _owner_at(marks.directory)
+        return not marks.owner or owners[marks.directory] in ("", marks.owner)
 
     killed: dict[int, int] = {}
     for _ in range(ROUNDS):
-        processes = look()
-        found = processes.family(pid for pid, marks in processes.marks.items() if is_its(marks))
+        processes = scan()
+        found = processes.descendants(
+            pid for pid, marks in processes.marks.items() if is_its(marks)
+        )
         if found.items() <= killed.items():
             return
         kill_orphans(processes, dict(found.items() - killed.items()))
@@ -58,30 +60,30 @@ def find_orphans(processes: Processes, owner: str, but: Container[str]) -> dict[
     Only the register's mark makes a process its own.
     """
     marks = processes.marks.items()
-    return processes.family(
+    return processes.descendants(
         [pid for pid, one in marks if one.owner == owner and one.instance not in but]
     )
 
 
-def speak_of_others(processes: Processes, register: Path, owner: str, but: Container[str]) -> None:
+def warn_of_others(processes: Processes, directory: Path, owner: str, but: Container[str]) -> None:
     """Warn of processes started in a register's place that lack its mark: a former version's, or of
     one that was moved.
 
     They are left alone, for a place is no proof.
     """
     for pid, one in processes.marks.items():
-        if one.register == register and one.owner != owner and one.instance not in but:
+        if one.directory == directory and one.owner != owner and one.instance not in but:
             log.warning(
                 "Process %d was started for %s of another register in %s: left alone",
                 pid,
                 one.instance,
-                register,
+                directory,
             )
 
 
-def kill_orphans(processes: Processes, strays: dict[int, int]) -> None:
+def kill_orphans(processes: Processes, orphans: dict[int, int]) -> None:
     """Kill processes, each by pid and start time; one that cannot be killed is spoken of."""
-    for pid, start in strays.items():
+    for pid, start in orphans.items():
         marks = processes.marks.get(pid)
         what = (
             f"was started for {marks.instance}"
@@ -101,17 +103,17 @@ def kill_orphans(processes: Processes, strays: dict[int, int]) -> None:
             log.warning("Process %d %s, which nobody keeps any longer, and is killed", pid, what)
 
 
-def _owner_at(register: Path) -> str:
+def _owner_at(directory: Path) -> str:
     """Return the mark of the register that is at a path now; nothing where there is none, or none
     that can be read.
     """
     try:
-        directory = os.open(register, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
         return ""
     try:
-        return read_owner(directory)
+        return read_owner(descriptor)
     except PluginFailure:
         return ""
     finally:
-        os.close(directory)
+        os.close(descriptor)

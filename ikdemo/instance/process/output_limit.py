@@ -6,7 +6,7 @@ The bound: ``KEPT`` bytes, and what an instance writes until its file is looked 
 nothing else, more when many do so at once). While the plugin is away or is stopped nobody cuts, as
 instances write on without it; its next start cuts at once. Where the kernel notices nothing every
 file is looked at each ``EVERY`` seconds. Cutting is done in a thread, for who writes holds the
-file. Made by ``living``.
+file. Made by ``alive``.
 """
 
 from __future__ import annotations
@@ -29,21 +29,23 @@ EVERY = 1.0
 
 
 class OutputLimit:
-    """The looks at the outputs of a register's instances, from construction to ``stop``. ``living``
+    """The looks at the outputs of a register's instances, from construction to ``stop``. ``alive``
     returns their IDs.
     """
 
-    def __init__(self, register: StateFiles, living: Callable[[], Iterable[str]]) -> None:
+    def __init__(self, state_files: StateFiles, alive: Callable[[], Iterable[str]]) -> None:
         """Begin, with a look at everything; a kernel that gives no watch is no error."""
-        self._register, self._living = register, living
+        self._state_files, self._alive = state_files, alive
         self._loop = asyncio.get_running_loop()
         self._grew = asyncio.Event()
         self._notices: Notices | None = None
         try:
-            self._notices = Notices(register.fd, MODIFIED)
+            self._notices = Notices(state_files.fd, MODIFIED)
         except OSError:
             pass
-        self._task = asyncio.create_task(self._cut(), name=f"cutting of outputs in {register.path}")
+        self._task = asyncio.create_task(
+            self._cut(), name=f"cutting of outputs in {state_files.path}"
+        )
 
     async def stop(self) -> None:
         """Look no more; a cut that was begun is finished."""
@@ -63,11 +65,11 @@ class OutputLimit:
         pause, looked_at_all = LATER, 0.0
         while True:
             if self._loop.time() - looked_at_all >= EVERY:
-                looked_at_all, grown = self._loop.time(), set(self._living())
+                looked_at_all, grown = self._loop.time(), set(self._alive())
             else:
                 grown = self._grown()
             long = [
-                log for instance in grown if _length(log := self._register.log(instance)) > KEPT
+                log for instance in grown if _length(log := self._state_files.log(instance)) > KEPT
             ]
             if long:
                 cutting = asyncio.to_thread(_cut_all, long)
@@ -97,7 +99,7 @@ class OutputLimit:
         cannot be told.
         """
         noticed = self._notices.take() if self._notices is not None else None
-        known = set(self._living())
+        known = set(self._alive())
         return known if noticed is None else known & {name.removesuffix(".log") for name in noticed}
 
 

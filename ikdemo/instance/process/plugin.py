@@ -1,7 +1,7 @@
 """The instance plugin ``process``: an instance is a process group, alive as long as its leader is.
 
-How a process begins is in ``spawn``, how it ends in ``running``, how a restarted plugin knows its
-own in ``register``, who is alive in ``living``; here are the plugin's methods. Made by the command
+How a process begins is in ``spawn``, how it ends in ``process``, how a restarted plugin knows its
+own in ``state_files``, who is alive in ``table``; here are the plugin's methods. Made by the command
 line and by whoever embeds a group. Provision does not wait between looking and starting, so calls
 never interleave.
 """
@@ -22,7 +22,7 @@ from ...spi.contracts import Interface
 from ...spi.documents import GROUP_TAG, NULL, Description, InstanceSpec, slot_of
 from ...spi.errors import PluginFailure, SpecError
 from ...spi.events import Emit
-from ..common import PID_TAG, carries, free_port, occupant
+from ..common import PID_TAG, free_port, has_tags, occupant
 from ..output import lines_of, tail
 from . import procfs
 from .descriptors import check_free
@@ -61,7 +61,7 @@ class ProcessInstances:
             most,
             takes_along,
         )
-        self._living: ProcessTable | None = None
+        self._table: ProcessTable | None = None
 
     async def start(self, emit: Emit) -> None:
         """Take the directory and what lives of it; what died meanwhile is told as lost.
@@ -69,26 +69,26 @@ class ProcessInstances:
         Raises InUse, and PluginFailure, also when it cannot be told whether an instance lives: all
         stays as it is then.
         """
-        register = StateFiles(self._path)
+        state_files = StateFiles(self._path)
         try:
-            living = ProcessTable(register, emit)
-            living.take_up()
+            table = ProcessTable(state_files, emit)
+            table.restore()
         except BaseException:
-            register.close()
+            state_files.close()
             raise
-        self._living = living
+        self._table = table
 
     async def stop(self) -> None:
         """Let the instances go on, or end them if they are to be taken along."""
-        if self._living is None:
+        if self._table is None:
             return
-        living = self._living
+        table = self._table
         if self._takes_along:
-            endings = [living.end(running.record.id, self._grace) for running in living]
+            endings = [table.end(process.record.id, self._grace) for process in table]
             await asyncio.gather(*endings, return_exceptions=True)
-        await living.leave()
-        living.register.close()
-        self._living = None
+        await table.close()
+        table.state_files.close()
+        self._table = None
 
     async def validate(self, properties: Raw) -> None:
         """Accept properties that a process can be started from; raises SpecError."""
@@ -106,20 +106,20 @@ class ProcessInstances:
         Raises SpecError, and PluginFailure when the slot is taken, there is no room, or the system
         refuses.
         """
-        living = self._started()
+        table = self._started()
         properties = read_properties(bytes(spec.properties), "$.Spec.Properties")
         command = command_of(properties, spec.init)
         slot = slot_of(slot)
-        if slot is not None and (there := _occupant(living, spec, slot)) is not None:
+        if slot is not None and (there := _occupant(table, spec, slot)) is not None:
             return there
-        if len(living) >= self._most:
+        if len(table) >= self._most:
             raise PluginFailure(
-                f"no room: {len(living)} instances are alive, and no more than {self._most} may be"
+                f"no room: {len(table)} instances are alive, and no more than {self._most} may be"
             )
-        living.register.check_held()
+        table.state_files.check_held()
         check_free("start a process")
         instance = f"instance-{secrets.randbits(63)}"
-        port = free_port({running.record.port for running in living})
+        port = free_port({process.record.port for process in table})
         tags = {PID_TAG: str(LONGEST_PID), **(spec.tags or {}), PORT_TAG: str(port)}
         place = UNSET if slot is None else slot
         record = ProcessRecord(
@@ -127,16 +127,16 @@ class ProcessInstances:
         )
         check_size(record)
         environment = environment_of(
-            properties, spec, instance, slot, port, living.register.path, living.register.owner
+            properties, spec, instance, slot, port, table.state_files.path, table.state_files.owner
         )
-        pid = _spawn(living, instance, command, environment, properties.cwd)
+        pid = _spawn(table, instance, command, environment, properties.cwd)
         try:  # it cannot be another one's yet: the process is ours to reap
             tags = {**tags, PID_TAG: (spec.tags or {}).get(PID_TAG, str(pid))}
-            await living.add(replace(record, pid=pid, start=procfs.start_of(pid), tags=tags))
+            await table.add(replace(record, pid=pid, start=procfs.start_of(pid), tags=tags))
         except BaseException:
-            if instance not in living:
+            if instance not in table:
                 undo(pid)
-                living.register.remove(instance)
+                table.state_files.remove(instance)
             raise
         return instance
 
@@ -147,25 +147,25 @@ class ProcessInstances:
         Goes on if the caller goes away. Raises SpecError for an empty ID, PluginFailure when there
         is no such instance.
         """
-        living = self._started()
+        table = self._started()
         if not instance:
             raise SpecError(
                 "the ID of an instance must not be empty",
                 path="$.Instance",
                 expected="an instance's ID",
             )
-        if instance not in living:
+        if instance not in table:
             raise PluginFailure(f"{instance} is no instance here")
-        await living.end(instance, self._grace)
+        await table.end(instance, self._grace)
 
     async def describe_instances(
         self, tags: Mapping[str, str], slots: bool = False
     ) -> list[Description]:
         """Return the living instances that carry all ``tags``, in the order of their IDs."""
         described = [
-            running.record.description
-            for running in self._started()
-            if carries(running.record.tags, tags)
+            process.record.description
+            for process in self._started()
+            if has_tags(process.record.tags, tags)
         ]
         return described if slots else [replace(one, slot=UNSET) for one in described]
 
@@ -173,45 +173,45 @@ class ProcessInstances:
         """Return the last lines that an instance printed (all that is kept for 0), also shortly
         after its death.
         """
-        living = self._started()
+        table = self._started()
         text = (
-            tail(living.register.log(instance))
-            if instance in living
-            else living.outputs.of(instance)
+            tail(table.state_files.log(instance))
+            if instance in table
+            else table.outputs.of(instance)
         )
         if text is None:
             raise PluginFailure(f"{instance} is no instance here, and none that ended lately")
         return lines_of(text, lines)
 
     def _started(self) -> ProcessTable:
-        if self._living is None:
+        if self._table is None:
             raise PluginFailure(f"the plugin of {self._path} is not running")
-        return self._living
+        return self._table
 
 
 def _spawn(
-    living: ProcessTable, instance: str, command: list[str], environment: dict[str, str], cwd: str
+    table: ProcessTable, instance: str, command: list[str], environment: dict[str, str], cwd: str
 ) -> int:
     """Start a process that prints into the instance's file, and return its pid; what cannot be
     started leaves no file.
     """
-    output = living.register.open_log(instance)
+    output = table.state_files.open_log(instance)
     try:
         return spawn(command, environment, cwd, output)
     except BaseException:
-        living.register.remove(instance)
+        table.state_files.remove(instance)
         raise
     finally:
         os.close(output)
 
 
-def _occupant(living: ProcessTable, spec: InstanceSpec, slot: str) -> str | None:
+def _occupant(table: ProcessTable, spec: InstanceSpec, slot: str) -> str | None:
     """Return the ID of the instance in a slot if it is as the spec wants it, None if there is none;
     raises PluginFailure.
     """
     group = (spec.tags or {}).get(GROUP_TAG, "")
-    for running in living:
-        one = running.record.description
+    for process in table:
+        one = process.record.description
         if one.slot == slot and (one.tags or {}).get(GROUP_TAG, "") == group:
-            return occupant(one, slot, spec, running.is_ending)
+            return occupant(one, slot, spec, process.is_ending)
     return None

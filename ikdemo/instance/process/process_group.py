@@ -3,8 +3,8 @@ ended.
 
 A group lives in a session of its own. As long as its dead leader is not reaped the leader's pid is
 nobody else's, so the rest of the group is killed before that. What left the group, or is left where
-somebody else reaps (after a restart of the plugin), is looked for by ``family``. Made by
-``living``.
+somebody else reaps (after a restart of the plugin), is looked for by ``descendants``. Made by
+``alive_of``.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from contextlib import suppress
 
 from ... import disk
 from ...spi.errors import PluginFailure
-from ..common import BEGINNING, FROM_OUTSIDE, ExitReason
+from ..common import EARLY, FROM_OUTSIDE, ExitReason
 from . import procfs
-from .descendants import Looks, living
+from .descendants import ProcessScans, alive_of
 from .state_files import ProcessRecord
 
 AFTER_KILL = 5.0
@@ -33,7 +33,7 @@ STEP = 0.02
 
 class ProcessGroup:
     """A process group by its leader, and all else that it started, from ``ProcessGroup(...)`` until
-    it has ended or ``let_go``.
+    it has ended or ``release``.
 
     ``ended`` is called once, when the leader ends without ``end`` having been asked for; its group
     has been killed by then, and ``clear`` ends the rest. ``is_ending``: it was asked for.
@@ -44,7 +44,7 @@ class ProcessGroup:
         self,
         record: ProcessRecord,
         owner: str,
-        looks: Looks,
+        scans: ProcessScans,
         ended: Callable[[ProcessGroup, ExitReason], None],
     ) -> None:
         """Hold the process of a record; raises ProcessLookupError when it is no more, or is another
@@ -55,13 +55,13 @@ class ProcessGroup:
         """
         self.record = record
         self.is_ending = False
-        self._owner, self._looks, self._ended = owner, looks, ended
+        self._owner, self._scans, self._ended = owner, scans, ended
         self._gone = asyncio.Event()
-        self._held = _hold(record)
+        self._pidfd = _hold(record)
         try:
-            asyncio.get_running_loop().add_reader(self._held, self._noticed)
+            asyncio.get_running_loop().add_reader(self._pidfd, self._on_exit)
         except OSError as error:
-            os.close(self._held)
+            os.close(self._pidfd)
             raise disk.refusal(
                 "watch", f"the process of {record.id} (pid {record.pid})", error
             ) from None
@@ -82,7 +82,7 @@ class ProcessGroup:
 
     async def _end(self, deadline: float) -> None:
         # while the leader lives: what it began is still to be found by its parents
-        known = await self._family()
+        known = await self._belonging()
         self._signal(signal.SIGTERM)
         self._signal(signal.SIGCONT)  # a stopped process ends only when it may go on
         for number in (signal.SIGTERM, signal.SIGCONT):
@@ -93,7 +93,7 @@ class ProcessGroup:
                 raise PluginFailure(
                     f"{self.record.id} (pid {self.record.pid}) does not end although it was killed"
                 )
-        while self._living(known) and time.monotonic() < deadline:  # noqa: ASYNC110  the kernel has no event for that
+        while self._alive_of(known) and time.monotonic() < deadline:  # noqa: ASYNC110  the kernel has no event for that
             await asyncio.sleep(STEP)
         await self.clear(known)
 
@@ -104,7 +104,7 @@ class ProcessGroup:
         Raises PluginFailure when it cannot be told what there is, or that does not end.
         """
         deadline, known = time.monotonic() + AFTER_KILL, dict(known or {})
-        while left := await self._family(known):
+        while left := await self._belonging(known):
             if time.monotonic() > deadline:
                 raise PluginFailure(
                     f"of {self.record.id} the processes {sorted(left)} do not end although they "
@@ -112,7 +112,7 @@ class ProcessGroup:
                 )
             known |= left
             self._signal_others(left, signal.SIGKILL)
-            while self._living(left) and time.monotonic() < deadline:  # noqa: ASYNC110
+            while self._alive_of(left) and time.monotonic() < deadline:  # noqa: ASYNC110
                 await asyncio.sleep(STEP)
 
     @property
@@ -120,34 +120,34 @@ class ProcessGroup:
         """Whether the leader is no more."""
         return self._gone.is_set()
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Hold the process no longer; it goes on."""
-        if self._held >= 0:
-            asyncio.get_running_loop().remove_reader(self._held)
-            os.close(self._held)
-            self._held = -1
+        if self._pidfd >= 0:
+            asyncio.get_running_loop().remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = -1
 
-    async def _family(self, known: Mapping[int, int] | None = None) -> dict[int, int]:
+    async def _belonging(self, known: Mapping[int, int] | None = None) -> dict[int, int]:
         """Return pid and start time of everything that belongs to it now; raises PluginFailure."""
         record = self.record
-        processes = await self._looks.take(record.start)
+        processes = await self._scans.scan(record.start)
         found = processes.of_instance(record.id, self._owner, record.pid, record.start)
         same = [
             pid
             for pid, start in (known or {}).items()
             if pid in processes.stats and processes.stats[pid].start == start
         ]
-        return found | processes.family(same)
+        return found | processes.descendants(same)
 
-    def _living(self, known: Mapping[int, int]) -> Collection[int]:
-        with self._looks.spare:
-            return living(known)
+    def _alive_of(self, known: Mapping[int, int]) -> Collection[int]:
+        with self._scans.spare:
+            return alive_of(known)
 
     def _signal_others(self, known: Mapping[int, int], number: signal.Signals) -> None:
         """Signal processes one by one, but the leader: that one is held. Those that may not be
         signalled live on.
         """
-        with self._looks.spare:
+        with self._scans.spare:
             for pid, start in known.items():
                 if pid != self.record.pid:
                     with suppress(PluginFailure):
@@ -172,12 +172,12 @@ class ProcessGroup:
         except (ProcessLookupError, PermissionError):
             pass
 
-    def _noticed(self) -> None:
+    def _on_exit(self) -> None:
         """The leader has ended: finish its group unless that is being done, reap it, and tell."""
         if not self.is_ending and self._is_child():
             self._signal(signal.SIGKILL)  # its pid is still its own, for it is not reaped yet
         reason = self._reap()
-        self.let_go()
+        self.release()
         self._gone.set()
         if not self.is_ending:
             self._ended(self, reason)
@@ -185,7 +185,7 @@ class ProcessGroup:
     def _is_child(self) -> bool:
         try:
             return (
-                os.waitid(os.P_PIDFD, self._held, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+                os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
             )
         except ChildProcessError:
             return False
@@ -193,10 +193,10 @@ class ProcessGroup:
     def _reap(self) -> ExitReason:
         age = procfs.age_of(self.record.start)
         try:
-            result = os.waitid(os.P_PIDFD, self._held, os.WEXITED | os.WNOHANG)
+            result = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
         except ChildProcessError:
             return ExitReason(
-                "early" if age < BEGINNING else "unknown",
+                "early" if age < EARLY else "unknown",
                 f"ended after {age:.1f} s; how is not known, its plugin was restarted meanwhile",
             )
         status = result.si_status if result else 0
@@ -208,7 +208,7 @@ class ProcessGroup:
             number, text = status, f"was ended by {name} after {age:.1f} s"
         if number not in FROM_OUTSIDE:
             return ExitReason("died", text)
-        return ExitReason("early" if age < BEGINNING else "killed", text)
+        return ExitReason("early" if age < EARLY else "killed", text)
 
 
 def _hold(record: ProcessRecord) -> int:
@@ -218,9 +218,9 @@ def _hold(record: ProcessRecord) -> int:
     if record.boot != procfs.boot():
         raise ProcessLookupError(record.pid)
     refused: OSError | None = None
-    held = -1
+    pidfd = -1
     try:
-        held = os.pidfd_open(record.pid)  # first held, then looked at: it cannot change in between
+        pidfd = os.pidfd_open(record.pid)  # first held, then looked at: it cannot change in between
     except ProcessLookupError:
         raise
     except OSError as error:  # none is left, or the number is a thread's by now
@@ -232,7 +232,7 @@ def _hold(record: ProcessRecord) -> int:
         if refused is not None:
             raise disk.refusal("hold", f"the process of {record.id} (pid {record.pid})", refused)
     except BaseException:
-        if held >= 0:
-            os.close(held)
+        if pidfd >= 0:
+            os.close(pidfd)
         raise
-    return held
+    return pidfd

@@ -3,7 +3,7 @@ environment, who is still the same.
 
 The only reader of ``/proc``. A pid alone is nobody's name, it is given away again; a pid and its
 start time in one boot are. A process is gone only when the kernel says so (ENOENT, ESRCH): whatever
-else keeps us from looking raises PluginFailure. Called by ``running``, ``family``, ``strays`` and
+else keeps us from looking raises PluginFailure. Called by ``running``, ``descendants``, ``strays`` and
 ``process``.
 """
 

@@ -16,9 +16,9 @@ from ..common import ExitReason, announce
 from ..output import Outputs
 from ..single_flight import SingleFlight
 from . import procfs
-from .descendants import Looks, Processes, look
+from .descendants import Processes, ProcessScans, scan
 from .descriptors import check_free
-from .orphans import ROUNDS, find_orphans, kill_orphans, speak_of_others
+from .orphans import ROUNDS, find_orphans, kill_orphans, warn_of_others
 from .output_limit import OutputLimit
 from .process_group import STEP, ProcessGroup
 from .state_files import ProcessRecord, StateFiles
@@ -27,29 +27,29 @@ log = logging.getLogger(__name__)
 
 
 class ProcessTable:
-    """Instances by ID, from ``take_up`` to ``leave``."""
+    """Instances by ID, from ``restore`` to ``close``."""
 
-    def __init__(self, register: StateFiles, emit: Emit) -> None:
-        self.register, self.outputs = register, Outputs()
+    def __init__(self, state_files: StateFiles, emit: Emit) -> None:
+        self.state_files, self.outputs = state_files, Outputs()
         self._emit = emit
-        self._looks = Looks()
-        self._running: dict[str, ProcessGroup] = {}
+        self._scans = ProcessScans()
+        self._processes: dict[str, ProcessGroup] = {}
         self._ends = SingleFlight[str, None]()
-        self._clearings: set[asyncio.Task[None]] = set()
-        self._cutting: OutputLimit | None = None
+        self._cleanups: set[asyncio.Task[None]] = set()
+        self._output_limit: OutputLimit | None = None
 
     def __iter__(self) -> Iterator[ProcessGroup]:
         """Yield every living instance, in the order of the IDs."""
-        return iter([self._running[instance] for instance in sorted(self._running)])
+        return iter([self._processes[instance] for instance in sorted(self._processes)])
 
     def __len__(self) -> int:
-        return len(self._running)
+        return len(self._processes)
 
     def __contains__(self, instance: str) -> bool:
         """Say whether an instance is alive."""
-        return instance in self._running
+        return instance in self._processes
 
-    def take_up(self) -> None:
+    def restore(self) -> None:
         """Take up what lives, tell as lost what does not, and end every process of ours that no
         record knows.
 
@@ -57,80 +57,80 @@ class ProcessTable:
         whether its process lives.
         """
         try:
-            self._take_up()
+            self._restore()
         except BaseException:
-            self._let_go()
+            self._release()
             raise
 
-    def _take_up(self) -> None:
-        found, gone = self.register.read(), []
+    def _restore(self) -> None:
+        found, gone = self.state_files.read(), []
         for record in found.records:
             try:
-                self._running[record.id] = ProcessGroup(
-                    record, self.register.owner, self._looks, self._lost
+                self._processes[record.id] = ProcessGroup(
+                    record, self.state_files.owner, self._scans, self._lost
                 )
             except ProcessLookupError:
                 gone.append(record)
         check_free("go on with the instances that there are")
-        known = {*self._running, *found.doubtful}
-        processes = look()
-        strays = self._strays(processes, found.doubtful, gone)
-        speak_of_others(processes, self.register.path, self.register.owner, known)
-        orphans = self.register.orphaned_logs(known | {record.id for record in gone})
+        known = {*self._processes, *found.doubtful}
+        processes = scan()
+        orphans = self._orphans(processes, found.doubtful, gone)
+        warn_of_others(processes, self.state_files.path, self.state_files.owner, known)
+        logs = self.state_files.orphaned_logs(known | {record.id for record in gone})
         for text in found.complaints:  # from here on all is known that there is to know
-            log.warning("%s: %s", self.register.path, text)
-            self._emit(Event("reported", text=f"{self.register.path}: {text}"))
+            log.warning("%s: %s", self.state_files.path, text)
+            self._emit(Event("reported", text=f"{self.state_files.path}: {text}"))
         for record in gone:
-            self._bury(record, ExitReason("unknown", "ended while its plugin was away"))
-        for instance in orphans:
-            self.register.remove(instance)
-        kill_orphans(processes, strays)
-        if strays:
-            self._in_background(self._clear_strays(found.doubtful, gone), "end of strays")
-        self._cutting = OutputLimit(self.register, lambda: self._running)
+            self._tell_lost(record, ExitReason("unknown", "ended while its plugin was away"))
+        for instance in logs:
+            self.state_files.remove(instance)
+        kill_orphans(processes, orphans)
+        if orphans:
+            self._in_background(self._kill_orphans(found.doubtful, gone), "end of orphans")
+        self._output_limit = OutputLimit(self.state_files, lambda: self._processes)
 
-    def _strays(
+    def _orphans(
         self, processes: Processes, doubtful: Set[str], gone: Collection[ProcessRecord]
     ) -> dict[int, int]:
         """Return what belongs to instances of this register that are not here, by pid and start
         time.
         """
-        strays = find_orphans(processes, self.register.owner, {*self._running, *doubtful})
+        orphans = find_orphans(processes, self.state_files.owner, {*self._processes, *doubtful})
         for record in gone:
             # else neither its pid nor its start means anything now
             if record.boot == procfs.boot():
-                strays |= processes.of_instance(
-                    record.id, self.register.owner, record.pid, record.start
+                orphans |= processes.of_instance(
+                    record.id, self.state_files.owner, record.pid, record.start
                 )
-        return strays
+        return orphans
 
-    async def _clear_strays(self, doubtful: Set[str], gone: Collection[ProcessRecord]) -> None:
+    async def _kill_orphans(self, doubtful: Set[str], gone: Collection[ProcessRecord]) -> None:
         """Kill again what was started while the first ones were killed, until nothing is left."""
         killed: dict[int, int] = {}
         for _ in range(ROUNDS):
             await asyncio.sleep(STEP)
-            processes = await self._looks.take(0)
-            if not (strays := self._strays(processes, doubtful, gone)):
+            processes = await self._scans.scan(0)
+            if not (orphans := self._orphans(processes, doubtful, gone)):
                 return
-            kill_orphans(processes, dict(strays.items() - killed.items()))
-            killed |= strays
+            kill_orphans(processes, dict(orphans.items() - killed.items()))
+            killed |= orphans
 
-    async def leave(self) -> None:
+    async def close(self) -> None:
         """Finish the endings that were begun, and hold nothing any longer; what lives goes on."""
         await self._ends.finish()
-        await asyncio.gather(*self._clearings, return_exceptions=True)
-        if self._cutting is not None:
-            await self._cutting.stop()
-        self._let_go()
+        await asyncio.gather(*self._cleanups, return_exceptions=True)
+        if self._output_limit is not None:
+            await self._output_limit.stop()
+        self._release()
 
-    def _let_go(self) -> None:
-        if self._cutting is not None:
-            self._cutting.drop()
-            self._cutting = None
-        for running in self._running.values():
-            running.let_go()
-        self._running.clear()
-        self._looks.close()
+    def _release(self) -> None:
+        if self._output_limit is not None:
+            self._output_limit.drop()
+            self._output_limit = None
+        for process in self._processes.values():
+            process.release()
+        self._processes.clear()
+        self._scans.close()
 
     async def add(self, record: ProcessRecord) -> None:
         """Take up a process just started, in memory and in the register; without a record it does
@@ -138,11 +138,11 @@ class ProcessTable:
 
         Raises PluginFailure when it cannot be held (it is the caller's to end then) or registered.
         """
-        self._running[record.id] = ProcessGroup(
-            record, self.register.owner, self._looks, self._lost
+        self._processes[record.id] = ProcessGroup(
+            record, self.state_files.owner, self._scans, self._lost
         )
         try:
-            self.register.write(record)
+            self.state_files.write(record)
         except PluginFailure:
             await self.end(record.id, 0.0)  # a restarted plugin would not know it
             raise
@@ -157,50 +157,50 @@ class ProcessTable:
         await self._ends.do(instance, lambda: self._end(instance, grace), name=f"end of {instance}")
 
     async def _end(self, instance: str, grace: float) -> None:
-        running = self._running.get(instance)
-        if running is None:
+        process = self._processes.get(instance)
+        if process is None:
             return  # it ended by itself just now
         try:
-            await running.end(grace)
+            await process.end(grace)
         except PluginFailure as error:
-            if running.has_ended:
-                self._lost(running, ExitReason("killed", f"was ended; {error}"))
+            if process.has_ended:
+                self._lost(process, ExitReason("killed", f"was ended; {error}"))
             raise
-        del self._running[instance]
-        self._forget(running.record)
+        del self._processes[instance]
+        self._forget(process.record)
         announce(
             self._emit,
             "destroyed",
-            running.record.description,
-            f"pid {running.record.pid} was ended",
+            process.record.description,
+            f"pid {process.record.pid} was ended",
         )
 
-    def _lost(self, running: ProcessGroup, reason: ExitReason) -> None:
+    def _lost(self, process: ProcessGroup, reason: ExitReason) -> None:
         """An instance ended by itself, or by somebody who did not ask this plugin; what it leaves
         behind is ended.
         """
-        del self._running[running.record.id]
-        self._bury(running.record, reason)
-        self._in_background(running.clear(), f"end of what {running.record.id} left")
+        del self._processes[process.record.id]
+        self._tell_lost(process.record, reason)
+        self._in_background(process.clear(), f"end of what {process.record.id} left")
 
-    def _in_background(self, clearing: Coroutine[None, None, None], name: str) -> None:
-        task = asyncio.create_task(self._clear(clearing), name=name)
-        self._clearings.add(task)
-        task.add_done_callback(self._clearings.discard)
+    def _in_background(self, cleanup: Coroutine[None, None, None], name: str) -> None:
+        task = asyncio.create_task(self._clear(cleanup), name=name)
+        self._cleanups.add(task)
+        task.add_done_callback(self._cleanups.discard)
 
-    async def _clear(self, clearing: Coroutine[None, None, None]) -> None:
+    async def _clear(self, cleanup: Coroutine[None, None, None]) -> None:
         try:
-            await clearing
+            await cleanup
         except PluginFailure as error:
             log.warning("What an instance left behind may still run: %s", error)
 
-    def _bury(self, record: ProcessRecord, reason: ExitReason) -> None:
+    def _tell_lost(self, record: ProcessRecord, reason: ExitReason) -> None:
         last = self._forget(record)
         said = f"; it said last: {last}" if last and reason.code in ("died", "early") else ""
         announce(self._emit, "lost", record.description, reason.text + said, reason.code)
 
     def _forget(self, record: ProcessRecord) -> str:
         """Remove what was kept of an instance, but the end of its output; return its last line."""
-        last = self.outputs.bury(record.id, self.register.log(record.id))
-        self.register.remove(record.id)
+        last = self.outputs.keep_log(record.id, self.state_files.log(record.id))
+        self.state_files.remove(record.id)
         return last
