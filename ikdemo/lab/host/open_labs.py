@@ -90,7 +90,7 @@ def _owners() -> dict[Path, OpenLab]:
     """Return each lab that a notebook opened, with the name of its file and the server: what
     the lab has started was told.
     """
-    found = {}
+    found: dict[Path, OpenLab] = {}
     for _, variables in procfs.with_variable(NOTEBOOK):
         notebook, server, plugins = (
             os.fsdecode(variables.get(os.fsencode(name), b""))
@@ -98,5 +98,6 @@ def _owners() -> dict[Path, OpenLab]:
         )
         if plugins:
             root = Path(plugins).parent
-            found[root] = OpenLab(root, Path(notebook).name, server)
+            # the first was started when the lab was opened
+            found.setdefault(root, OpenLab(root, Path(notebook).name, server))
     return found
