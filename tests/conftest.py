@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from desk import Desk
 from limits import Limits
+from notebook_cells import NotebookCells
 from parallel import Workers
 
 MARK = "IKDEMO_TEST_SESSION"
@@ -46,12 +47,6 @@ def desk(short_dir: Path) -> Iterator[Desk]:
     made.close()
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist decides
-def pytest_cmdline_main(config: pytest.Config) -> None:
-    if getattr(config.option, "numprocesses", None):  # absent without pytest-xdist
-        config.option.dist, config.option.loadscopereorder = "loadgroup", False
-
-
 def pytest_configure(config: pytest.Config) -> None:
     # begun in the background: what we start would never hear Ctrl-C
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -60,6 +55,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(NoSkips())
     if config.pluginmanager.hasplugin("timeout"):
         config.pluginmanager.register(Limits())
+    if hasattr(config.option, "nbval"):
+        config.pluginmanager.register(NotebookCells(config))
     if config.pluginmanager.hasplugin("xdist"):
         config.pluginmanager.register(Workers())
     if worker := getattr(config, "workerinput", None):

@@ -1,24 +1,45 @@
 """Which tests run in the same worker, in which order they begin, and how many workers there are.
 
-A test runs in any worker, unless it has the mark ``xdist_group``: those of one group run in one
-worker, one after the other, and share what is expensive. Registered by ``conftest``; what holds for
-one process only (``pytest`` without ``-n``) is not touched.
+A test runs in any worker, but for those that share something expensive: they run in one worker, one
+after the other. Registered by ``conftest``; a run in one process (``pytest`` without ``-n``) is not
+touched. pytest-xdist's own groups are marks that it hides in the names of tests, which pytest 9.2
+ignores: so a scheduler of ours reads the paths.
 """
 
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import pytest
 
-SHARED = ("browser", "engine")
+if TYPE_CHECKING:
+    from xdist.scheduler import LoadScopeScheduling
+
+SHARED = ("tests/browser/", "tests/engine/")
 """Folders whose tests share one JupyterLab, or one Docker engine."""
+WHOLE = (
+    "tests/engine/test_lab_image.py",
+    "tests/ground/test_recovery_page.py",
+    "tests/lab/test_lab_servers.py",
+    "tests/notebooks/test_docker_recorded.py",
+    "tests/notebooks/test_exports.py",
+)
+"""Files whose tests share a fixture."""
 LONG_FIRST = ("browser", "engine", "notebooks", "simulation", "faults", "property", "ground", "lab")
 """Folders in the order in which they begin: the longest groups and tests, lest one be left at the
 end, when the other workers have nothing to do.
 """
 FEWEST = 2
 """Workers: much of a test's time is waiting for processes, on a single core too."""
+
+
+def group_of(nodeid: str) -> str:
+    """Return what a test shares with others, by its name; its own name if it shares nothing."""
+    path = nodeid.partition("::")[0]
+    if path in WHOLE or path.endswith(".ipynb"):  # the cells of one kernel
+        return path
+    return next((folder for folder in SHARED if path.startswith(folder)), nodeid)
 
 
 class Workers:
@@ -28,17 +49,25 @@ class Workers:
         """Say how many workers ``-n auto`` starts."""
         return max(FEWEST, len(os.sched_getaffinity(0)))
 
-    @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
+    def pytest_xdist_make_scheduler(
+        self, config: pytest.Config, log: object
+    ) -> LoadScopeScheduling:
+        """Hand out groups of tests, in the order in which they were collected."""
+        from xdist.scheduler import LoadScopeScheduling
+
+        class Groups(LoadScopeScheduling):
+            def _split_scope(self, nodeid: str) -> str:
+                return group_of(nodeid)
+
+        config.option.loadscopereorder = False
+        return Groups(config, log)
+
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
-        """Keep together what shares something, and let the long ones begin first."""
-        if not hasattr(config, "workerinput"):
-            return
-        for item in items:
-            if item.path.parent.name in SHARED and item.get_closest_marker("xdist_group") is None:
-                item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
-        items.sort(key=rank)
+        """Let the long ones begin first."""
+        if hasattr(config, "workerinput"):
+            items.sort(key=rank)
 
 
 def rank(item: pytest.Item) -> int:

@@ -28,7 +28,7 @@ BASE, LAB = "ikdemo-test/base:local", "ikdemo-test/lab:local"
 LARGEST = 900 * 10**6
 ADDRESS = re.compile(r"http://127\.0\.0\.1:8888(/\S*)\?token=(\w+)")
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("image")]
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")

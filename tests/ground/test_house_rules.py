@@ -45,7 +45,7 @@ sys.exit(7 if os.environ["ENDING"] else 0)
 
 def pytest_on(name: str, folder: Path, *more: str, **environment: str) -> tuple[int, str]:
     """Run one probe in a process of its own, under our conftest."""
-    for ours in ("conftest.py", "desk.py", "limits.py", "parallel.py"):
+    for ours in ("conftest.py", "desk.py", "limits.py", "notebook_cells.py", "parallel.py"):
         shutil.copy(ROOT / "tests" / ours, folder)
     (folder / name).write_text(PROBES[name])
     clean = {

@@ -14,9 +14,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SVG = "{http://www.w3.org/2000/svg}"
 
-# the page is built once
-pytestmark = pytest.mark.xdist_group("recovery page")
-
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -22,9 +22,6 @@ from ikdemo.lab.faults import inject
 from ikdemo.lab.faults.targets import send
 from ikdemo.spi.errors import IkdemoError, NotConverged
 
-# one lab for all of them
-pytestmark = pytest.mark.xdist_group("lab servers")
-
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:

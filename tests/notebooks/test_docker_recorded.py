@@ -21,9 +21,6 @@ NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "07-docker.ipynb"
 STORED = json.loads(NOTEBOOK.read_text())["cells"]
 RECORDED = json.loads((RECORDINGS / "07-docker.json").read_text())
 
-# the notebook is run once
-pytestmark = pytest.mark.xdist_group("docker recorded")
-
 
 @pytest.fixture(scope="module")
 def notebook(tmp_path_factory: pytest.TempPathFactory) -> Any:

@@ -21,9 +21,6 @@ NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 WELCOME = NOTEBOOKS / "00-welcome.ipynb"
 WITHIN = 200.0
 
-# the notebook is run once
-pytestmark = pytest.mark.xdist_group("exports")
-
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Any:
