@@ -1,4 +1,4 @@
-"""Decides when a group is observed, when its flavor is asked for health, and when the cache will do.
+"""Observes a group; decides when to observe, when to ask for health, and when the cache will do.
 
 It observes at the start, at every poll (unless the plugin confirms by a digest what is cached),
 when a pass asks for it, and whenever events are not enough (``reconcile.observed_cache``). What one

@@ -1,6 +1,6 @@
-"""Who sits where: the instances of a group put into its slots, and those that have no place.
+"""Decides which instance fills which slot of a group, which are surplus, and which are unmanaged.
 
-The one rule of preference (``_Merit``) lives here; ``plan`` calls ``assign`` and nothing else does.
+The one rule of preference between instances (``_Merit``) is here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .model import BEYOND, Desired, slot_number
 
 
 class Assignment(NamedTuple):
-    """``occupants``: slot name to its instance. ``surplus``: to go, in the order in which they go.
+    """``occupants``: slot name to its instance. ``surplus``: to be destroyed, in this order.
     ``unmanaged``: left alone.
     """
 
@@ -22,8 +22,8 @@ class Assignment(NamedTuple):
     unmanaged: list[ObservedInstance]
 
     def living(self) -> list[tuple[str, ObservedInstance]]:
-        """Return each occupant with the name of the slot in which it lives: its own number, or else
-        where it was put.
+        """Return each occupant with the name of its slot: its own number, or else the slot that it was
+        assigned to.
         """
         return [
             (slot if slot_number(seen.slot) is None else seen.slot or slot, seen)
@@ -47,21 +47,22 @@ def assign(
     """Put every instance into its own slot, put those without one into free slots, and list what is
     left over.
 
-    With more instances than slots the best stay, as ``_Merit`` has it: the current, then those that
-    are well, then the lower slot. With fewer, all stay: one whose number is out of range, as after
-    a scale-down, sits in a free slot, which is not filled while it lives. So scaling from 6 to 3
-    when only 3, 4 and 5 live leaves those three. Two instances that claim one slot: the better one
-    stays. Instances without a slot (made by other programs) come last, in descending ID order, so
-    that the lowest ID is the first to go, as in InfraKit; of a plugin that has no slots this goes
-    for all. Of pets, an instance without a logical ID is nobody's: it is neither adopted nor
-    destroyed.
+    With more instances than slots the best stay, as ``_Merit`` has it: the current ones, then the
+    healthy ones, then the lower slot. With fewer, all stay: one whose number is out of range, as
+    after a scale-down, is assigned to a free slot, which is not filled while it lives. So scaling
+    from 6 to 3 when only 3, 4 and 5 live leaves those three. Of two instances that claim one slot
+    the better one stays. Instances without a slot (made by other programs) come last, in descending
+    ID order, so that the lowest ID is the first to go, as in InfraKit; with a plugin that has no
+    slots this goes for all. Of pets, an instance without a logical ID is unmanaged: it is neither
+    adopted nor destroyed.
 
-    Views that lie: an instance in its own slot is not made twice even where it is not seen, as its
-    slot is asked for by name. One that sits in another slot (out of range, or without any) may be:
-    a view in which it is missing fills the slot that it held, and one too many lives until the next
-    look, at which what is out of range goes first. What a plugin tells as ended is really gone, and
-    leads to none too many. A view that is too old may show instances in range that are gone by now,
-    and cost living ones out of range; never living ones in range.
+    Wrong observations: an instance in its own slot is not created twice even where it is missing
+    from the observation, as its slot is asked for by name. One that is assigned to another slot
+    (out of range, or without any) may be: an observation in which it is missing fills the slot that
+    it held, and one too many lives until the next observation, at which what is out of range goes
+    first. An instance that a plugin reports as ended is really gone, and leads to none too many. An
+    observation that is too old may show instances in range that are gone by now, and cost living
+    ones out of range; never living ones in range.
 
     >>> from ikdemo.reconcile.model import Slot
     >>> group = Desired("g", "new", (Slot("0"), Slot("1")))
@@ -103,7 +104,7 @@ def assign(
     if unassigned:
         unassigned.sort(key=merit, reverse=True)
         unplaced = _adopt(desired, occupants, unassigned)
-        if unplaced and not desired.pets:  # a pet has its own place or none
+        if unplaced and not desired.pets:  # a pet has its own slot or none
             worst = sorted(occupants.items(), key=lambda pair: merit(pair[1]))
             for number, ((slot, occupant), better) in enumerate(
                 zip(worst, unplaced[:], strict=False)
@@ -119,7 +120,7 @@ def assign(
 def _adopt(
     desired: Desired, occupants: dict[str, ObservedInstance], unassigned: list[ObservedInstance]
 ) -> list[ObservedInstance]:
-    """Give each free slot the best instance that fits it; return those that found none."""
+    """Give each free slot the best instance that fits it; return those that got none."""
     free: dict[str | None, list[str]] = {}
     for slot in reversed(desired.slots):
         if slot.name not in occupants:

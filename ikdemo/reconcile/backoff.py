@@ -1,7 +1,7 @@
 """How long to wait before trying again: doubling, capped, with a jitter that is a hash and not a
 dice.
 
-And when to begin waiting, and when to stop trying. Called by ``settle`` and ``builder``.
+Also when to begin waiting (the allowance of a slot), and when to stop trying.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ BASE = 0.5
 CAP = 120.0
 """Seconds between attempts at most."""
 GIVE_UP_AFTER = 9
-"""Attempts in a row that come to nothing by the spec's own doing, after which only another spec, or
-a person, helps.
+"""Attempts in a row that come to nothing because of the spec itself, after which only another spec,
+or a person, helps.
 
-Of instances that end at once there are so many in 32 to 63 seconds: longer than most restarts of
-something that they need.
+With instances that end at once they take 32 to 63 seconds: longer than most restarts of something
+that the instances need.
 """
 ALLOWANCE = 3
-"""Instances of one slot that may end from outside, whoever ends them, and are replaced at once."""
+"""Instances of one slot that may end from outside and are replaced at once."""
 REFILL = 10.0
 """Seconds after which a slot's allowance is one more again."""
 WINDOW = 10

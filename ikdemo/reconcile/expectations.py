@@ -1,9 +1,10 @@
-"""What was asked of a plugin without slots and has not been seen yet: none is made while one is
-expected.
+"""What was done that descriptions do not show yet: instances asked for that have not appeared, and
+instances destroyed that have not disappeared.
 
-Such a plugin makes one instance for each time it is asked, so the question itself has to be
-remembered, and before it is asked. One rule for ``plan``, which waits, for ``settle``, which
-remembers, and for the supervisor, which makes it last.
+Expectations are for plugins without slots. Such a plugin makes one instance each time it is asked,
+so the request has to be remembered, and stored, before it is sent; none is made while one is
+expected. What was destroyed is left out of every observation, and destroyed again after a while if
+it is still described. One rule for ``plan``, which waits, and for ``settle``, which remembers.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ def expect(desired: Desired, memory: Memory, actions: Iterable[Action], now: flo
 
 
 def still_expected(memory: Memory, observed: Observation, now: float) -> dict[str, Expected]:
-    """Return what is expected after an observation by slot: not what has come, nor what was awaited
-    for too long.
+    """Return what is expected after an observation, by slot: neither what has appeared nor what has
+    been expected for too long.
     """
     if not memory.expected:
         return {}
@@ -52,9 +53,7 @@ def answered(
     outcomes: Iterable[Outcome],
     now: float,
 ) -> dict[str, Expected]:
-    """Return what is expected after ``actions``: nothing of what was refused, or was not begun at
-    all.
-    """
+    """Return what is expected after ``actions``: nothing that was refused, or not begun at all."""
     after = dict(expected)
     for action in actions:
         if action.verb == "provision":
@@ -91,8 +90,8 @@ def without_destroyed(observed: Observation, memory: Memory) -> Observation:
 
 
 def is_repeated(memory: Memory, outcome: Outcome) -> bool:
-    """Say whether an answer is about what was destroyed before: a refusal counts then, and is no
-    trouble of its own.
+    """Say whether an outcome is about an instance that was destroyed before: a refusal is no reason
+    to back off then.
     """
     return (
         outcome.action.verb == "destroy"
@@ -104,8 +103,8 @@ def is_repeated(memory: Memory, outcome: Outcome) -> bool:
 def destroyed(
     desired: Desired, observed: Observation, memory: Memory, outcomes: Iterable[Outcome], now: float
 ) -> dict[str, Destroyed]:
-    """Return what was destroyed, after a pass; what is not described any longer is forgotten,
-    unless it may come back.
+    """Return what was destroyed, after a pass, by ID; an instance that is not described any longer is
+    forgotten, unless it may be described again.
     """
     present = {seen.id for seen in observed.instances} if memory.destroyed else set()
     after = {

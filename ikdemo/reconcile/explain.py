@@ -2,8 +2,7 @@
 the world and the new spec.
 
 The texts are InfraKit's, kept to the letter (two blanks in one of them included); they compare
-committed settings and say nothing of what the planner will do, which is ``plan``. Called by the
-group plugin's commit only.
+committed settings and do not say what the planner will do, which is ``plan``.
 """
 
 from __future__ import annotations

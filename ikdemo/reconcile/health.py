@@ -1,4 +1,4 @@
-"""How sick an instance is: unhealthy answers in a row, and what its flavor told of it.
+"""Whether an instance is unhealthy: unhealthy answers in a row, and what its flavor reported.
 
 One rule for ``plan``, which acts on it, and ``settle``, which remembers it.
 """
@@ -17,8 +17,8 @@ from .model import Desired, Memory, Observation
 def unchecked(
     desired: Desired, observed: Observation, memory: Memory, outcomes: Iterable[Outcome] = ()
 ) -> frozenset[str]:
-    """Return the instances, those just made included, of which their flavor has never said whether
-    they are healthy.
+    """Return the instances, those just created included, of which their flavor has not said yet
+    whether they are healthy.
 
     >>> from ikdemo.spi.plans import ObservedInstance
     >>> group, look = Desired("g", "sha", (), health_checked=True), Observation((ObservedInstance("a"),), new=frozenset({"a"}))
@@ -38,18 +38,18 @@ def unchecked(
     return frozenset(waiting | created)
 
 
-def apply_reported_health(desired: Desired, memory: Memory, told: Iterable[str]) -> Memory:
-    """Return the memory after a flavor has told that instances are unhealthy: one answer that says
-    the same is enough now.
+def apply_reported_health(desired: Desired, memory: Memory, reported: Iterable[str]) -> Memory:
+    """Return the memory after a flavor has reported instances as unhealthy: one unhealthy answer is
+    enough now.
 
-    A flavor that tells has looked more than once before it does; what has passed since then, the
-    answer will show. That one counts whenever it comes.
+    A flavor checks more than once before it reports, and the next answer shows whether that still
+    holds. It counts however soon it comes.
 
     >>> apply_reported_health(Desired("g", "sha", (), unhealthy_after=3), Memory(unhealthy={"a": 1}), ["a", "b"]).unhealthy
     {'a': 2, 'b': 2}
     """
     enough = desired.unhealthy_after - 1
-    news = {one: max(enough, memory.unhealthy.get(one, 0)) for one in told if enough}
+    news = {one: max(enough, memory.unhealthy.get(one, 0)) for one in reported if enough}
     if not news:
         return memory
     counted_at = {one: when for one, when in memory.counted_at.items() if one not in news}
@@ -57,15 +57,15 @@ def apply_reported_health(desired: Desired, memory: Memory, told: Iterable[str])
 
 
 def force_replacement(memory: Memory) -> Memory:
-    """Return the memory after a person has said, by a resume, that the sick are to be replaced,
+    """Return the memory after a person has said, by a resume, that the unhealthy are to be replaced,
     however many they are: once.
     """
     return structs.replace(memory, forced=True)
 
 
 def still_forced(memory: Memory, plan: Plan) -> bool:
-    """Say whether a person's word still waits for a pass that replaces the sick; without any sick
-    there is none to wait for.
+    """Say whether a person's word still waits for a pass that replaces the unhealthy; where none is
+    unhealthy it waits no longer.
 
     >>> from ikdemo.spi.plans import Reason
     >>> unhealthy = Plan(reasons=(Reason("too-many-sick", "2 of 2 instances are unhealthy", slot="0"),))
@@ -86,8 +86,8 @@ def unhealthy_in_a_row(
     """Return instance ID to unhealthy answers in a row, this observation's (of ``now``) included;
     the healthy are left out.
 
-    An unknown answer is no evidence: it neither adds to the count nor ends it. One that comes
-    sooner than a poll after the one counted before adds nothing, either.
+    An unknown answer is no evidence: it neither adds to the count nor ends it. An answer that comes
+    sooner than a poll after the last counted one adds nothing, either.
 
     >>> from ikdemo.spi.plans import ObservedInstance
     >>> seen = (ObservedInstance("a", health=Health.UNHEALTHY), ObservedInstance("b", health=Health.HEALTHY), ObservedInstance("c"))

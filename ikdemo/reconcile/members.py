@@ -1,10 +1,9 @@
 """Which of the instances that a plugin describes are a group's own, and what each of them is: the
 one reader of descriptions.
 
-Membership is the group tag alone. What was made here, or was seen as a member once, is known by its
-ID from then on: its slot, its logical ID and its configuration stay what they are, whatever a later
-description says. A description that leaves room for two readings is doubt. Pure bookkeeping,
-without a clock. Held by ``sight``, one per group.
+Membership is the group tag alone. An instance that was provisioned here, or was a member once, is
+known by its ID from then on: its slot, its logical ID and its configuration stay what they are,
+whatever a later description says. A description that can be read in two ways is doubt.
 """
 
 from __future__ import annotations
@@ -21,15 +20,12 @@ from .model import Anomaly, Expected, Observation
 LONGEST_QUOTE = 60
 """Characters of a tag or a slot that a sentence shows."""
 MOST_GONE = 1000
-"""Instances that are remembered, beyond those that are there, in case a description left them
-out.
+"""Instances that are remembered, beyond those described, in case a description left them out.
 """
 
 
 class DescriptionSource(NamedTuple):
-    """How one plugin's descriptions are to be read: what it is called, and which extensions it
-    offers.
-    """
+    """The plugin that descriptions come from: its name, and which extensions it offers."""
 
     plugin: str
     slots: bool = False
@@ -37,8 +33,8 @@ class DescriptionSource(NamedTuple):
 
 
 class Members:
-    """What is known of a group's instances by their ID; ``known`` as another process kept it.
-    ``version`` grows with it.
+    """What is known of a group's instances by their ID; ``known`` is what another process stored.
+    ``version`` grows with every change.
     """
 
     def __init__(self, group: str, known: Mapping[str, ObservedInstance] | None = None) -> None:
@@ -49,7 +45,7 @@ class Members:
 
     @property
     def known(self) -> Mapping[str, ObservedInstance]:
-        """What is known, for keeping; do not change it."""
+        """What is known, to be stored; do not change it."""
         return self._known
 
     def read(
@@ -61,8 +57,8 @@ class Members:
         """Return what was observed, every health unknown, and the descriptions of the members, in
         the same order.
 
-        An instance that is not known takes the place of the oldest of ``expected`` that it fits.
-        Nothing is remembered yet.
+        An instance that is not known fulfils the oldest of ``expected`` that it fits. Nothing is
+        remembered yet.
         """
         kept, anomalies, doubt = self._select(described, source)
         if doubt:
@@ -87,7 +83,7 @@ class Members:
         ), kept
 
     def record_observation(self, observed: Observation) -> None:
-        """Know from now on what was observed."""
+        """Remember what was observed."""
         if observed.error:
             return
         for seen in observed.instances:
@@ -109,7 +105,7 @@ class Members:
             self._ended &= self._known.keys()
 
     def record_outcomes(self, outcomes: Iterable[Outcome], sha: str) -> None:
-        """Know from now on what was made, of configuration ``sha``, and what was ended."""
+        """Remember what was provisioned, of configuration ``sha``, and what was destroyed."""
         for outcome in outcomes:
             action = outcome.action
             if outcome.error:
@@ -129,9 +125,7 @@ class Members:
     def _select(
         self, described: Iterable[Description], source: DescriptionSource
     ) -> tuple[list[Description], list[Anomaly], str]:
-        """Return the members, each once, remarks on the others, and what is doubtful, if anything
-        is.
-        """
+        """Return the members, each once, anomalies, and what is doubtful, if anything is."""
         listed: dict[str, Description] = {}
         kept: list[Description] = []
         nameless = 0
@@ -168,7 +162,7 @@ class Members:
 
 
 def _described(one: Description, source: DescriptionSource) -> ObservedInstance:
-    """Return what a description says; an empty text says nothing."""
+    """Return an instance as its description says; an empty text says nothing."""
     slot = (one.slot or None) if source.slots else None
     return ObservedInstance(
         one.id, one.logical_id or None, slot, (one.tags or {}).get(SHA_TAG) or None
@@ -176,7 +170,7 @@ def _described(one: Description, source: DescriptionSource) -> ObservedInstance:
 
 
 def _agrees(one: Description, known: ObservedInstance, source: DescriptionSource) -> bool:
-    """Say whether a description says all that is known, as far as the plugin can."""
+    """Say whether a description agrees with what is known, as far as the plugin can say it."""
     if one.logical_id != known.logical_id or (source.slots and one.slot != known.slot):
         return False
     return one.tags is not None and one.tags.get(SHA_TAG) == known.sha
@@ -191,8 +185,8 @@ def _differs(one: Description, other: Description, source: DescriptionSource) ->
 def _merged(
     known: ObservedInstance, said: ObservedInstance, source: DescriptionSource
 ) -> tuple[ObservedInstance, str]:
-    """Return what an instance is, by what is known and, where nothing was known, what is said; and
-    what is said otherwise.
+    """Return an instance as it is known, completed by what a description says, and a sentence about
+    what the description says otherwise.
 
     What a description does not say contradicts nothing.
     """
@@ -217,8 +211,8 @@ def _quoted(text: str) -> str:
 
 
 class _Expectations:
-    """What was asked for and may be among the descriptions, the oldest first, found by what a
-    description says of itself.
+    """Expected instances that may be among the descriptions, the oldest first, found by what a
+    description says.
     """
 
     def __init__(self, expected: Mapping[str, Expected]) -> None:
@@ -234,8 +228,8 @@ class _Expectations:
                 self._queues.setdefault(key, deque()).append(slot)
 
     def match(self, said: ObservedInstance) -> ObservedInstance:
-        """Return what a new instance is: the oldest that it fits of those that were asked for, if
-        any, which has come then.
+        """Return a new instance as the oldest expected one that it fits, which is fulfilled then, or
+        else as described.
 
         Tags that are spelt in another letter case are the same tags.
         """

@@ -2,7 +2,7 @@
 passes.
 
 A group is a fixed set of slots; an instance is wanted because it occupies one. Everything here is
-immutable: ``settle`` returns a new memory. Made by the supervisor, by tests and by the simulator.
+immutable: ``settle`` returns a new memory.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ EXPECTED_FOR = 30.0
 again.
 """
 UNHEALTHY_AFTER = 3
-"""Consecutive unhealthy answers after which an instance is replaced, unless its flavor has counted
-already.
+"""Consecutive unhealthy answers after which an instance is replaced, unless its flavor counts
+them itself.
 """
 ABOUT = 0.9
 """Share of a poll that counts as one: a loop is woken a little early, and an answer takes a
 moment.
 """
 DIGITS = 9
-"""Most digits of a number that names a slot: more than any group has. Longer ones, which anybody
-may write, are no slot.
+"""Most digits of a number that names a slot: more than any group needs. A longer number, as in a
+file that was edited by hand, names no slot.
 """
 BEYOND = 10**DIGITS
 """A number above that of every slot."""
@@ -101,8 +101,8 @@ class Pace(Struct, frozen=True):
     """How fast a rolling update goes: see ``Updating``. ``duration`` is in seconds, None where the
     spec does not say.
 
-    ``can_fail``: new instances can end or fall ill by themselves, so they have to show that they
-    live.
+    ``can_fail``: new instances can end or become unhealthy by themselves, so readiness has to be
+    awaited.
     """
 
     batch: int = 1
@@ -113,7 +113,7 @@ class Pace(Struct, frozen=True):
 
     @property
     def min_ready(self) -> float:
-        """The seconds that count.
+        """The seconds for which a new instance has to be healthy.
 
         >>> Pace().min_ready, Pace(can_fail=True).min_ready, Pace(duration=0.0, can_fail=True).min_ready
         (0.0, 5.0, 0.0)
@@ -124,7 +124,7 @@ class Pace(Struct, frozen=True):
 
     @property
     def waits(self) -> bool:
-        """Say whether anything has to be waited for after an instance was made."""
+        """Say whether readiness has to be awaited after an instance was provisioned."""
         return self.can_fail or self.count > 1 or self.min_ready > 0
 
 
@@ -132,12 +132,12 @@ class Desired(Struct, frozen=True):
     """What a group should be.
 
     ``rolls``: outdated instances are replaced at ``pace`` (false after a first commit, which only
-    adopts). ``destroying``: nothing is wanted any more. ``idempotent``: the instance plugin
+    adopts). ``destroying``: no instance is wanted any more. ``idempotent``: the instance plugin
     provisions a slot at most once. ``unhealthy_after``: consecutive unhealthy answers that make an
-    instance sick. ``poll``: seconds between two looks; answers that come closer together than that
-    are one (``is_another``). ``good``: the configuration with which the group was converged last,
-    before this one; empty when there is none. ``health_checked``: the flavor has to be asked for the health
-    of each instance.
+    instance unhealthy. ``poll``: seconds between two observations; answers that come closer together
+    count as one (``is_another``). ``good``: the configuration with which the group was converged
+    last, before this one; empty when there is none. ``health_checked``: the flavor has to be asked
+    for the health of each instance.
     """
 
     group: str
@@ -157,8 +157,8 @@ class Desired(Struct, frozen=True):
         """Say whether an answer about an instance's health counts beside one that was counted at
         ``before``; None: there is none.
 
-        Between two polls a loop may ask many times, whatever wakes it; in a row means at as many
-        polls.
+        Between two polls a loop may ask many times, as any event may wake it; in a row means at as
+        many polls.
 
         >>> group = Desired("g", "sha", (), poll=10.0)
         >>> group.is_another(100.0, now=100.5), group.is_another(100.0, now=109.5), group.is_another(None, now=100.5)
@@ -168,8 +168,8 @@ class Desired(Struct, frozen=True):
 
     @property
     def ranks_by_id(self) -> bool:
-        """Say whether only their IDs tell which of equal instances go first, as in InfraKit: no
-        program sees slots there.
+        """Say whether equal instances go in the order of their IDs, as in InfraKit: their plugin has
+        no slots.
         """
         return not (self.idempotent or self.pets)
 
@@ -183,7 +183,7 @@ def desired_state(
     allocation, updating = properties.allocation, properties.updating
     pace = Pace()
     if updating:
-        # so many healthy answers are a proof of their own
+        # so many healthy answers are enough
         default = 0.0 if updating.count else None
         duration = parse_duration(updating.duration) if updating.duration else default
         pace = Pace(updating.batch_size, updating.count, duration, updating.surge)
@@ -202,9 +202,9 @@ def reason_key(code: str, slot: str, instance: str) -> str:
 
 
 class ReportedExit(NamedTuple):
-    """An instance that ended by itself, as its plugin reported; a deletion by somebody is none.
+    """An instance that ended by itself, as its plugin reported; a deletion from outside is none.
 
-    ``at``: when that was heard (seconds). ``own_doing``: surely so; otherwise it may have been
+    ``at``: when the report came (seconds). ``own_doing``: surely so; otherwise it may have been
     killed just after it began.
     """
 
@@ -216,8 +216,8 @@ class ReportedExit(NamedTuple):
 
 
 class Creation(NamedTuple):
-    """Which instance was made in a slot, and when (seconds). ``lost``: it has been found missing,
-    and was counted as a loss.
+    """Which instance was provisioned in a slot, and when (seconds). ``lost``: it has been found
+    missing, and was counted as a loss.
     """
 
     instance: str
@@ -226,8 +226,8 @@ class Creation(NamedTuple):
 
 
 class Anomaly(NamedTuple):
-    """Something odd about an instance (empty: about the description as a whole) that changes
-    nothing; people should know.
+    """Something odd about an instance (empty: about the descriptions as a whole) that changes no
+    decision; people should know of it.
     """
 
     instance: str
@@ -235,11 +235,11 @@ class Anomaly(NamedTuple):
 
 
 class Observation(Struct, frozen=True):
-    """What was seen in one pass; with an ``error`` it is doubt, not emptiness, and nothing may be
-    concluded.
+    """What was observed in one pass; with an ``error`` it is doubt, not emptiness, and permits no
+    conclusion.
 
     ``new``: IDs that were not known before. ``fulfilled``: slots whose expected instance is among
-    them. ``health_error``: what kept health from being asked for; empty when nothing did.
+    the instances. ``health_error``: why no health could be asked for; empty if it could.
     """
 
     instances: tuple[ObservedInstance, ...] = ()
@@ -251,10 +251,10 @@ class Observation(Struct, frozen=True):
 
 
 class Expected(Struct, frozen=True):
-    """An instance that a plugin without slots was asked for and that has not been seen yet, awaited
-    ``until`` (seconds).
+    """An instance that a plugin without slots was asked for and that has not been described yet,
+    expected ``until`` (seconds).
 
-    ``instance``: the ID that the plugin answered, empty as long as it has not. ``sha``: the
+    ``instance``: the ID that the plugin answered, empty before its answer. ``sha``: the
     configuration asked for.
     """
 
@@ -265,9 +265,7 @@ class Expected(Struct, frozen=True):
 
 
 class Update(Struct, frozen=True):
-    """A rolling update that is under way: the configuration that it brings, and the slots that it
-    has taken by now.
-    """
+    """A rolling update that is under way: its configuration, and the slots that it has taken by now."""
 
     sha: str
     taken: frozenset[str] = frozenset()
@@ -287,8 +285,8 @@ class Destroyed(Struct, frozen=True):
 
 
 class Readiness(Struct, frozen=True):
-    """That a new instance is well: healthy ``answers`` in a row, the first at ``since``, the last
-    that counts at ``latest``.
+    """How long a new instance has been healthy: ``answers`` in a row, the first at ``since``, the
+    last that counts at ``latest`` (seconds).
     """
 
     answers: int
@@ -297,14 +295,14 @@ class Readiness(Struct, frozen=True):
 
 
 class BackoffState(Struct, frozen=True, rename={"unproductive": "futile"}):
-    """What went wrong with one slot or one victim: how often, until when to wait (seconds), the
-    last error.
+    """The back-off of one slot, or of an instance that cannot be destroyed: failed attempts, until
+    when to wait (seconds), the last error.
 
     ``terminal``: only another spec helps. ``unreachable``: a plugin could not be asked; attempts
-    are not counted then. ``unproductive``: how many attempts in a row came to nothing by the spec's
-    own doing. ``storm``: how many instances of the slot ended from outside, beyond its allowance
-    (``backoff``). ``refused``: a plugin would not make an instance, for lack of room as it may be;
-    another time it may.
+    are not counted then. ``unproductive``: how many attempts in a row came to nothing because of
+    the spec itself. ``storm``: how many instances of the slot ended from outside, beyond its
+    allowance (see ``backoff``). ``refused``: a plugin did not provision, perhaps for lack of room;
+    later it may.
     """
 
     attempts: int
@@ -320,18 +318,18 @@ class BackoffState(Struct, frozen=True, rename={"unproductive": "futile"}):
 class Memory(Struct, frozen=True):
     """What must be remembered between passes.
 
-    ``backoffs``: slot name or instance ID to its trouble. ``created``: slot name to the birth of its
-    instance, as long as it is young. ``unhealthy``: instance ID to consecutive unhealthy answers.
-    ``counted_at``: instance ID to when the last of those was counted. ``readiness``: while an update is
-    under way, instance ID to the proof that it is well. ``expected``: with plugins that are not
-    idempotent, slot name to what was asked for there and has not been seen yet. ``allowances``: slot
-    name to when its allowance of losses is whole again. ``update``: the rolling update that is
-    under way, until its last batch has proven itself. ``unchecked``: IDs of instances whose flavor
-    has never said anything definite of them. ``destroyed``: ID to when it was destroyed, as long as it
-    may still be described. ``losses``: whole second to how many instances were found missing in it,
-    of late. ``since``: slot or instance (for the group itself: the code) to when something was
-    first not as wanted there, whatever the reason is by now. ``forced``: a person wants the sick
-    replaced, however many they are (``insist``).
+    ``backoffs``: slot name or instance ID to its back-off. ``created``: slot name to the creation
+    of its instance, as long as that is young. ``unhealthy``: instance ID to consecutive unhealthy
+    answers. ``counted_at``: instance ID to when the last of those was counted. ``readiness``: while
+    an update is under way, instance ID to how long it has been healthy. ``expected``: with plugins
+    that are not idempotent, slot name to what was asked for there and has not been described yet.
+    ``allowances``: slot name to when its allowance of losses is whole again. ``update``: the rolling
+    update that is under way, until its last batch is ready. ``unchecked``: IDs of instances whose
+    flavor has not said yet whether they are healthy. ``destroyed``: ID to when it was destroyed, as
+    long as it may still be described. ``losses``: whole second to how many instances were found
+    missing in it, of late. ``since``: slot or instance (for the group itself: the code) to when it
+    was first not as wanted, whatever the reason is by now. ``forced``: a person wants the unhealthy
+    replaced, however many they are (``health.force_replacement``).
     """
 
     backoffs: Mapping[str, BackoffState] = {}

@@ -1,10 +1,9 @@
-"""The last observation of a group, kept up to date by what its instance plugin tells: what of that
-is believed, and when to look.
+"""The last observation of a group, kept current by the events of its instance plugin: which events
+are trusted, and when the group has to be observed again.
 
-Believed is only what can do no harm where slots keep provisioning idempotent: that an instance is
-gone. Whatever else is told (an instance that nobody here made, one that was edited, something odd)
-is a reason to look, and so is an action that failed. Pure bookkeeping, without a clock. Called by
-``sight`` and the simulator.
+Trusted are only events that can do no harm where provisioning is idempotent: that an instance is
+gone. Every other event (an instance that was not provisioned here, one that was edited, an unknown
+kind) invalidates the cache, and so does an action that failed.
 """
 
 from __future__ import annotations
@@ -18,22 +17,20 @@ from .model import Observation
 
 REMOVALS = ("lost", "destroyed")
 MOST_EVENTS = 100_000
-"""News between two passes; with more of them, looking is simpler."""
+"""Events between two passes; with more of them, observing is simpler."""
 
 
 def is_safe(plan: Plan) -> bool:
-    """Say whether a plan may be carried out although nobody looked: nothing is destroyed on
-    hearsay.
-    """
+    """Say whether a plan that was made from the cache may be carried out: it must destroy nothing."""
     return not any(action.verb == "destroy" for action in plan.actions)
 
 
 class ObservedCache:
-    """What is known between two looks. ``current`` is None when only a look can tell.
+    """What is known between two observations; ``current`` is None when the group has to be observed.
 
-    What is told while a look is under way may be in its answer already, or not: it is applied to
-    the answer, which changes nothing in the first case. An event that comes late, when its instance
-    is long replaced, changes nothing either, because no ID is used twice.
+    An event that comes while an observation is under way may be in its answer already, or not: it
+    is applied to the answer, which changes nothing in the first case. An event that comes late,
+    when its instance is long replaced, changes nothing either, because no ID is used twice.
     """
 
     def __init__(self) -> None:
@@ -45,12 +42,12 @@ class ObservedCache:
         self._own_events: deque[set[tuple[str, str]]] = deque(maxlen=2)
 
     def invalidate(self) -> None:
-        """Believe nothing until the next look."""
+        """Trust nothing until the next observation."""
         self._invalid = True
 
     def on_event(self, event: Event) -> bool:
-        """Take in what was told of an instance; return whether it is news, and not the echo of what
-        was done here.
+        """Take in an event about an instance; return whether it is news, and not the echo of an action
+        of this group.
         """
         if self._is_echo(event):
             return False
@@ -67,15 +64,13 @@ class ObservedCache:
         return True
 
     def begin_refresh(self) -> None:
-        """Forget what was told: an answer that is asked for now is younger."""
+        """Forget all events: an answer that is asked for now is younger."""
         self._instances, self._observed, self._invalid = None, None, False
         self._removed.clear()
         self._added.clear()
 
     def end_refresh(self, observed: Observation) -> None:
-        """Keep what was seen, if it can be kept: two instances of one ID cannot be told apart by
-        what is told.
-        """
+        """Keep what was observed, unless two instances have one ID: events cannot tell them apart."""
         seen = {
             s.id: ObservedInstance(s.id, s.logical_id, s.slot, s.sha) for s in observed.instances
         }
@@ -83,13 +78,13 @@ class ObservedCache:
             self._instances = seen
 
     def begin_acting(self, actions: Iterable[Action]) -> None:
-        """Await to be told of what is done now."""
+        """Expect the events of actions that are about to be carried out."""
         self._own_events.append(
             {("destroyed", action.instance) for action in actions if action.verb == "destroy"}
         )
 
     def end_acting(self, outcomes: Iterable[Outcome], sha: str) -> None:
-        """Enter what came of it; what went wrong, nobody knows how far, has to be looked at."""
+        """Enter what came of the actions; what a failed one did has to be observed."""
         provisioned, destroyed = {}, set()
         for outcome in outcomes:
             action = outcome.action
@@ -115,8 +110,8 @@ class ObservedCache:
             self._instances.setdefault(instance, seen)
 
     def current(self) -> Observation | None:
-        """Return the observation as it must be by now, every health unknown; None when somebody has
-        to look.
+        """Return the observation as it must be by now, every health unknown; None when the group has to
+        be observed.
         """
         if self._invalid or self._added or self._instances is None:
             return None
@@ -130,8 +125,8 @@ class ObservedCache:
         return self._observed
 
     def _is_echo(self, event: Event) -> bool:
-        """Say whether this was done here. A second event like it is news (files can be copied), and
-        so is one that comes back.
+        """Say whether an event tells of an action of this group. A second event like it is news (files
+        can be copied), and so is an instance that comes back.
         """
         key = (event.kind, event.instance)
         for done in self._own_events:

@@ -28,13 +28,13 @@ from .rolling import (
 )
 
 UNHEALTHY_SHARE = 0.4
-"""Above this share of the group (and above one instance) being sick, the cause is not the
-instances: stop replacing them.
+"""Share of the group above which (and above one instance) the cause is not the unhealthy instances
+themselves: stop replacing them.
 """
 
 
 def plan(desired: Desired, observed: Observation, memory: Memory, now: float) -> Plan:
-    """Return the actions to take now and a reason for everything that is not as wanted.
+    """Return the actions to take now, and a reason for everything that is not as wanted.
 
     ``now``: seconds of a clock that no setting of the date moves and that goes on over restarts; so
     are all times in ``memory`` and in the reasons. Pure: the same arguments give the same plan. On
@@ -59,7 +59,7 @@ def plan(desired: Desired, observed: Observation, memory: Memory, now: float) ->
     if desired.destroying:
         for seen in observed.instances:
             builder.destroy(seen, "surplus", "the group is being destroyed")
-        # one that comes when the group is forgotten would be left for ever
+        # one that appears after the group is forgotten would be left for ever
         if expected := builder.expected():
             text = f"{len(expected)} instances were asked for and have not been seen yet"
             builder.because("provisioning", text, awaits="their descriptions, to destroy them")
@@ -73,7 +73,7 @@ def plan(desired: Desired, observed: Observation, memory: Memory, now: float) ->
     _remove_surplus(builder, assignment)
     rolling = is_rolling(desired, observed) or is_awaiting_readiness(desired, memory)
     stuck = rolling and is_stuck(builder, assignment)
-    # what the update has not taken yet is healed as before; what it brought is left to be looked at
+    # what the update has not taken yet is healed as before; what it brought is left for inspection
     if stuck:
         unhealthy -= {seen.id for seen in observed.instances if seen.sha == desired.sha}
     if unhealthy and (stuck or not rolling):
@@ -120,9 +120,7 @@ def _name_destroyed(builder: PlanBuilder, described: Observation) -> None:
 
 
 def _remove_surplus(builder: PlanBuilder, assignment: Assignment) -> None:
-    """Destroy what has no slot; an instance of which nobody can tell whether it is wanted is only
-    named.
-    """
+    """Destroy what has no slot; an unmanaged instance, which may be wanted, is only named."""
     for seen in assignment.surplus:
         builder.destroy(seen, "surplus", "it has no slot in the group")
     for seen in assignment.unmanaged:
@@ -131,9 +129,10 @@ def _remove_surplus(builder: PlanBuilder, assignment: Assignment) -> None:
 
 
 def _replace_unhealthy(builder: PlanBuilder, assignment: Assignment, unhealthy: set[str]) -> None:
-    """Replace sick occupants, unless so many are sick that replacing them would only do harm.
+    """Replace unhealthy occupants, unless so many are unhealthy that replacing them would only do
+    harm.
 
-    A person may know better, and insist.
+    A person may know better, and force it.
     """
     unhealthy_ones = [(slot, seen) for slot, seen in assignment.living() if seen.id in unhealthy]
     size = len(builder.desired.slots)
@@ -156,7 +155,7 @@ def _replace_unhealthy(builder: PlanBuilder, assignment: Assignment, unhealthy: 
     for slot, seen in unhealthy_ones:
         if seen.health is Health.UNHEALTHY:
             builder.destroy(seen, "unhealthy", cause, slot=slot)
-        else:  # nobody asked this time: it may be well again
+        else:  # not asked in this pass: it may be healthy again
             builder.because(
                 "unhealthy",
                 f"instance {seen.id}: {cause}",
@@ -170,14 +169,13 @@ def _fill_missing(builder: PlanBuilder, assignment: Assignment, size: int, *, st
     """Provision empty slots, but never beyond the size (what is surplus has to be gone first) nor
     while one is expected.
 
-    Those of the first ``size`` slots that a ``stuck`` update has not taken are made again as they
-    were.
+    Those of the first ``size`` slots that a ``stuck`` update has not taken are filled as they were.
     """
     slots = builder.desired.slots
     empty = [slot for slot in slots if slot.name not in assignment.occupants]
     expected = builder.expected()
     room = len(slots) - len(assignment.occupants) - len(assignment.surplus) - len(expected)
-    elsewhere = expected - {slot.name for slot in empty}  # in whose slot another one sits by now
+    elsewhere = expected - {slot.name for slot in empty}  # whose slot is filled by another one
     for slot in empty:
         if slot.name in expected or (elsewhere and room <= 0):
             text = "an instance was asked for and has not been seen yet"
@@ -210,7 +208,8 @@ def _name_expected(builder: PlanBuilder) -> None:
 
 
 def _name_unchecked(builder: PlanBuilder, assignment: Assignment) -> None:
-    """Say of which instances nobody knows yet whether they are well: no answer is not health."""
+    """Name the instances of which it is not known yet whether they are healthy: no answer is not
+    health."""
     waiting = unchecked(builder.desired, builder.observed, builder.memory)
     for slot, seen in assignment.living() if waiting else ():
         if seen.id in waiting:

@@ -1,5 +1,4 @@
-"""A plan in the making: actions are added here, each with its reason, and only where past trouble
-allows a try.
+"""Collects the actions and reasons of a plan; no action is added where a back-off forbids it.
 
 The rules that decide what to add are in ``plan`` and ``rolling``.
 """
@@ -13,12 +12,12 @@ from .model import BackoffState, Desired, Memory, Observation, Slot, reason_key
 
 
 class PlanBuilder:
-    """What was asked (``desired``, ``observed``, ``memory``, ``now`` as in ``plan``) and what has
-    been decided so far.
+    """The arguments of ``plan`` (``desired``, ``observed``, ``memory``, ``now``) and what has been
+    decided so far.
 
     ``wakes`` are the times at which, without any event, the plan would change. ``storms``: a slot
-    waits, because what ends its instances from outside does it faster than they should be made.
-    ``anomalies`` are reasons that keep nothing from being as wanted.
+    waits, because its instances end from outside faster than they should be created.
+    ``anomalies`` are reasons that do not keep the group from being converged.
     """
 
     def __init__(self, desired: Desired, observed: Observation, memory: Memory, now: float) -> None:
@@ -51,10 +50,10 @@ class PlanBuilder:
         self.reasons.append(self._reason(code, text, slot, instance, awaits, error))
 
     def provision(self, slot: Slot, *, has_room: bool, sha: str = "") -> bool:
-        """Fill an empty slot if it may be tried and there is room; say whether room was taken (or
-        is waited for).
+        """Fill an empty slot if it may be tried and there is room; say whether room was taken (or is
+        awaited).
 
-        ``sha`` is another configuration than the wanted one, to fill it with.
+        ``sha`` is the configuration to fill it with, if not the desired one.
         """
         if not self._may_try(slot.name, slot=slot.name):
             return False
@@ -72,7 +71,7 @@ class PlanBuilder:
         return True
 
     def destroy(self, seen: ObservedInstance, code: Code, cause: str, *, slot: str = "") -> None:
-        """Destroy an instance, for a cause, if it may be tried."""
+        """Destroy an instance, for a cause, if that may be tried."""
         slot = slot or seen.slot or ""
         if self._may_try(seen.id, slot=slot, instance=seen.id):
             self.because(
@@ -107,8 +106,8 @@ class PlanBuilder:
             self.reasons.insert(0, self.reasons.pop())
 
     def expected(self) -> set[str]:
-        """Return the slots for which a plugin without slots was asked and has not shown an instance
-        yet.
+        """Return the slots for which a plugin without slots was asked for an instance that has not been
+        described yet.
         """
         awaited = (
             {} if self.desired.idempotent else still_expected(self.memory, self.observed, self.now)
@@ -129,7 +128,7 @@ class PlanBuilder:
         return Reason(code, text, slot, instance, since, awaits, error)
 
     def _may_try(self, key: str, *, slot: str, instance: str = "") -> bool:
-        """Say whether a slot or victim that was in trouble may be tried (again), and give the
+        """Say whether a slot may be filled, or an instance destroyed, in spite of its back-off; give the
         reason if not.
         """
         backoff_state = self.memory.backoffs.get(key)

@@ -1,10 +1,9 @@
 """Rolling updates: which outdated instances leave next, and what that has to wait for.
 
-An update is under way while something outdated is seen and the spec rolls, and then until the last
-batch has proven itself; it goes on after a restart and is rolled back by committing the old spec.
-While it is under way a sick new instance stops it and is left to be looked at; what is lost
-meanwhile in slots that the update has not taken yet is made again as it was. Called by ``plan`` and
-``settle``.
+An update is under way while an outdated instance is observed and the spec rolls, and then until
+the last batch is ready; it goes on after a restart and is rolled back by committing the old spec.
+While it is under way an unhealthy new instance stops it and is left for inspection; what is lost
+meanwhile in slots that the update has not taken yet is provisioned as it was.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from .plan_builder import PlanBuilder
 
 
 def is_mixed(desired: Desired, observed: Observation) -> bool:
-    """Say whether anything that is seen has another configuration than the wanted one."""
+    """Say whether an observed instance has another configuration than the desired one."""
     return bool({seen.sha for seen in observed.instances} - {desired.sha})
 
 
@@ -36,7 +35,7 @@ def is_rolling(desired: Desired, observed: Observation) -> bool:
 
 
 def is_awaiting_readiness(desired: Desired, memory: Memory) -> bool:
-    """Say whether an update, of which nothing outdated may be left, has not proven its last batch
+    """Say whether the last batch of an update, after which nothing outdated may be left, is not ready
     yet.
     """
     update = memory.update
@@ -49,8 +48,8 @@ def is_awaiting_readiness(desired: Desired, memory: Memory) -> bool:
 
 
 def is_stuck(builder: PlanBuilder, assignment: Assignment) -> bool:
-    """Say whether an update cannot go on: what it brought is unhealthy, cannot be made, or has not
-    lived long enough since.
+    """Say whether an update cannot go on: what it brought is unhealthy, cannot be provisioned, or is
+    not ready after a failure.
     """
     desired, memory = builder.desired, builder.memory
     for seen in builder.observed.instances:
@@ -74,8 +73,8 @@ def is_stuck(builder: PlanBuilder, assignment: Assignment) -> bool:
 
 
 def awaits_update(desired: Desired, memory: Memory, slot: Slot) -> bool:
-    """Say whether the update that is under way has not taken an empty slot yet, so that it stays
-    what it was.
+    """Say whether the update that is under way has not taken an empty slot yet, so that the slot
+    stays what it was.
     """
     return slot.name not in _taken(desired, memory)
 
@@ -89,8 +88,8 @@ def _taken(desired: Desired, memory: Memory) -> frozenset[str]:
 def update_after(
     desired: Desired, observed: Observation, memory: Memory, plan: Plan, outcomes: Iterable[Outcome]
 ) -> Update | None:
-    """Return the update that is under way after a pass; None when there is none, or when all of it
-    is done and proven.
+    """Return the update that is under way after a pass; None when there is none, or when all of it is
+    done and ready.
     """
     if not is_rolling(desired, observed) and (
         not is_awaiting_readiness(desired, memory) or plan.converged or not desired.pace.waits
@@ -109,7 +108,7 @@ def update_after(
 
 
 def with_surge(desired: Desired, observed: Observation) -> Desired:
-    """Return what is wanted with the further slots that an update may use, until every slot proper
+    """Return what is desired with the further slots that an update may use, until every slot proper
     is filled again.
 
     What lives in slots beyond those (after a scale-down) is no part of an update: it stays where it
@@ -140,8 +139,8 @@ def _names(slots: tuple[Slot, ...]) -> list[str]:
 
 
 def roll(builder: PlanBuilder, assignment: Assignment) -> None:
-    """Replace one batch of outdated instances if every slot is filled and every new instance has
-    proven itself.
+    """Replace one batch of outdated instances if every slot is filled and every new instance is
+    ready.
 
     The unhealthy leave first, then the highest slot; of a plugin without slots the lowest ID, as in
     InfraKit.
@@ -185,8 +184,8 @@ def roll(builder: PlanBuilder, assignment: Assignment) -> None:
 def readiness(
     desired: Desired, observed: Observation, memory: Memory, now: float
 ) -> dict[str, Readiness]:
-    """Return the proofs after an observation: a healthy answer adds to one, an unhealthy one ends
-    it, none changes nothing.
+    """Return the readiness by instance ID after an observation: a healthy answer adds to it, an
+    unhealthy one ends it, an unknown one changes nothing.
 
     Answers that come sooner than a poll after the one counted before are not counted.
     """
@@ -241,7 +240,7 @@ def _blocked_by(builder: PlanBuilder, assignment: Assignment) -> str:
 def _not_ready_because(
     builder: PlanBuilder, seen: ObservedInstance, shown: Readiness | None
 ) -> str:
-    """Say what a new instance still has to show, or nothing."""
+    """Say why a new instance is not ready yet; empty if it is."""
     pace = builder.desired.pace
     if shown is None:
         return "has not been called healthy yet"

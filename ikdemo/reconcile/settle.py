@@ -1,8 +1,7 @@
 """What is remembered after a pass: attempts and waits, consecutive unhealthy answers, what is
 expected, since when.
 
-Called by the supervisor and the simulator after the outcomes of a plan are known; the only maker of
-``Memory``.
+Only this file makes a ``Memory`` from the outcomes of a plan.
 """
 
 from __future__ import annotations
@@ -33,11 +32,10 @@ the loop before.
 """
 YOUNG = 300.0
 """Seconds of age up to which the end of an instance counts against its slot, and after which its
-slot's trouble is over.
+slot's back-off is over.
 """
 AT_ONCE = 10.0
-"""Seconds of age up to which an instance that ended by itself never began its work; one that got
-older shows that it can live.
+"""Seconds of age up to which an instance that ended by itself counts as never having worked.
 """
 NO_BACKOFF = BackoffState(0, 0.0, "")
 
@@ -56,10 +54,10 @@ def settle(
     """Return the memory after a pass. ``observed_at``: when its plan was made, if it took a while since
     then.
 
-    What failed is no trouble when it was ``overtaken``: something else is wanted by now.
+    What failed leads to no back-off when it was ``overtaken``: something else is desired by now.
 
-    A doubtful observation changes nothing but since when. A slot's trouble ends when its instance
-    has grown old. What ends instances from outside makes trouble only beyond the slot's allowance.
+    A doubtful observation changes nothing but since when. A slot's back-off ends when its instance
+    has become old. Instances that end from outside lead to one only beyond the slot's allowance.
 
     >>> from ikdemo.reconcile.model import Slot
     >>> from ikdemo.spi.plans import Action
@@ -107,8 +105,8 @@ def settle(
 
 
 def with_backoffs(memory: Memory, backoffs: Mapping[str, BackoffState]) -> Memory:
-    """Return the memory when something else is wanted, with the trouble that is remembered; with
-    none of it, a storm is over.
+    """Return the memory when something else is desired, with the back-offs that remain; with none, a
+    storm is over, too.
     """
     if backoffs:
         return structs.replace(memory, backoffs=backoffs)
@@ -118,11 +116,11 @@ def with_backoffs(memory: Memory, backoffs: Mapping[str, BackoffState]) -> Memor
 def record_exits(
     desired: Desired, memory: Memory, exits: Iterable[ReportedExit], now: float
 ) -> Memory:
-    """Return the memory with reported deaths entered; called before the plan, so that it counts for
-    the very next attempt.
+    """Return the memory with reported exits entered; before the plan, so that they count for the very
+    next attempt.
 
-    Of an instance that was not made here, or that is not the latest of its slot, nothing is
-    entered: it is old news.
+    The exit of an instance that was not provisioned here, or is not the latest of its slot, is old
+    news and not entered.
 
     >>> born = Memory(created={"0": Creation("i-1", 100.0)})
     >>> once = record_exits(Desired("g", "sha", ()), born, [ReportedExit("0", "i-1", "exit status 1", at=101.0)], now=101.0)
@@ -146,8 +144,8 @@ def record_exits(
 
 
 def retry_refused(memory: Memory) -> Memory:
-    """Return the memory after a place became free at the plugin: what was refused there is tried
-    again at once, nothing else.
+    """Return the memory after room became free at the plugin: what was refused there is tried again
+    at once, nothing else.
 
     >>> full, crashed = BackoffState(3, 900.0, "no room", refused=True), BackoffState(3, 900.0, "died")
     >>> {slot: backoff_state.not_before for slot, backoff_state in retry_refused(Memory({"0": full, "1": crashed})).backoffs.items()}
@@ -165,8 +163,8 @@ def retry_refused(memory: Memory) -> Memory:
 def _after_short_life(
     group: str, reported: ReportedExit, creation: Creation, before: BackoffState, now: float
 ) -> BackoffState:
-    """Count an instance that did not grow old. The first is replaced at once: it may have been
-    anything.
+    """Count an instance that did not become old. The first is replaced at once: that may have any
+    cause.
     """
     wait = backoff(group, reported.slot, before.attempts) if before.attempts else 0.0
     unproductive = (
@@ -181,7 +179,7 @@ def _after_short_life(
 
 
 class _BackoffTracker:
-    """Troubles and births while outcomes are entered; what is over is left out from the start."""
+    """Back-offs and creations while outcomes are entered; what is over is left out from the start."""
 
     def __init__(self, desired: Desired, observed: Observation, memory: Memory, now: float) -> None:
         self._desired, self._now = desired, now
@@ -192,7 +190,7 @@ class _BackoffTracker:
         }
         self._found_missing: dict[str, tuple[float, BackoffState]] = {}
         if not (self.created or self.backoffs):
-            return  # as mostly, and then thousands of instances need not be looked through
+            return  # as mostly, and then thousands of instances need not be read
         slots = {slot.name for slot in desired.slots}
         self.created = {
             slot: creation
@@ -205,11 +203,11 @@ class _BackoffTracker:
     def _drop_finished(
         self, observed: Observation, slots: set[str], was_made: Mapping[str, Creation]
     ) -> None:
-        """Leave out the troubles that are over."""
+        """Leave out the back-offs that are over."""
         now, present = self._now, {seen.id for seen in observed.instances}
         for seen in observed.instances:
             if seen.slot in self.backoffs and seen.slot in slots and seen.slot not in was_made:
-                # nobody knows its age, as after a restart
+                # its age is not known, as after a restart
                 self.created[seen.slot] = Creation(seen.id, now)
         old_enough = {seen.slot for seen in observed.instances} - self.created.keys()
         self.backoffs = {  # an instance that is not described for a while keeps its wait
@@ -223,10 +221,10 @@ class _BackoffTracker:
         }
 
     def record_loss(self, slot: str) -> None:
-        """Enter that what was made in a slot is not there: ended by somebody, or never shown. What
-        the planner ended is no loss.
+        """Enter that the instance of a slot is missing: ended from outside, or never described. What
+        the planner destroyed is no loss.
 
-        Beyond the slot's allowance, or before its wait is over, it is worse than the time before.
+        Beyond the slot's allowance, or before its wait is over, the back-off grows.
         """
         creation, before = self.created[slot], self.backoffs.get(slot, NO_BACKOFF)
         if creation.lost:
@@ -243,7 +241,7 @@ class _BackoffTracker:
             )
 
     def record_outcome(self, outcome: Outcome) -> None:
-        """Enter one outcome; a replaced sick instance counts like one that died."""
+        """Enter one outcome; a replaced unhealthy instance counts like one that ended by itself."""
         action = outcome.action
         key = action.slot if action.verb == "provision" else action.instance
         before = self.backoffs.get(key, NO_BACKOFF)
@@ -289,8 +287,8 @@ class _BackoffTracker:
                 )
 
     def _undo_loss(self, slot: str) -> BackoffState:
-        """Take back a loss that was none: the plugin says that what was not seen lives in its slot;
-        return the slot's trouble.
+        """Take back a loss that was none, as the plugin says that the instance lives in its slot;
+        return the slot's back-off.
         """
         self.allowances[slot], before = self._found_missing.pop(slot)
         self.losses[int(self._now)] -= 1
@@ -301,7 +299,9 @@ class _BackoffTracker:
         return before
 
     def _record_destroyed(self, action: Action) -> None:
-        """Enter that an instance was ended here; if it was sick and young, like one that died."""
+        """Enter that an instance was destroyed; if it was unhealthy and young, like one that ended by
+        itself.
+        """
         creation, before = self.created.get(action.slot), self.backoffs.get(action.slot, NO_BACKOFF)
         if creation is None or creation.instance != action.instance:
             return

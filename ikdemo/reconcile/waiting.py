@@ -1,9 +1,8 @@
-"""What is said of a whole group that will not be as wanted soon, and what ends a wait for it: a
-free, a destroy, a pause.
+"""Decides when a wait for a group's convergence cannot succeed any more: after a free, a destroy or
+a pause.
 
-Whoever waits tells ``ConvergenceWait`` what each look showed; without that a wait that was overtaken would
-last its whole time. Pure. Used by the verb ``group wait`` and by ``lab.wait``; the reasons are
-given by the group plugin.
+A caller hands ``ConvergenceWait`` the reasons that each question showed and the events of the
+group; without that a wait that was overtaken would last its whole time.
 """
 
 from __future__ import annotations
@@ -35,14 +34,14 @@ def being_destroyed(reasons: Iterable[Reason]) -> bool:
 
 
 def is_storm(reason: Reason) -> bool:
-    """Say whether a reason tells of instances that end from outside again and again, so that they
-    are made again more slowly.
+    """Say whether a reason is that instances end from outside again and again, so that they are
+    provisioned more slowly.
     """
     return reason.code == "backing-off" and "ended from outside" in reason.text
 
 
 class ConvergenceWait:
-    """One wait for ``group``, from its first look on."""
+    """One wait for ``group``, from its first question on."""
 
     def __init__(self, group: str) -> None:
         self.group = group
@@ -84,7 +83,7 @@ the group is paused (paused)
             )
 
     def on_error(self, error: IkdemoError) -> IkdemoError:
-        """Return what to raise when a look was refused: that the group went meanwhile, or the error
+        """Return what to raise when the question failed: that the group ended meanwhile, or the error
         as it is.
         """
         if self._known and UnknownGroup.is_said_by(error):
