@@ -8,7 +8,7 @@ folder imports it.
 - ``event_merge``: puts what several plugins tell into one order
 - ``exit_status``: how a program ends; ``logs``: how it logs
 - ``programs``: the plugin programs, their flags and defaults; ``plugin_program``: runs one
-- ``fork_server``: forks plugins for ``ikdemo up`` and for a lab
+- ``forking``: forks a process for each plugin of ``ikdemo up``
 - ``jupyter``: JupyterLab with our layout; ``working_copy``: the learner's copy of the notebooks
 - ``verbs``: one file for each family of verbs
 """

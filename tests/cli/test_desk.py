@@ -104,6 +104,8 @@ def test_a_terminal_sees_no_lab_of_another_jupyterlab(
         assert "sees: nothing" in said
         monkeypatch.setenv(KERNEL_OF, str(os.getpid()))
         with Lab() as own:
+            own.start("flavor-vanilla")
+            monkeypatch.setenv(KERNEL_OF, "4711")
             another.start("instance-file")  # so that it is not the latest change that decides
             said = terminal('here\necho "sees: ${INFRAKIT_PLUGINS_DIR:-nothing}"\nexit\n')
             assert f"sees: {own.plugin_dir}" in said

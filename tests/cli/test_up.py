@@ -282,9 +282,3 @@ def test_a_slip_is_one_sentence_and_nothing_is_started(
     assert re.fullmatch(r'time="[^"]+" level=fatal msg=.* \n', done.stderr), done.stderr
     assert sentence in done.stderr.replace('\\"', '"')
     assert not desk.plugins.exists()
-
-
-def test_what_labs_use_is_of_no_use_in_a_terminal(desk: Desk) -> None:
-    done = desk.run("ikdemo up --on-demand")
-    assert done.returncode == 1
-    assert "--on-demand needs a socket as standard input" in done.stderr

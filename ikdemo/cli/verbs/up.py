@@ -19,16 +19,12 @@ from ...spi.durations import stop_within
 from ...spi.errors import IkdemoError
 from ..commands import Invocation, Verb
 from ..exit_status import guarded
-from ..flags import Flag, switch
-from ..fork_server import ParentPipe, fork, serve_requests
+from ..forking import ParentPipe, fork
 from ..plugin_program import PluginProgram
 from ..programs import find
 
 USUAL = ("instance-file", "flavor-vanilla", "group")
 """What a group needs."""
-ON_DEMAND = Flag(
-    "on-demand", "start what a lab orders, over a socket as standard input", switch, False
-)
 
 log = logging.getLogger(__name__)
 
@@ -70,8 +66,6 @@ def up(call: Invocation) -> int:
     """Start plugins, wait until they have ended or are to end, and return 0 unless one of them
     failed.
     """
-    if call["on-demand"]:
-        return serve_requests(USUAL)
     wanted = _read(call.arguments or USUAL, call["log"])
     ensure_dir(call.directory)
     for plugin in wanted:
@@ -175,6 +169,5 @@ UP = (
         f"Start plugins and keep them until Ctrl-C: {', '.join(USUAL)}.\n"
         'Or others, each with its flags in quotes: up group "instance-file --dir ./instances"',
         up,
-        (ON_DEMAND,),
     ),
 )
