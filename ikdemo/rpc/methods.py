@@ -2,7 +2,9 @@
 contract's method behind it.
 
 One table serves both sides: the server looks methods up by name (``dispatch``), the proxies call
-through the same entries. Nothing else knows a wire name.
+through the same entries. Nothing else knows a wire name. Most methods are as their contract has
+them (``_plain``); a function of its own stands here only for what the wire has besides: a null for
+an empty list, a slot that only some plugins understand, a refusal in InfraKit's words.
 """
 
 from __future__ import annotations
@@ -23,13 +25,13 @@ from ..spi.contracts import (
     Logging,
     Plugin,
 )
-from ..spi.documents import NULL, Api
+from ..spi.documents import NULL, Api, Document
 from ..spi.errors import SpecError
 from ..spi.events import EventBatch
 from ..spi.plans import Freed, Step
 from .event_ring import LONGEST_WAIT, EventRing
 
-A = TypeVar("A")
+A = TypeVar("A", bound=Document)
 """What is asked: the type of a method's parameters."""
 R = TypeVar("R")
 """What is replied: the type of its result."""
@@ -51,7 +53,8 @@ class Method(Generic[A, R]):
     """One method. ``call`` is given the plugin (or the ring) and the parameters; ``reads``: asking
     twice changes nothing.
 
-    ``extension``: the one it belongs to, where that is not the part before the dot.
+    ``extension``: the one it belongs to, where that is not the part before the dot. ``member``: the
+    contract's method, where the parameters' members are its arguments.
     """
 
     wire: str
@@ -61,6 +64,7 @@ class Method(Generic[A, R]):
     call: Callable[[Any, A], Awaitable[R]]
     reads: bool = False
     extension: str = ""
+    member: Callable[..., Awaitable[Any]] | None = None
 
     @property
     def service(self) -> str:
@@ -123,97 +127,43 @@ async def _provision(plugin: InstancePlugin, ask: m.Provision) -> m.Provisioned:
     return m.Provisioned(await plugin.provision(ask.spec, slot=ask.slot))
 
 
-async def _destroy(plugin: InstancePlugin, ask: m.DestroyInstance) -> m.Ok:
-    await plugin.destroy(ask.instance)
-    return m.Ok()
-
-
 async def _describe_instances(plugin: InstancePlugin, ask: m.DescribeInstances) -> m.Descriptions:
     if ask.slots is True and "Slots" in plugin.offers:
         return m.Descriptions(await plugin.describe_instances(ask.tags or {}, slots=True))
     return m.Descriptions(await plugin.describe_instances(ask.tags or {}))
 
 
-async def _digest(plugin: Digesting, ask: m.DigestInstances) -> m.Digest:
-    return m.Digest(await plugin.digest_instances(ask.group))
-
-
-async def _logs(plugin: Logging, ask: m.InstanceLogs) -> m.Lines:
-    return m.Lines(await plugin.logs(ask.instance, ask.tail))
-
-
-async def _validate_flavor(plugin: FlavorPlugin, ask: m.ValidateFlavor) -> m.Ok:
-    await plugin.validate(ask.properties, ask.allocation)
-    return m.Ok()
-
-
-async def _prepare(plugin: FlavorPlugin, ask: m.Prepare) -> m.Prepared:
-    return m.Prepared(await plugin.prepare(ask.properties, ask.spec, ask.allocation))
-
-
-async def _healthy(plugin: FlavorPlugin, ask: m.FlavorInstance) -> m.Healthy:
-    return m.Healthy(await plugin.healthy(ask.properties, ask.instance))
-
-
-async def _drain(plugin: FlavorPlugin, ask: m.FlavorInstance) -> m.Ok:
-    await plugin.drain(ask.properties, ask.instance)
-    return m.Ok()
-
-
-async def _commit(plugin: GroupPlugin, ask: m.CommitGroup) -> m.Details:
-    return m.Details(await plugin.commit_group(ask.spec, ask.pretend))
-
-
-async def _free(plugin: GroupPlugin, ask: m.GroupID) -> m.Ok:
-    await plugin.free_group(ask.id)
-    return m.Ok()
-
-
-async def _destroy_group(plugin: GroupPlugin, ask: m.GroupID) -> m.Ok:
-    await plugin.destroy_group(ask.id)
-    return m.Ok()
-
-
-async def _describe_group(plugin: GroupPlugin, ask: m.GroupID) -> m.Described:
-    return m.Described(await plugin.describe_group(ask.id))
-
-
 async def _inspect(plugin: GroupPlugin, _: m.Nothing) -> m.Inspected:
     return m.Inspected(await plugin.inspect_groups() or None)
-
-
-async def _plan(plugin: GroupPlugin, ask: m.GroupID) -> Step:
-    return await plugin.plan_group(ask.id)
-
-
-async def _why(plugin: GroupPlugin, ask: m.GroupID) -> m.Reasons:
-    return m.Reasons(await plugin.why_group(ask.id))
-
-
-async def _pause(plugin: GroupPlugin, ask: m.GroupID) -> m.Ok:
-    await plugin.pause_group(ask.id)
-    return m.Ok()
-
-
-async def _resume(plugin: GroupPlugin, ask: m.GroupID) -> m.Ok:
-    await plugin.resume_group(ask.id)
-    return m.Ok()
-
-
-async def _step(plugin: GroupPlugin, ask: m.GroupID) -> Step:
-    return await plugin.step_group(ask.id)
-
-
-async def _scale(plugin: GroupPlugin, ask: m.ScaleGroup) -> m.Details:
-    return m.Details(await plugin.scale_group(ask.id, ask.size))
 
 
 async def _list(plugin: GroupPlugin, _: m.Nothing) -> m.Inspected:
     return m.Inspected(await plugin.list_groups() or None)
 
 
-async def _force_free(plugin: GroupPlugin, ask: m.FreeGroup) -> Freed:
-    return await plugin.force_free(ask.id, ask.force)
+def _plain(
+    wire: str,
+    params: type[A],
+    result: type[R],
+    deadline: float,
+    member: Callable[..., Awaitable[Any]],
+    *,
+    reads: bool = False,
+    extension: str = "",
+) -> Method[A, R]:
+    """Return a method that is as the contract has it: the members of its parameters, in their
+    order, are the arguments of ``member``, whose answer is the result or the result's one member.
+    """
+
+    wrap: Callable[[Any], R] = result
+
+    async def call(plugin: Any, ask: A) -> R:
+        answer = await getattr(plugin, member.__name__)(*structs.astuple(ask))
+        if result is m.Ok:
+            return result()
+        return answer if result in (Step, Freed) else wrap(answer)
+
+    return Method(wire, params, result, deadline, call, reads, extension, member)
 
 
 IMPLEMENTS = Method("Plugin.Implements", m.Nothing, m.Implements, QUICK, _implements, reads=True)
@@ -223,7 +173,7 @@ VALIDATE_INSTANCE = Method(
     "Instance.Validate", m.ValidateInstance, m.Ok, QUICK, _validate_instance, reads=True
 )
 PROVISION = Method("Instance.Provision", m.Provision, m.Provisioned, SLOW, _provision)
-DESTROY = Method("Instance.Destroy", m.DestroyInstance, m.Ok, SLOW, _destroy)
+DESTROY = _plain("Instance.Destroy", m.DestroyInstance, m.Ok, SLOW, InstancePlugin.destroy)
 DESCRIBE_INSTANCES = Method(
     "Instance.DescribeInstances",
     m.DescribeInstances,
@@ -232,34 +182,44 @@ DESCRIBE_INSTANCES = Method(
     _describe_instances,
     reads=True,
 )
-DIGEST = Method(
-    "Instance.Digest", m.DigestInstances, m.Digest, QUICK, _digest, reads=True, extension="Digest"
+DIGEST = _plain(
+    "Instance.Digest",
+    m.DigestInstances,
+    m.Digest,
+    QUICK,
+    Digesting.digest_instances,
+    reads=True,
+    extension="Digest",
 )
-LOGS = Method("Instance.Logs", m.InstanceLogs, m.Lines, QUICK, _logs, reads=True, extension="Logs")
-
-VALIDATE_FLAVOR = Method(
-    "Flavor.Validate", m.ValidateFlavor, m.Ok, QUICK, _validate_flavor, reads=True
+LOGS = _plain(
+    "Instance.Logs", m.InstanceLogs, m.Lines, QUICK, Logging.logs, reads=True, extension="Logs"
 )
-PREPARE = Method("Flavor.Prepare", m.Prepare, m.Prepared, QUICK, _prepare)
-HEALTHY = Method("Flavor.Healthy", m.FlavorInstance, m.Healthy, QUICK, _healthy, reads=True)
-DRAIN = Method("Flavor.Drain", m.FlavorInstance, m.Ok, SLOW, _drain)
 
-COMMIT = Method("Group.CommitGroup", m.CommitGroup, m.Details, SLOW, _commit)
-FREE = Method("Group.FreeGroup", m.GroupID, m.Ok, SLOW, _free)
-DESTROY_GROUP = Method("Group.DestroyGroup", m.GroupID, m.Ok, SLOW, _destroy_group)
-DESCRIBE_GROUP = Method(
-    "Group.DescribeGroup", m.GroupID, m.Described, NESTED, _describe_group, reads=True
+VALIDATE_FLAVOR = _plain(
+    "Flavor.Validate", m.ValidateFlavor, m.Ok, QUICK, FlavorPlugin.validate, reads=True
+)
+PREPARE = _plain("Flavor.Prepare", m.Prepare, m.Prepared, QUICK, FlavorPlugin.prepare)
+HEALTHY = _plain(
+    "Flavor.Healthy", m.FlavorInstance, m.Healthy, QUICK, FlavorPlugin.healthy, reads=True
+)
+DRAIN = _plain("Flavor.Drain", m.FlavorInstance, m.Ok, SLOW, FlavorPlugin.drain)
+
+COMMIT = _plain("Group.CommitGroup", m.CommitGroup, m.Details, SLOW, GroupPlugin.commit_group)
+FREE = _plain("Group.FreeGroup", m.GroupID, m.Ok, SLOW, GroupPlugin.free_group)
+DESTROY_GROUP = _plain("Group.DestroyGroup", m.GroupID, m.Ok, SLOW, GroupPlugin.destroy_group)
+DESCRIBE_GROUP = _plain(
+    "Group.DescribeGroup", m.GroupID, m.Described, NESTED, GroupPlugin.describe_group, reads=True
 )
 INSPECT = Method("Group.InspectGroups", m.Nothing, m.Inspected, QUICK, _inspect, reads=True)
 
-PLAN = Method("Reconcile.Plan", m.GroupID, Step, NESTED, _plan, reads=True)
-WHY = Method("Reconcile.Why", m.GroupID, m.Reasons, NESTED, _why, reads=True)
-PAUSE = Method("Reconcile.Pause", m.GroupID, m.Ok, QUICK, _pause)
-RESUME = Method("Reconcile.Resume", m.GroupID, m.Ok, QUICK, _resume)
-STEP = Method("Reconcile.Step", m.GroupID, Step, SLOW, _step)
-SCALE = Method("Reconcile.Scale", m.ScaleGroup, m.Details, SLOW, _scale)
+PLAN = _plain("Reconcile.Plan", m.GroupID, Step, NESTED, GroupPlugin.plan_group, reads=True)
+WHY = _plain("Reconcile.Why", m.GroupID, m.Reasons, NESTED, GroupPlugin.why_group, reads=True)
+PAUSE = _plain("Reconcile.Pause", m.GroupID, m.Ok, QUICK, GroupPlugin.pause_group)
+RESUME = _plain("Reconcile.Resume", m.GroupID, m.Ok, QUICK, GroupPlugin.resume_group)
+STEP = _plain("Reconcile.Step", m.GroupID, Step, SLOW, GroupPlugin.step_group)
+SCALE = _plain("Reconcile.Scale", m.ScaleGroup, m.Details, SLOW, GroupPlugin.scale_group)
 LIST = Method("Reconcile.List", m.Nothing, m.Inspected, QUICK, _list, reads=True)
-FORCE_FREE = Method("Reconcile.Free", m.FreeGroup, Freed, SLOW, _force_free)
+FORCE_FREE = _plain("Reconcile.Free", m.FreeGroup, Freed, SLOW, GroupPlugin.force_free)
 
 # fmt: off
 METHODS: tuple[Method[Any, Any], ...] = (

@@ -8,7 +8,7 @@ Extensions are used only where they are offered. Made by ``peers``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from msgspec import UNSET, Raw
 from msgspec.structs import replace
@@ -19,6 +19,7 @@ from ..spi.documents import (
     Allocation,
     Api,
     Description,
+    Document,
     GroupDescription,
     GroupSpec,
     Health,
@@ -30,7 +31,7 @@ from . import methods
 from .client import Client
 from .methods import Method
 
-A = TypeVar("A", bound=Any)
+A = TypeVar("A", bound=Document)
 R = TypeVar("R")
 
 
