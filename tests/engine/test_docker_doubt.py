@@ -370,21 +370,21 @@ def test_one_that_dies_while_the_engine_is_asked_about_another_is_lost_once(
     async def story() -> None:
         async with unwell(tmp_path, monkeypatch) as (plugin, engine, told, mark):
             assert plugin._parts is not None
-            fleet, died = (
+            containers, died = (
                 plugin._parts.containers,
                 {"ID": "c-0", "Attributes": {**row(0, mark)["Labels"], "exitCode": "1"}},
             )
             engine.rows, listed = [engine.rows[0], engine.rows[2]], engine.rows[1]
             engine.asked = lambda path: (
-                fleet.on_event({"Actor": died, "Action": "die"})
+                containers.on_event({"Actor": died, "Action": "die"})
                 if path.endswith("/c-1/json")
                 else None
             )
-            await fleet.resync()
+            await containers.resync()
             engine.asked = lambda path: None
             engine.rows.append(listed)
-            await fleet.resync()
-            await fleet.reaper.finish()
+            await containers.resync()
+            await containers.reaper.finish()
             assert [(event.kind, event.instance) for event in told] == [("lost", "instance-0")]
 
     run(story)

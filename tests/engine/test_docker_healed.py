@@ -35,7 +35,7 @@ PLUGINS = {
 PATIENCE = 100.0
 
 
-class Fleet:
+class DockerGroup:
     """A desk with the plugins of a group of containers, and the engine as somebody else sees it."""
 
     def __init__(self, desk: Desk, engine: PrivateEngine) -> None:
@@ -121,8 +121,8 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet(desk: Desk, engine: PrivateEngine) -> Iterator[Fleet]:
-    made = Fleet(desk, engine)
+def docker_group(desk: Desk, engine: PrivateEngine) -> Iterator[DockerGroup]:
+    made = DockerGroup(desk, engine)
     yield made
     made.close()
 
@@ -132,13 +132,15 @@ def test_the_example_is_the_lab_s_own_spec() -> None:
     assert json.loads(example.read_text()) == collabnix_containers(group="collabnix-docker")
 
 
-def pages(fleet: Fleet) -> set[str]:
+def pages(docker_group: DockerGroup) -> set[str]:
     """Ask every instance for its page where its tags say; return the IDs of those that answered."""
     answered = set()
     for one in (
-        ask(fleet.desk.plugins / "instance-docker", "Instance.DescribeInstances", {"Tags": {}})[
-            "Descriptions"
-        ]
+        ask(
+            docker_group.desk.plugins / "instance-docker",
+            "Instance.DescribeInstances",
+            {"Tags": {}},
+        )["Descriptions"]
         or []
     ):
         try:
@@ -151,16 +153,20 @@ def pages(fleet: Fleet) -> set[str]:
     return answered
 
 
-def test_the_example_walks_through_on_containers(fleet: Fleet) -> None:
-    fleet.commit_spec(collabnix_containers(image=IMAGE))
-    before = fleet.whole()
-    until(lambda: pages(fleet) == set(before), PATIENCE)
-    assert set(fleet.desk.run("infrakit group describe collabnix -q").stdout.split()) >= set(before)
-    shown = fleet.desk.run(f"ikdemo instance logs --name instance-docker {sorted(before)[0]}")
+def test_the_example_walks_through_on_containers(docker_group: DockerGroup) -> None:
+    docker_group.commit_spec(collabnix_containers(image=IMAGE))
+    before = docker_group.whole()
+    until(lambda: pages(docker_group) == set(before), PATIENCE)
+    assert set(docker_group.desk.run("infrakit group describe collabnix -q").stdout.split()) >= set(
+        before
+    )
+    shown = docker_group.desk.run(
+        f"ikdemo instance logs --name instance-docker {sorted(before)[0]}"
+    )
     assert shown.returncode == 0, shown.stderr
-    done = fleet.desk.run("infrakit group destroy collabnix")
+    done = docker_group.desk.run("infrakit group destroy collabnix")
     assert done.returncode == 0, done.stderr
-    until(lambda: not fleet.rows(), PATIENCE)
+    until(lambda: not docker_group.rows(), PATIENCE)
 
 
 BLOWS: dict[str, Callable[[docker.APIClient, str], Any]] = {
@@ -172,54 +178,66 @@ BLOWS: dict[str, Callable[[docker.APIClient, str], Any]] = {
 
 
 @pytest.mark.parametrize("blow", sorted(BLOWS))
-def test_whatever_is_done_to_a_container_the_group_is_whole_again(fleet: Fleet, blow: str) -> None:
-    fleet.commit()
-    before = fleet.whole()
+def test_whatever_is_done_to_a_container_the_group_is_whole_again(
+    docker_group: DockerGroup, blow: str
+) -> None:
+    docker_group.commit()
+    before = docker_group.whole()
     for victim in sorted(before)[:2]:
-        BLOWS[blow](fleet.client, victim)
-    until(lambda: len(fleet.described() - set(before)) == 2, PATIENCE)
-    after = fleet.whole()
+        BLOWS[blow](docker_group.client, victim)
+    until(lambda: len(docker_group.described() - set(before)) == 2, PATIENCE)
+    after = docker_group.whole()
     assert len(before.items() & after.items()) == 3
 
 
-def test_a_paused_server_is_called_unhealthy_and_replaced(fleet: Fleet) -> None:
-    fleet.commit_spec(collabnix_containers(size=2, image=IMAGE))
-    before = fleet.whole(2)
-    until(lambda: healthy(fleet) >= set(before), PATIENCE)
+def test_a_paused_server_is_called_unhealthy_and_replaced(docker_group: DockerGroup) -> None:
+    docker_group.commit_spec(collabnix_containers(size=2, image=IMAGE))
+    before = docker_group.whole(2)
+    until(lambda: healthy(docker_group) >= set(before), PATIENCE)
     victim = sorted(before)[0]
-    fleet.client.pause(victim)
-    until(lambda: victim not in fleet.described(), PATIENCE)
-    after = fleet.whole(2)
+    docker_group.client.pause(victim)
+    until(lambda: victim not in docker_group.described(), PATIENCE)
+    after = docker_group.whole(2)
     assert len(before.items() & after.items()) == 1
 
 
-def healthy(fleet: Fleet) -> set[str]:
+def healthy(docker_group: DockerGroup) -> set[str]:
     """Return the instances that the probe has called healthy so far."""
     since = {"Since": {"Stream": "", "Next": 0}, "Timeout": 0}
-    events = ask(fleet.desk.plugins / "flavor-probe", "Events.Watch", since)["Events"]
+    events = ask(docker_group.desk.plugins / "flavor-probe", "Events.Watch", since)["Events"]
     return {event["Instance"] for event in events if event["Code"] == "healthy"}
 
 
 @pytest.mark.parametrize("how", ["restart", "kill"])
-def test_an_engine_that_comes_back_has_the_whole_group_again(fleet: Fleet, how: str) -> None:
-    fleet.commit()
-    before = fleet.whole()
+def test_an_engine_that_comes_back_has_the_whole_group_again(
+    docker_group: DockerGroup, how: str
+) -> None:
+    docker_group.commit()
+    before = docker_group.whole()
     if how == "kill":
-        fleet.engine.kill()
-        why = until(lambda: (said := fleet.why()) and "does not answer" in said and said, PATIENCE)
-        assert fleet.engine.host in why
+        docker_group.engine.kill()
+        why = until(
+            lambda: (said := docker_group.why()) and "does not answer" in said and said, PATIENCE
+        )
+        assert docker_group.engine.host in why
         with pytest.raises(Refused, match="the Docker engine"):
-            ask(fleet.desk.plugins / "instance-docker", "Instance.DescribeInstances", {"Tags": {}})
-        fleet.engine.start()
+            ask(
+                docker_group.desk.plugins / "instance-docker",
+                "Instance.DescribeInstances",
+                {"Tags": {}},
+            )
+        docker_group.engine.start()
     else:
-        fleet.engine.restart()
-    after = fleet.whole()
+        docker_group.engine.restart()
+    after = docker_group.whole()
     assert not before.keys() & after.keys()
 
 
-def test_an_engine_that_hangs_is_doubt_and_nothing_is_done_about_it(fleet: Fleet) -> None:
-    fleet.commit(size=2)
-    before, containers = fleet.whole(2), {row["Id"] for row in fleet.rows()}
+def test_an_engine_that_hangs_is_doubt_and_nothing_is_done_about_it(
+    docker_group: DockerGroup,
+) -> None:
+    docker_group.commit(size=2)
+    before, containers = docker_group.whole(2), {row["Id"] for row in docker_group.rows()}
 
     def looked() -> Any:
         """Have the group look at its world; return the actions that it would take, or why it cannot
@@ -228,7 +246,10 @@ def test_an_engine_that_hangs_is_doubt_and_nothing_is_done_about_it(fleet: Fleet
         try:
             return (
                 ask(
-                    fleet.desk.plugins / "group", "Reconcile.Plan", {"ID": "collabnix"}, timeout=100
+                    docker_group.desk.plugins / "group",
+                    "Reconcile.Plan",
+                    {"ID": "collabnix"},
+                    timeout=100,
                 )["Plan"]["Actions"]
                 or []
             )
@@ -238,14 +259,14 @@ def test_an_engine_that_hangs_is_doubt_and_nothing_is_done_about_it(fleet: Fleet
     def described() -> str:
         with pytest.raises(Refused) as caught:
             ask(
-                fleet.desk.plugins / "instance-docker",
+                docker_group.desk.plugins / "instance-docker",
                 "Instance.DescribeInstances",
                 {"Tags": {}},
                 timeout=100,
             )
         return str(caught.value)
 
-    os.kill(fleet.engine.pid, signal.SIGSTOP)
+    os.kill(docker_group.engine.pid, signal.SIGSTOP)
     try:
         with ThreadPoolExecutor(4) as asking:
             described_meanwhile = [asking.submit(described) for _ in range(2)]
@@ -255,88 +276,92 @@ def test_an_engine_that_hangs_is_doubt_and_nothing_is_done_about_it(fleet: Fleet
             said.result() == [] or "the Docker engine" in said.result() for said in looked_meanwhile
         )
     finally:
-        os.kill(fleet.engine.pid, signal.SIGCONT)
-    assert fleet.whole(2) == before
+        os.kill(docker_group.engine.pid, signal.SIGCONT)
+    assert docker_group.whole(2) == before
     # what was asked of the engine before it hung has been done by now
     assert [looked(), looked()] == [[], []]
-    assert {row["Id"] for row in fleet.rows()} == containers
+    assert {row["Id"] for row in docker_group.rows()} == containers
 
 
 def test_an_image_that_is_missing_is_a_reason_and_no_hot_loop_and_its_coming_helps(
-    fleet: Fleet,
+    docker_group: DockerGroup,
 ) -> None:
-    fleet.commit(size=2, Image="ikdemo-test/later:local", Pull="never")
-    why = until(lambda: (said := fleet.why()) and "backing-off" in said and said, PATIENCE)
+    docker_group.commit(size=2, Image="ikdemo-test/later:local", Pull="never")
+    why = until(lambda: (said := docker_group.why()) and "backing-off" in said and said, PATIENCE)
     assert "the engine has no image ikdemo-test/later:local, and Pull is never" in why
-    fleet.client.tag(IMAGE, "ikdemo-test/later", "local")
+    docker_group.client.tag(IMAGE, "ikdemo-test/later", "local")
     try:
-        fleet.whole(2)
+        docker_group.whole(2)
     finally:
-        for row in fleet.rows():
-            fleet.client.kill(row["Id"])
-        fleet.client.remove_image("ikdemo-test/later:local", force=True)
+        for row in docker_group.rows():
+            docker_group.client.kill(row["Id"])
+        docker_group.client.remove_image("ikdemo-test/later:local", force=True)
 
 
-def test_a_registry_that_cannot_be_reached_is_a_reason(fleet: Fleet) -> None:
-    fleet.commit(size=1, Image="127.0.0.1:9/nowhere:1")
-    why = until(lambda: (said := fleet.why()) and "backing-off" in said and said, PATIENCE)
+def test_a_registry_that_cannot_be_reached_is_a_reason(docker_group: DockerGroup) -> None:
+    docker_group.commit(size=1, Image="127.0.0.1:9/nowhere:1")
+    why = until(lambda: (said := docker_group.why()) and "backing-off" in said and said, PATIENCE)
     assert "image 127.0.0.1:9/nowhere:1 cannot be pulled" in why
     assert "connection refused" in why
 
 
-def test_a_port_that_another_instance_has_is_named(fleet: Fleet) -> None:
-    fleet.commit(size=2, Ports=["18080:80"])
-    why = until(lambda: (said := fleet.why()) and "backing-off" in said and said, PATIENCE)
+def test_a_port_that_another_instance_has_is_named(docker_group: DockerGroup) -> None:
+    docker_group.commit(size=2, Ports=["18080:80"])
+    why = until(lambda: (said := docker_group.why()) and "backing-off" in said and said, PATIENCE)
     assert "port 0.0.0.0:18080 is already allocated" in why
-    assert len(fleet.slots()) == 1
+    assert len(docker_group.slots()) == 1
 
 
-def test_a_command_that_fails_at_once_is_tried_less_and_less_and_why_says_so(fleet: Fleet) -> None:
-    fleet.commit(size=1, script="echo cannot open the shop >&2; exit 7")
-    why = until(lambda: (said := fleet.why()) and "backing-off" in said and said, PATIENCE)
+def test_a_command_that_fails_at_once_is_tried_less_and_less_and_why_says_so(
+    docker_group: DockerGroup,
+) -> None:
+    docker_group.commit(size=1, script="echo cannot open the shop >&2; exit 7")
+    why = until(lambda: (said := docker_group.why()) and "backing-off" in said and said, PATIENCE)
     assert "exited with status 7" in why
     assert "cannot open the shop" in why
-    fleet.commit(size=1)
-    fleet.whole(1)
+    docker_group.commit(size=1)
+    docker_group.whole(1)
 
 
 def test_a_killed_plugin_knows_all_its_containers_again_and_misses_those_that_died(
-    fleet: Fleet,
+    docker_group: DockerGroup,
 ) -> None:
-    fleet.commit()
-    before = fleet.whole()
-    fleet.desk.stop("instance-docker", KILL)
-    fleet.start("instance-docker")
-    assert fleet.whole() == before
-    fleet.desk.stop("instance-docker", KILL)
-    fleet.client.kill(sorted(before)[0])
-    fleet.start("instance-docker")
-    until(lambda: len(fleet.described()) == 5, PATIENCE)
-    after = fleet.whole()
+    docker_group.commit()
+    before = docker_group.whole()
+    docker_group.desk.stop("instance-docker", KILL)
+    docker_group.start("instance-docker")
+    assert docker_group.whole() == before
+    docker_group.desk.stop("instance-docker", KILL)
+    docker_group.client.kill(sorted(before)[0])
+    docker_group.start("instance-docker")
+    until(lambda: len(docker_group.described()) == 5, PATIENCE)
+    after = docker_group.whole()
     assert len(before.items() & after.items()) == 4
 
 
-def test_containers_stay_when_plugins_just_stop_and_go_along_when_told(fleet: Fleet) -> None:
-    fleet.commit(size=2)
-    before = fleet.whole(2)
+def test_containers_stay_when_plugins_just_stop_and_go_along_when_told(
+    docker_group: DockerGroup,
+) -> None:
+    docker_group.commit(size=2)
+    before = docker_group.whole(2)
     for name in ("group", "instance-docker"):
-        assert fleet.desk.stop(name) == 0
-    assert fleet.slots() == before
+        assert docker_group.desk.stop(name) == 0
+    assert docker_group.slots() == before
     command = [
-        *fleet.desk.program("ikdemo-instance-docker"),
+        *docker_group.desk.program("ikdemo-instance-docker"),
         "--exit-with-stdin",
         "--grace",
         "500ms",
     ]
-    with (fleet.desk.root / "log").open("w") as log:
+    with (docker_group.desk.root / "log").open("w") as log:
         process = subprocess.Popen(
-            command, env=fleet.desk.environment, stdin=subprocess.PIPE, stderr=log
+            command, env=docker_group.desk.environment, stdin=subprocess.PIPE, stderr=log
         )
-    until(lambda: fleet.described() == set(before))
+    until(lambda: docker_group.described() == set(before))
     assert process.stdin is not None
     process.stdin.close()
     assert process.wait(100) == 0
-    assert fleet.rows() == []
+    assert docker_group.rows() == []
 
 
 def test_without_an_engine_the_plugin_runs_and_says_so(desk: Desk, engine: PrivateEngine) -> None:
@@ -360,26 +385,28 @@ def test_without_an_engine_the_plugin_runs_and_says_so(desk: Desk, engine: Priva
 
 
 @pytest.mark.timeout(300)
-def test_after_many_kills_of_anything_there_are_exactly_the_wanted_ones(fleet: Fleet) -> None:
-    fleet.commit()
+def test_after_many_kills_of_anything_there_are_exactly_the_wanted_ones(
+    docker_group: DockerGroup,
+) -> None:
+    docker_group.commit()
     dice, killed, plugins = random.Random(7), 0, 0
     while killed < 60:
-        living = sorted(fleet.slots())
+        living = sorted(docker_group.slots())
         if dice.random() < 0.1:
             name = dice.choice(["instance-docker", "group"])
-            fleet.desk.stop(name, KILL)
-            fleet.start(name)
+            docker_group.desk.stop(name, KILL)
+            docker_group.start(name)
             plugins += 1
         elif living:
             victim = dice.choice(living)
             try:
                 dice.choice([BLOWS["kill"], BLOWS["kill"], BLOWS["rm -f"], BLOWS["stop"]])(
-                    fleet.client, victim
+                    docker_group.client, victim
                 )
             except docker.errors.APIError:
                 continue  # it was gone before
             killed += 1
         time.sleep(dice.random() * 0.3)
     assert plugins > 2
-    until(lambda: len(fleet.described()) == 5, 120, fleet.why)
-    fleet.whole()
+    until(lambda: len(docker_group.described()) == 5, 120, docker_group.why)
+    docker_group.whole()

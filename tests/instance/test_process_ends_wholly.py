@@ -194,7 +194,7 @@ def test_what_went_away_is_ended_by_a_plugin_that_was_restarted(
     run(story)
 
 
-def test_strays_that_begin_others_while_they_are_killed_are_ended_as_well(
+def test_orphans_that_begin_others_while_they_are_killed_are_ended_as_well(
     directory: Path, where: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = (
@@ -202,11 +202,11 @@ def test_strays_that_begin_others_while_they_are_killed_are_ended_as_well(
         "echo ready; exec sleep 1000"
     )
 
-    def kill_late(processes: Processes, strays: dict[int, int]) -> None:
-        while not there(where).keys() - strays.keys():
+    def kill_late(processes: Processes, orphans: dict[int, int]) -> None:
+        while not there(where).keys() - orphans.keys():
             time.sleep(0.01)
         monkeypatch.undo()
-        kill_orphans(processes, strays)
+        kill_orphans(processes, orphans)
 
     async def story() -> None:
         made, _ = await begin(directory)

@@ -41,7 +41,7 @@ MUTANTS = (
         "ikdemo/rpc/batcher.py",
         "            call.in_batch = None\n",
         "",
-        "tests/rpc/test_together.py::test_calls_that_are_answered_are_gone_without_the_collector",
+        "tests/rpc/test_batcher.py::test_calls_that_are_answered_are_gone_without_the_collector",
     ),
     Mutant(
         "ikdemo/rpc/server_connection.py",

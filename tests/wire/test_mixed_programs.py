@@ -33,21 +33,21 @@ PETS = {
 """The groups that the files were made for; cattle was one of them then."""
 
 
-def put_fleet(desk: Desk) -> dict[str, bytes]:
+def put_instances(desk: Desk) -> dict[str, bytes]:
     """Lay out the files as InfraKit's file plugin wrote them, cattle three times; return them by
     name.
     """
     desk.instances.mkdir()
-    fleet = {}
+    instances = {}
     for file in ("1-full", "2-empty-spec", "3-by-group", "4-by-group-quorum"):
         text = (DATA / file).read_bytes()
         name = json.loads(text)["ID"]
         for number in ("1", "2", "3") if file == "3-by-group" else ("",):
             copy = name[: len(name) - len(number)] + number
-            fleet[copy] = text.replace(name.encode(), copy.encode())
-    for name, text in fleet.items():
+            instances[copy] = text.replace(name.encode(), copy.encode())
+    for name, text in instances.items():
         (desk.instances / name).write_bytes(text)
-    return fleet
+    return instances
 
 
 def commit(desk: Desk, group: str, properties: dict[str, Any]) -> str:
@@ -64,32 +64,32 @@ def held(desk: Desk) -> dict[str, bytes]:
 
 
 def test_their_instances_are_adopted_and_none_is_replaced(desk: Desk) -> None:
-    fleet = put_fleet(desk)
+    instances = put_instances(desk)
     desk.start_three()
     assert commit(desk, "cattle", CATTLE) == "Committed cattle: Managing 3 instances\n"
     assert commit(desk, "pets", PETS) == "Committed pets: Managing 1 instances\n"
     assert commit(desk, "cattle", CATTLE) == "Committed cattle: Noop\n"
     assert commit(desk, "pets", PETS) == "Committed pets: Noop\n"
-    assert held(desk) == fleet
+    assert held(desk) == instances
 
 
-def test_what_is_lost_of_a_fleet_of_theirs_is_made_again_as_they_would(desk: Desk) -> None:
-    fleet = put_fleet(desk)
+def test_what_is_lost_of_instances_of_theirs_is_made_again_as_they_would(desk: Desk) -> None:
+    instances = put_instances(desk)
     desk.start_three()
     commit(desk, "cattle", CATTLE)
     commit(desk, "pets", PETS)
-    lost = [name for name, text in fleet.items() if b'"infrakit.group"' in text][1:]
+    lost = [name for name, text in instances.items() if b'"infrakit.group"' in text][1:]
     for name in lost:
         (desk.instances / name).unlink()
-    desk.until(len(fleet))
+    desk.until(len(instances))
     now = held(desk)
     made = {
         json.loads(now[name])["LogicalID"]: json.loads(now[name])
-        for name in now.keys() - fleet.keys()
+        for name in now.keys() - instances.keys()
     }
     assert set(made) == {None, "10.0.0.7"}
     for name in lost:
-        old = json.loads(fleet[name])
+        old = json.loads(instances[name])
         assert same_but_for_the_id(made[old["LogicalID"]]) == same_but_for_the_id(old)
 
 
@@ -102,8 +102,8 @@ def same_but_for_the_id(content: dict[str, Any]) -> str:
     )
 
 
-def test_a_fleet_of_theirs_rolls_to_another_configuration(desk: Desk) -> None:
-    fleet = put_fleet(desk)
+def test_instances_of_theirs_roll_to_another_configuration(desk: Desk) -> None:
+    instances = put_instances(desk)
     desk.start_three()
     commit(desk, "cattle", CATTLE)
     changed = {
@@ -117,6 +117,6 @@ def test_a_fleet_of_theirs_rolls_to_another_configuration(desk: Desk) -> None:
         commit(desk, "cattle", changed)
         == "Committed cattle: Performing a rolling update on 3 instances\n"
     )
-    kept = {name for name, text in fleet.items() if b'"cattle"' not in text}
-    assert set(held(desk)) & set(fleet) == kept
-    assert len(desk.living()) == len(fleet)
+    kept = {name for name, text in instances.items() if b'"cattle"' not in text}
+    assert set(held(desk)) & set(instances) == kept
+    assert len(desk.living()) == len(instances)
