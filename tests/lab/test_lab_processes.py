@@ -128,7 +128,9 @@ def test_two_labs_never_see_each_other() -> None:
         assert "not being watched" in one.run("infrakit group describe collabnix")
         assert len(other.describe("collabnix")) == 3
         assert {
-            event.size for event in other._record.events("collabnix") if event.kind == "committed"
+            event.size
+            for event in other.session.record.events("collabnix")
+            if event.kind == "committed"
         } == {3}
 
 
