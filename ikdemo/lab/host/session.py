@@ -1,5 +1,5 @@
-"""A session of a lab with its plugins: the thread that talks to them and serves those of this
-Python, and the record of all that they tell.
+"""A session of a lab with its plugins: the loop thread that talks to them and serves those of this
+Python, the threads of views and buttons, and the record of all that plugins tell.
 
 Only here do the calls of a beginner's cell, or of a button, meet the asynchronous clients. A lab
 has one session from its opening to its close, or to a reset, which begins another. What looks at
@@ -8,27 +8,29 @@ the record, such as a live view, ends with the session that it was begun on.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import selectors
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ...rpc.event_ring import EventRing
 from ...rpc.peers import Peers
-from ...rpc.server import Server
-from ...spi.contracts import Lifecycle, Plugin
-from ...spi.errors import IkdemoError
+from ...spi.contracts import Plugin
+from ...spi.errors import IkdemoError, OutcomeUnknown
 from ..teaching.hints import name_the_step
 from .child_processes import PluginProcess
 from .event_collector import EventCollector
-from .loop_thread import LoopThread
+from .stubs import ServedPlugin
 from .timeline import Timeline
 
 T = TypeVar("T")
+LONGEST_CALL = 120.0
+"""Seconds after which a call is given up even if the client's own deadlines failed to end it."""
 ANOTHER = "Open a fresh one: run the first code cell, or lab = Lab.fresh()"
 MOST_LAST_CALLS = 200
 """Functions that are called at the end."""
@@ -166,28 +168,62 @@ class Session:
         await self.peers.close()
 
 
-class ServedPlugin:
-    """Both ends of a plugin's life here: its own beginning and end, and its socket's."""
+class LoopThread:
+    """Runs coroutines for threads that cannot wait themselves: a cell that blocks freezes the
+    kernel's own loop, this one goes on. The thread is a daemon: it never keeps Python alive.
+    """
 
-    def __init__(self, plugin: Plugin, path: Path) -> None:
-        self._plugin, self._ring = plugin, EventRing(path.name)
-        self._server = Server(plugin, path, self._ring)
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._loop = asyncio.SelectorEventLoop(self._selector)
+        self._ending = threading.Lock()  # nothing is begun that would never run
+        self._ended = False
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="ikdemo-lab", daemon=True
+        )
+        self._thread.start()
 
-    async def start(self) -> None:
-        """Answer from now on; raises InUse when a live plugin has the name."""
-        if isinstance(self._plugin, Lifecycle):
-            await self._plugin.start(self._ring.append)
+    def begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Begin ``work`` and return at once; raises IkdemoError after ``close``."""
+        with self._ending:
+            if self._ended:
+                work.close()
+                raise IkdemoError("The lab was closed meanwhile")
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def call(self, work: Coroutine[Any, Any, T], timeout: float = LONGEST_CALL) -> T:
+        """Run ``work`` to its end and return its result, or raise its error. An interrupted cell
+        cancels it.
+        """
+        future = self.begin(work)
         try:
-            await self._server.start()
-        except BaseException:
-            await self._end()
-            raise
+            return future.result(timeout)
+        except CancelledError:
+            raise IkdemoError("The lab was closed meanwhile") from None
+        except TimeoutError:
+            raise OutcomeUnknown(f"no answer within {timeout:.0f} s") from None
+        finally:
+            future.cancel()
 
-    async def stop(self) -> None:
-        """Answer no more; what is being answered gets a second."""
-        await self._server.stop(grace=1.0)
-        await self._end()
+    def descriptors(self) -> Iterator[int]:
+        """Yield every descriptor that the loop waits for, and that of the loop."""
+        if not self._loop.is_closed():
+            yield from [key.fd for key in self._selector.get_map().values()]
+            yield self._selector.fileno()
 
-    async def _end(self) -> None:
-        if isinstance(self._plugin, Lifecycle):
-            await self._plugin.stop()
+    def close(self) -> None:
+        """Cancel what still runs, so that no call waits for it in vain, and end the thread."""
+        with self._ending:
+            last = asyncio.run_coroutine_threadsafe(_cancel_all(), self._loop)
+            self._ended = True
+        last.result(10.0)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=10.0)
+        self._loop.close()
+
+
+async def _cancel_all() -> None:
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)

@@ -1,20 +1,50 @@
-"""Stand-ins for plugins, served by a lab from this Python: a flavor whose verdicts a person
+"""Plugins that are objects of this Python: how one is served, a flavor whose verdicts a person
 decides, and an instance plugin that passes calls on and tells no events.
 
-They show what a group does with unhealthy instances and without events, though nothing is unhealthy
-and no plugin lacks anything.
+The last two are stand-ins. They show what a group does with unhealthy instances and without events,
+though nothing is unhealthy and no plugin lacks anything.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from msgspec import Raw
 from msgspec.structs import replace
 
-from ...spi.contracts import InstancePlugin, Interface, Lookup
+from ...rpc.event_ring import EventRing
+from ...rpc.server import Server
+from ...spi.contracts import InstancePlugin, Interface, Lifecycle, Lookup, Plugin
 from ...spi.decode import decode
 from ...spi.documents import Allocation, Description, Document, Health, InstanceSpec
+
+
+class ServedPlugin:
+    """Both ends of a plugin's life here: its own beginning and end, and its socket's."""
+
+    def __init__(self, plugin: Plugin, path: Path) -> None:
+        self._plugin, self._ring = plugin, EventRing(path.name)
+        self._server = Server(plugin, path, self._ring)
+
+    async def start(self) -> None:
+        """Answer from now on; raises InUse when a live plugin has the name."""
+        if isinstance(self._plugin, Lifecycle):
+            await self._plugin.start(self._ring.append)
+        try:
+            await self._server.start()
+        except BaseException:
+            await self._end()
+            raise
+
+    async def stop(self) -> None:
+        """Answer no more; what is being answered gets a second."""
+        await self._server.stop(grace=1.0)
+        await self._end()
+
+    async def _end(self) -> None:
+        if isinstance(self._plugin, Lifecycle):
+            await self._plugin.stop()
 
 
 class _Properties(Document, frozen=True):
