@@ -23,8 +23,11 @@ RUN = """seconds => Promise.race([
   window.jupyterapp.commands.execute('notebook:run-all-cells').then(() => true),
   new Promise(done => setTimeout(() => done(false), 1000 * seconds))])"""
 WIDE = """() => {
-  const told = (box) => `${box.className || box.tagName}: ${box.scrollWidth} px of content in ${box.clientWidth} px`;
-  const boxes = document.querySelectorAll('html, .jp-WindowedPanel-outer, .jp-OutputArea-output, .jp-RenderedMarkdown');
+  const name = (box) => box.className || box.tagName;
+  const told = (box) =>
+    `${name(box)}: ${box.scrollWidth} px of content in ${box.clientWidth} px`;
+  const boxes = document.querySelectorAll(
+    'html, .jp-WindowedPanel-outer, .jp-OutputArea-output, .jp-RenderedMarkdown');
   return [...boxes].filter((box) => box.scrollWidth > box.clientWidth + 1).map(told);
 }"""
 DRAWN = (
@@ -32,9 +35,11 @@ DRAWN = (
     "!cell.placeholder)"
 )
 NAMELESS = """() => {
-  const named = (one) => one.getAttribute('alt') || one.getAttribute('aria-label') || one.getAttribute('aria-labelledby');
+  const named = (one) => one.getAttribute('alt') || one.getAttribute('aria-label')
+    || one.getAttribute('aria-labelledby');
   const inside = (place) => [...document.querySelectorAll(`.jp-Notebook ${place}`)];
-  const shown = [...inside('.jp-OutputArea-output img'), ...inside('.jp-RenderedMarkdown img'), ...inside('svg[role=img]')];
+  const shown = [...inside('.jp-OutputArea-output img'), ...inside('.jp-RenderedMarkdown img'),
+    ...inside('svg[role=img]')];
   return shown.filter((one) => !named(one)).map((one) => one.outerHTML.slice(0, 120));
 }"""
 PICTURES = ".jp-Notebook .jp-OutputArea-output img, .jp-Notebook svg[role=img]"

@@ -19,23 +19,27 @@ from served_lab import ROOT, ServedLab
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 WITHIN = 200.0
 """Seconds for all cells of one notebook on a slow, busy machine."""
-TOLD = "() => window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.info.then(() => true)"
+TOLD = """() => window.jupyterapp.shell.currentWidget.context
+  .sessionContext.session.kernel.info.then(() => true)"""
 STATE = (
     "() => { const shown = window.jupyterapp.shell.currentWidget; return "
     "[shown.context.path, shown.model.dirty]; }"
 )
 TYPE = """source => {
   const { content } = window.jupyterapp.shell.currentWidget;
-  const turn = content.widgets.find((cell) => cell.model.sharedModel.getSource().startsWith('# your turn'));
+  const turn = content.widgets.find(
+    (cell) => cell.model.sharedModel.getSource().startsWith('# your turn'));
   turn.model.sharedModel.setSource(source);
 }"""
-RAN = """() => window.jupyterapp.shell.currentWidget.content.widgets.filter((cell) => cell.model.type === 'code')
+RAN = """() => window.jupyterapp.shell.currentWidget.content.widgets
+  .filter((cell) => cell.model.type === 'code')
   .map((cell) => [cell.model.sharedModel.getSource(), cell.model.executionCount !== null])"""
 SEEN = """() => {
   const { content } = window.jupyterapp.shell.currentWidget;
   const cell = content.activeCell.node.getBoundingClientRect();
   const page = content.node.getBoundingClientRect();
-  return [content.activeCell.model.sharedModel.getSource(), cell.top >= page.top - 1 && cell.top < page.bottom];
+  return [content.activeCell.model.sharedModel.getSource(),
+    cell.top >= page.top - 1 && cell.top < page.bottom];
 }"""
 MINE = "# your turn\n\nmine = 'typed by me'"
 

@@ -18,9 +18,11 @@ from served_lab import ServedLab
 
 from ikdemo.cli.jupyter import DESK
 
-SHOWN = """() => [...window.jupyterapp.shell.widgets('main')].filter((one) => one.content?._term).map((one) => {
+SHOWN = """() => [...window.jupyterapp.shell.widgets('main')]
+ .filter((one) => one.content?._term).map((one) => {
   const buffer = one.content._term.buffer.active;
-  return [...Array(buffer.length).keys()].map((row) => buffer.getLine(row).translateToString(true)).join('\\n');
+  return [...Array(buffer.length).keys()]
+    .map((row) => buffer.getLine(row).translateToString(true)).join('\\n');
 })"""
 """What each terminal shows: its letters are drawn, and are not in the page."""
 FIRST_CODE_CELL = """async () => {

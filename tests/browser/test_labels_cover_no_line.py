@@ -23,19 +23,26 @@ COVERED = """() => {
   const words = [...svg.querySelectorAll('text')].filter((text) => text.textContent.trim());
   const boxes = words.map((text) => [text.textContent, text.getBBox()]);
   const found = [];
-  const inside = (box, x, y) => box.x < x && x < box.x + box.width && box.y + 2 < y && y < box.y + box.height - 2;
+  const inside = (box, x, y) => box.x < x && x < box.x + box.width
+    && box.y + 2 < y && y < box.y + box.height - 2;
   for (const path of svg.querySelectorAll('path.curve, path.line:not([d*="h"])')) {
     const length = path.getTotalLength();
     for (let at = 0; at <= length; at += 1) {
       const {x, y} = path.getPointAtLength(at);
-      for (const [said, box] of boxes) if (inside(box, x, y)) { found.push(`${said} lies on a line`); at = length; }
+      for (const [said, box] of boxes) {
+        if (inside(box, x, y)) { found.push(`${said} lies on a line`); at = length; }
+      }
     }
   }
   boxes.forEach(([said, box], n) => {
-    if (box.x < 0 || box.x + box.width > room.width || box.y + box.height > room.height) found.push(`${said} leaves the picture`);
+    if (box.x < 0 || box.x + box.width > room.width || box.y + box.height > room.height) {
+      found.push(`${said} leaves the picture`);
+    }
     for (const [other, place] of boxes.slice(n + 1))
       if (box.x < place.x + place.width && place.x < box.x + box.width
-          && box.y + 3 < place.y + place.height && place.y + 3 < box.y + box.height) found.push(`${said} lies on ${other}`);
+          && box.y + 3 < place.y + place.height && place.y + 3 < box.y + box.height) {
+        found.push(`${said} lies on ${other}`);
+      }
   });
   return found;
 }"""

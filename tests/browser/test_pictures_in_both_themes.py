@@ -25,16 +25,20 @@ from ikdemo.spi.events import Event
 
 def told(kind, time, slot="", instance="", code=""):
     size = {"size": 5} if kind == "committed" else {}
-    return Event(kind, 1000.0 + time, "p", "web", instance or f"instance-{slot}", slot, code, **size)
+    name = instance or f"instance-{slot}"
+    return Event(kind, 1000.0 + time, "p", "web", name, slot, code, **size)
 
-events = [told("committed", -9), *(told("provisioned", -8, str(n)) for n in range(5)), told("converged", -7)]
-events += [told("fault", 0, "4", code="silent"), told("fault", 0, "2", code="gone"), told("lost", 0.1, "2"), told("drifted", 0.2)]
-events += [told("planned", 0.2), told("provisioned", 0.5, "2", "instance-7"), told("health", 1.4, "4", code="unhealthy")]
-events += [told("destroyed", 1.5, "4"), told("provisioned", 1.8, "4", "instance-8"), told("converged", 1.9)]
+events = [told("committed", -9), *(told("provisioned", -8, str(n)) for n in range(5))]
+events += [told("converged", -7), told("fault", 0, "4", code="silent")]
+events += [told("fault", 0, "2", code="gone"), told("lost", 0.1, "2"), told("drifted", 0.2)]
+events += [told("planned", 0.2), told("provisioned", 0.5, "2", "instance-7")]
+events += [told("health", 1.4, "4", code="unhealthy"), told("destroyed", 1.5, "4")]
+events += [told("provisioned", 1.8, "4", "instance-8"), told("converged", 1.9)]
 Recovery("web", events, 1004.0)
 """
 TILES = """
-Visit("web", 3, [PageAnswer("0", "a", "2000", "7", "a in slot 0", "", 0.001), PageAnswer("1", "b", "2001", "8", "", "is silent", 0.3)])
+answers = [PageAnswer("0", "a", "2000", "7", "a in slot 0", "", 0.001)]
+Visit("web", 3, [*answers, PageAnswer("1", "b", "2001", "8", "", "is silent", 0.3)])
 """
 LIVE = """
 story = GroupHistory("web")

@@ -41,8 +41,10 @@ restart.
 """
 STATE = """() => {
   const notebook = window.jupyterapp.shell.currentWidget.content;
-  const cells = notebook.widgets.map((cell) => `${cell.model.type}${notebook.isSelected(cell) ? ' selected' : ''}`);
-  return JSON.stringify([cells, notebook.activeCellIndex, document.querySelectorAll('.jp-Dialog').length]);
+  const cells = notebook.widgets.map(
+    (cell) => `${cell.model.type}${notebook.isSelected(cell) ? ' selected' : ''}`);
+  const dialogs = document.querySelectorAll('.jp-Dialog').length;
+  return JSON.stringify([cells, notebook.activeCellIndex, dialogs]);
 }"""
 
 OF_NOTEBOOK_7 = ("reading 'schema'", "Command 'filebrowser:open-path' not registered")

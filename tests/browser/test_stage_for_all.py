@@ -21,13 +21,16 @@ CELLS = (
 )
 OURS = ("#ikdemo-stage", OUTPUTS)
 """The parts of the page for which we answer: the stage, and what the cells show."""
-MOVING = """() => [...document.querySelectorAll('#ikdemo-stage .ik-replay g')].flatMap((curtain) => curtain.getAnimations())
-  .map((one) => ({ state: one.playState, at: one.currentTime, lasts: one.effect.getTiming().duration }))"""
+MOVING = """() => [...document.querySelectorAll('#ikdemo-stage .ik-replay g')]
+  .flatMap((curtain) => curtain.getAnimations())
+  .map((one) => ({
+    state: one.playState, at: one.currentTime, lasts: one.effect.getTiming().duration }))"""
 CONTROLS = """() => [...document.querySelectorAll('#ikdemo-stage button, #ikdemo-stage select')]
   .filter((one) => one.offsetParent && !one.disabled).map((one) => one.title || one.tagName)"""
 FOCUSED = """() => {
   const one = document.activeElement;
-  return one.closest('#ikdemo-stage') && one.matches('button, select') ? one.title || one.tagName : '';
+  const is_ours = one.closest('#ikdemo-stage') && one.matches('button, select');
+  return is_ours ? one.title || one.tagName : '';
 }"""
 
 
@@ -37,7 +40,8 @@ def test_axe_finds_nothing_of_ours(screen: Screen) -> None:
     screen.page.evaluate(
         """async () => {
           const notebook = window.jupyterapp.shell.currentWidget.content;
-          const last = notebook.widgets.findIndex((cell) => cell.model.sharedModel.source.includes('lab.close()'));
+          const last = notebook.widgets.findIndex(
+            (cell) => cell.model.sharedModel.source.includes('lab.close()'));
           notebook.activeCellIndex = last;
           await window.jupyterapp.commands.execute('notebook:run-all-above');
         }"""

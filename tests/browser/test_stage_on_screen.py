@@ -14,17 +14,22 @@ SIZES = ((1366, 768), (1920, 1080), (900, 700))
 KILLS = 3
 WATCH = """() => {
   const visible = (node) => {
-    const [box, stage] = [node.getBoundingClientRect(), document.querySelector('#ikdemo-stage').getBoundingClientRect()];
+    const box = node.getBoundingClientRect();
+    const stage = document.querySelector('#ikdemo-stage').getBoundingClientRect();
     const across = Math.min(box.right, stage.right, innerWidth) - Math.max(box.left, stage.left, 0);
     const down = Math.min(box.bottom, stage.bottom, innerHeight) - Math.max(box.top, stage.top, 0);
-    const middle = document.elementFromPoint((box.left + box.right) / 2, (box.top + box.bottom) / 2);
+    const [x, y] = [(box.left + box.right) / 2, (box.top + box.bottom) / 2];
+    const middle = document.elementFromPoint(x, y);
     const covered = !document.querySelector('#ikdemo-stage').contains(middle);
-    return { all: box.width * box.height, seen: covered ? 0 : Math.max(0, across) * Math.max(0, down) };
+    const seen = covered ? 0 : Math.max(0, across) * Math.max(0, down);
+    return { all: box.width * box.height, seen };
   };
   const share = () => {
-    const parts = ['.ik-picture', '[role=status]', '.ik-replay'].map((part) => document.querySelector(`#ikdemo-stage ${part}`));
+    const parts = ['.ik-picture', '[role=status]', '.ik-replay']
+      .map((part) => document.querySelector(`#ikdemo-stage ${part}`));
     const sizes = parts.filter((part) => part?.offsetHeight).map(visible);
-    return sizes.reduce((sum, one) => sum + one.seen, 0) / sizes.reduce((sum, one) => sum + one.all, 0);
+    const total = (part) => sizes.reduce((sum, one) => sum + one[part], 0);
+    return total('seen') / total('all');
   };
   window.kills = {};
   const look = () => {
@@ -43,7 +48,8 @@ replay can be seen.
 WHERE = """() => {
   const boxOf = (one) => document.querySelector(one).getBoundingClientRect();
   const [notebook, stage] = ['.jp-NotebookPanel', '#ikdemo-stage'].map(boxOf);
-  return notebook.right <= stage.left ? 'left' : notebook.top >= stage.bottom ? 'below' : 'elsewhere';
+  if (notebook.right <= stage.left) return 'left';
+  return notebook.top >= stage.bottom ? 'below' : 'elsewhere';
 }"""
 """Says where the notebook is, seen from the stage."""
 TOLD = "#ikdemo-stage svg[role=img][aria-label*='{}']"

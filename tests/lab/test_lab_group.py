@@ -153,7 +153,8 @@ def test_shell_commands_see_this_lab_and_show_short_paths(lab: Lab) -> None:
     assert "$LAB/plugins/group" in printed
     assert str(lab.root) not in printed
     assert "(exit status 3)" in lab.run("echo no; exit 3")
-    ask = """-H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","method":"Plugin.Implements","id":1}'"""
+    question = '{"jsonrpc":"2.0","method":"Plugin.Implements","id":1}'
+    ask = f"-H 'Content-Type: application/json' -d '{question}'"
     answer = lab.run(f"curl -s --unix-socket plugins/group {ask} http://a/")
     assert '"Group"' in answer
 

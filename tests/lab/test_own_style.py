@@ -39,8 +39,10 @@ LEARNERS_OWN: dict[str, dict[str, Any] | str] = {
 IN_A_COMMAND = """
 from ikdemo.lab.show.recovery_report import Recovery
 from ikdemo.spi.events import Event
-told = [Event("committed", 0.0, group="g", size=1), Event("provisioned", 0.1, group="g", instance="i", slot="0")]
-told += [Event("lost", 1.0, group="g", instance="i"), Event("provisioned", 1.1, group="g", instance="j", slot="0")]
+told = [Event("committed", 0.0, group="g", size=1)]
+told += [Event("provisioned", 0.1, group="g", instance="i", slot="0")]
+told += [Event("lost", 1.0, group="g", instance="i")]
+told += [Event("provisioned", 1.1, group="g", instance="j", slot="0")]
 Recovery("g", told, 2.0).save("recovery.png")
 import matplotlib
 print(matplotlib.rcParams["backend"])

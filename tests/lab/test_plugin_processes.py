@@ -39,7 +39,8 @@ import ctypes, struct
 LOAD_NUMBER, IF_EQUAL, RETURN, FAIL, ALLOW = 0x20, 0x15, 0x06, 0x00050000 | 38, 0x7FFF0000
 rules = [(LOAD_NUMBER, 0, 0, 0), (IF_EQUAL, 0, 1, 434), (RETURN, 0, 0, FAIL), (RETURN, 0, 0, ALLOW)]
 filters = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *rule) for rule in rules))
-program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(rules), ctypes.addressof(filters)))
+address = ctypes.addressof(filters)
+program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(rules), address))
 libc = ctypes.CDLL(None)
 assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program) == 0
 """

@@ -102,9 +102,7 @@ def test_stamps_and_measures_are_those_of_the_arithmetic() -> None:
     assert recovery.times() == [1.0]
 
 
-def test_two_that_were_taken_at_one_instant_are_two_though_the_first_is_back_before_the_second_is_reported() -> (
-    None
-):
+def test_two_taken_at_one_instant_are_two_though_one_is_back_before_the_other_is_reported() -> None:
     told = [
         ("fault", 0.0, 1),
         ("fault", 0.0, 3),

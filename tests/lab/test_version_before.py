@@ -1,8 +1,8 @@
 """What version 0.1.0 kept on disk is read by this one: a lab's directory, a learner's copy, a way
 through the notebooks.
 
-The files in ``kept_by_0_1_0`` were written by that version. What it recorded for notebook 07 and for
-the README's picture is read by ``test_docker_recorded`` and ``test_readme_pictures``.
+The files in ``kept_by_0_1_0`` were written by that version. What it recorded for notebook 07 and
+for the README's picture is read by ``test_docker_recorded`` and ``test_readme_pictures``.
 """
 
 from __future__ import annotations
