@@ -1,9 +1,9 @@
 """What time it is: one clock for spans, which no setting of the date moves, and one for stamps,
 which people read.
 
-Every wait, proof and age of a group is measured by ``Clock.now``; only what leaves the group as a
-moment is turned into seconds since the epoch. Made by ``GroupCommands`` (or by whoever simulates
-time) and handed to all that wait.
+Every wait, age and readiness of a group is measured by ``Clock.now``; only a moment that leaves the
+group is turned into seconds since the epoch. A simulation hands the group plugin a clock of its
+own.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Clock:
         return time.time()
 
     def stamp(self, moment: float) -> float:
-        """Return a moment of ``now`` as seconds since the epoch, as the date is set by now."""
+        """Return a moment of ``now`` as seconds since the epoch, by the date as it is set now."""
         apart = self.wall() - self.now()
         if abs(apart - self._apart) > STEADY:
             self._apart = apart
@@ -61,5 +61,5 @@ class Clock:
 def _boot() -> str:
     try:
         return BOOT_ID.read_text().strip()
-    except OSError:  # then nothing can be told of a moment that was stored before
+    except OSError:  # then stored moments cannot be compared with those of now
         return uuid.uuid4().hex

@@ -1,8 +1,9 @@
-"""Is this spec acceptable? Everything that is checked before a group is committed, in InfraKit's
-order and words.
+"""Decides whether a group may be committed, in InfraKit's order and words, and what the commit says
+it will do.
 
-Sentences of InfraKit's own are kept; where its text is that of Go's decoder, ours names the JSON
-path. Changes nothing. Called by ``GroupCommands.commit_group``.
+InfraKit's own sentences are kept; where its text is that of Go's decoder, ours names the JSON path.
+The second half is about changing a group that is there: a snapshot of its instances, taken without
+a lock, becomes the Details, unless the group has changed since. Nothing here changes anything.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ from .observer import View
 from .store import Record
 
 MOST_INSTANCES = 100_000
-"""Instances that a group may have: what one description of it can hold."""
+"""Instances that a group may have: as many as one description of it can hold."""
 
 
 def checked_properties(spec: GroupSpec) -> GroupProperties:
-    """Decode a group's properties and check what can be checked without asking anybody; raises
+    """Decode a group's properties and check what can be checked without a plugin; raises
     SpecError.
     """
     if not spec.id:
@@ -69,7 +70,7 @@ class _WithUpdating(Document, frozen=True):
 
 
 def unknown_members_note(spec: GroupSpec) -> str:
-    """Name the members of ``Updating`` that nobody knows, to follow the Details; empty when there
+    """Name the members of ``Updating`` that are not known, to follow the Details; empty when there
     is none.
     """
     updating = decode(spec.properties, _WithUpdating).updating
@@ -106,7 +107,7 @@ async def validate_with_plugins(properties: GroupProperties, lookup: Lookup) -> 
 
 
 def check_group_size(allocation: Allocation) -> None:
-    """Refuse a group so large that looking at it would keep every other group waiting; raises
+    """Refuse a group so large that observing it would keep every other group waiting; raises
     SpecError.
     """
     asked = count(allocation)
@@ -163,8 +164,8 @@ def _compacted(section: PluginSpec) -> PluginSpec:
 
 
 class CommitSnapshot(NamedTuple):
-    """What was there: the config_sha of every instance of a group, as the instance plugin
-    ``plugin`` described them.
+    """The config_sha of every instance of a group, as the instance plugin ``plugin`` described
+    them.
     """
 
     plugin: str
@@ -172,8 +173,8 @@ class CommitSnapshot(NamedTuple):
 
 
 class StaleSnapshot(Exception):
-    """The group began, ended, or changed its instance plugin since the look was taken: another one
-    is needed.
+    """The group began, ended, or changed its instance plugin since the snapshot was taken: another
+    one is needed.
     """
 
 
@@ -195,10 +196,10 @@ def details_of(
     *,
     is_converged: bool,
 ) -> str:
-    """Return the Details of replacing a record's properties; ``is_converged``: its loop found everything
-    as wanted.
+    """Return the Details of replacing a record's properties; ``is_converged``: its loop found
+    everything as wanted.
 
-    Raises StaleLook when ``seen`` is not a look at the present group, SpecError for a change that
+    Raises StaleSnapshot when ``seen`` is not of the present group, SpecError for a change that
     cannot be made.
     """
     if before is None:

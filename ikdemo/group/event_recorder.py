@@ -1,7 +1,7 @@
-"""What a group tells the world: one event per fact, and each fact once.
+"""Emits and logs the facts about a group, each once.
 
-The memory of what was said last (converged or not, halted by what) is here. Called by the
-supervisor.
+What was emitted last (converged or not, halted by what) is remembered here, and so is the wording
+of the log. A flood of facts is logged as a few lines and a count (``log_limit``).
 """
 
 from __future__ import annotations
@@ -16,13 +16,11 @@ from ..spi.plans import Action, Outcome, Plan
 from ..spi.text import visible
 
 STOPPED = ("halted", "too-many-sick", "spec-refused")
-"""Reasons that nothing but a person or a change of the world ends."""
+"""Reasons that only a person or a change of the world ends."""
 
 
 class EventRecorder:
-    """Tells a group's events. ``converged``: what the loop said last of the world (None: nothing
-    yet).
-    """
+    """Emits the events of one group. ``converged``: what was emitted last (None: nothing yet)."""
 
     def __init__(self, group: str, emit: Emit, converged: bool | None) -> None:
         self._group, self._emit = group, emit
@@ -30,11 +28,11 @@ class EventRecorder:
         self._halted: set[str] = set()
 
     def reset(self) -> None:
-        """Forget what was said: something else is wanted now."""
+        """Forget what was emitted: something else is desired now."""
         self.converged = None
 
     def on_plan(self, plan: Plan, size: int, destroying: bool) -> None:
-        """Tell what a new plan shows: converged, drifted from it, halted."""
+        """Emit what a new plan shows: converged, drifted from it, halted."""
         if plan.converged and self.converged is not True and not destroying:
             announce(
                 self._emit,
@@ -63,14 +61,14 @@ class EventRecorder:
         self._halted = set(halted)
 
     def on_acting(self, actions: tuple[Action, ...], size: int) -> None:
-        """Tell that a plan is about to be carried out."""
+        """Emit that a plan is about to be carried out."""
         log_plan(self._group, actions, size)
         provisions = sum(action.verb == "provision" for action in actions)
         text = f"provision {provisions}, destroy {len(actions) - provisions}"
         self._emit(Event("planned", group=self._group, code=actions[0].code, text=text, size=size))
 
     def on_outcome(self, outcome: Outcome) -> None:
-        """Tell what came of one action."""
+        """Emit what came of one action."""
         action = outcome.action
         where = f" in slot {action.slot}" if action.slot else ""
         if outcome.error:
@@ -122,7 +120,7 @@ WARNED = ("halted", "failed")
 
 
 def announce(emit: Emit, event: Event, *, failed: bool = False) -> None:
-    """Emit an event of a group, and log it, unless too many came before it; ``failed``: it tells of
+    """Emit an event of a group, and log it, unless too many came before it; ``failed``: it is about
     an action that failed.
 
     >>> announce(lambda event: print(event.kind), Event("paused", group="web"))

@@ -2,7 +2,7 @@
 per action begun.
 
 Every call of a round is answered (or past its deadline) before this returns, so the next
-observation is not older than what was done. Called by the supervisor only.
+observation is not older than the actions.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class Executor:
         described: Iterable[Description],
         report: Callable[[Outcome], None],
     ) -> None:
-        """``good``: the properties whose hash is that of ``desired.good``, for what is made again
-        as it was.
+        """``good``: the properties whose hash is that of ``desired.good``, for slots that are
+        filled as they were.
         """
         self._desired, self._properties, self._report = desired, properties, report
         self._good = good or properties
@@ -66,7 +66,7 @@ class Executor:
         try:
             self._instance = await lookup.instance(self._properties.instance.plugin)
         except IkdemoError as error:
-            # nothing was begun, nothing to tell
+            # nothing was begun, so there is nothing to report
             return tuple(_failed(action, error) for action in actions)
         for name in {self._properties.flavor.plugin, self._good.flavor.plugin}:
             try:
@@ -91,7 +91,9 @@ class Executor:
         return tuple(outcomes)
 
     async def _outcome(self, action: Action) -> Outcome | None:
-        """Carry out one action; None when it was prepared, and something else is wanted by then."""
+        """Carry out one action; None when it was prepared, and something else is desired by
+        then.
+        """
         try:
             return await (
                 self._provision(action) if action.verb == "provision" else self._destroy(action)

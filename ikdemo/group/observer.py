@@ -262,8 +262,8 @@ async def view_of_cache(
     ask_health: bool,
     can_fail: bool,
 ) -> View | None:
-    """Make a view of what is known already; None when the flavor has to be asked about health, which
-    needs descriptions.
+    """Make a view of what is known already; None when the flavor has to be asked about health,
+    which needs descriptions.
     """
     flavor, health_error = await _find(properties, lookup)
     if known.instances and known.health_error != health_error:

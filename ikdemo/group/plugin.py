@@ -2,8 +2,8 @@
 group.
 
 Here a command becomes a change of a group's record; how a record is changed is in ``registry``,
-what is acceptable in ``commit``, and how a group is healed is not decided here. Served by
-``assembly``; handed a lookup, it does not know where its plugins live.
+what is acceptable in ``commit_checks``, how a group is healed in ``reconciler``. Plugins are found
+by the lookup that it is handed: whether one is in this process or behind a socket it cannot tell.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ DESTROY_WAIT = 60.0
 without the caller.
 """
 ATTEMPTS = 5
-"""Looks that a commit takes at most, should the group begin or end, or change its plugin, each
+"""Snapshots that a commit takes at most, should the group begin or end, or change its plugin, each
 time.
 """
 
@@ -197,8 +197,8 @@ class Groups:
         raise PluginUnavailable(f"Group '{group}' is marked for destruction and being worked on")
 
     async def describe_group(self, group: str) -> GroupDescription:
-        """Describe the instances, live; converged means that this look and the loop's latest pass
-        found them as wanted.
+        """Describe the instances, live; converged means that this observation and the loop's latest
+        pass found them as wanted.
         """
         supervisor = self._supervisor_of(group)
         view, todo = await supervisor.reconciler.dry_run(ask_health=False)
@@ -245,8 +245,8 @@ class Groups:
         """Let the loop act again, and try at once what it waits with or has stopped trying
         (durable).
 
-        Sick instances are replaced, once, also where they are too many to be replaced without a
-        person's word.
+        Unhealthy instances are replaced, once, also where they are too many to be replaced without
+        a person's word.
         """
 
         def resumed(before: Record | None) -> Record:
@@ -267,8 +267,8 @@ class Groups:
     async def _commit(
         self, group: str, wanted: Callable[[Record | None], GroupProperties], pretend: bool
     ) -> str:
-        """Commit what ``wanted`` makes of the present record. The look that Details need is taken
-        before, without a lock.
+        """Commit what ``wanted`` makes of the present record. The snapshot that Details need is
+        taken before, without a lock.
         """
         for _ in range(ATTEMPTS):
             await self._registry.wait_until_ended(group)
@@ -325,8 +325,8 @@ class Groups:
         seen: CommitSnapshot | None,
         wanted: Callable[[Record | None], GroupProperties],
     ) -> tuple[Record, str]:
-        """Return the record after a commit, and its Details; raises StaleLook when a look is to be
-        taken anew.
+        """Return the record after a commit, and its Details; raises StaleSnapshot when another
+        snapshot is needed.
         """
         supervisor = self._supervisors.get(group)
         if supervisor is None:

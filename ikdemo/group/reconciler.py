@@ -137,7 +137,7 @@ class Reconciler:
         """Make one pass, which observes and acts if a person ``asked`` for it, paused or not; None
         when something else was wanted before it could act.
 
-        A bug in it is told as its result and must not end the healing of the group.
+        A bug in it becomes its result and must not end the healing of the group.
         """
         self.in_doubt = False
         try:
@@ -157,9 +157,7 @@ class Reconciler:
         return min(waits)
 
     async def _pass(self, *, asked: bool) -> Step | None:
-        """Make one pass, with a look if somebody ``asked`` for it; None when something else was
-        wanted before it could act.
-        """
+        """Make one pass; see ``make_pass``. A bug in it is raised."""
         desired, paused = self.desired, self.record.paused
         view, todo = await self._decide(fresh=asked or desired.destroying)
         if desired is not self.desired or self._cancelled:
@@ -194,7 +192,7 @@ class Reconciler:
         """Observe, take in what plugins reported, and plan; observe afresh if a plan by the cache
         would destroy something.
         """
-        # one that is expected may be shown in this very pass, and an update may wait for its health
+        # an expected instance may appear in this pass, and an update may wait for its health
         ask_health = self._observer.health_is_due() or bool(self._memory.expected)
         unhealthy = self._reports.take_unhealthy()
         while True:
@@ -220,7 +218,7 @@ class Reconciler:
         desired, actions = self.desired, todo.actions
         self._memory = expect(view.applied_to(desired), self._memory, actions, self._clock.now())
         if not view.idempotent and self._must_persist(view) and not await self._remember(view):
-            # what is asked for has to be known after a restart
+            # what is asked for must be known after a restart
             actions = tuple(a for a in actions if a.verb == "destroy")
             if not actions:
                 return ()
@@ -268,7 +266,7 @@ class Reconciler:
     def _must_persist(self, view: View) -> bool:
         """Say whether a restart would miss anything of what is remembered now.
 
-        Of a plugin with slots nothing more is kept than waits: what was made there, it knows
+        With a plugin that has slots only back-offs are stored: which instances it has, it knows
         itself.
         """
         memory, record = self._memory, self.record
@@ -280,8 +278,8 @@ class Reconciler:
         return not known or memory.backoffs != record.backoffs or memory.expected != record.expected
 
     def _update_to_persist(self, view: View) -> str:
-        """Return the configuration whose update a restart would have to prove; none where nothing
-        has to be waited for.
+        """Return the configuration of an update whose readiness a restarted loop has to await;
+        empty if there is none.
         """
         update = self._memory.update
         return update.sha if update and view.applied_to(self.desired).pace.waits else ""

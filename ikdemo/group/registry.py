@@ -1,9 +1,9 @@
 """Which groups there are: the one place that changes a group's record, begins its loop and ends it.
 
 A change is a function of the present record. It is applied under the group's lock and is durable
-before anybody is told, so commands on one group take effect one after the other, however they
-overlap (P9). A group has one loop at most: one that is let go keeps its place until its loop has
-ended. Locks are never held across a call to a plugin. Used by ``GroupCommands``.
+before the caller gets an answer, so commands on one group take effect one after the other, however
+they overlap (P9). A group has one loop at most: one that was freed keeps its entry until its loop
+has ended. Locks are never held across a call to a plugin.
 """
 
 from __future__ import annotations
@@ -25,19 +25,18 @@ from .subscriptions import Subscriptions
 from .supervisor import STOP_WAIT, Supervisor
 
 STORE_WAIT = 60.0
-"""Seconds after which whoever changes a group is told that the store has not answered; the change
-itself goes on.
+"""Seconds after which a change fails with OutcomeUnknown because the store has not answered; the
+change itself goes on.
 """
-STOPPED = "the group plugin stopped"
-"""What overtakes a command that waits for a loop when its process ends in order."""
+STOPPING = "the group plugin stopped"
+"""What overtakes a command that waits for a loop when its process stops."""
 END_WAIT = 20.0
-"""Seconds for which a loop that was told to end is waited for: what it has begun may take that long
-to be answered.
+"""Seconds to wait for a loop that is ending: what it has begun may take that long to be answered.
 """
 
 Change = Callable[[Record | None], Record]
-"""A change: from the present record (None: there is no such group) to the next; raises what refuses
-it.
+"""A change: from the present record (None: there is no such group) to the next; raises an error to
+refuse it.
 """
 Notify = Callable[[Supervisor, bool], None]
 """Is given the group's loop, and whether anything changed, before the next change is made."""
@@ -73,7 +72,8 @@ class Registry:
         self._closed = True
         await self._subscriptions.close()
         ends = [
-            asyncio.create_task(supervisor.end(STOPPED)) for supervisor in self.supervisors.values()
+            asyncio.create_task(supervisor.end(STOPPING))
+            for supervisor in self.supervisors.values()
         ]
         if waiting := [*ends, *self._ending.values(), *self._at_work]:
             await asyncio.wait(waiting, timeout=STOP_WAIT + 2.0)
@@ -145,7 +145,7 @@ class Registry:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._at_work.discard(task)
         if not task.cancelled():
-            task.exception()  # whoever asked may have gone away, and nobody else will look at it
+            task.exception()  # marks it as seen: the caller may have gone away
 
     def _lock(self, group: str) -> asyncio.Lock:
         return self._locks.setdefault(group, asyncio.Lock())
@@ -193,7 +193,7 @@ class Registry:
         # what becomes durable while the plugin stops is for the next process: this loop ends as it
         # begins
         if self._closed:
-            self._at_work.add(ending := asyncio.create_task(supervisor.end(STOPPED)))
+            self._at_work.add(ending := asyncio.create_task(supervisor.end(STOPPING)))
             ending.add_done_callback(self._done)
         else:
             self._subscriptions.follow(supervisor)

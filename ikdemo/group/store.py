@@ -1,8 +1,7 @@
-"""What a group plugin must not forget: one file per group with its spec and its marks, durable
-before anybody is told.
+"""Stores what a group plugin must not forget: one file per group with its spec and its marks,
+durable before a command is answered.
 
-Files are written atomically and read once, at the start. One process owns the directory. Only
-``Registry`` uses this.
+Files are written atomically and read once, at the start. One process owns the directory.
 """
 
 from __future__ import annotations
@@ -29,14 +28,14 @@ FORMAT = 1
 class Record(Struct, frozen=True, rename={"backoffs": "troubled"}):
     """A committed group. ``rolls``: outdated instances are replaced (not after a first commit,
     which adopts). ``updating``: the configuration whose rolling update is under way, its last batch
-    not proven yet.
+    not ready yet.
 
-    ``destroying``, ``freed`` and ``paused`` are marks that outlive the process, and so do
-    ``backoffs`` slots with their back-off. ``expected``: what was asked of an instance plugin
-    without slots and has not been seen yet, and ``members``: what is known of the instances of such
-    a plugin, by their ID. ``boot``: the boot of the machine in whose seconds all that waits;
-    written by ``Store``. ``good`` is what was committed when the group was converged last, before
-    ``properties``; None when it never was.
+    ``destroying``, ``freed`` and ``paused`` are marks that outlive the process. So do ``backoffs``,
+    by slot. ``expected``: what was asked of an instance plugin without slots and has not been
+    described yet, and ``members``: what is known of the instances of such a plugin, by their ID.
+    ``boot``: the boot of the machine in whose seconds the times are; written by ``Store``. ``good``
+    is what was committed when the group was converged last, before ``properties``; None when it
+    never was.
     """
 
     id: str
@@ -60,7 +59,9 @@ class Record(Struct, frozen=True, rename={"backoffs": "troubled"}):
         return self.good if same else None
 
     def desired(self, poll: float) -> Desired:
-        """Return what the planner is told of this group, which is observed every ``poll`` seconds."""
+        """Return what the planner is told to make of this group, which is observed every ``poll``
+        seconds.
+        """
         properties, good = self.properties, self.last_good
         return structs.replace(
             desired_state(self.id, properties, sha_of(properties), rolls=self.rolls),
@@ -92,7 +93,9 @@ class Store:
         try:
             disk.clear_leftovers(self._directory)
             return [self._read(path) for path in sorted(self._directory.glob("*.json"))]
-        except BaseException:  # what is not opened is not kept from whoever mends it
+        except (
+            BaseException
+        ):  # a directory that cannot be used is not kept from the person who mends it
             self.close()
             raise
 
@@ -134,7 +137,7 @@ class Store:
             self._lease = None
 
     def _check_owned(self) -> None:
-        """Store nothing where somebody else may be the owner, or where it would be lost."""
+        """Store nothing where another process may be the owner, or where it would be lost."""
         if self._lease is None or not self._lease.holds():
             raise LeaseLost(
                 f"{self._directory} is gone or is another folder than it was; nothing can be "

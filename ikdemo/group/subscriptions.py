@@ -1,9 +1,9 @@
-"""Who hears what: one watch per plugin, not per group; each event wakes only the supervisors it can
-concern.
+"""Watches the events of plugins: one watch per plugin, not per group; each event wakes only the
+supervisors that it can concern.
 
-A watch that ends unexpectedly is begun again. So that nothing counts twice, events that were heard
-already are left out, and so are those from before anybody listened: the first look shows what came
-of them. Called by ``Registry`` whenever a group begins, changes or ends.
+A watch that ends unexpectedly is begun again. So that no event counts twice, those that were
+delivered already are left out, and so are those from before the watch: the first observation shows
+what came of them.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class Subscriptions:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def follow(self, supervisor: Supervisor) -> None:
-        """Let a supervisor hear the plugins that its group uses now, and no longer those it used
-        before.
+        """Deliver to a supervisor the events of the plugins that its group uses now, and no longer
+        those of others.
         """
         properties = supervisor.record.properties
         self._subscribe(supervisor, {properties.instance.plugin, properties.flavor.plugin})
 
     def unsubscribe(self, supervisor: Supervisor) -> None:
-        """Let a supervisor hear nothing more."""
+        """Deliver no more events to a supervisor."""
         self._subscribe(supervisor, set())
 
     def _subscribe(self, supervisor: Supervisor, names: set[str]) -> None:
@@ -52,7 +52,7 @@ class Subscriptions:
                 )
         for name in self._subscribers.keys() - names:
             self._subscribers[name].discard(supervisor)
-            if not self._subscribers[name]:  # nobody listens any longer
+            if not self._subscribers[name]:  # no subscriber is left
                 del self._subscribers[name]
                 self._tasks.pop(name).cancel()
 
@@ -66,7 +66,7 @@ class Subscriptions:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _follow(self, name: str) -> None:
-        """Follow one plugin for ever; what it says may be odd, and must not end that."""
+        """Follow one plugin for ever; an odd answer must not end that."""
         position, began, catching_up = Cursor(), time.time(), True
         while True:
             try:
@@ -94,8 +94,8 @@ class Subscriptions:
 
 
 def news(batch: EventBatch, position: Cursor) -> list[Event]:
-    """Return the events of a batch that come after ``position``, in a stream that was begun to be read
-    anew, too.
+    """Return the events of a batch that come after ``position``; all of them where the stream is
+    another one.
 
     >>> batch = EventBatch("s", 12, [Event("lost", instance="i-1"), Event("lost", instance="i-2")], gap=True)
     >>> [event.instance for event in news(batch, Cursor("s", 11))], len(news(batch, Cursor("other", 99)))

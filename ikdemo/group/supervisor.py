@@ -78,8 +78,8 @@ class Supervisor:
         )
 
     async def end(self, by: str) -> None:
-        """Finish what was begun, begin nothing more, and return when the loop is over; ``by`` tells
-        those who wait why.
+        """Finish what was begun, begin nothing more, and return when the loop is over; ``by`` says
+        why to the commands that wait.
 
         A call to a plugin that is not answered within ``STOP_WAIT`` is given up.
         """
@@ -106,7 +106,7 @@ class Supervisor:
             self._wake.set()
 
     def wake(self) -> None:
-        """Make a pass soon, and a whole one: events may have been missed, of health too."""
+        """Make a pass soon, and observe in it: events may have been missed, of health too."""
         self.reconciler.invalidate()
         self._wake.set()
 
@@ -175,8 +175,7 @@ class Supervisor:
                 raise
             if self.reconciler.in_doubt:
                 self._pass_failed.set()
-            # something else is wanted meanwhile: look again with that in mind, for those who wait,
-            # too
+            # something else is desired meanwhile: make another pass, also for the steps that wait
             if step is None:
                 self._steps = waiting + self._steps
                 continue
@@ -185,7 +184,7 @@ class Supervisor:
                     future.set_result(step)
             if record.destroying and step.plan.converged and await self._end(when_gone):
                 return
-            # after acting, look again at once: was it enough, and when is the next attempt?
+            # after acting, observe again at once: was it enough, and when is the next attempt?
             if step.outcomes:
                 # but not before others had their turn: two passes over thousands take long
                 await asyncio.sleep(0)
@@ -193,7 +192,7 @@ class Supervisor:
             await self._sleep(self.reconciler.seconds_to_next_pass(step.plan))
 
     async def _end(self, when_gone: Callable[[], Awaitable[None]]) -> bool:
-        """Nothing is left: say so; false when that could not be made durable, to be tried again."""
+        """Await ``when_gone``; false when the store failed, so that it is tried again."""
         try:
             await when_gone()
         except IkdemoError as error:
@@ -208,7 +207,7 @@ class Supervisor:
         return True
 
     def _fail_steps(self, waiting: list[asyncio.Future[Step]]) -> None:
-        """Answer those who wait for a pass that will not be made."""
+        """Answer the steps that wait for a pass that will not be made."""
         for future in waiting:
             if not future.done():
                 by = self._ended_by or "a failure of the loop"

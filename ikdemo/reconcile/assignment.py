@@ -22,8 +22,8 @@ class Assignment(NamedTuple):
     unmanaged: list[ObservedInstance]
 
     def living(self) -> list[tuple[str, ObservedInstance]]:
-        """Return each occupant with the name of its slot: its own number, or else the slot that it was
-        assigned to.
+        """Return each occupant with the name of its slot: its own number, or else the slot that it
+        was assigned to.
         """
         return [
             (slot if slot_number(seen.slot) is None else seen.slot or slot, seen)

@@ -103,8 +103,8 @@ def is_repeated(memory: Memory, outcome: Outcome) -> bool:
 def destroyed(
     desired: Desired, observed: Observation, memory: Memory, outcomes: Iterable[Outcome], now: float
 ) -> dict[str, Destroyed]:
-    """Return what was destroyed, after a pass, by ID; an instance that is not described any longer is
-    forgotten, unless it may be described again.
+    """Return what was destroyed, after a pass, by ID; an instance that is not described any longer
+    is forgotten, unless it may be described again.
     """
     present = {seen.id for seen in observed.instances} if memory.destroyed else set()
     after = {

@@ -57,8 +57,8 @@ def apply_reported_health(desired: Desired, memory: Memory, reported: Iterable[s
 
 
 def force_replacement(memory: Memory) -> Memory:
-    """Return the memory after a person has said, by a resume, that the unhealthy are to be replaced,
-    however many they are: once.
+    """Return the memory after a person has said, by a resume, that the unhealthy are to be
+    replaced, however many they are: once.
     """
     return structs.replace(memory, forced=True)
 

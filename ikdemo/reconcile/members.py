@@ -228,8 +228,8 @@ class _Expectations:
                 self._queues.setdefault(key, deque()).append(slot)
 
     def match(self, said: ObservedInstance) -> ObservedInstance:
-        """Return a new instance as the oldest expected one that it fits, which is fulfilled then, or
-        else as described.
+        """Return a new instance as the oldest expected one that it fits, which is fulfilled then,
+        or else as described.
 
         Tags that are spelt in another letter case are the same tags.
         """

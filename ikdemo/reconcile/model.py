@@ -134,10 +134,10 @@ class Desired(Struct, frozen=True):
     ``rolls``: outdated instances are replaced at ``pace`` (false after a first commit, which only
     adopts). ``destroying``: no instance is wanted any more. ``idempotent``: the instance plugin
     provisions a slot at most once. ``unhealthy_after``: consecutive unhealthy answers that make an
-    instance unhealthy. ``poll``: seconds between two observations; answers that come closer together
-    count as one (``is_another``). ``good``: the configuration with which the group was converged
-    last, before this one; empty when there is none. ``health_checked``: the flavor has to be asked
-    for the health of each instance.
+    instance unhealthy. ``poll``: seconds between two observations; answers that come closer
+    together count as one (``is_another``). ``good``: the configuration with which the group was
+    converged last, before this one; empty when there is none. ``health_checked``: the flavor has to
+    be asked for the health of each instance.
     """
 
     group: str
@@ -168,8 +168,8 @@ class Desired(Struct, frozen=True):
 
     @property
     def ranks_by_id(self) -> bool:
-        """Say whether equal instances go in the order of their IDs, as in InfraKit: their plugin has
-        no slots.
+        """Say whether equal instances go in the order of their IDs, as in InfraKit: their plugin
+        has no slots.
         """
         return not (self.idempotent or self.pets)
 
@@ -265,7 +265,9 @@ class Expected(Struct, frozen=True):
 
 
 class Update(Struct, frozen=True):
-    """A rolling update that is under way: its configuration, and the slots that it has taken by now."""
+    """A rolling update that is under way: its configuration, and the slots that it has taken by
+    now.
+    """
 
     sha: str
     taken: frozenset[str] = frozenset()
@@ -323,13 +325,13 @@ class Memory(Struct, frozen=True):
     answers. ``counted_at``: instance ID to when the last of those was counted. ``readiness``: while
     an update is under way, instance ID to how long it has been healthy. ``expected``: with plugins
     that are not idempotent, slot name to what was asked for there and has not been described yet.
-    ``allowances``: slot name to when its allowance of losses is whole again. ``update``: the rolling
-    update that is under way, until its last batch is ready. ``unchecked``: IDs of instances whose
-    flavor has not said yet whether they are healthy. ``destroyed``: ID to when it was destroyed, as
-    long as it may still be described. ``losses``: whole second to how many instances were found
-    missing in it, of late. ``since``: slot or instance (for the group itself: the code) to when it
-    was first not as wanted, whatever the reason is by now. ``forced``: a person wants the unhealthy
-    replaced, however many they are (``health.force_replacement``).
+    ``allowances``: slot name to when its allowance of losses is whole again. ``update``: the
+    rolling update that is under way, until its last batch is ready. ``unchecked``: IDs of instances
+    whose flavor has not said yet whether they are healthy. ``destroyed``: ID to when it was
+    destroyed, as long as it may still be described. ``losses``: whole second to how many instances
+    were found missing in it, of late. ``since``: slot or instance (for the group itself: the code)
+    to when it was first not as wanted, whatever the reason is by now. ``forced``: a person wants
+    the unhealthy replaced, however many they are (``health.force_replacement``).
     """
 
     backoffs: Mapping[str, BackoffState] = {}

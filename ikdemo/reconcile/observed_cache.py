@@ -21,12 +21,15 @@ MOST_EVENTS = 100_000
 
 
 def is_safe(plan: Plan) -> bool:
-    """Say whether a plan that was made from the cache may be carried out: it must destroy nothing."""
+    """Say whether a plan that was made from the cache may be carried out: it must destroy
+    nothing.
+    """
     return not any(action.verb == "destroy" for action in plan.actions)
 
 
 class ObservedCache:
-    """What is known between two observations; ``current`` is None when the group has to be observed.
+    """What is known between two observations; ``current`` is None when the group has to be
+    observed.
 
     An event that comes while an observation is under way may be in its answer already, or not: it
     is applied to the answer, which changes nothing in the first case. An event that comes late,
@@ -46,8 +49,8 @@ class ObservedCache:
         self._invalid = True
 
     def on_event(self, event: Event) -> bool:
-        """Take in an event about an instance; return whether it is news, and not the echo of an action
-        of this group.
+        """Take in an event about an instance; return whether it is news, and not the echo of an
+        action of this group.
         """
         if self._is_echo(event):
             return False
@@ -70,7 +73,9 @@ class ObservedCache:
         self._added.clear()
 
     def end_refresh(self, observed: Observation) -> None:
-        """Keep what was observed, unless two instances have one ID: events cannot tell them apart."""
+        """Keep what was observed, unless two instances have one ID: events cannot tell them
+        apart.
+        """
         seen = {
             s.id: ObservedInstance(s.id, s.logical_id, s.slot, s.sha) for s in observed.instances
         }
@@ -110,8 +115,8 @@ class ObservedCache:
             self._instances.setdefault(instance, seen)
 
     def current(self) -> Observation | None:
-        """Return the observation as it must be by now, every health unknown; None when the group has to
-        be observed.
+        """Return the observation as it must be by now, every health unknown; None when the group
+        has to be observed.
         """
         if self._invalid or self._added or self._instances is None:
             return None
@@ -125,8 +130,8 @@ class ObservedCache:
         return self._observed
 
     def _is_echo(self, event: Event) -> bool:
-        """Say whether an event tells of an action of this group. A second event like it is news (files
-        can be copied), and so is an instance that comes back.
+        """Say whether an event tells of an action of this group. A second event like it is news
+        (files can be copied), and so is an instance that comes back.
         """
         key = (event.kind, event.instance)
         for done in self._own_events:

@@ -50,8 +50,8 @@ class PlanBuilder:
         self.reasons.append(self._reason(code, text, slot, instance, awaits, error))
 
     def provision(self, slot: Slot, *, has_room: bool, sha: str = "") -> bool:
-        """Fill an empty slot if it may be tried and there is room; say whether room was taken (or is
-        awaited).
+        """Fill an empty slot if it may be tried and there is room; say whether room was taken (or
+        is awaited).
 
         ``sha`` is the configuration to fill it with, if not the desired one.
         """
@@ -106,8 +106,8 @@ class PlanBuilder:
             self.reasons.insert(0, self.reasons.pop())
 
     def expected(self) -> set[str]:
-        """Return the slots for which a plugin without slots was asked for an instance that has not been
-        described yet.
+        """Return the slots for which a plugin without slots was asked for an instance that has not
+        been described yet.
         """
         awaited = (
             {} if self.desired.idempotent else still_expected(self.memory, self.observed, self.now)
@@ -128,8 +128,8 @@ class PlanBuilder:
         return Reason(code, text, slot, instance, since, awaits, error)
 
     def _may_try(self, key: str, *, slot: str, instance: str = "") -> bool:
-        """Say whether a slot may be filled, or an instance destroyed, in spite of its back-off; give the
-        reason if not.
+        """Say whether a slot may be filled, or an instance destroyed, in spite of its back-off;
+        give the reason if not.
         """
         backoff_state = self.memory.backoffs.get(key)
         if backoff_state is None:

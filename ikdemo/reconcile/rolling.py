@@ -35,8 +35,8 @@ def is_rolling(desired: Desired, observed: Observation) -> bool:
 
 
 def is_awaiting_readiness(desired: Desired, memory: Memory) -> bool:
-    """Say whether the last batch of an update, after which nothing outdated may be left, is not ready
-    yet.
+    """Say whether the last batch of an update, after which nothing outdated may be left, is not
+    ready yet.
     """
     update = memory.update
     return (
@@ -48,8 +48,8 @@ def is_awaiting_readiness(desired: Desired, memory: Memory) -> bool:
 
 
 def is_stuck(builder: PlanBuilder, assignment: Assignment) -> bool:
-    """Say whether an update cannot go on: what it brought is unhealthy, cannot be provisioned, or is
-    not ready after a failure.
+    """Say whether an update cannot go on: what it brought is unhealthy, cannot be provisioned, or
+    is not ready after a failure.
     """
     desired, memory = builder.desired, builder.memory
     for seen in builder.observed.instances:
@@ -88,8 +88,8 @@ def _taken(desired: Desired, memory: Memory) -> frozenset[str]:
 def update_after(
     desired: Desired, observed: Observation, memory: Memory, plan: Plan, outcomes: Iterable[Outcome]
 ) -> Update | None:
-    """Return the update that is under way after a pass; None when there is none, or when all of it is
-    done and ready.
+    """Return the update that is under way after a pass; None when there is none, or when all of it
+    is done and ready.
     """
     if not is_rolling(desired, observed) and (
         not is_awaiting_readiness(desired, memory) or plan.converged or not desired.pace.waits

@@ -51,8 +51,8 @@ def settle(
     *,
     overtaken: bool = False,
 ) -> Memory:
-    """Return the memory after a pass. ``observed_at``: when its plan was made, if it took a while since
-    then.
+    """Return the memory after a pass. ``observed_at``: when its plan was made, if it took a while
+    since then.
 
     What failed leads to no back-off when it was ``overtaken``: something else is desired by now.
 
@@ -105,8 +105,8 @@ def settle(
 
 
 def with_backoffs(memory: Memory, backoffs: Mapping[str, BackoffState]) -> Memory:
-    """Return the memory when something else is desired, with the back-offs that remain; with none, a
-    storm is over, too.
+    """Return the memory when something else is desired, with the back-offs that remain; with none,
+    a storm is over, too.
     """
     if backoffs:
         return structs.replace(memory, backoffs=backoffs)
@@ -116,8 +116,8 @@ def with_backoffs(memory: Memory, backoffs: Mapping[str, BackoffState]) -> Memor
 def record_exits(
     desired: Desired, memory: Memory, exits: Iterable[ReportedExit], now: float
 ) -> Memory:
-    """Return the memory with reported exits entered; before the plan, so that they count for the very
-    next attempt.
+    """Return the memory with reported exits entered; before the plan, so that they count for the
+    very next attempt.
 
     The exit of an instance that was not provisioned here, or is not the latest of its slot, is old
     news and not entered.
@@ -179,7 +179,9 @@ def _after_short_life(
 
 
 class _BackoffTracker:
-    """Back-offs and creations while outcomes are entered; what is over is left out from the start."""
+    """Back-offs and creations while outcomes are entered; what is over is left out from the
+    start.
+    """
 
     def __init__(self, desired: Desired, observed: Observation, memory: Memory, now: float) -> None:
         self._desired, self._now = desired, now
@@ -221,8 +223,8 @@ class _BackoffTracker:
         }
 
     def record_loss(self, slot: str) -> None:
-        """Enter that the instance of a slot is missing: ended from outside, or never described. What
-        the planner destroyed is no loss.
+        """Enter that the instance of a slot is missing: ended from outside, or never described.
+        What the planner destroyed is no loss.
 
         Beyond the slot's allowance, or before its wait is over, the back-off grows.
         """
@@ -299,8 +301,8 @@ class _BackoffTracker:
         return before
 
     def _record_destroyed(self, action: Action) -> None:
-        """Enter that an instance was destroyed; if it was unhealthy and young, like one that ended by
-        itself.
+        """Enter that an instance was destroyed; if it was unhealthy and young, like one that ended
+        by itself.
         """
         creation, before = self.created.get(action.slot), self.backoffs.get(action.slot, NO_BACKOFF)
         if creation is None or creation.instance != action.instance:

@@ -83,8 +83,8 @@ the group is paused (paused)
             )
 
     def on_error(self, error: IkdemoError) -> IkdemoError:
-        """Return what to raise when the question failed: that the group ended meanwhile, or the error
-        as it is.
+        """Return what to raise when the question failed: that the group ended meanwhile, or the
+        error as it is.
         """
         if self._known and UnknownGroup.is_said_by(error):
             return NotConverged(

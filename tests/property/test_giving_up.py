@@ -58,7 +58,7 @@ def test_a_command_that_always_ends_at_once_is_started_a_bounded_number_of_times
         simulation.step()
     unheard += 2 * sum(simulation.counts[kind] for kind in ("lost", "late", "doubled"))
     assert SIZE * GIVE_UP_AFTER <= simulation.counts["made"] <= SIZE * GIVE_UP_AFTER + unheard
-    reasons = simulation.look().plan.reasons
+    reasons = simulation.dry_run().plan.reasons
     assert [reason.code for reason in reasons] == ["halted"] * SIZE
     made = simulation.counts["made"]
     simulation.restart()
@@ -72,10 +72,10 @@ def test_a_command_that_always_ends_at_once_is_started_a_bounded_number_of_times
 def test_it_lasts_about_a_minute_and_the_sentence_says_how_it_ended() -> None:
     for seed in range(20):
         simulation = Simulation(group(size=1), random.Random(seed).random, Faults(crashing=1.0))
-        while not [r for r in simulation.look().plan.reasons if r.code == "halted"]:
+        while not [r for r in simulation.dry_run().plan.reasons if r.code == "halted"]:
             simulation.step()
         assert 30 < simulation.now < 70
-        step = simulation.look()
+        step = simulation.dry_run()
         assert step.plan.wake_after is None
         (sentence,) = sentences(step.plan.reasons)
         assert sentence.startswith(

@@ -95,7 +95,7 @@ class GroupLife(RuleBasedStateMachine):
     def run(self, times: int) -> None:
         for _ in range(times):
             if self.paused:
-                self.sim.look()
+                self.sim.dry_run()
                 self.sim.now += self.sim.poll
             else:
                 self.allowed += self._easily_missed()
@@ -129,7 +129,7 @@ class GroupLife(RuleBasedStateMachine):
     def looking_changes_nothing(self) -> None:
         if hasattr(self, "sim"):
             before = dict(self.sim.living), self.sim.memory
-            self.sim.look()
+            self.sim.dry_run()
             assert before == (self.sim.living, self.sim.memory)
 
     def teardown(self) -> None:
@@ -140,14 +140,14 @@ class GroupLife(RuleBasedStateMachine):
             return
         sim = self.sim
         if not sim.settle_down(120):
-            stopped = {reason.code for reason in sim.look().plan.reasons}
+            stopped = {reason.code for reason in sim.dry_run().plan.reasons}
             assert stopped & {"halted", "too-many-sick"}, stopped
             for seen in list(sim.living.values()):  # a person mends what stopped it
-                sim.put(
+                sim.add(
                     ObservedInstance(seen.id, seen.logical_id, seen.slot, seen.sha, Health.HEALTHY)
                 )
             sim.set_desired(sim.desired)
-            assert sim.settle_down(120), sim.look().plan.reasons
+            assert sim.settle_down(120), sim.dry_run().plan.reasons
         sim.now += 600.0  # every wait is over
         while sim.kill(0.5):
             pass

@@ -50,7 +50,7 @@ def storm(seed: int, faults: Faults, desired: Desired) -> Simulation:
                 {slot.name for slot in desired.slots}
                 - {seen.slot for seen in simulation.living.values()}
             )
-            simulation.put(
+            simulation.add(
                 ObservedInstance(
                     f"instance-by-hand-{turn}", None, free[0], desired.sha, Health.HEALTHY
                 )
@@ -67,10 +67,10 @@ def test_there_is_never_one_too_many_and_no_healthy_one_is_harmed(kind: str) -> 
         simulation = storm(seed, faults, group())
         assert simulation.peak <= SIZE, seed
         assert simulation.harmed == 0, seed
-        assert simulation.settle_down(60), simulation.look().plan.reasons
+        assert simulation.settle_down(60), simulation.dry_run().plan.reasons
         assert len(simulation.living) == SIZE
         injected += sum(simulation.counts[name] for name in KINDS)
-        assert simulation.look().plan.actions == ()
+        assert simulation.dry_run().plan.actions == ()
     assert injected > RUNS
 
 
@@ -87,7 +87,7 @@ def test_an_update_under_faults_stays_within_size_and_surge_and_ends(pace: Pace)
         for _ in range(PASSES):
             simulation.step()
         assert simulation.peak <= SIZE + pace.surge, seed
-        assert simulation.settle_down(200), simulation.look().plan.reasons
+        assert simulation.settle_down(200), simulation.dry_run().plan.reasons
         assert {seen.sha for seen in simulation.living.values()} == {"v2"}
         assert len(simulation.living) == SIZE
 

@@ -48,11 +48,11 @@ def test_with_slots_there_is_never_one_too_many_and_no_healthy_one_is_harmed(kin
         simulation = storm(seed, faults, group())
         assert simulation.peak <= SIZE, seed
         assert simulation.harmed == 0, seed
-        assert simulation.settle_down(60), simulation.look().plan.reasons
+        assert simulation.settle_down(60), simulation.dry_run().plan.reasons
         assert len(simulation.living) == SIZE
         injected += sum(simulation.counts[name] for name in KINDS)
         made = simulation.counts["made"]
-        assert simulation.look().plan.actions == ()
+        assert simulation.dry_run().plan.actions == ()
         simulation.step()
         assert simulation.counts["made"] == made
     assert injected > RUNS
@@ -82,7 +82,7 @@ def test_an_update_under_faults_stays_within_size_and_surge_and_ends(pace: Pace)
         for _ in range(PASSES):
             simulation.step()
         assert simulation.peak <= SIZE + pace.surge, seed
-        assert simulation.settle_down(200), simulation.look().plan.reasons
+        assert simulation.settle_down(200), simulation.dry_run().plan.reasons
         assert {seen.sha for seen in simulation.living.values()} == {"v2"}
         assert len(simulation.living) == SIZE
 
@@ -100,9 +100,9 @@ def test_the_sick_are_replaced_one_or_two_at_a_time_and_not_when_most_are_sick()
     for _ in range(30):
         simulation.step()
     assert len([s for s in simulation.living.values() if s.health is Health.UNHEALTHY]) == 4
-    assert {reason.code for reason in simulation.look().plan.reasons} == {"too-many-sick"}
+    assert {reason.code for reason in simulation.dry_run().plan.reasons} == {"too-many-sick"}
     for seen in list(simulation.living.values())[:4]:
-        simulation.put(ObservedInstance(seen.id, None, seen.slot, seen.sha, Health.HEALTHY))
+        simulation.add(ObservedInstance(seen.id, None, seen.slot, seen.sha, Health.HEALTHY))
     assert simulation.settle_down(200)
 
 
@@ -154,7 +154,7 @@ def test_since_when_a_slot_is_not_as_wanted_survives_a_change_of_the_reason() ->
     began = simulation.now
     codes = set()
     for _ in range(12):
-        (reason,) = simulation.look().plan.reasons
+        (reason,) = simulation.dry_run().plan.reasons
         codes.add(reason.code)
         assert reason.since == began
         simulation.step()
@@ -185,7 +185,7 @@ def deleted_for(seconds: float, every: float) -> Simulation:
 def test_a_storm_of_deletions_is_braked_named_and_ended_by_a_resume() -> None:
     simulation = deleted_for(10.0, every=0.01)
     assert ALLOWANCE * SIZE < simulation.counts["made"] < 8 * SIZE
-    first, *others = simulation.look().plan.reasons
+    first, *others = simulation.dry_run().plan.reasons
     assert (first.code, first.slot, first.instance) == ("backing-off", "", "")
     lately = int(first.text.partition(" ")[0])
     assert 0 < lately <= simulation.counts["kill"]
@@ -195,7 +195,7 @@ def test_a_storm_of_deletions_is_braked_named_and_ended_by_a_resume() -> None:
     for _ in range(ALLOWANCE):
         simulation.step()
         assert len(simulation.living) == SIZE
-        assert simulation.look().plan.converged
+        assert simulation.dry_run().plan.converged
         while simulation.kill(0.5):
             pass
 

@@ -1,8 +1,8 @@
 """The lives of instances, computed from recorded events: when each began and ended, and when it was
 there and did not serve.
 
-What ends a life, and when it does not serve, is decided in ``standing``, so that lanes and curve
-always agree. Called by the lab.
+What ends a life, and when an instance does not serve, is decided in ``service``, so that swimlanes
+and curve always agree.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Life:
     """One instance from its first report to its end; ``died`` is None while it lives.
 
     It died at its recorded fault where there is one, else at the first report. ``ended`` is "lost"
-    or "destroyed", as reported, or "gone" while nobody has reported the fault. A fault that left it
-    in place, or a verdict, is in ``down``.
+    or "destroyed", as reported, or "gone" before the fault is reported. A fault that left it in
+    place, or a health check, is in ``down``.
     """
 
     instance: str
@@ -59,9 +59,7 @@ class Life:
 
 @dataclass
 class _Open:
-    """A life that nobody has reported the end of: since when its instance is in the trouble that it
-    is in.
-    """
+    """A life whose end has not been reported: its present failure, and since when."""
 
     start: Event
     born: float
@@ -70,7 +68,7 @@ class _Open:
     down: list[Down] = field(default_factory=list)
 
     def set_failure(self, failure: str, time: float) -> None:
-        """From ``time`` on it is in this trouble, or in none."""
+        """From ``time`` on it has this failure, or none."""
         if failure == self.failure:
             return
         if self.failure and self.failure != GONE:
@@ -95,8 +93,8 @@ def lives(events: Iterable[Event]) -> list[Life]:
 
     Times never go back: an event stamped earlier than one already read counts at the later time.
 
-    >>> told = (("provisioned", 0.0), ("fault", 2.0), ("lost", 2.5))
-    >>> story = [Event(kind, time, instance="a", slot="0") for kind, time in told]
+    >>> facts = (("provisioned", 0.0), ("fault", 2.0), ("lost", 2.5))
+    >>> story = [Event(kind, time, instance="a", slot="0") for kind, time in facts]
     >>> [(life.born, life.died, life.ended) for life in lives(story)]
     [(0.0, 2.0, 'lost')]
     """

@@ -1,14 +1,13 @@
 """How well a group recovered: the step curve Q(t), its stamps and its loss, computed from recorded
 events.
 
-All arithmetic of recovery lives here, and nothing here looks at a clock: times come with the
-events, in seconds, and events come in the order in which they were written down. The lab calls it
-with what plugins told, the simulator and the tests with events of their own. When an instance
-counts is decided in ``standing``.
+All arithmetic of recovery is here, and nothing here reads a clock: times come with the events, in
+seconds, and events come in the order in which they were recorded. When an instance counts is
+decided in ``service``.
 
-Two curves are drawn from one record. The *true* one falls at the ``fault`` that whoever breaks
-something records before doing it, and where none was recorded at the first report. What was *known*
-to the loop falls when a pass of it has seen the report. The area between the two is what was lost
+Two curves come from one record. The *true* one falls at the ``fault`` that is recorded before
+something is broken on purpose, and where none was recorded at the first report. The *known* one
+falls when a pass of the loop has seen the report. The area between the two is what was lost
 unnoticed.
 """
 
@@ -56,8 +55,8 @@ class Episode:
 
     ``began`` <= ``detected`` <= ``acted`` <= ``recovered``. ``cause`` says what the fall is counted
     from: "fault", the recorded moment at which an instance was taken away; "report", the first
-    report of a loss that nobody recorded; "change", the wish. ``fewest`` of ``size`` slots were
-    filled at the lowest Q, which is ``robustness``. ``loss`` is the integral of (1 - Q) dt in
+    report of a loss without a recorded fault; "change", the commit. ``fewest`` of ``size`` slots
+    were filled at the lowest Q, which is ``robustness``. ``loss`` is the integral of (1 - Q) dt in
     seconds: a whole group missing for one second is 1. ``unnoticed`` is the part of it that the
     loop did not know of.
     """

@@ -3,9 +3,9 @@ world as the loop knew it.
 
 Only here is decided when an instance counts. In ``ServiceState`` it stops at its recorded ``fault``
 where there is one, else at the first report of its loss; in ``KnownService`` when the loop has seen
-that report. Nothing looks at a clock. Read by ``recovery`` and by the lab's live view.
+that report. Nothing reads a clock.
 
-Whoever breaks something records a ``fault`` before doing it, and says by its code what that does:
+A ``fault`` is recorded before something is broken on purpose; its code says what that does:
 ``silent`` (it is there, and does not answer: SIGSTOP), ``asked`` (it was asked to end, and may go
 on: nothing is lost before a report), anything else: it is gone. ``mended``, with the same code,
 says that a fault is undone.
@@ -23,14 +23,14 @@ VANISHED = frozenset({"lost", "destroyed"})
 NOTICED = frozenset({"drifted", "planned", "halted"})
 UNWANTED = frozenset({"freed", "destroying", "gone"})
 OF_ONE = APPEARED | VANISHED | {"health", "fault", "mended"}
-"""Kinds of events that tell something of one instance."""
+"""Kinds of events that are about one instance."""
 GONE, SILENT, ASKED, UNHEALTHY = "gone", "silent", "asked", "sick"
 
 
 @dataclass
 class _FilledSlots:
-    """How many of the wanted slots are held: each once, however many instances sit in it, and those
-    without a slot beside.
+    """How many of the wanted slots are filled: each once, however many instances are in it; and
+    those without a slot beside.
     """
 
     size: int = 0
@@ -52,7 +52,7 @@ class _FilledSlots:
 
 @dataclass
 class ServiceState:
-    """The world as it was. ``living`` is slot and fingerprint by instance, until its end is
+    """The world as it was. ``living`` is slot and config_sha by instance, until its end is
     reported; ``there`` is how many run.
 
     The cost of an event does not grow with the group, unless it changes what is wanted.
@@ -96,7 +96,7 @@ class ServiceState:
         return self._good.held
 
     def quality(self) -> float:
-        """Return Q. A slot counts once however many instances sit in it; one outside the wanted
+        """Return Q. A slot counts once however many instances are in it; one outside the wanted
         slots counts nothing.
         """
         return self.current / self.size if self.size else 1.0
@@ -171,7 +171,7 @@ class KnownService:
         """Take in the next event."""
         if event.kind in ("fault", "mended"):
             return
-        # whoever makes one has looked
+        # a loop that provisions has observed
         if event.kind in NOTICED or event.kind in UNWANTED or event.kind == "provisioned":
             for reported in self._unseen:
                 self._state.read(reported)
@@ -196,6 +196,6 @@ class KnownService:
         if event.kind not in OF_ONE:
             return False
         if event.instance in self._names:
-            return True  # what is told of one instance stays in its order
+            return True  # events about one instance stay in their order
         loss = event.kind in VANISHED or (event.kind == "health" and event.code == "unhealthy")
         return loss and self._state.quality() == 1 and not self._state.surplus()

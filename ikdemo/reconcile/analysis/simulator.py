@@ -1,9 +1,9 @@
-"""A simulated world on a virtual clock, kept by the same planner: for proofs, for soaks and for
-figures.
+"""A simulated world on a virtual clock, kept by the same planner: for tests of promises, for soaks
+and for figures.
 
 Every call to the simulated plugin may go wrong in the ways real ones do, as often as ``Faults``
 says; each fault that really happened is counted. The dice are an argument, so a run with the same
-dice is the same run. Called by tests and the lab.
+dice is the same run.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Faults(Struct, frozen=True):
     (delivered twice), ``late`` (no answer, done only after the next pass). Describe: ``blind`` (no
     answer), ``stale`` (an earlier answer), ``partial`` (one instance missing). Health: ``flapping``
     (a healthy instance is called unhealthy). ``crashing``: an instance ends by itself right after
-    it was made, and its plugin says so. What is told: ``deaf`` (it arrives later), ``missed`` (it
-    never does, and that is known when the next arrives).
+    it was made, and its plugin says so. Events: ``deaf`` (they arrive later), ``missed`` (they
+    never do, and that is known when the next one arrives).
     """
 
     refused: float = 0.0
@@ -55,8 +55,8 @@ class Simulation:
 
     ``peak``: most instances of the group alive at any moment, counted from ``begin_count``.
     ``harmed``: healthy instances of the wanted configuration that were destroyed although their
-    slot was wanted. ``now``: virtual seconds. With ``with_events`` the simulated plugin tells what
-    happens, and there is a look only where that is not enough.
+    slot was wanted. ``now``: virtual seconds. ``with_events``: the simulated plugin emits what
+    happens, and the world is observed only where that is not enough.
     """
 
     def __init__(
@@ -82,13 +82,13 @@ class Simulation:
         self._missed, self._look_due = False, 0.0
 
     def set_desired(self, desired: Desired) -> None:
-        """Want something else from now on, or the same once more, as after a resume."""
+        """Desire something else from now on, or the same once more, as after a resume."""
         self.memory = with_backoffs(self.memory, {})
         self.desired = desired
         self._look_due = self.now
 
     def restart(self) -> None:
-        """Lose what a killed process loses: all memory but the troubled slots."""
+        """Lose what a killed process loses: all memory but the back-offs."""
         self.memory, self._reported_exits = Memory(backoffs=self.memory.backoffs), []
         self._cache, self._look_due = self._cache and ObservedCache(), self.now
         self.counts["restart"] += 1
@@ -97,7 +97,7 @@ class Simulation:
         """Take the peak from here on."""
         self.peak = len(self.living)
 
-    def put(self, seen: ObservedInstance) -> None:
+    def add(self, seen: ObservedInstance) -> None:
         """Put an instance into the world from outside."""
         self._emit("changed" if seen.id in self.living else "provisioned", seen)
         self.living[seen.id] = seen
@@ -109,10 +109,10 @@ class Simulation:
         """
         if not self.living:
             return ""
-        victim = sorted(self.living)[int(pick * len(self.living))]
-        self._emit("lost", self.living.pop(victim))
+        target = sorted(self.living)[int(pick * len(self.living))]
+        self._emit("lost", self.living.pop(target))
         self.counts["kill"] += 1
-        return victim
+        return target
 
     def make_unhealthy(self, pick: float) -> None:
         """Make one instance unhealthy for good."""
@@ -121,13 +121,13 @@ class Simulation:
             self.living[chosen] = structs.replace(self.living[chosen], health=Health.UNHEALTHY)
             self.counts["sicken"] += 1
 
-    def look(self) -> Step:
+    def dry_run(self) -> Step:
         """Plan on the true world, with nothing done."""
         truth = Observation(tuple(self.living.values()))
         return Step(truth.instances, plan(self.desired, truth, self.memory, self.now))
 
     def step(self, *, advance: bool = True) -> Step:
-        """Make one pass, then (unless told not to) let the clock run to the next."""
+        """Make one pass, then (with ``advance``) let the clock run to the next."""
         self.counts["pass"] += 1
         overdue, self._late = self._late, []
         observed = self._observe_or_use_cache()
@@ -137,7 +137,7 @@ class Simulation:
         self.memory = record_exits(self.desired, self.memory, exits, self.now)
         todo = plan(self.desired, observed, self.memory, self.now)
         if self._cache and self._cache.current() is observed and not is_safe(todo):
-            observed = self._look()
+            observed = self._refresh()
             todo = plan(self.desired, observed, self.memory, self.now)
         outcomes = self._act(todo.actions)
         self.memory = settle(self.desired, observed, self.memory, todo, outcomes, self.now)
@@ -156,7 +156,7 @@ class Simulation:
         """Make passes without faults until one finds everything as wanted; say whether that came to
         be.
 
-        What was not told is seen at the next poll at the latest, which comes first.
+        What events did not show is observed at the next poll, which comes first.
         """
         self.faults, self._look_due = Faults(), self.now
         return any(self.step().plan.converged for _ in range(passes))
@@ -168,7 +168,7 @@ class Simulation:
         return happens
 
     def _observe_or_use_cache(self) -> Observation:
-        """Go by what was told, or look."""
+        """Use the cache, or observe."""
         if self._cache is None:
             return self._observe()
         if self._events and not self._happens("deaf"):
@@ -186,10 +186,10 @@ class Simulation:
             if self.now < self._look_due and not self.desired.destroying
             else None
         )
-        return self._look() if known is None else known
+        return self._refresh() if known is None else known
 
-    def _look(self) -> Observation:
-        """Look, while what happens meanwhile is told, or was told before, or will be."""
+    def _refresh(self) -> Observation:
+        """Observe, while events of what happens meanwhile arrive before, during or after."""
         if self._cache is None:
             return self._observe()
         self._cache.begin_refresh()
@@ -247,8 +247,8 @@ class Simulation:
         return Outcome(action, instance)
 
     def _carry_out(self, action: Action) -> str:
-        """Do to the world what the plugin would; with slots, provisioning returns who lives in the
-        slot already.
+        """Do to the world what the plugin would; with slots, provisioning returns the instance that
+        is in the slot already.
         """
         if action.verb == "destroy":
             self._note_harm(action)
@@ -268,7 +268,7 @@ class Simulation:
             action.sha or self.desired.sha,
             Health.HEALTHY,
         )
-        self.put(made)
+        self.add(made)
         self.counts["made"] += 1
         if self.faults.crashing and self._happens("crashing"):
             self._emit("lost", self.living.pop(made.id))
@@ -280,15 +280,15 @@ class Simulation:
         return made.id
 
     def _note_harm(self, action: Action) -> None:
-        victim = self.living.get(action.instance)
-        if victim is None or self.desired.destroying or action.code == "unhealthy":
+        target = self.living.get(action.instance)
+        if target is None or self.desired.destroying or action.code == "unhealthy":
             return
-        wanted = victim.slot in {slot.name for slot in self.desired.slots}
-        alone = sum(seen.slot == victim.slot for seen in self.living.values()) == 1
+        wanted = target.slot in {slot.name for slot in self.desired.slots}
+        alone = sum(seen.slot == target.slot for seen in self.living.values()) == 1
         if (
             wanted
             and alone
-            and victim.sha == self.desired.sha
-            and victim.health is not Health.UNHEALTHY
+            and target.sha == self.desired.sha
+            and target.health is not Health.UNHEALTHY
         ):
             self.harmed += 1

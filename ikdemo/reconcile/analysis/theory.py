@@ -1,9 +1,8 @@
 """What theory says of a group under random faults, and how sure a measurement is: distributions,
 intervals, limits.
 
-Beside the two averages of ``recovery`` this holds whatever an experiment is compared with, and the
-one bootstrap. Pure: chance comes in as dice, times are in seconds. Called by the lab's experiments
-and by tests.
+Beside the two averages of ``recovery`` this holds what an experiment is compared with, and the one
+bootstrap. Chance comes in as dice, times are in seconds.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from ..backoff import BASE, CAP
 from .simulator import Dice
 
 ROUNDS = 1000
-"""Times that a bootstrap draws its sample anew."""
+"""Times that a bootstrap draws its sample."""
 
 
 class Interval(NamedTuple):
@@ -54,7 +53,7 @@ def bootstrap(
     """Return the interval that holds the true value of ``of`` with this confidence, judged by the
     values alone.
 
-    The sample is drawn anew, with repetition, ``ROUNDS`` times; the interval is where the middle
+    The sample is drawn again, with repetition, ``ROUNDS`` times; the interval is where the middle
     share of the results lies.
 
     >>> bootstrap([2.0, 2.0, 2.0], max, iter([0.0] * 3000).__next__)
@@ -97,9 +96,9 @@ def availability_under_load(rate: float, poll: float, provision: float) -> float
     """Return the share of time that the only slot of a group is filled, for kills that are not
     rare.
 
-    A simple derivation of our own: after acting, the loop looks once more and the poll begins anew.
-    So a kill after a time X, exponential of mean 1/rate, waits T - (X mod T). On average X and this
-    wait are T / (1 - exp(-rate T)) together, then L passes. For rare kills this is
+    A simple derivation of our own: after acting, the loop observes once more and the poll begins
+    again. So a kill after a time X, exponential of mean 1/rate, waits T - (X mod T). On average X
+    and this wait are T / (1 - exp(-rate T)) together, then L passes. For rare kills this is
     ``expected_availability``; for frequent ones it is less, because they come early in the poll.
 
     >>> round(availability_under_load(rate=0.01, poll=1.0, provision=0.0), 4), 1 / (1 + 0.01 * 0.5)
@@ -116,7 +115,7 @@ def creations_with_backoff(seconds: float, life: float) -> int:
     """Return how often one slot is filled within ``seconds`` if each instance dies ``life`` seconds
     after it was made.
 
-    The first death is answered at once, the n-th after a wait that doubles up to a cap; of the
+    The first exit is answered at once, the n-th after a wait that doubles up to a cap; of the
     jitter, its mean is taken.
 
     >>> creations_with_backoff(0.0, life=1.0), creations_with_backoff(600.0, life=1.0)
