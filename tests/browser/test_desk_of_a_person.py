@@ -24,20 +24,16 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made, ignore_errors=True)
 
 
-@pytest.mark.parametrize(
-    "setting",
-    [
-        "ServerApp.root_dir = {notes!r}",
-        "ServerApp.root_dir = c.ServerApp.preferred_dir = {notes!r}",
-        "FileContentsManager.root_dir = {notes!r}",
-        "FileContentsManager.preferred_dir = {notes!r}",
-        "LabApp.default_url = '/lab/tree/elsewhere'",
-    ],
-)
-def test_a_persons_own_configuration_does_not_hide_the_notebooks(
-    setting: str, folder: Path
-) -> None:
-    lab = ServedLab(folder, f"c.{setting.format(notes=str(folder / 'notes'))}")
+SETTINGS = """
+c.ServerApp.root_dir = c.ServerApp.preferred_dir = {notes!r}
+c.FileContentsManager.root_dir = c.FileContentsManager.preferred_dir = {notes!r}
+c.LabApp.default_url = '/lab/tree/elsewhere'
+"""
+"""Each of them alone would hide the notebooks, or open something else."""
+
+
+def test_a_persons_own_configuration_does_not_hide_the_notebooks(folder: Path) -> None:
+    lab = ServedLab(folder, SETTINGS.format(notes=str(folder / "notes")))
     try:
         assert lab.holds(NOTEBOOK)
         assert "/lab/workspaces/ikdemo" in lab.said()

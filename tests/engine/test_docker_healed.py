@@ -21,6 +21,7 @@ import pytest
 from asking import Refused, ask, until
 from desk import Desk
 from engine.private import IMAGE, PrivateEngine
+from profiles import IN_CI, SOAK
 
 from ikdemo.instance.docker.labels import INSTANCE, OWNER, SLOT
 from ikdemo.lab.teaching.specs import collabnix_containers
@@ -33,6 +34,7 @@ PLUGINS = {
     "group": ("infrakit-group-default", "--poll-interval", "1h"),
 }
 PATIENCE = 100.0
+KILLS = 60 if IN_CI or SOAK else 20
 
 
 class DockerGroup:
@@ -390,7 +392,7 @@ def test_after_many_kills_of_anything_there_are_exactly_the_wanted_ones(
 ) -> None:
     docker_group.commit()
     dice, killed, plugins = random.Random(7), 0, 0
-    while killed < 60:
+    while killed < KILLS:
         living = sorted(docker_group.slots())
         if dice.random() < 0.1:
             name = dice.choice(["instance-docker", "group"])
@@ -407,6 +409,6 @@ def test_after_many_kills_of_anything_there_are_exactly_the_wanted_ones(
                 continue  # it was gone before
             killed += 1
         time.sleep(dice.random() * 0.3)
-    assert plugins > 2
+    assert plugins > KILLS / 30
     until(lambda: len(docker_group.described()) == 5, 120, docker_group.why)
     docker_group.whole()

@@ -92,7 +92,7 @@ def test_binder_lays_the_desk_for_its_own_jupyterlab(tmp_path: Path) -> None:
     """Run postBuild in a home and an environment of its own, which borrows only the
     dependencies.
     """
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "env"], check=True)
     own = next((tmp_path / "env/lib").glob("python3*/site-packages"))
     borrowed = next(Path(place) for place in sys.path if place.endswith("site-packages"))
     (own / "borrowed.pth").write_text(f"{borrowed}\n")
