@@ -3,8 +3,8 @@ left as it is.
 
 A notebook is delivered without outputs, with the metadata that JupyterLab would give it (so it is
 not dirty when it opens), and with a fingerprint of its cells. While its cells are those that were
-delivered, a newer one takes its place; once a learner has typed in it, it stays. Called by ``ikdemo
-lab``; JupyterLab's File menu resets a single notebook from ``recorded``.
+delivered, a newer one takes its place; once a learner has typed in it, it stays. JupyterLab's
+File menu resets a single notebook from ``recorded``.
 """
 
 from __future__ import annotations

@@ -162,6 +162,13 @@ def test_no_two_modules_share_a_name() -> None:
     assert set(SHARED) <= set(doubled), "an exception that is no longer needed"
 
 
+def test_no_module_says_who_calls_it() -> None:
+    """That is a search away, and is wrong as soon as it moves."""
+    docstrings = {place(path): ast.get_docstring(ast.parse(path.read_text())) for path in FILES}
+    callers = re.compile(r"\b(?:Called|Made|Used|Loaded) by\b")
+    assert [file for file, text in docstrings.items() if callers.search(text or "")] == []
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [("_asked_ForIds", ["asked", "for", "ids"]), ("HTTPServer", ["http", "server"])],
