@@ -1,6 +1,4 @@
-"""Somebody who runs the cells of a notebook as they like, in a real kernel as the desk starts
-it.
-"""
+"""A learner who runs the cells of a notebook in any order, in a real kernel as the desk starts it."""
 
 from __future__ import annotations
 
@@ -40,7 +38,7 @@ def takes_long(source: str) -> bool:
 
 
 class Learner:
-    """Somebody who runs the cells of a notebook as they like, in a kernel of the lab's own desk."""
+    """A learner who runs the cells of a notebook, in a kernel of the lab's own desk."""
 
     def __init__(self, path: Path, folder: Path) -> None:
         self.notebook = nbformat.read(path, as_version=4)

@@ -163,7 +163,7 @@ class Story:
             assert terminal.program.wait(PATIENCE) == status, terminal.command
 
     def staying(self) -> list[str]:
-        """Return the programs that nobody has ended yet."""
+        """Return the programs that were not ended yet."""
         return [terminal.command for terminal in self._terminals if terminal.program.poll() is None]
 
     def running(self) -> list[str]:

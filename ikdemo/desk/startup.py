@@ -1,7 +1,6 @@
 # What a kernel of the desk runs first, so that a name which no cell has made yet is explained in a
 # sentence from the start.
-# Whoever starts JupyterLab names this file in PYTHONSTARTUP (`ikdemo lab`), or lays it among
-# IPython's own (binder/postBuild).
+# PYTHONSTARTUP names this file (`ikdemo lab`), or it lies among IPython's own (binder/postBuild).
 try:
     from ikdemo.lab.teaching.hints import explain_missing_names
 except ImportError:

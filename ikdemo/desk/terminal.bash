@@ -1,5 +1,5 @@
 # What a terminal of the desk begins with instead of ~/.bashrc, which may put another Python first.
-# Whoever starts JupyterLab names this file to it: `ikdemo lab`, or binder/postBuild.
+# JupyterLab is told of this file by what starts it: `ikdemo lab`, or binder/postBuild.
 PS1='\[\e[1m\]\W \$\[\e[0m\] '
 
 export IKDEMO_JUPYTER=$PPID # whose terminal this is: `here` takes no other JupyterLab's lab

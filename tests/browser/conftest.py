@@ -58,7 +58,7 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def screen(
     chromium: Browser, served_lab: ServedLab, shots: Path, request: pytest.FixtureRequest
 ) -> Iterator[Screen]:
-    """Open a tab that nobody used before; afterwards a picture of its end is left, and neither
+    """Open a tab that was not used before; afterwards a picture of its end is left, and neither
     kernel nor setting.
     """
     context = chromium.new_context(viewport={"width": 1400, "height": 1000})

@@ -54,7 +54,7 @@ class Screen:
     def __init__(self, page: Page, lab: ServedLab, shots: Path) -> None:
         self.page, self._lab, self._shots = page, lab, shots
         self.broken: list[str] = []
-        """Errors that reached nobody, as the browser's console shows them."""
+        """Errors that were not handled, as the browser's console shows them."""
         self.outside: list[str] = []
         """What the page asked of any other machine."""
         page.on("pageerror", lambda error: self.broken.append(str(error)))

@@ -34,7 +34,7 @@ FIRST_CODE_CELL = """async () => {
 
 @pytest.fixture(scope="module")
 def fresh_lab() -> Iterator[ServedLab]:
-    """Start a JupyterLab that nobody used before."""
+    """Start a JupyterLab that was not used before."""
     folder = Path(tempfile.mkdtemp(prefix="ik-", dir="/tmp"))
     with pytest.MonkeyPatch.context() as patch:
         # where labs are made: no other lab of this machine is there

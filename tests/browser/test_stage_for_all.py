@@ -82,7 +82,7 @@ def test_every_control_is_within_five_tabs_and_some_arrows(
 
 @pytest.fixture
 def calm(chromium: Browser, served_lab: ServedLab, shots: Path) -> Iterator[Screen]:
-    """Open a tab of somebody who wants no motion."""
+    """Open a tab of a person who wants no motion."""
     context = chromium.new_context(viewport={"width": 1366, "height": 768}, reduced_motion="reduce")
     context.set_default_timeout(100_000)
     yield Screen(context.new_page(), served_lab, shots)

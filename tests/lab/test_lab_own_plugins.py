@@ -40,7 +40,7 @@ def test_an_object_is_served_until_the_lab_is_closed(tmp_path: Path) -> None:
         assert "flavor-mine" in lab.run("infrakit plugin ls")
         with pytest.raises(InUse, match="already running"):
             lab.start_plugin("flavor-vanilla", "flavor-mine")
-    Lease(tmp_path).release()  # nobody holds it any longer
+    Lease(tmp_path).release()  # it is free
 
 
 def test_a_file_is_started_as_a_process_and_stopped_like_any_plugin() -> None:

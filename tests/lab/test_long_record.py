@@ -1,4 +1,4 @@
-"""A record that is too long forgets, and still knows its groups: nobody who asks can tell, but for
+"""A record that is too long forgets, and still knows its groups: no answer is another one, but for
 what was long ago.
 """
 
@@ -190,7 +190,7 @@ def test_a_fall_is_not_cut_in_two(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_fall_that_outlasts_the_record_keeps_its_beginning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Nobody heals it: one is gone, one is silent, and everything else is forgotten."""
+    """The group is not healed: one is gone, one is silent, and everything else is forgotten."""
     monkeypatch.setattr(timeline, "FULL", FULL)
     record, world = Timeline(), World(1, "g")
     record.add(world.commit(5))

@@ -1,4 +1,4 @@
-"""No setting of matplotlib reaches our figures, whoever made it: the same record gives the same
+"""No setting of matplotlib reaches our figures, wherever it was made: the same record gives the same
 bytes, and settings stay.
 """
 

@@ -209,7 +209,7 @@ def test_a_system_without_pidfds_is_named_by_the_doctor() -> None:
 
 
 def test_a_strict_python_has_nothing_to_warn_of() -> None:
-    """A socket that nobody closes is a ResourceWarning at the end."""
+    """A socket or a pipe that is left open is a ResourceWarning at the end."""
     program = "from ikdemo.lab import Lab\nlab = Lab()\nlab.start()"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-X", "dev", "-c", program],

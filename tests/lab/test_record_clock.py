@@ -106,7 +106,7 @@ def test_times_are_those_of_the_stamps_while_nobody_sets_the_clock() -> None:
 
 
 def test_events_read_in_their_order_never_go_back() -> None:
-    """Whoever gives a record as it was written, with a clock that was set back in it, gets no fall
+    """A record that is given as it was written, with a clock that was set back in it, gets no fall
     that lasts an hour.
     """
     before = [

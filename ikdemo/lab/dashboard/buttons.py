@@ -64,7 +64,7 @@ class Buttons:
             sign, said = DONE, work()
         except IkdemoError as error:
             sign, said = REFUSED, str(error)
-        except Exception as error:  # noqa: BLE001  whatever it is, the learner shall read it, and nobody else would
+        except Exception as error:  # noqa: BLE001  the learner is to read it: it is shown nowhere else
             sign, said = REFUSED, f"{type(error).__name__}: {error}"
         finally:
             self._busy.discard(purpose)

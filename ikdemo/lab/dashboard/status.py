@@ -56,7 +56,7 @@ class GroupStatus:
         if self._asked is None and time.monotonic() >= self._asked_at + self._pause():
             self._due, self._asked_at = False, time.monotonic()
             self._asked = self._session.begin(self._why())
-            # wakes whoever watches
+            # wakes the view
             self._asked.add_done_callback(lambda _: self._session.record.add([]))
 
     def has_news(self) -> bool:

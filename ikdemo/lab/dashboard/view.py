@@ -118,8 +118,8 @@ class LiveView:
         self.wake()
 
     def _refresh(self) -> None:
-        """Draw until the lab or the view has ended; what goes wrong here is said in the view, for
-        nobody would hear it.
+        """Draw until the session or the view has ended; what goes wrong in this thread is said in
+        the view, for it is shown nowhere else.
         """
         record = self._session.record
         try:

@@ -125,7 +125,7 @@ class Docker:
             ]
         recorded = [] if self._swarm else self._recorded()
         ours = of_group(self._engine, group, self._lab.describe(group).column("instance"), LONG)
-        # these two mostly wait, so they do not disturb each other; nobody else is beside them
+        # these two mostly wait, so they do not disturb each other; no other runs beside them
         with ThreadPoolExecutor() as slow:
             found = list(slow.map(self._measured, makers[:2]))
         found += map(self._measured, makers[2:])
