@@ -1,7 +1,6 @@
-"""Puts the parts together: serve a plugin on a socket, connect to one, run one as a program.
+"""Serves a plugin on a socket, connects to one, runs one as a program.
 
-The only place that knows both a plugin and how it travels. Called by the command line's programs
-and by programs that serve plugins of their own.
+Only this file knows both a plugin and how it travels.
 """
 
 from __future__ import annotations
@@ -37,8 +36,8 @@ class Serving:
         self._plugin, self._server, self.path = plugin, server, path
 
     async def stop(self) -> None:
-        """Stop listening, remove the socket, let requests at hand finish (for ``stopping.REQUESTS``
-        seconds), end the plugin.
+        """Stop listening, remove the socket, let requests at hand finish (for
+        ``durations.REQUESTS`` seconds), end the plugin.
         """
         await self._server.stop()
         if isinstance(self._plugin, Lifecycle):

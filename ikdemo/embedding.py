@@ -1,6 +1,6 @@
 """A whole group inside this process: the same reconciler, handed plugin objects instead of sockets.
 
-For programs that keep instances of their own healed. Nothing here decides anything; see ``group``.
+For programs that keep instances of their own alive. Decisions are made in ``group``.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class Group:
                 yield event
 
     async def _until_converged(self) -> None:
-        """Look once, and again after every batch of events."""
+        """Describe the group, and again after every batch of events, until it has converged."""
         at = Cursor()
         while not (await self._groups.describe_group(self._spec.id)).converged:
             batch = await self._ring.watch(at, 1.0, None)

@@ -3,7 +3,7 @@ flood of them is counted.
 
 ``BURST`` lines of a kind may come within a second. How many were left out is said at its end, or
 before the next line of another kind, so that the order is that of the facts. Levels, form and
-stream are the program's. Used by group and instance plugins, in the thread of their event loop.
+stream are the program's. It counts in one thread, that of the event loop.
 """
 
 from __future__ import annotations

@@ -337,7 +337,8 @@ def land(world: World, state: State) -> tuple[tuple[One, ...], tuple[Request, ..
 
 def unused(state: State, number: int) -> str:
     """Return an ID, one of several by number, that is neither in the world nor remembered."""
-    return f"i{max([9, *(int(name[1:]) for name in NAME.findall(msgspec.json.encode(state)))]) + 1 + number}"
+    known = [int(name[1:]) for name in NAME.findall(msgspec.json.encode(state))]
+    return f"i{max([9, *known]) + 1 + number}"
 
 
 def observation(seen: tuple[One, ...]) -> Observation:

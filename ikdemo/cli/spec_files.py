@@ -12,7 +12,7 @@ from msgspec import Raw
 
 from ..spi.decode import decode
 from ..spi.errors import SpecError
-from ..spi.sources import STANDARD_INPUT, path_of, plain
+from ..spi.sources import STANDARD_INPUT, file_of, plain
 from ..spi.text import compact
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ def read_document(file: str, kind: type[T]) -> T:
     Raises OSError when it cannot be read, SpecError with the file's name when it is not what it
     should be.
     """
-    path = path_of(file)
+    path = file_of(file)
     with sys.stdin.buffer if file == STANDARD_INPUT else Path(path).open("rb") as stream:
         text = stream.read(LARGEST + 1)
     if file == STANDARD_INPUT and not text:  # in InfraKit's words, which knows no standard input

@@ -150,7 +150,11 @@ def log_plan(group: str, actions: Sequence[Action], size: int) -> None:
 def plan_words(group: str, actions: Sequence[Action], size: int) -> str:
     """Say what a plan does.
 
-    >>> plan_words("web", [Action("provision", "missing", slot="3"), Action("provision", "missing", slot="4")], 5)
+    >>> plan_words(
+    ...     "web",
+    ...     [Action("provision", "missing", slot="3"), Action("provision", "missing", slot="4")],
+    ...     5,
+    ... )
     'Adding 2 instances to group web to reach 5 (missing)'
     """
     added = sum(action.verb == "provision" for action in actions)

@@ -18,7 +18,7 @@ from ..spi.errors import IkdemoError
 from ..spi.events import Cursor, Event, EventBatch
 from .supervisor import Supervisor
 
-AGAIN_AFTER = 1.0
+RECONNECT_AFTER = 1.0
 """Seconds after which a watch that ended is begun again."""
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class Subscriptions:
                 log.exception(
                     "Following the events of plugin %s ended unexpectedly and is begun again", name
                 )
-            await asyncio.sleep(AGAIN_AFTER)
+            await asyncio.sleep(RECONNECT_AFTER)
 
     def _tell(self, name: str, batch: EventBatch, events: list[Event]) -> None:
         for supervisor in list(self._subscribers.get(name, ())):
@@ -97,8 +97,13 @@ def news(batch: EventBatch, position: Cursor) -> list[Event]:
     """Return the events of a batch that come after ``position``; all of them where the stream is
     another one.
 
-    >>> batch = EventBatch("s", 12, [Event("lost", instance="i-1"), Event("lost", instance="i-2")], gap=True)
-    >>> [event.instance for event in news(batch, Cursor("s", 11))], len(news(batch, Cursor("other", 99)))
+    >>> batch = EventBatch(
+    ...     "s", 12, [Event("lost", instance="i-1"), Event("lost", instance="i-2")], gap=True
+    ... )
+    >>> (
+    ...     [event.instance for event in news(batch, Cursor("s", 11))],
+    ...     len(news(batch, Cursor("other", 99))),
+    ... )
     (['i-2'], 2)
     """
     if batch.stream != position.stream:

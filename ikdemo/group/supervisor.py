@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 STOP_WAIT = 8.0
 """Seconds that a pass under way may take to end."""
-AGAIN_AFTER = 1.0
+RESTART_AFTER = 1.0
 """Seconds after which a loop that ended unexpectedly is begun again."""
 
 
@@ -162,7 +162,7 @@ class Supervisor:
                     "The loop of group %s ended unexpectedly and is begun again", self.record.id
                 )
             self.reconciler.invalidate()
-            await asyncio.sleep(AGAIN_AFTER)
+            await asyncio.sleep(RESTART_AFTER)
 
     async def _loop(self, when_gone: Callable[[], Awaitable[None]]) -> None:
         while not self._ended_by:

@@ -66,12 +66,28 @@ def assign(
 
     >>> from ikdemo.reconcile.model import Slot
     >>> group = Desired("g", "new", (Slot("0"), Slot("1")))
-    >>> assignment = assign(group, [ObservedInstance("i-1", sha="new"), ObservedInstance("i-2", sha="new"), ObservedInstance("i-3", sha="old")])
-    >>> {slot: seen.id for slot, seen in assignment.occupants.items()}, [seen.id for seen in assignment.surplus]
+    >>> assignment = assign(
+    ...     group,
+    ...     [
+    ...         ObservedInstance("i-1", sha="new"),
+    ...         ObservedInstance("i-2", sha="new"),
+    ...         ObservedInstance("i-3", sha="old"),
+    ...     ],
+    ... )
+    >>> (
+    ...     {slot: seen.id for slot, seen in assignment.occupants.items()},
+    ...     [seen.id for seen in assignment.surplus],
+    ... )
     ({'0': 'i-2', '1': 'i-1'}, ['i-3'])
-    >>> beyond = [ObservedInstance("i-4", slot="4", sha="new"), ObservedInstance("i-5", slot="5", sha="new")]
+    >>> beyond = [
+    ...     ObservedInstance("i-4", slot="4", sha="new"),
+    ...     ObservedInstance("i-5", slot="5", sha="new"),
+    ... ]
     >>> assignment = assign(group, [ObservedInstance("i-1", slot="1", sha="old"), *beyond])
-    >>> {slot: seen.id for slot, seen in assignment.occupants.items()}, [seen.id for seen in assignment.surplus]
+    >>> (
+    ...     {slot: seen.id for slot, seen in assignment.occupants.items()},
+    ...     [seen.id for seen in assignment.surplus],
+    ... )
     ({'1': 'i-5', '0': 'i-4'}, ['i-1'])
     """
     wanted = {slot.name for slot in desired.slots}

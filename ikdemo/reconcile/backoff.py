@@ -40,7 +40,12 @@ def use_allowance(until: float, now: float) -> float:
 def allowance_is_used_up(until: float, now: float) -> bool:
     """Say whether less than one is left of an allowance that is whole again at ``until``.
 
-    >>> allowance_is_used_up(use_allowance(use_allowance(0.0, 100.0), 100.0), 100.0), allowance_is_used_up(use_allowance(use_allowance(use_allowance(0.0, 99.0), 99.0), 99.0), 99.0)
+    >>> (
+    ...     allowance_is_used_up(use_allowance(use_allowance(0.0, 100.0), 100.0), 100.0),
+    ...     allowance_is_used_up(
+    ...         use_allowance(use_allowance(use_allowance(0.0, 99.0), 99.0), 99.0), 99.0
+    ...     ),
+    ... )
     (False, True)
     """
     return until - now > (ALLOWANCE - 1) * REFILL

@@ -22,7 +22,12 @@ def expect(desired: Desired, memory: Memory, actions: Iterable[Action], now: flo
     """Return the memory before ``actions`` are begun: what they ask for is expected, however they
     end.
 
-    >>> asked = expect(Desired("g", "sha", (), idempotent=False), Memory(), [Action("provision", "missing", "0")], now=1.0)
+    >>> asked = expect(
+    ...     Desired("g", "sha", (), idempotent=False),
+    ...     Memory(),
+    ...     [Action("provision", "missing", "0")],
+    ...     now=1.0,
+    ... )
     >>> asked.expected["0"].until, asked.expected["0"].sha
     (31.0, 'sha')
     """
@@ -46,7 +51,7 @@ def still_expected(memory: Memory, observed: Observation, now: float) -> dict[st
     }
 
 
-def answered(
+def expected_after(
     desired: Desired,
     expected: Mapping[str, Expected],
     actions: Iterable[Action],
@@ -79,7 +84,12 @@ def without_destroyed(observed: Observation, memory: Memory) -> Observation:
 
     >>> from ikdemo.spi.plans import ObservedInstance
     >>> look = Observation((ObservedInstance("a"), ObservedInstance("b")))
-    >>> [seen.id for seen in without_destroyed(look, Memory(destroyed={"a": Destroyed(1, 0.0, 1.0)})).instances]
+    >>> [
+    ...     seen.id
+    ...     for seen in without_destroyed(
+    ...         look, Memory(destroyed={"a": Destroyed(1, 0.0, 1.0)})
+    ...     ).instances
+    ... ]
     ['b']
     """
     if not memory.destroyed:

@@ -21,8 +21,14 @@ def unchecked(
     whether they are healthy.
 
     >>> from ikdemo.spi.plans import ObservedInstance
-    >>> group, look = Desired("g", "sha", (), health_checked=True), Observation((ObservedInstance("a"),), new=frozenset({"a"}))
-    >>> sorted(unchecked(group, look, Memory())), sorted(unchecked(Desired("g", "sha", ()), look, Memory()))
+    >>> group, look = (
+    ...     Desired("g", "sha", (), health_checked=True),
+    ...     Observation((ObservedInstance("a"),), new=frozenset({"a"})),
+    ... )
+    >>> (
+    ...     sorted(unchecked(group, look, Memory())),
+    ...     sorted(unchecked(Desired("g", "sha", ()), look, Memory())),
+    ... )
     (['a'], [])
     """
     if not desired.health_checked:
@@ -45,7 +51,9 @@ def apply_reported_health(desired: Desired, memory: Memory, reported: Iterable[s
     A flavor checks more than once before it reports, and the next answer shows whether that still
     holds. It counts however soon it comes.
 
-    >>> apply_reported_health(Desired("g", "sha", (), unhealthy_after=3), Memory(unhealthy={"a": 1}), ["a", "b"]).unhealthy
+    >>> apply_reported_health(
+    ...     Desired("g", "sha", (), unhealthy_after=3), Memory(unhealthy={"a": 1}), ["a", "b"]
+    ... ).unhealthy
     {'a': 2, 'b': 2}
     """
     enough = desired.unhealthy_after - 1
@@ -68,8 +76,14 @@ def still_forced(memory: Memory, plan: Plan) -> bool:
     unhealthy it waits no longer.
 
     >>> from ikdemo.spi.plans import Reason
-    >>> unhealthy = Plan(reasons=(Reason("too-many-sick", "2 of 2 instances are unhealthy", slot="0"),))
-    >>> still_forced(force_replacement(Memory()), unhealthy), still_forced(force_replacement(Memory()), Plan()), still_forced(Memory(), unhealthy)
+    >>> unhealthy = Plan(
+    ...     reasons=(Reason("too-many-sick", "2 of 2 instances are unhealthy", slot="0"),)
+    ... )
+    >>> (
+    ...     still_forced(force_replacement(Memory()), unhealthy),
+    ...     still_forced(force_replacement(Memory()), Plan()),
+    ...     still_forced(Memory(), unhealthy),
+    ... )
     (True, False, False)
     """
     acts = any(action.code == "unhealthy" for action in plan.actions)
@@ -90,8 +104,15 @@ def unhealthy_in_a_row(
     sooner than a poll after the last counted one adds nothing, either.
 
     >>> from ikdemo.spi.plans import ObservedInstance
-    >>> seen = (ObservedInstance("a", health=Health.UNHEALTHY), ObservedInstance("b", health=Health.HEALTHY), ObservedInstance("c"))
-    >>> group, before = Desired("g", "sha", (), poll=10.0), Memory(unhealthy={"a": 1, "b": 2, "c": 3}, counted_at={"a": 100.0})
+    >>> seen = (
+    ...     ObservedInstance("a", health=Health.UNHEALTHY),
+    ...     ObservedInstance("b", health=Health.HEALTHY),
+    ...     ObservedInstance("c"),
+    ... )
+    >>> group, before = (
+    ...     Desired("g", "sha", (), poll=10.0),
+    ...     Memory(unhealthy={"a": 1, "b": 2, "c": 3}, counted_at={"a": 100.0}),
+    ... )
     >>> unhealthy_in_a_row(group, Observation(seen), before, now=110.0)
     {'a': 2, 'c': 3}
     >>> unhealthy_in_a_row(group, Observation(seen), before, now=101.0)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from ..spi.documents import LONGEST, Allocation, GroupProperties
+from ..spi.documents import LONGEST_SLOT, Allocation, GroupProperties
 from ..spi.durations import parse_duration
 from ..spi.plans import ObservedInstance
 
@@ -73,17 +73,23 @@ def _short(logical_id: str) -> str:
     """Return a logical ID as part of a slot's name: as it is, if it leaves room for the digits of
     its occurrence.
     """
-    if len(logical_id) + 1 + DIGITS <= LONGEST:
+    if len(logical_id) + 1 + DIGITS <= LONGEST_SLOT:
         return logical_id
     digest = hashlib.sha256(logical_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    return f"{logical_id[: LONGEST - 2 - DIGITS - len(digest)]}~{digest}"
+    return f"{logical_id[: LONGEST_SLOT - 2 - DIGITS - len(digest)]}~{digest}"
 
 
 def slot_number(slot: str | None) -> int | None:
     """Return the number that a slot's name is, from 0 to 999,999,999; None for any other text,
     however long.
 
-    >>> slot_number("12"), slot_number("a#0"), slot_number("٣"), slot_number("9" * 5000), slot_number(None)
+    >>> (
+    ...     slot_number("12"),
+    ...     slot_number("a#0"),
+    ...     slot_number("٣"),
+    ...     slot_number("9" * 5000),
+    ...     slot_number(None),
+    ... )
     (12, None, None, None, None)
     """
     if slot is None or len(slot) > DIGITS or not (slot.isascii() and slot.isdecimal()):
@@ -115,7 +121,11 @@ class Pace(Struct, frozen=True):
     def min_ready(self) -> float:
         """The seconds for which a new instance has to be healthy.
 
-        >>> Pace().min_ready, Pace(can_fail=True).min_ready, Pace(duration=0.0, can_fail=True).min_ready
+        >>> (
+        ...     Pace().min_ready,
+        ...     Pace(can_fail=True).min_ready,
+        ...     Pace(duration=0.0, can_fail=True).min_ready,
+        ... )
         (0.0, 5.0, 0.0)
         """
         if self.duration is None:
@@ -161,7 +171,11 @@ class Desired(Struct, frozen=True):
         many polls.
 
         >>> group = Desired("g", "sha", (), poll=10.0)
-        >>> group.is_another(100.0, now=100.5), group.is_another(100.0, now=109.5), group.is_another(None, now=100.5)
+        >>> (
+        ...     group.is_another(100.0, now=100.5),
+        ...     group.is_another(100.0, now=109.5),
+        ...     group.is_another(None, now=100.5),
+        ... )
         (False, True, True)
         """
         return before is None or now - before >= ABOUT * self.poll
@@ -195,7 +209,11 @@ def desired_state(
 def reason_key(code: str, slot: str, instance: str) -> str:
     """Return what a reason is about, as the key under which it is remembered since when.
 
-    >>> reason_key("missing", "3", ""), reason_key("surplus", "", "instance-7"), reason_key("plugin-unreachable", "", "")
+    >>> (
+    ...     reason_key("missing", "3", ""),
+    ...     reason_key("surplus", "", "instance-7"),
+    ...     reason_key("plugin-unreachable", "", ""),
+    ... )
     ('slot 3', 'instance-7', 'plugin-unreachable')
     """
     return f"slot {slot}" if slot else instance or code

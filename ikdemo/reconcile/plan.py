@@ -43,7 +43,9 @@ def plan(desired: Desired, observed: Observation, memory: Memory, now: float) ->
     >>> from ikdemo.reconcile.model import Slot
     >>> from ikdemo.spi.plans import ObservedInstance
     >>> group = Desired("g", "sha", (Slot("0"), Slot("1")))
-    >>> todo = plan(group, Observation((ObservedInstance("i-7", slot="0", sha="sha"),)), Memory(), now=0.0)
+    >>> todo = plan(
+    ...     group, Observation((ObservedInstance("i-7", slot="0", sha="sha"),)), Memory(), now=0.0
+    ... )
     >>> [(a.verb, a.slot, a.code) for a in todo.actions], todo.converged
     ([('provision', '1', 'missing')], False)
     """
@@ -234,7 +236,9 @@ def _name_outdated(builder: PlanBuilder, assignment: Assignment) -> None:
 def sentences(reasons: Iterable[Reason]) -> tuple[str, ...]:
     """Return one sentence per reason, for people.
 
-    >>> sentences((Reason("missing", "no instance in this slot", slot="3", awaits="its provisioning"),))
+    >>> sentences(
+    ...     (Reason("missing", "no instance in this slot", slot="3", awaits="its provisioning"),)
+    ... )
     ('slot 3: no instance in this slot (missing), waiting for its provisioning',)
     """
     out = []

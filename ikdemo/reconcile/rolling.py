@@ -116,9 +116,19 @@ def with_surge(desired: Desired, observed: Observation) -> Desired:
 
     >>> from ikdemo.reconcile.model import Pace
     >>> group = Desired("g", "new", (Slot("0"),), pace=Pace(surge=1))
-    >>> [slot.name for slot in with_surge(group, Observation((ObservedInstance("i", slot="0", sha="old"),))).slots]
+    >>> [
+    ...     slot.name
+    ...     for slot in with_surge(
+    ...         group, Observation((ObservedInstance("i", slot="0", sha="old"),))
+    ...     ).slots
+    ... ]
     ['0', '1']
-    >>> [slot.name for slot in with_surge(group, Observation((ObservedInstance("i", slot="0", sha="new"),))).slots]
+    >>> [
+    ...     slot.name
+    ...     for slot in with_surge(
+    ...         group, Observation((ObservedInstance("i", slot="0", sha="new"),))
+    ...     ).slots
+    ... ]
     ['0']
     """
     if not desired.pace.surge or desired.pets or desired.destroying or not desired.rolls:

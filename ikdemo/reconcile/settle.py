@@ -12,7 +12,7 @@ from msgspec import structs
 
 from ..spi.plans import Action, Outcome, Plan
 from .backoff import WINDOW, allowance_is_used_up, backoff, use_allowance
-from .expectations import answered, destroyed, is_repeated, still_expected, without_destroyed
+from .expectations import destroyed, expected_after, is_repeated, still_expected, without_destroyed
 from .health import counting_times, still_forced, unchecked, unhealthy_in_a_row
 from .model import (
     EXPECTED_FOR,
@@ -30,11 +30,11 @@ UNREACHABLE_WAIT = 1.0
 """Seconds until a plugin that could not be reached is asked again; its coming back usually wakes
 the loop before.
 """
-YOUNG = 300.0
+YOUNG_FOR = 300.0
 """Seconds of age up to which the end of an instance counts against its slot, and after which its
 slot's back-off is over.
 """
-AT_ONCE = 10.0
+EARLY = 10.0
 """Seconds of age up to which an instance that ended by itself counts as never having worked.
 """
 NO_BACKOFF = BackoffState(0, 0.0, "")
@@ -81,7 +81,7 @@ def settle(
             tracker.record_outcome(outcome)
     expected = still_expected(memory, observed, now)
     if plan.actions and not desired.idempotent:
-        expected = answered(desired, expected, plan.actions, outcomes, now)
+        expected = expected_after(desired, expected, plan.actions, outcomes, now)
     observed_at = now if observed_at is None else observed_at
     unhealthy, readiness_by_id = (
         unhealthy_in_a_row(desired, observed, memory, observed_at),
@@ -123,7 +123,12 @@ def record_exits(
     news and not entered.
 
     >>> born = Memory(created={"0": Creation("i-1", 100.0)})
-    >>> once = record_exits(Desired("g", "sha", ()), born, [ReportedExit("0", "i-1", "exit status 1", at=101.0)], now=101.0)
+    >>> once = record_exits(
+    ...     Desired("g", "sha", ()),
+    ...     born,
+    ...     [ReportedExit("0", "i-1", "exit status 1", at=101.0)],
+    ...     now=101.0,
+    ... )
     >>> once.backoffs["0"].attempts, once.backoffs["0"].not_before <= 101.0
     (1, True)
     """
@@ -136,7 +141,7 @@ def record_exits(
         if creation is None or creation.instance != reported.instance:
             continue
         del created[reported.slot]
-        if reported.at - creation.at < YOUNG:
+        if reported.at - creation.at < YOUNG_FOR:
             backoffs[reported.slot] = _after_short_life(
                 desired.group, reported, creation, backoffs.get(reported.slot, NO_BACKOFF), now
             )
@@ -147,8 +152,16 @@ def retry_refused(memory: Memory) -> Memory:
     """Return the memory after room became free at the plugin: what was refused there is tried again
     at once, nothing else.
 
-    >>> full, crashed = BackoffState(3, 900.0, "no room", refused=True), BackoffState(3, 900.0, "died")
-    >>> {slot: backoff_state.not_before for slot, backoff_state in retry_refused(Memory({"0": full, "1": crashed})).backoffs.items()}
+    >>> full, crashed = (
+    ...     BackoffState(3, 900.0, "no room", refused=True),
+    ...     BackoffState(3, 900.0, "died"),
+    ... )
+    >>> {
+    ...     slot: backoff_state.not_before
+    ...     for slot, backoff_state in retry_refused(
+    ...         Memory({"0": full, "1": crashed})
+    ...     ).backoffs.items()
+    ... }
     {'0': 0.0, '1': 900.0}
     """
     if not any(backoff_state.refused for backoff_state in memory.backoffs.values()):
@@ -168,7 +181,7 @@ def _after_short_life(
     """
     wait = backoff(group, reported.slot, before.attempts) if before.attempts else 0.0
     unproductive = (
-        before.unproductive + reported.own_doing if reported.at - creation.at < AT_ONCE else 0
+        before.unproductive + reported.own_doing if reported.at - creation.at < EARLY else 0
     )
     return BackoffState(
         before.attempts + 1,
@@ -197,7 +210,7 @@ class _BackoffTracker:
         self.created = {
             slot: creation
             for slot, creation in self.created.items()
-            if now - creation.at < YOUNG and slot in slots
+            if now - creation.at < YOUNG_FOR and slot in slots
         }
         if self.backoffs:
             self._drop_finished(observed, slots, was_made=memory.created)

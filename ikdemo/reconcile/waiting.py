@@ -25,7 +25,10 @@ def being_destroyed(reasons: Iterable[Reason]) -> bool:
     """Say whether a group is being destroyed: the whole group is surplus then, not a slot or an
     instance of it.
 
-    >>> being_destroyed([DESTROYING]), being_destroyed([Reason("surplus", "slot 5 is not wanted", slot="5")])
+    >>> (
+    ...     being_destroyed([DESTROYING]),
+    ...     being_destroyed([Reason("surplus", "slot 5 is not wanted", slot="5")]),
+    ... )
     (True, False)
     """
     return any(
@@ -61,11 +64,12 @@ class ConvergenceWait:
         the time.
 
         >>> waiting = ConvergenceWait("web")
-        >>> waiting.on_reasons([Reason("missing", "no instance in this slot", slot="3")])
-        >>> waiting.on_reasons([Reason("missing", "no instance in this slot", slot="3"), Reason("paused", "the group is paused")])
+        >>> missing = Reason("missing", "no instance in this slot", slot="3")
+        >>> waiting.on_reasons([missing])
+        >>> waiting.on_reasons([missing, Reason("paused", "the group is paused")])
         Traceback (most recent call last):
-        ikdemo.spi.errors.NotConverged: web was paused while it was waited for: slot 3: no instance in this slot (missing); \
-the group is paused (paused)
+        ikdemo.spi.errors.NotConverged: web was paused while it was waited for: slot 3: \
+no instance in this slot (missing); the group is paused (paused)
         """
         self._known = True
         if being_destroyed(reasons):

@@ -1,8 +1,7 @@
 """InfraKit's hash of a group's configuration: what makes an instance current or outdated.
 
 SHA-1 over the Instance and Flavor sections, each parsed and printed in one fixed way
-(docs/protocol.md, "config_sha"); the allocation takes no part. Called by the group plugin on commit
-and by whoever wants to know the hash beforehand.
+(docs/protocol.md, "config_sha"); the allocation takes no part.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ def sha_of(properties: GroupProperties) -> str:
     ).decode()
 
 
-def parse(text: str) -> Any:
+def parse_json(text: str) -> Any:
     """Parse JSON with every number a float64, as Go does; raises SpecError."""
     try:
         return json.loads(text, parse_int=_number, parse_float=_number, parse_constant=_no_constant)
@@ -69,7 +68,7 @@ def _no_constant(text: str) -> NoReturn:
 def _section(section: PluginSpec) -> str:
     """Print one section as the object that is hashed."""
     return _print(
-        {"Plugin": section.plugin, "Properties": parse(bytes(section.properties).decode())}, 0
+        {"Plugin": section.plugin, "Properties": parse_json(bytes(section.properties).decode())}, 0
     )
 
 

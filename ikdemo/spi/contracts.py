@@ -4,7 +4,7 @@ A plugin is any object with these methods; nothing is inherited. It says what it
 and which extensions it has in ``offers`` ("Slots": provision is idempotent on (group, slot);
 "ConstantHealth": health never changes, do not ask; "ConstantPrepare": the same question to prepare
 always has the same answer, do not ask again; "HealthEvents": each change of health is emitted, and
-only after several looks; "Logs": what instances print is kept, see ``Logging``; "Digest": what
+only after several checks; "Logs": what instances print is kept, see ``Logging``; "Digest": what
 there is can be said in a line, see ``Digesting``; "FiltersByTag": what is described carries the
 tags that were asked for, even where its description does not repeat them). One that needs a
 beginning and an end also has ``start(emit)`` and ``stop()``. Errors are those of ``errors``:
@@ -28,8 +28,8 @@ MOMENT: ContextVar[object] = ContextVar("MOMENT")
 """One object for all calls that came in one request, and another one for the next; unset for calls
 within this process.
 
-What was asked in one request was asked at one moment: a plugin that looks at the world before it
-answers may look once for all.
+What was asked in one request was asked at one moment: a plugin that observes the world before it
+answers may observe once for all.
 """
 
 Interface = Literal["Group", "Instance", "Flavor"]
@@ -150,9 +150,7 @@ class GroupPlugin(Plugin, Protocol):
         """Keep the loop from acting until resumed or stepped."""
 
     async def resume_group(self, group: str) -> None:
-        """Let the loop act again, and try at once what it waits with or has stopped trying:
-        somebody says "try again".
-        """
+        """Let the loop act again, and try at once what it waits with or has stopped trying."""
 
     async def step_group(self, group: str) -> Step:
         """Make exactly one pass of a paused loop and say what it did."""
@@ -181,7 +179,7 @@ class Found(Generic[P]):
 
 
 class Lookup(Protocol):
-    """Plugins by name; whether one sits in this process or behind a socket cannot be told.
+    """Plugins by name, in this process or behind a socket; a caller cannot tell which.
 
     Finding is asked afresh each time, so a plugin may come, go and come back. Raises
     PluginNotFound, PluginUnavailable, or ProtocolError when the plugin is of another interface.

@@ -3,9 +3,9 @@ are.
 
 The fast path is msgspec with exact member names. What it does not know (members in other letter
 case, unknown members, nulls, lone surrogates) is rewritten by ``_exact`` into exact names, members
-of no meaning dropped, and decoded by the same decoder; so there is one judge of types. Whoever
-receives bytes calls ``decode``, whoever sends a document calls ``encode``, which sends whatever it
-is given: a text that no UTF-8 can hold, such as the name of a file may be, goes with U+FFFD in it.
+of no meaning dropped, and decoded by the same decoder; so types are checked in one place.
+``encode`` sends every document that it is given: a text that UTF-8 cannot hold, such as the name of
+a file may be, goes with U+FFFD in it.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@ are InfraKit's.
 
 A member that is absent and one that is ``null`` mean the same; ``[]`` and ``{}`` stay what they
 are. ``Raw`` members are opaque: they keep their text (key order, number spelling) on every hop.
-Decoding is in ``decode``.
+Whatever is read is bounded here: numbers, names, moments, and the names of slots (``slot_of``).
 """
 
 from __future__ import annotations
@@ -109,9 +109,9 @@ class Updating(Document, frozen=True):
 
     ``batch_size`` instances leave at a time. Before the next batch every new instance has been
     healthy ``count`` times in a row, one poll apart, and for ``duration`` (as Go writes it, such as
-    "10s"). Where neither is given, instances that can end or fall ill by themselves have to be
-    healthy for 5 s. ``surge`` instances more than Size are made first, so that a batch of that size
-    leaves no gap.
+    "10s"). Where neither is given, instances that can end or become unhealthy by themselves have to
+    be healthy for 5 s. ``surge`` instances more than Size are made first, so that a batch of that
+    size leaves no gap.
     """
 
     batch_size: Annotated[int, Meta(ge=1, le=10**6)] = 1
@@ -162,11 +162,11 @@ class Api(Document, frozen=True):
     version: str = ""
 
 
-LONGEST = 128
-"""Characters of a name."""
+LONGEST_SLOT = 128
+"""Characters of the name of a slot."""
 MOST_DIGITS = 9
-"""Digits of a name that is a number: a group has no billion slots, and Python refuses to read more
-than 4,300 of them.
+"""Digits of the name of a slot that is a number: a group has no billion slots, and Python refuses
+to read more than 4,300 of them.
 """
 
 
@@ -179,8 +179,10 @@ def slot_of(said: str | UnsetType | None, path: str = "$.Slot") -> str | None:
     """
     if said is None or said is UNSET or not said:
         return None
-    if len(said) > LONGEST or (said.isdigit() and len(said) > MOST_DIGITS):
-        expected = f"at most {LONGEST} characters, and at most {MOST_DIGITS} digits of a number"
+    if len(said) > LONGEST_SLOT or (said.isdigit() and len(said) > MOST_DIGITS):
+        expected = (
+            f"at most {LONGEST_SLOT} characters, and at most {MOST_DIGITS} digits of a number"
+        )
         raise SpecError(
             f"{path}: expected {expected}, got {len(said)}", path=path, expected=expected
         )

@@ -1,5 +1,8 @@
-"""Durations as Go writes them ("10s", "1m30s", "100ms"): of flags such as ``--poll-interval``, and
-of Updating.Duration.
+"""Durations: as Go writes them ("10s", "1m30s"), as a person reads them, and those of an orderly
+stop.
+
+A stop has three parts, each with its own limit: the requests at hand, the plugin itself, and the
+process. A program that stops another one waits for their sum (``stop_within``).
 """
 
 from __future__ import annotations
@@ -71,7 +74,7 @@ PLUGIN = 10.0
 grace time that end with it.
 """
 EXIT = 3.0
-"""Seconds for a Python to end, on a machine that is busy."""
+"""Seconds for a Python process to end, on a busy machine."""
 
 
 def stop_within(grace: float = 0.0) -> float:

@@ -1,25 +1,18 @@
 """Every error this package raises on purpose, and whether trying again is safe.
 
-    IkdemoError
-    |-- SpecError            a document is wrong; terminal until it is changed          retry: no
-    |-- PluginFailure        a plugin understood and said no                            retry: after
-      observing
-    |   |-- UnknownGroup     no such group is being watched                             retry: no
-    |   `-- RemoteFailure    the same, said on the other side of a socket               retry: after
-      observing
-    |-- PluginUnavailable    nothing was sent: the plugin cannot be reached             retry: yes
-    |   `-- PluginNotFound   no socket of that name                                     retry: yes,
-      once it runs
-    |-- OutcomeUnknown       sent, and no answer came; it may have happened             retry:
-      observe first
-    |-- ProtocolError        the other side does not speak what we speak                retry: no
-    |-- InUse                a directory or name belongs to another living process      retry: when
-      it is gone
-    |   `-- LeaseLost        it was ours and is not any longer                          retry: no,
-      stop
-    |-- CorruptState         a stored file cannot be trusted                            retry: no,
-      look at it `-- NotConverged         the deadline passed; carries the reasons
-      retry: yes, waiting is free
+    IkdemoError                                                            retry
+    |-- SpecError            a document is wrong, until it is changed      no
+    |-- PluginFailure        a plugin understood and said no               after observing
+    |   |-- UnknownGroup     no such group is being watched                no
+    |   `-- RemoteFailure    the same, from the other side of a socket     after observing
+    |-- PluginUnavailable    nothing was sent: no connection               yes
+    |   `-- PluginNotFound   no socket of that name                        yes, once it runs
+    |-- OutcomeUnknown       sent, and no answer came; it may have been    after observing
+    |-- ProtocolError        the other side does not speak what we speak   no
+    |-- InUse                another living process owns it                when that is gone
+    |   `-- LeaseLost        it was ours and is not any longer             no, stop
+    |-- CorruptState         a stored file cannot be trusted               no, a person looks at it
+    `-- NotConverged         the deadline passed; carries the reasons      yes, waiting is free
 
 Only the classes live here; every floor raises them. A command line prints ``str(error)`` and
 nothing else.
@@ -134,7 +127,7 @@ class InUse(IkdemoError):
 
 
 class LeaseLost(InUse):
-    """What this process owned now belongs to somebody else, or is gone: stop writing at once."""
+    """What this process owned now belongs to another one, or is gone: stop writing at once."""
 
 
 class CorruptState(IkdemoError):
@@ -145,7 +138,10 @@ class NotConverged(IkdemoError):
     """The wait ended before the group was as wanted; ``why`` holds one sentence per reason, of
     which the message shows a few.
 
-    >>> str(NotConverged("web is not as wanted", ("slot 0: missing", "slot 1: missing"))), NotConverged.SHOWN
+    >>> (
+    ...     str(NotConverged("web is not as wanted", ("slot 0: missing", "slot 1: missing"))),
+    ...     NotConverged.SHOWN,
+    ... )
     ('web is not as wanted: slot 0: missing; slot 1: missing', 10)
     >>> str(NotConverged("web is not as wanted", tuple(f"slot {n}" for n in range(2000))))[-29:]
     'slot 8; slot 9; and 1990 more'

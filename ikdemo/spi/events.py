@@ -1,9 +1,9 @@
-"""Facts that a plugin tells whoever listens, and the answer to a long poll for them.
+"""Facts that a plugin emits, and the answer to a long poll for them.
 
 Plugins make ``Event`` values and hand them to the ``Emit`` callable they were started with; the
 ring behind it (``rpc.event_ring``) stamps the time. Kinds by plugin: instance: provisioned,
 destroyed, lost, changed, reported; flavor: health; group: committed, freed, destroying, gone,
-planned, acted, converged, drifted, halted, resumed, paused; whoever breaks something: fault,
+planned, acted, converged, drifted, halted, resumed, paused; fault injection: fault,
 mended.
 """
 

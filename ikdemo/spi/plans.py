@@ -58,8 +58,13 @@ def digest(instances: Iterable[ObservedInstance]) -> str:
 
     >>> digest([]) == hashlib.sha256(b"").hexdigest()
     True
-    >>> one, other = ObservedInstance("i-1", slot="0", sha="x"), ObservedInstance("i-2", "a", "a#0", "x")
-    >>> digest([one, other]) == hashlib.sha256(b'["i-1",null,"0","x"]\\n["i-2","a","a#0","x"]').hexdigest()
+    >>> one, other = (
+    ...     ObservedInstance("i-1", slot="0", sha="x"),
+    ...     ObservedInstance("i-2", "a", "a#0", "x"),
+    ... )
+    >>> digest([one, other]) == hashlib.sha256(
+    ...     b'["i-1",null,"0","x"]\\n["i-2","a","a#0","x"]'
+    ... ).hexdigest()
     True
     >>> digest([other, one]) == digest([one, other]) != digest([one])
     True
@@ -131,8 +136,8 @@ class Outcome(Document, frozen=True, gc=False):
 
 
 class Freed(Document, frozen=True):
-    """What freeing a group leaves: the IDs of its living instances, None when nobody can tell, and
-    the same in words.
+    """What freeing a group leaves: the IDs of its living instances, None when that is not known,
+    and the same in words.
     """
 
     left: tuple[str, ...] | None = None

@@ -1,8 +1,8 @@
 """Where a document is read from, and what a text is that was to be JSON and is something else.
 
 People give what they have at hand: an address, a template, YAML, JSON with comments. Each is
-recognised by name and told what to do. Pure: those who read files call this before (``path_of``)
-and after (``plain``); ``decode`` asks ``lookalike`` when it fails.
+recognised, and the error says what to do. A reader of files calls ``file_of`` before and ``plain``
+after; ``decode`` asks ``lookalike`` when it fails.
 """
 
 from __future__ import annotations
@@ -26,11 +26,15 @@ _SIGNS = (
 )
 
 
-def path_of(name: str) -> str:
+def file_of(name: str) -> str:
     """Return the file that a name stands for: a path as it is, or what a ``file://`` URL says;
     raises SpecError for any other.
 
-    >>> path_of("web.json"), path_of("file:///srv/my%20web.json"), path_of("file://localhost/web.json")
+    >>> (
+    ...     file_of("web.json"),
+    ...     file_of("file:///srv/my%20web.json"),
+    ...     file_of("file://localhost/web.json"),
+    ... )
     ('web.json', '/srv/my web.json', '/web.json')
     """
     if not (found := _ADDRESS.fullmatch(name)):
@@ -76,8 +80,10 @@ def lookalike(text: str) -> str:
 
     >>> print(lookalike("ID: web\nProperties: {}"))
     this is YAML; convert it first, for example: yq -o json . web.yml
-    >>> lookalike('{"Size": 3, // enough\n}'), lookalike('{"ID": {{ .name }}}')
-    ('line 1 holds a comment, which JSON has not; take it out', 'line 1 holds {{, so this is a template; fill it in first')
+    >>> print(lookalike('{"Size": 3, // enough\n}'))
+    line 1 holds a comment, which JSON has not; take it out
+    >>> print(lookalike('{"ID": {{ .name }}}'))
+    line 1 holds {{, so this is a template; fill it in first
     >>> lookalike('{"ID": web}')
     ''
     """

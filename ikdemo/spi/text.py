@@ -2,12 +2,10 @@
 touching what it says.
 
 Opaque Properties must survive every hop as text (key order, duplicate keys, number spelling), so
-these functions work on text and never parse. Called by ``decode``, ``config_sha``, the wire and the
-file format.
+these functions work on text and never parse.
 
 What people read goes through ``visible`` or ``visible_json``: a tag, an error, the output of an
 instance may hold anything, and must not move the cursor, turn the line around or become markup.
-Called by all that prints and draws.
 """
 
 from __future__ import annotations

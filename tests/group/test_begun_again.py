@@ -58,8 +58,8 @@ class Breaking(_Here):
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subscriptions, "AGAIN_AFTER", 0.01)
-    monkeypatch.setattr(supervisor, "AGAIN_AFTER", 0.01)
+    monkeypatch.setattr(subscriptions, "RECONNECT_AFTER", 0.01)
+    monkeypatch.setattr(supervisor, "RESTART_AFTER", 0.01)
 
 
 def run(folder: Path, story: Callable[[Breaking, Groups], Awaitable[None]]) -> None:

@@ -311,11 +311,9 @@ def test_a_step_whose_pass_hangs_is_answered_when_its_loop_ends(
             next_step = asyncio.create_task(groups.step_group("web"))
             await asyncio.sleep(0)
             await (groups.stop() if end == "stop" else groups.free_group("web"))
+            by = "the group plugin stopped" if end == "stop" else "a free"
             for waiting in (step, next_step):
-                with pytest.raises(
-                    PluginFailure,
-                    match=f"overtaken by {'the group plugin stopped' if end == 'stop' else 'a free'}",
-                ):
+                with pytest.raises(PluginFailure, match=f"overtaken by {by}"):
                     await waiting
 
     asyncio.run(story())

@@ -99,7 +99,7 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/group/subscriptions.py",
-        "            await asyncio.sleep(AGAIN_AFTER)\n",
+        "            await asyncio.sleep(RECONNECT_AFTER)\n",
         "            return\n",
         "tests/group/test_begun_again.py::test_a_watch_that_ends_unexpectedly_is_begun_again",
     ),

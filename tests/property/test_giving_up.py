@@ -15,7 +15,7 @@ from ikdemo.reconcile.analysis.simulator import Faults, Simulation
 from ikdemo.reconcile.backoff import GIVE_UP_AFTER
 from ikdemo.reconcile.model import Desired, Memory, Observation, ReportedExit, slots_of
 from ikdemo.reconcile.plan import plan, sentences
-from ikdemo.reconcile.settle import AT_ONCE, YOUNG, record_exits, settle
+from ikdemo.reconcile.settle import EARLY, YOUNG_FOR, record_exits, settle
 from ikdemo.spi.documents import Allocation, Health
 from ikdemo.spi.plans import ObservedInstance, Outcome
 
@@ -136,9 +136,9 @@ def test_only_ends_at_once_and_by_itself_count_and_only_in_a_row() -> None:
     assert unproductive(*[(0.1, "early")] * 12) == 0
     assert unproductive(*[(0.1, "sick")] * 12) == 0
     assert unproductive(*[(0.1, "died"), (0.1, "killed"), (0.1, "early")] * 2) == 2
-    assert unproductive(*[(0.1, "died")] * 8, (AT_ONCE, "died")) == 0
-    assert unproductive(*[(0.1, "died")] * 8, (YOUNG, "died"), (0.1, "died")) == 1
-    assert unproductive(*[(AT_ONCE + 1, "died")] * 30) == 0
+    assert unproductive(*[(0.1, "died")] * 8, (EARLY, "died")) == 0
+    assert unproductive(*[(0.1, "died")] * 8, (YOUNG_FOR, "died"), (0.1, "died")) == 1
+    assert unproductive(*[(EARLY + 1, "died")] * 30) == 0
 
 
 @given(

@@ -14,7 +14,7 @@ from ikdemo.reconcile.analysis.simulator import Faults, Simulation
 from ikdemo.reconcile.backoff import ALLOWANCE, CAP, REFILL, backoff
 from ikdemo.reconcile.model import Desired, Memory, Observation, Pace, ReportedExit, Slot, slots_of
 from ikdemo.reconcile.plan import plan
-from ikdemo.reconcile.settle import YOUNG, record_exits, settle
+from ikdemo.reconcile.settle import YOUNG_FOR, record_exits, settle
 from ikdemo.spi.documents import Allocation, Health
 from ikdemo.spi.plans import ObservedInstance, Outcome, Plan
 
@@ -144,7 +144,7 @@ def test_what_dies_young_again_and_again_is_backed_off_and_forgiven_when_it_has_
         now += 0.5
     assert 5 < made <= 25
     living = Observation((ObservedInstance("i-x", slot="0", sha="v1", health=Health.HEALTHY),))
-    for later in (now, now + YOUNG + 1):
+    for later in (now, now + YOUNG_FOR + 1):
         memory = settle(desired, living, memory, plan(desired, living, memory, later), (), later)
     assert memory.backoffs == {}
 
@@ -200,15 +200,13 @@ def test_a_storm_of_deletions_is_braked_named_and_ended_by_a_resume() -> None:
             pass
 
 
-def test_a_storm_without_end_makes_an_instance_every_two_minutes_and_one_that_is_over_leaves_no_wait() -> (
-    None
-):
+def test_a_storm_makes_an_instance_every_two_minutes_and_leaves_no_wait_once_over() -> None:
     simulation = deleted_for(3600.0, every=1.0)
     assert simulation.counts["made"] < SIZE * (12 + 3600 / 60)
     simulation.now += CAP
     assert simulation.settle_down(3)
     made = simulation.counts["made"]
-    for _ in range(int(YOUNG / 1.0) + 5):  # it has grown old
+    for _ in range(int(YOUNG_FOR / 1.0) + 5):  # it has grown old
         simulation.step()
     assert simulation.counts["made"] == made
     assert simulation.memory.backoffs == {}

@@ -23,7 +23,10 @@ from ikdemo.spi.text import compact, indent, quote
 
 
 def test_member_names_match_in_any_letter_case_and_unknown_members_are_ignored() -> None:
-    text = b'{"allocation":{"LOGICALids":["a",null]},"Foo":1,"instance":{"plugin":"p","properties":{ "Z" : 1.0 }},"flavor":null}'
+    text = (
+        b'{"allocation":{"LOGICALids":["a",null]},"Foo":1,'
+        b'"instance":{"plugin":"p","properties":{ "Z" : 1.0 }},"flavor":null}'
+    )
     properties = decode(text, GroupProperties)
     assert properties.allocation == Allocation(0, ["a", ""])
     assert properties.instance.plugin == "p"
@@ -32,7 +35,10 @@ def test_member_names_match_in_any_letter_case_and_unknown_members_are_ignored()
 
 
 def test_null_leaves_the_zero_value() -> None:
-    text = b'{"Properties":null,"Tags":{"a":null},"Init":null,"LogicalID":null,"Attachments":[{"ID":null,"Type":"ebs"}]}'
+    text = (
+        b'{"Properties":null,"Tags":{"a":null},"Init":null,"LogicalID":null,'
+        b'"Attachments":[{"ID":null,"Type":"ebs"}]}'
+    )
     assert decode(text, InstanceSpec) == InstanceSpec(
         tags={"a": ""}, attachments=[Attachment("", "ebs")]
     )

@@ -13,7 +13,7 @@ from ikdemo.lab.teaching.specs import collabnix, text_of
 from ikdemo.spi.decode import decode
 from ikdemo.spi.documents import GroupSpec
 from ikdemo.spi.errors import IkdemoError, SpecError
-from ikdemo.spi.sources import lookalike, path_of, plain
+from ikdemo.spi.sources import file_of, lookalike, plain
 
 OTHERS = (
     ("ID: web\nProperties: {}\n", "this is YAML"),
@@ -74,7 +74,7 @@ def test_a_byte_order_mark_is_taken_off_and_another_encoding_is_named() -> None:
 )
 def test_an_address_is_refused_with_what_to_do(name: str, said: str) -> None:
     with pytest.raises(SpecError, match=said):
-        path_of(name)
+        file_of(name)
     with pytest.raises(SpecError, match=said):
         text_of(name)
 

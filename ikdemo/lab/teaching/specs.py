@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...spi.errors import IkdemoError, SpecError
-from ...spi.sources import STANDARD_INPUT, path_of, plain
+from ...spi.sources import STANDARD_INPUT, file_of, plain
 
 _WEB_SERVER = (
     "exec python3 -c '",
@@ -144,7 +144,7 @@ def text_of(spec: Mapping[str, Any] | str | Path) -> str:
             "of a file"
         )
     try:
-        return plain(Path(path_of(spec) if isinstance(spec, str) else spec).read_bytes()).decode()
+        return plain(Path(file_of(spec) if isinstance(spec, str) else spec).read_bytes()).decode()
     except SpecError as error:
         raise SpecError(
             str(error) if str(error).startswith(str(spec)) else f"{spec}: {error}"

@@ -95,8 +95,13 @@ def curve(events: Iterable[Event]) -> list[Level]:
     Times never go back: an event stamped earlier than one already read counts at the later time.
     Nothing wanted is Q = 1.
 
-    >>> story = [Event("committed", 0.0, size=1), Event("provisioned", 1.0, instance="a", slot="0"),
-    ...     Event("fault", 4.0, instance="a"), Event("lost", 4.25, instance="a"), Event("drifted", 4.5)]
+    >>> story = [
+    ...     Event("committed", 0.0, size=1),
+    ...     Event("provisioned", 1.0, instance="a", slot="0"),
+    ...     Event("fault", 4.0, instance="a"),
+    ...     Event("lost", 4.25, instance="a"),
+    ...     Event("drifted", 4.5),
+    ... ]
     >>> [(level.time, level.quality, level.known) for level in curve(story)]
     [(0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (4.0, 0.0, 1.0), (4.5, 0.0, 0.0)]
     """
@@ -124,9 +129,15 @@ def episodes(
     Recovered means that Q was 1 for ``hold`` seconds, or until the next recorded fault or another
     wish, or to the end of the record; a shorter return to 1 belongs to the same episode.
 
-    >>> story = [Event("committed", 0.0, size=1), Event("provisioned", 0.0, instance="a", slot="0"),
-    ...     Event("fault", 4.0, instance="a"), Event("lost", 4.25, instance="a"), Event("drifted", 4.5),
-    ...     Event("planned", 4.75), Event("provisioned", 5.0, instance="b", slot="0")]
+    >>> story = [
+    ...     Event("committed", 0.0, size=1),
+    ...     Event("provisioned", 0.0, instance="a", slot="0"),
+    ...     Event("fault", 4.0, instance="a"),
+    ...     Event("lost", 4.25, instance="a"),
+    ...     Event("drifted", 4.5),
+    ...     Event("planned", 4.75),
+    ...     Event("provisioned", 5.0, instance="b", slot="0"),
+    ... ]
     >>> fall = episodes(story, until=6.0)[-1]
     >>> fall.time_to_detect, fall.time_to_recover, fall.robustness, fall.loss, fall.unnoticed
     (0.5, 1.0, 0.0, 1.0, 0.5)
