@@ -130,8 +130,8 @@ class Bench:
         rounds: int,
         infrakit_rounds: int,
     ) -> Measured:
-        """Measure seconds in turns and return milliseconds: ours and the floor in every round,
-        InfraKit's in as many as are told, spread over the rounds.
+        """Measure in turns: ours and the floor in every round, InfraKit's in as many as are told,
+        spread over the rounds.
         """
         found, rounds = Measured(), self.rounds(rounds)
         every = max(1, rounds // self.rounds(infrakit_rounds))
@@ -142,7 +142,7 @@ class Bench:
             if pair.infrakit is not None and is_due:
                 with pair.infrakit.thawed():
                     found.infrakit.append(work(pair.infrakit))
-        return found.scaled(1000)
+        return found
 
 
 def infrakit_programs() -> Path | None:

@@ -13,13 +13,12 @@ Needs about a quarter of an hour.
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -27,14 +26,12 @@ from pathlib import Path
 from typing import Any
 
 import docker
-from msgspec import Raw
 
-import ikdemo
-from ikdemo.lab.docker.baselines import LABEL, RestartPolicyAlways, SwarmService
-from ikdemo.spi.documents import GroupSpec
+from ikdemo.lab.docker.baselines import LABEL, RestartPolicyAlways, SwarmService, containers_of
+from ikdemo.lab.faults.targets import DOCKER_COMMANDS
 
 from .bench import Bench, arguments, main
-from .plugins import PATIENCE, ours, plugins
+from .plugins import PATIENCE, connect_group, group_spec, ours, plugins
 from .results import Measured, Row
 
 ROUNDS = {1: (20, 6), 10: (8, 3), 50: (3, 2)}
@@ -55,7 +52,18 @@ PROGRAMS = {
     "flavor-vanilla": ours("infrakit-flavor-vanilla"),
     "group": ours("infrakit-group-default"),
 }
-FAULTS = ("process killed", "docker kill", "docker rm -f")
+
+
+def kill_process(client: docker.APIClient, container: str) -> None:
+    """Kill the first process of a container, past the engine."""
+    os.kill(client.inspect_container(container)["State"]["Pid"], signal.SIGKILL)
+
+
+FAULTS: dict[str, Callable[[docker.APIClient, str], object]] = {
+    "process killed": kill_process,
+    "docker kill": DOCKER_COMMANDS["kill"],
+    "docker rm -f": DOCKER_COMMANDS["rm -f"],
+}
 """What is done to one container at a time; to more, the first."""
 
 
@@ -110,11 +118,10 @@ class OurGroup:
             "Instance": {"Plugin": "instance-docker", "Properties": instance},
             "Flavor": {"Plugin": "flavor-vanilla", "Properties": {}},
         }
-        spec = GroupSpec(GROUP, Raw(json.dumps(properties).encode()))
-        asyncio.run(self._ask("commit_group", spec))
+        asyncio.run(self._ask("commit_group", group_spec(GROUP, properties)))
 
     async def _ask(self, method: str, *arguments: object) -> None:
-        group = await ikdemo.connect("group", directory=self._root / "p")
+        group = await connect_group(self._root)
         try:
             await getattr(group, method)(*arguments)
         finally:
@@ -165,20 +172,6 @@ class Engine:
         self._dice, self._client, self._starts = bench.dice, client, Starts(client)
         self.close = self._starts.close
 
-    def _containers(self, who: str, *, ended: bool = False) -> list[str]:
-        """Return the running containers of a healer, and those that ended if they are asked for."""
-        label = {"label": f"{LABEL}={who}"}
-        found = self._client.containers(quiet=True, all=ended, filters=label)
-        return sorted(row["Id"] for row in found)
-
-    def _hurt(self, fault: str, container: str) -> None:
-        if fault == "docker kill":
-            self._client.kill(container)
-        elif fault == "docker rm -f":
-            self._client.remove_container(container, force=True)
-        else:
-            os.kill(self._client.inspect_container(container)["State"]["Pid"], signal.SIGKILL)
-
     def begin(self, healer: Healer, size: int) -> None:
         """Let a healer start its containers, and wait for them."""
         self._starts.forget(healer.who)
@@ -189,7 +182,7 @@ class Engine:
     def end(self, healer: Healer) -> None:
         """Let a healer stop, and remove what it left."""
         healer.stop()
-        for container in self._containers(healer.who, ended=True):
+        for container in containers_of(self._client, {LABEL: healer.who}, all=True):
             with suppress(docker.errors.APIError):  # it is being removed
                 self._client.remove_container(container, force=True)
 
@@ -198,11 +191,12 @@ class Engine:
         if isinstance(healer, RestartPolicyAlways):
             healer.renew()  # hurt again and again, it would wait longer each time
         time.sleep(OF_AGE)
-        targets = self._dice.sample(self._containers(healer.who), at_once)
+        running = containers_of(self._client, {LABEL: healer.who})
+        targets = self._dice.sample(running, at_once)
         self._starts.forget(healer.who)
         patience, began = GIVE_UP if at_once == 1 else PATIENCE, time.perf_counter()
         with ThreadPoolExecutor(at_once) as threads:
-            list(threads.map(partial(self._hurt, fault), targets))
+            list(threads.map(partial(FAULTS[fault], self._client), targets))
         return self._starts.wait_for(healer.who, at_once, patience) - began
 
     def in_turns(
@@ -252,7 +246,7 @@ def measure(bench: Bench, at_once: int, fault: str, rounds: int, peer_rounds: in
         found = Measured(times[OurGroup.who], times[BareLoop.who])
         for peer in peers:
             found.peers |= engine.in_turns([peer], fault, at_once, bench.rounds(peer_rounds))
-    return found.scaled(1000)
+    return found
 
 
 FLOOR = (
@@ -262,7 +256,7 @@ ROWS = [
     Row(f"{fault.replace(' ', '-')}-{at_once}", f"{fault}, {at_once} at once", "ms", at_once, {},
         FLOOR, partial(measure, fault=fault, rounds=rounds, peer_rounds=peer_rounds))
     for at_once, (rounds, peer_rounds) in ROUNDS.items()
-    for fault in (FAULTS if at_once == 1 else FAULTS[:1])
+    for fault in list(FAULTS)[: 3 if at_once == 1 else 1]
 ]  # fmt: skip
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def in_kernel(bench: Bench, size: int) -> Measured:
 
 
 def frames(size: int, rounds: int) -> list[float]:
-    """Return the milliseconds of processor time of a frame, in each of some rounds.
+    """Return the seconds of processor time of a frame, in each of some rounds.
 
     The dashboard is not followed by its thread: every frame is drawn by hand, after one instance
     went and another came.
@@ -63,7 +63,7 @@ def frames(size: int, rounds: int) -> list[float]:
                 names[slot] = f"instance-{slot}-{frame}"
                 tell([event("provisioned", instance=names[slot], slot=str(slot))])
                 dashboard.view._frame()
-            found.append(1000 * (time.process_time() - began) / FRAMES)
+            found.append((time.process_time() - began) / FRAMES)
     return found
 
 

@@ -99,7 +99,7 @@ def plain(bench: Bench, size: int, rounds: int) -> Measured:
     if bench.infrakit is not None:
         with bench.trio(mixed(bench.theirs)) as others:
             found.infrakit = [_converge_once(others, size) for _ in range(bench.rounds(rounds))]
-    return found.scaled(1000)
+    return found
 
 
 def describe(bench: Bench, size: int, rounds: int) -> Measured:
@@ -149,7 +149,7 @@ def start(bench: Bench, _: int, rounds: int) -> Measured:
         found.floor.append(start_interpreters(len(START)))
         if bench.infrakit is not None:
             found.infrakit.append(_start(bench, list(bench.programs(bench.theirs).values())))
-    return found.scaled(1000)
+    return found
 
 
 def _start(bench: Bench, commands: Sequence[Sequence[str]]) -> float:

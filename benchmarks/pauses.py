@@ -74,7 +74,7 @@ def _listened(bench: Bench) -> Iterator[tuple[Trio, Processes]]:
 def _rounds(
     rounds: int, asked: Processes, work: Callable[[], None], afterwards: Callable[[], object] = int
 ) -> Measured:
-    """Do something several times, and collect the longest turn of each round, in milliseconds."""
+    """Do something several times, and collect the longest turn of each round."""
     found = Measured()
     for _ in range(rounds):
         for process in asked.values():
@@ -87,7 +87,7 @@ def _rounds(
             for part, turn in ((name, "longest"), (f"{name}, of which at work", "work")):
                 found.parts[part] = max(told[name][turn], found.parts.get(part, 0.0))
         afterwards()
-    return found.scaled(1000)
+    return found
 
 
 def _ask(process: subprocess.Popen[bytes]) -> dict[str, float]:

@@ -4,6 +4,7 @@ hold and use, and ended afterwards.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -13,6 +14,13 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, cast
+
+from msgspec import Raw
+
+import ikdemo
+from ikdemo.rpc.proxies import GroupClient
+from ikdemo.spi.documents import GroupSpec
 
 PATIENCE = 60.0
 """Seconds after which a wait has failed."""
@@ -73,6 +81,16 @@ def plugins(root: Path, programs: Mapping[str, Sequence[str]]) -> Iterator[Proce
             yield started
         finally:
             stop(started.values())
+
+
+async def connect_group(root: Path) -> GroupClient:
+    """Connect to the group plugin that has its socket in ``root/p``."""
+    return cast(GroupClient, await ikdemo.connect("group", directory=root / "p"))
+
+
+def group_spec(group: str, properties: Mapping[str, Any]) -> GroupSpec:
+    """Return the spec of a group as a client sends it."""
+    return GroupSpec(group, Raw(json.dumps(properties).encode()))
 
 
 def stop(processes: Iterable[subprocess.Popen[bytes]]) -> None:

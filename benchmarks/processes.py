@@ -20,21 +20,16 @@ from collections.abc import Callable, Set
 from contextlib import ExitStack
 from functools import cache, partial
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
-from msgspec import Raw
-
-import ikdemo
 from ikdemo.instance.common import free_port
 from ikdemo.instance.process.spawn import command_of, read_properties
 from ikdemo.instance.process.state_files import ProcessRecord
 from ikdemo.lab.teaching.specs import collabnix_processes
-from ikdemo.rpc.proxies import GroupClient
 from ikdemo.spi.decode import decode
-from ikdemo.spi.documents import GroupSpec
 
 from .bench import Bench, arguments, main
-from .plugins import PATIENCE, ours, plugins
+from .plugins import PATIENCE, connect_group, group_spec, ours, plugins
 from .results import Measured, Row
 
 ROUNDS = {1: 40, 10: 12, 50: 6}
@@ -132,9 +127,9 @@ async def measure_group(bench: Bench, root: Path, at_once: int, rounds: int) -> 
     properties, flavor = spec["Properties"], spec["Properties"]["Flavor"]["Properties"]
     instance = json.dumps(properties["Instance"]["Properties"]).encode()
     command = command_of(read_properties(instance, "$"), "\n".join(flavor["Init"]))
-    wanted = GroupSpec(spec["ID"], Raw(json.dumps(properties).encode()))
+    wanted = group_spec(spec["ID"], properties)
     found, present = Measured(), partial(servers, root / "i")
-    group = cast(GroupClient, await ikdemo.connect("group", directory=root / "p"))
+    group = await connect_group(root)
     for _ in range(rounds):
         await group.commit_group(wanted)
         wait_for_pages(properties["Allocation"]["Size"], present)
@@ -151,7 +146,7 @@ async def measure_group(bench: Bench, root: Path, at_once: int, rounds: int) -> 
         await asyncio.sleep(OF_AGE)  # the machine is to be as quiet for the one as for the other
         found.floor.append(start_directly(command, at_once))
     group.close()
-    return found.scaled(1000)
+    return found
 
 
 def measure(bench: Bench, at_once: int, rounds: int) -> Measured:

@@ -26,7 +26,7 @@ Figure = Mapping[str, Any]
 
 @dataclass
 class Measured:
-    """What one row found, each several times, in the row's unit; ``math.inf`` is never.
+    """What one row found, each several times: seconds, or the row's unit; ``math.inf`` is never.
 
     ``parts``: what our figure is made of. ``peers``: times of others that do the same.
     """
@@ -36,20 +36,6 @@ class Measured:
     infrakit: list[float] = field(default_factory=list)
     parts: dict[str, float] = field(default_factory=dict)
     peers: dict[str, list[float]] = field(default_factory=dict)
-
-    def scaled(self, factor: float) -> Measured:
-        """Return the same in another unit."""
-
-        def by(values: list[float]) -> list[float]:
-            return [factor * value for value in values]
-
-        return Measured(
-            by(self.ours),
-            by(self.floor),
-            by(self.infrakit),
-            {name: factor * value for name, value in self.parts.items()},
-            {name: by(values) for name, values in self.peers.items()},
-        )
 
 
 class Row(NamedTuple):
@@ -95,7 +81,12 @@ def heading(facts: Mapping[str, Any]) -> str:
 
 def kept(row: Row, size: int, found: Measured) -> dict[str, Any]:
     """Return one row as it is kept, measured with so many instances."""
-    ours, floor = summary(found.ours), summary(found.floor) if found.floor else None
+    factor = {"ms": 1e3, "µs per instance": 1e6 / max(1, size)}.get(row.unit, 1.0)
+
+    def told(values: list[float]) -> dict[str, Any] | None:
+        return summary([factor * value for value in values]) if values else None
+
+    ours, floor = told(found.ours) or {}, told(found.floor)
     ratio = rounded(ours["median"] / floor["median"]) if floor and floor["median"] else None
     figures = {**ours, "ratio": math.inf if ratio is None else ratio}
     return {
@@ -109,9 +100,9 @@ def kept(row: Row, size: int, found: Measured) -> dict[str, Any]:
         "floor": floor,
         "floor_is": row.floor,
         "ratio": ratio,
-        "infrakit": summary(found.infrakit) if found.infrakit else None,
-        "parts": {name: rounded(value) for name, value in found.parts.items()},
-        "peers": {name: summary(values) for name, values in found.peers.items()},
+        "infrakit": told(found.infrakit),
+        "parts": {name: rounded(factor * value) for name, value in found.parts.items()},
+        "peers": {name: told(values) for name, values in found.peers.items()},
     }
 
 

@@ -24,8 +24,8 @@ def rounds(size: int, most: int) -> int:
 
 
 def converge(bench: Bench, size: int) -> Measured:
-    """Converge a group; what one instance of it costs."""
-    return measures.converge(bench, size, rounds(size, 10), 1).scaled(1000 / size)
+    """Converge a group of so many."""
+    return measures.converge(bench, size, rounds(size, 10), 1)
 
 
 def heal(bench: Bench, size: int) -> Measured:

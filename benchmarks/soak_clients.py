@@ -13,13 +13,14 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
-import ikdemo
 from ikdemo.rpc.proxies import GroupClient
 from ikdemo.spi.decode import decode
 from ikdemo.spi.documents import GroupProperties, GroupSpec
 from ikdemo.spi.errors import IkdemoError, OutcomeUnknown, UnknownGroup
+
+from .plugins import connect_group
 
 CLIENTS = 4
 VERBS = ("commit", "commit", "scale", "scale", "pause", "resume", "step", "describe")
@@ -99,10 +100,9 @@ class Clients:
         self._all: list[GroupClient] = []
         self.wanted, self.most = Wanted(0), 0
 
-    async def connect(self, plugins: Path) -> None:
+    async def connect(self, root: Path) -> None:
         """Connect them to the group plugin."""
-        connected = [await ikdemo.connect("group", directory=plugins) for _ in range(CLIENTS)]
-        self._all = cast(list[GroupClient], connected)
+        self._all = [await connect_group(root) for _ in range(CLIENTS)]
 
     def close(self) -> None:
         for client in self._all:

@@ -24,7 +24,7 @@ from ikdemo.spi.documents import GROUP_TAG, SHA_TAG, GroupSpec, InstanceSpec
 from ikdemo.spi.errors import IkdemoError
 
 from .soak_clients import Clients, Command, Wanted
-from .soak_group import GROUP, PATIENCE, SoakGroup, group_spec
+from .soak_group import GROUP, PATIENCE, SoakGroup, soak_spec
 
 SIZE = 20
 PLUGIN = "instance-file"
@@ -77,7 +77,7 @@ class FilesSoak(SoakGroup):
                 path = self.instances / str(made)
                 self._foreign[path] = path.read_bytes()
         instances.close()
-        await self._clients.connect(self.plugins)
+        await self._clients.connect(self.plugins.parent)
         await self._clients.overlap([Command("commit", SIZE, "v1")], random.Random(0))
         await self.look()
 
@@ -183,4 +183,4 @@ class FilesSoak(SoakGroup):
 
 def spec(wanted: Wanted) -> GroupSpec:
     """Return the group of a size and a configuration."""
-    return group_spec(wanted.size, PLUGIN, {"Note": wanted.note}, Updating={"BatchSize": 5})
+    return soak_spec(wanted.size, PLUGIN, {"Note": wanted.note}, Updating={"BatchSize": 5})

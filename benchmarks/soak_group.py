@@ -8,7 +8,6 @@ are attacked, is in ``soak_files`` and ``soak_processes``.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
 import statistics
@@ -18,16 +17,13 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
-
-from msgspec import Raw
+from typing import Any, NamedTuple
 
 import ikdemo
-from ikdemo.rpc.proxies import GroupClient
 from ikdemo.spi.documents import GroupSpec
 from ikdemo.spi.errors import IkdemoError
 
-from .plugins import status
+from .plugins import connect_group, group_spec, status
 
 GROUP = "soak"
 PATIENCE = 60.0
@@ -80,7 +76,7 @@ class SoakGroup:
         """Start the plugins, and commit the group."""
         for name in self._programs:
             await self.start(name)
-        self.group = cast(GroupClient, await ikdemo.connect("group", directory=self.plugins))
+        self.group = await connect_group(self.plugins.parent)
 
     async def round(self, dice: random.Random) -> None:
         """Attack a few times, then look."""
@@ -184,7 +180,7 @@ class SoakGroup:
         )
 
 
-def group_spec(size: int, plugin: str, properties: Mapping[str, Any], **more: Any) -> GroupSpec:
+def soak_spec(size: int, plugin: str, properties: Mapping[str, Any], **more: Any) -> GroupSpec:
     """Return the group of a size, an instance plugin and what that is to make."""
     document = {
         "Allocation": {"Size": size},
@@ -192,7 +188,7 @@ def group_spec(size: int, plugin: str, properties: Mapping[str, Any], **more: An
         "Flavor": {"Plugin": "flavor-vanilla", "Properties": {}},
         **more,
     }
-    return GroupSpec(GROUP, Raw(json.dumps(document).encode()))
+    return group_spec(GROUP, document)
 
 
 def growth(samples: Mapping[str, Sequence[Sample]]) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from ikdemo.instance.process import procfs
 from ikdemo.instance.process.spawn import MARK
 
-from .soak_group import SoakGroup, group_spec
+from .soak_group import SoakGroup, soak_spec
 
 SIZE = 8
 PLUGIN = "instance-process"
@@ -53,7 +53,7 @@ class ProcessesSoak(SoakGroup):
 
     async def begin(self) -> None:
         await super().begin()
-        wanted = group_spec(SIZE, PLUGIN, {"Command": ["sleep", "100000"]})
+        wanted = soak_spec(SIZE, PLUGIN, {"Command": ["sleep", "100000"]})
         await self.group.commit_group(wanted)
         await self.look()
 

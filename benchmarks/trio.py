@@ -9,7 +9,6 @@ kernel tells which appear.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
 import signal
@@ -20,14 +19,13 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from inotify_simple import INotify, flags
-from msgspec import Raw
 
 import ikdemo
 from ikdemo.lab.teaching.specs import collabnix
-from ikdemo.rpc.proxies import GroupClient, InstanceClient
+from ikdemo.rpc.proxies import InstanceClient
 from ikdemo.spi.documents import GroupSpec
 
-from .plugins import PATIENCE, Processes, busy, is_ours
+from .plugins import PATIENCE, Processes, busy, connect_group, group_spec, is_ours
 
 GROUP = "collabnix"
 LOOK, STILL, LOOKS = 0.005, 0.0002, 3
@@ -95,9 +93,9 @@ class Trio:
             self.instances,
             created=not is_ours(cast(Sequence[str], processes["instance-file"].args)),
         )
-        group = self.run(ikdemo.connect("group", directory=self.plugins))
+        self.group = self.run(connect_group(root))
         files = self.run(ikdemo.connect("instance-file", directory=self.plugins))
-        self.group, self.files = cast(GroupClient, group), cast(InstanceClient, files)
+        self.files = cast(InstanceClient, files)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Carry out what is asked of a client."""
@@ -199,4 +197,4 @@ def spec(group: str, size: int, note: str) -> GroupSpec:
     if note:
         document["Instance"]["Properties"]["Note"] = note
         document["Updating"] = {"BatchSize": 10}
-    return GroupSpec(group, Raw(json.dumps(document).encode()))
+    return group_spec(group, document)

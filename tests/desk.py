@@ -26,7 +26,7 @@ class Desk:
         )
         self.cwd.mkdir()
         self.environment = {**os.environ, "INFRAKIT_PLUGINS_DIR": str(self.plugins), "TZ": "UTC"}
-        # not the one of whoever runs the tests
+        # not that of the person who runs the tests
         self.environment["IKDEMO_DESK"] = str(root / "copy")
         self.processes: dict[str, subprocess.Popen[str]] = {}
 

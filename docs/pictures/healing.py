@@ -22,7 +22,7 @@ from benchmarks.pages import fill, picture
 
 ROOT = Path(__file__).parents[2]
 RECORD, SVG = (Path(__file__).with_name(f"healing.{ending}") for ending in ("json", "svg"))
-GROUP, SIZE, VICTIMS = "collabnix", 5, 2
+GROUP, SIZE, LOSSES = "collabnix", 5, 2
 BEFORE, AFTER = 1.5, 2.0
 """Milliseconds shown before the fault and after the recovery."""
 SLOWER = (100, 200, 500, 1000, 2000)
@@ -108,11 +108,11 @@ class Film:
     def words(self) -> str:
         """The picture, told in words."""
         return (
-            f"A group of {SIZE} instances, in slow motion. At 0 ms {VICTIMS} of its files are "
+            f"A group of {SIZE} instances, in slow motion. At 0 ms {LOSSES} of its files are "
             f"deleted, and {self.lowest} of "
             f"{SIZE} slots are filled. After {self.noticed:.1f} ms the group plugin has noticed. "
             f"After {self.whole:.1f} ms all "
-            f"{SIZE} are filled again, {VICTIMS} of them by new instances in the same slots."
+            f"{SIZE} are filled again, {LOSSES} of them by new instances in the same slots."
         )
 
     @property
@@ -159,10 +159,10 @@ def _told(film: Film) -> list[tuple[float, str]]:
     """What is said in the picture, each with the moment from which on."""
     return [
         (-BEFORE, f"{SIZE} instances are wanted, {SIZE} are there."),
-        (0.0, f"rm: {VICTIMS} files are deleted. No program is told."),
+        (0.0, f"rm: {LOSSES} files are deleted. No program is told."),
         (
             film.noticed,
-            f"After {film.noticed:.1f} ms the loop has noticed, and makes {VICTIMS} new ones.",
+            f"After {film.noticed:.1f} ms the loop has noticed, and makes {LOSSES} new ones.",
         ),
         (film.whole, f"After {film.whole:.1f} ms there are {SIZE} again. No person gave an order."),
     ]
@@ -302,7 +302,7 @@ def run() -> dict[str, Any]:
         lab.start()
         lab.commit(collabnix(size=SIZE))
         lab.wait(GROUP)
-        lab.kill(GROUP, VICTIMS)
+        lab.kill(GROUP, LOSSES)
         lab.wait(GROUP)
         recovery = lab.recovery(GROUP)
     fall = recovery.last

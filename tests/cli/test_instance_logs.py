@@ -28,9 +28,9 @@ def test_the_last_lines_of_an_instance_are_printed(desk: Desk) -> None:
     assert desk.run(f"{logs} --tail 1").stdout == "three\n"
     assert desk.run(f"infrakit instance destroy {instance} --name instance-process").returncode == 0
     assert desk.run(logs).stdout == said
-    nobody = desk.run("ikdemo instance logs instance-1 --name instance-process")
-    assert nobody.returncode == 1
-    assert "instance-1 is no instance here" in nobody.stderr
+    unknown = desk.run("ikdemo instance logs instance-1 --name instance-process")
+    assert unknown.returncode == 1
+    assert "instance-1 is no instance here" in unknown.stderr
     with pytest.raises(Refused, match=r"\$.Tail: expected a whole number >= 0"):
         ask(desk.plugins / "instance-process", "Instance.Logs", {"Instance": instance, "Tail": -1})
 

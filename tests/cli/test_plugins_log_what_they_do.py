@@ -1,5 +1,5 @@
 """What group and instance plugins say in their terminals: each fact in a line, floods counted,
-nobody waiting for a reader.
+no plugin waiting for a reader.
 """
 
 from __future__ import annotations
@@ -175,8 +175,8 @@ def full_pipe() -> tuple[int, int]:
 
 @pytest.mark.parametrize("stopped", [terminal, full_pipe])
 def test_a_reader_that_stopped_keeps_no_plugin_from_healing(desk, stopped) -> None:
-    """What nobody reads is left out, and that is said; a text of somebody else's makes no line of
-    its own.
+    """What is not read is left out, and that is said; a text from elsewhere makes no line of its
+    own.
     """
     reading, writing = stopped()
     command = [*desk.program("infrakit-instance-file"), "--dir", str(desk.instances)]

@@ -186,8 +186,8 @@ def test_the_group_ends_first(desk: Desk) -> None:
 
 
 def test_what_ends_in_order_is_not_killed(desk: Desk) -> None:
-    """The times of all that ends one after the other, and what whoever ends a plugin waits for
-    it.
+    """The times of all that ends one after the other, and how long the program that ends a plugin
+    waits for it.
     """
     grace = next(flag.default for flag in find("instance-process").flags if flag.name == "grace")
     assert STOP_WAIT < PLUGIN
@@ -199,7 +199,7 @@ def test_what_ends_in_order_is_not_killed(desk: Desk) -> None:
 
 
 def test_a_pass_and_a_call_that_hang_end_in_time(desk: Desk) -> None:
-    """The instance plugin takes Provision calls and never answers; nobody is killed, and no socket
+    """The instance plugin takes Provision calls and never answers; no process is killed, and no socket
     stays behind.
     """
     desk.plugins.mkdir(mode=0o700)

@@ -1,5 +1,5 @@
 """``ikdemo watch`` with plugins that have none of our extensions, such as InfraKit's own: it asks
-where nobody tells.
+what it is not told.
 """
 
 from __future__ import annotations

@@ -38,13 +38,13 @@ def test_what_the_page_says_works_in_a_new_clone(short_dir: Path) -> None:
         )
     home = short_dir / "home"
     home.mkdir()
-    strangers = {
+    environment = {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": str(home),
         "LAB_ARGS": "--no-browser",
         "VIRTUAL_ENV": "",
     }
-    with story(short_dir, **strangers) as terminals:
+    with story(short_dir, **environment) as terminals:
         for command in commands():
             if command.startswith("git clone"):
                 terminals.enter(f"git clone --quiet {ROOT} ikdemo")

@@ -62,7 +62,7 @@ def test_the_slots_are_counted_from_the_lives_that_were_recorded() -> None:
     assert (
         min(film.filled(moment) for moment in film.changes())
         == record["fewest"]
-        == healing.SIZE - healing.VICTIMS
+        == healing.SIZE - healing.LOSSES
     )
     assert film.filled(-healing.BEFORE) == film.filled(film.whole) == healing.SIZE
     assert 0 < film.noticed < film.whole == max(bar.born for bar in film.bars)
