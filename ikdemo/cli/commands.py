@@ -83,7 +83,7 @@ class Command:
     def verbs(self) -> dict[str, Verb]:
         """Load the verbs."""
         found: dict[str, Verb] = {}
-        for module, name in (where.split(".") for where in self.tuples):
+        for module, _, name in (where.rpartition(".") for where in self.tuples):
             verbs = getattr(importlib.import_module(f"{__package__}.verbs.{module}"), name)
             found |= {verb.name: verb for verb in verbs}
         return found

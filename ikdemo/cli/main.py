@@ -63,7 +63,7 @@ IKDEMO = Program(
         Command(
             "watch",
             "Watch a group heal, and break it with a key, in this terminal",
-            ("watch.WATCH",),
+            ("watch.watch_verb.WATCH",),
             (_GROUP_NAME,),
         ),
         Command("events", "Print what the plugins say, as it happens", ("event_log.EVENTS",)),
