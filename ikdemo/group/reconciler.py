@@ -28,7 +28,7 @@ from .clock import Clock
 from .event_recorder import EventRecorder
 from .executor import Executor
 from .observer import Observer, View
-from .reports import Reports
+from .plugin_reports import PluginReports
 from .store import Record
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class Reconciler:
         update = Update(record.updating) if record.updating else None
         self._memory = Memory(backoffs=record.backoffs, expected=record.expected, update=update)
         self._persisted_version = 0
-        self._reports = Reports(record.id, clock)
+        self._reports = PluginReports(record.id, clock)
         self._cancelled = self.in_doubt = False
         self._overtaken_by = ""
         self._set(record)

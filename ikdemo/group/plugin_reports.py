@@ -20,7 +20,7 @@ groups have ended.
 """
 
 
-class Reports:
+class PluginReports:
     """The reports on one group that no pass has taken yet."""
 
     def __init__(self, group: str, clock: Clock) -> None:
