@@ -26,7 +26,7 @@ HANG = 120
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "build", "dist")
 
 
-class Plugins:
+class SourceCopies:
     """Copies of the sources, one for each worker."""
 
     def __init__(self, folder: Path, workers: int) -> None:
@@ -114,27 +114,26 @@ def main(words: list[str]) -> int:
         tempfile.TemporaryDirectory(prefix="mutants-") as folder,
         ThreadPoolExecutor(workers) as pool,
     ):
-        bench = Plugins(Path(folder), workers)
+        copies = SourceCopies(Path(folder), workers)
         tests = sorted({mutant.test for mutant in chosen})
         broken = {
             test: said
-            for test, said in zip(tests, pool.map(bench.passes, tests), strict=True)
+            for test, said in zip(tests, pool.map(copies.passes, tests), strict=True)
             if said
         }
         for test, said in broken.items():
             print(f"FAILS WITHOUT A BUG  {test}\n{said}")
         runnable = [mutant for mutant in chosen if mutant.test not in broken]
         survivors = 0
-        for mutant, said in zip(runnable, pool.map(bench.survives, runnable), strict=True):
+        for mutant, said in zip(runnable, pool.map(copies.survives, runnable), strict=True):
             survivors += bool(said)
             print(
                 f"{'SURVIVES' if said else 'killed  '}  {mutant.file:32} {mutant.name} {said}",
                 flush=True,
             )
     seconds = time.monotonic() - began
-    print(
-        f"{len(chosen)} mutants in {seconds:.0f} s: {survivors} survive, {len(broken)} tests fail without a bug"
-    )
+    counted = f"{survivors} survive, {len(broken)} tests fail without a bug"
+    print(f"{len(chosen)} mutants in {seconds:.0f} s: {counted}")
     return 1 if survivors or broken or not chosen else 0
 
 
