@@ -3,6 +3,7 @@ of one event loop; only the store's files are written in another thread.
 
 - ``plugin``: InfraKit's five methods and the Reconcile extension: a command becomes a change.
 - ``commit_checks``: whether a spec is acceptable, and the Details of committing it.
+- ``removal``: freeing and destroying a group.
 - ``registry``: the groups by ID; applies changes one after the other. Owns a task for each change
   and for each group that was freed.
 - ``store``: owns the state directory: a file for each group, the one before it beside it.

@@ -2,7 +2,8 @@
 group.
 
 Here a command becomes a change of a group's record; how a record is changed is in ``registry``,
-what is acceptable in ``commit_checks``, how a group is healed in ``reconciler``. Plugins are found
+what is acceptable in ``commit_checks``, how a group ends in ``removal``, how it is healed in
+``reconciler``. Plugins are found
 by the lookup that it is handed: whether one is in this process or behind a socket it cannot tell.
 """
 
@@ -13,14 +14,13 @@ from pathlib import Path
 
 import msgspec
 
-from ..reconcile.members import Members
-from ..reconcile.waiting import DESTROYING
 from ..spi.contracts import Interface, Lookup
 from ..spi.decode import encode
 from ..spi.documents import SHA_TAG, Allocation, GroupDescription, GroupProperties, GroupSpec
-from ..spi.errors import PluginFailure, PluginUnavailable, SpecError, UnknownGroup
+from ..spi.errors import PluginFailure, SpecError, UnknownGroup
 from ..spi.events import Emit, Event
 from ..spi.plans import Freed, Reason, Step
+from . import removal
 from .clock import Clock
 from .commit_checks import (
     CommitSnapshot,
@@ -33,15 +33,10 @@ from .commit_checks import (
     validate_with_plugins,
 )
 from .event_recorder import announce
-from .observer import observe_group
-from .registry import Registry, changeable, existing
+from .registry import Registry, changeable
 from .store import Record, Store
 from .supervisor import Supervisor
 
-DESTROY_WAIT = 60.0
-"""Seconds for which DestroyGroup waits for the last instance to go; afterwards the work goes on
-without the caller.
-"""
 ATTEMPTS = 5
 """Snapshots that a commit takes at most, should the group begin or end, or change its plugin, each
 time.
@@ -112,89 +107,19 @@ class Groups:
 
     async def free_group(self, group: str) -> None:
         """Forget the group (durable), then let its loop end; the instances stay."""
-        await self._registry.free(
-            group, lambda before: msgspec.structs.replace(changeable(before, group), freed=True)
-        )
+        await removal.free(self._registry, group)
 
     async def force_free(self, group: str, force: bool = False) -> Freed:
         """Forget the group as ``free_group`` does, with ``force`` even while it is being destroyed,
         and say what is left.
         """
-        marked: list[Record] = []
-
-        def mark(before: Record | None) -> Record:
-            marked.append(
-                msgspec.structs.replace(
-                    (existing if force else changeable)(before, group), freed=True
-                )
-            )
-            return marked[-1]
-
-        await self._registry.free(group, mark)
-        left_by, known = marked[-1], Members(group, marked[-1].members)
-        asked = observe_group(
-            group,
-            left_by.properties,
-            self._lookup,
-            ask_health=False,
-            members=known,
-            expected=left_by.expected,
-        )
-        view = await asked
-        if view.observed.error:
-            return Freed(
-                None,
-                f"Group '{group}' is let go; what it leaves cannot be told: {view.observed.error}",
-            )
-        left = tuple(sorted(seen.id for seen in view.observed.instances))
-        what = (
-            f"these {len(left)} instances go on, and nobody heals them"
-            if left
-            else "it leaves no instance"
-        )
-        return Freed(left, f"Group '{group}' is let go; {what}")
+        return await removal.force_free(self._registry, self._lookup, group, force)
 
     async def destroy_group(self, group: str) -> None:
-        """Mark for destruction (durable), then wait until nothing is left, for at most a minute or
-        until a pass fails.
-
-        Raises PluginUnavailable when the instances cannot be destroyed now; the mark stays and the
-        work goes on. Raises PluginFailure when the group is let go meanwhile.
+        """Mark for destruction (durable), then wait until nothing is left; see
+        ``removal.destroy``.
         """
-
-        marked: list[Supervisor] = []
-
-        def mark(before: Record | None) -> Record:
-            record = existing(before, group)
-            if record.destroying:
-                return record
-            return msgspec.structs.replace(record, destroying=True, paused=False)
-
-        def notify(supervisor: Supervisor, changed: bool) -> None:
-            marked.append(supervisor)
-            if changed:
-                announce(self._emit, Event("destroying", group=group))
-            else:
-                supervisor.retry_now()
-
-        await self._registry.change(group, mark, notify, by="a destroy")
-        supervisor = marked[0]
-        for _ in range(ATTEMPTS):
-            if await supervisor.wait_until_gone(DESTROY_WAIT):
-                return
-            _, todo = await supervisor.reconciler.dry_run(ask_health=False)
-            left = [reason for reason in todo.reasons if reason is not DESTROYING]
-            if not todo.converged or supervisor.removal_error:
-                why = supervisor.removal_error or (
-                    left[0].error or left[0].text if left else "instances are left"
-                )
-                way_out = f"to let it go at once: ikdemo group free --force {group}"
-                raise PluginUnavailable(
-                    f"Group '{group}' is marked for destruction and being worked on: {why}; "
-                    f"{way_out}"
-                )
-            supervisor.retry_now()  # a pass was in doubt, and is over
-        raise PluginUnavailable(f"Group '{group}' is marked for destruction and being worked on")
+        await removal.destroy(self._registry, self._emit, group)
 
     async def describe_group(self, group: str) -> GroupDescription:
         """Describe the instances, live; converged means that this observation and the loop's latest

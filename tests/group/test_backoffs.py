@@ -148,7 +148,7 @@ class Mortal(FileInstances):
 
     def _die(self, instance: str, slot: str | None) -> None:
         (self._path / instance).unlink()
-        self._attended()
+        self._refreshed()
         self.emit(
             Event(
                 "lost",

@@ -56,9 +56,9 @@ MUTANTS = (
         "tests/group/test_overlapping_commands.py::test_a_destroy_that_is_overtaken_by_a_free_says_so",
     ),
     Mutant(
-        "ikdemo/group/plugin.py",
-        "            if not todo.converged or supervisor.removal_error:",
-        "            if not todo.converged:",
+        "ikdemo/group/removal.py",
+        "        if not todo.converged or supervisor.removal_error:",
+        "        if not todo.converged:",
         "tests/group/test_overlapping_commands.py::test_a_destroy_says_that_the_record_of_a_group_without_instances_cannot_be_removed",
     ),
     Mutant(

@@ -10,6 +10,7 @@ _PLAYED = "tests/simulation/test_overlapping_commands.py::test_some_order_explai
 _FIRST, _SECOND, _THIRD = (f"{_PLAYED}[{seeds}]" for seeds in ("0-99", "100-199", "200-299"))
 _KNOWN = "tests/simulation/test_overlapping_commands.py::test_what_broke_once_holds"
 _PLUGIN = "ikdemo/group/plugin.py"
+_REMOVAL = "ikdemo/group/removal.py"
 _REGISTRY = "ikdemo/group/registry.py"
 _RECONCILER = "ikdemo/group/reconciler.py"
 
@@ -68,9 +69,9 @@ MUTANTS = (
     ),
     Mutant(_PLUGIN, "paused=False, backoffs={})", "backoffs={})", _FIRST),
     Mutant(
-        _PLUGIN,
-        "            if not todo.converged or supervisor.removal_error:\n",
-        "            if todo.converged:\n                return\n            if not todo.converged or supervisor.removal_error:\n",
+        _REMOVAL,
+        "        if not todo.converged or supervisor.removal_error:\n",
+        "        if todo.converged:\n            return\n        if not todo.converged or supervisor.removal_error:\n",
         _SECOND,
     ),
     Mutant(
