@@ -108,7 +108,7 @@ class Rollout:
     def measures(self) -> Table:
         """Return the measures of the update: time, replaced, fewest and most alive."""
         rows = [
-            ("time", self._took, "from the first deed until the group was as wanted"),
+            ("time", self.took, "from the first deed until the group was as wanted"),
             ("replaced", self.replaced, "instances of the old configuration that have left"),
             (
                 "fewest alive",
@@ -120,7 +120,8 @@ class Rollout:
         return Table(["measure", "value", "meaning"], rows)
 
     @property
-    def _took(self) -> str:
+    def took(self) -> str:
+        """How long it took, in words."""
         return say_seconds(self.until - self.began if self.finished else None)
 
     @property
@@ -134,7 +135,7 @@ class Rollout:
         have = "has" if self.replaced == 1 else "have"
         left = sum(life.died is None and life.sha != self.sha for life in self.lives)
         ending = (
-            f"It took {self._took}."
+            f"It took {self.took}."
             if self.finished
             else f"It has not ended: {left} of the old configuration still there."
         )
@@ -169,7 +170,7 @@ class Rollout:
 
 def paces(measured: Mapping[str, Rollout]) -> Table:
     """Set updates side by side, one line for each."""
-    rows = [(name, one.size, one.fewest, one.most, one._took) for name, one in measured.items()]
+    rows = [(name, one.size, one.fewest, one.most, one.took) for name, one in measured.items()]
     return Table(["pace", "wanted", "fewest alive", "most alive", "time"], rows)
 
 
