@@ -129,8 +129,8 @@ def test_what_is_asked_has_the_same_answer_as_if_nothing_was_forgotten(
             found.read(event)
         assert (found.size, found.sha, found.there) == (expected.size, expected.sha, expected.there)
         assert found.living == expected.living
-        assert {name: found.trouble(name) for name in found.living} == {
-            name: expected.trouble(name) for name in found.living
+        assert {name: found.failure(name) for name in found.living} == {
+            name: expected.failure(name) for name in found.living
         }
         assert {name: event.time for name, event in record.living(group=group).items()} == {
             event.instance: event.time
