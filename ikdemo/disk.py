@@ -1,7 +1,6 @@
 """Directories that have one owner, and files that are there wholly or not at all.
 
-The only place that locks a directory, makes up temporary names and opens files by hand. Called by
-whatever keeps files: instance plugins and the group's store.
+The only place that locks a directory, makes up temporary names and opens files by hand.
 """
 
 from __future__ import annotations

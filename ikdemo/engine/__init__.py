@@ -1,5 +1,10 @@
-"""A Docker engine, wherever it is: how it is reached and what it is asked. The only importer of
-Docker's SDK.
+"""A Docker engine, wherever it is: how it is reached and what it is asked.
+
+- ``client``: where the engine is, Docker's client for it, and what its errors mean. Blocks.
+- ``calls``: what an engine is asked, in a coroutine each; a thread for each call, and one for the
+  engine's events.
+
+The only importer of Docker's SDK.
 """
 
 from __future__ import annotations

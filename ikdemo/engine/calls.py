@@ -1,8 +1,7 @@
 """What an engine is asked, in a coroutine each. The SDK blocks, so a call has a thread, and there
 are only so many.
 
-Whose containers they are is not known here. Called by the instance plugin for containers, the lab,
-and the command line's doctor.
+Whose containers they are is not known here.
 """
 
 from __future__ import annotations
@@ -155,11 +154,11 @@ class Engine:
     async def follow(
         self, labels: Sequence[str], since: int, on_event: Callable[[Row], None]
     ) -> EngineEvents:
-        """Have ``on_event`` called in this loop for what happens to containers with these labels, from
-        now on, or after ``since``.
+        """Have ``on_event`` called in this loop for what happens to containers with these labels,
+        from now on, or after ``since``.
 
         ``since`` is a time as the engine tells it, in nanoseconds. It remembers some 250 events,
-        and none from before its own start, so whoever follows lists the containers too.
+        and none from before its own start, so its followers list the containers too.
         """
         loop = asyncio.get_running_loop()
         over: asyncio.Future[None] = loop.create_future()
@@ -200,10 +199,10 @@ async def in_thread(
     ended: Callable[[], None] = lambda: None,
     discard: Callable[[T], None] = lambda result: None,
 ) -> T:
-    """Do blocking work in a thread that keeps nobody from ending; ``ended`` is called in the loop
-    when it is done.
+    """Do blocking work in a thread that keeps no program from ending; ``ended`` is called in the
+    loop when it is done.
 
-    ``discard`` is called with a result that nobody waits for any longer.
+    ``discard`` is called with a result that is not waited for any longer.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
@@ -218,9 +217,9 @@ async def in_thread(
         result, wrong = None, None
         try:
             result = work()
-        except BaseException as error:  # noqa: BLE001  it belongs to whoever waits
+        except BaseException as error:  # noqa: BLE001  it belongs to the caller
             wrong = error
-        with suppress(RuntimeError):  # the loop is closed: nobody waits
+        with suppress(RuntimeError):  # the loop is closed: there is no caller
             loop.call_soon_threadsafe(tell, result, wrong)
 
     try:
@@ -283,13 +282,13 @@ def _unless_gone(question: Callable[[], T]) -> T | None:
 
 
 def _close(stream: Any) -> None:
-    """Interrupt whoever reads a stream."""
+    """Interrupt the reader of a stream."""
     with suppress(Exception):  # an SSH connection cannot be interrupted
         stream.close()
 
 
 def _release(stream: Any) -> None:
-    """Close a stream that nobody reads: the SDK's own way of closing one leaves the connection to
+    """Close a stream that is not read: the SDK's own way of closing one leaves the connection to
     the garbage collector.
     """
     _close(stream)

@@ -1,8 +1,8 @@
 """Where the engine is, Docker's client for it, and what that client's many errors mean in our few.
 
 It is found as Docker's own command finds it: by DOCKER_HOST (with DOCKER_TLS_VERIFY and
-DOCKER_CERT_PATH), else by the context in use, else at the default socket. Called by ``calls``, in
-threads.
+DOCKER_CERT_PATH), else by the context in use, else at the default socket. Its calls block, and may
+be made in any thread.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class EngineClient:
     def ask(self, question: Callable[[Any], T]) -> T:
         """Ask a question of the SDK's low-level client, blocking.
 
-        Raises PluginUnavailable when nobody answers, OutcomeUnknown when no answer came, or none
+        Raises PluginUnavailable when nothing answers, OutcomeUnknown when no answer came, or none
         that makes sense, SpecError for what only another spec can help, PluginFailure for every
         other refusal.
         """
@@ -100,7 +100,7 @@ class EngineClient:
 
         if (api := self._api) is not None:
             return api
-        # this asks, so nobody else is kept waiting meanwhile
+        # this asks, so no other call is kept waiting meanwhile
         made = APIClient(**self._reach, **self._options)
         with self._lock:
             if self._api is None:
@@ -182,7 +182,7 @@ def _chain(error: BaseException) -> list[BaseException]:
 def _refusal(status: int, text: str) -> IkdemoError:
     """Put the engine's refusal into one of our errors.
 
-    >>> _refusal(500, "driver failed on endpoint a (9f): Bind for 0.0.0.0:80 failed: port is already allocated")
+    >>> _refusal(500, "driver failed: Bind for 0.0.0.0:80 failed: port is already allocated")
     PluginFailure('port 0.0.0.0:80 is already allocated')
     >>> _refusal(400, "invalid reference format")
     SpecError('invalid reference format')

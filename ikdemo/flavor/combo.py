@@ -1,9 +1,9 @@
 """The flavor ``combo``: several flavors at once, each of which adds its own part to what an
-instance is made from.
+instance is made from; their health events are passed on.
 
 How the answers of many flavors become one is decided only here (``_merge``). It knows the flavors
 by name, through the lookup it is handed, and cannot tell whether one sits in this process or behind
-a socket. Made by the command line.
+a socket.
 
 Every flavor is given the spec as it came in, so what it returns repeats that spec and has its own
 part besides. Only the own parts are put together, in the order of the list; InfraKit v0.1.0 puts
@@ -260,8 +260,10 @@ def _own_init(came_in: str, output: str) -> str | None:
     r"""Return the lines that a flavor put after those that came in, or all of a script that
     replaced them.
 
-    >>> _own_init("one", "one\ntwo"), _own_init("one", "one"), _own_init("one", "#!/bin/sh"), _own_init("", "two")
-    ('two', None, '#!/bin/sh', 'two')
+    >>> _own_init("one", "one\ntwo"), _own_init("one", "one"), _own_init("", "two")
+    ('two', None, 'two')
+    >>> _own_init("one", "#!/bin/sh")
+    '#!/bin/sh'
     """
     if output == came_in:
         return None

@@ -1,7 +1,4 @@
-"""How a flavor reads its own properties: they must be there, and be of its type.
-
-Called by every flavor here, first thing in each of its methods.
-"""
+"""How a flavor reads its own properties: they must be there, and be of its type."""
 
 from __future__ import annotations
 

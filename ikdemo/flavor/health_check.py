@@ -1,8 +1,9 @@
-"""One health check of one instance: a page asked for, a connection made, or a command run; yes or
-no, and why not.
+"""Health checks of one instance: what is checked and how often, a single check, the health that
+follows from several, and the loop that makes them.
 
-Remembers nothing and never raises for what an instance does. Called by ``monitored``; what it reads,
-by ``probe``.
+A single check (``run_check``) is a page asked for, a connection made, or a command run: yes or no,
+and why not. It never raises for what an instance does. ``HealthTracker`` counts checks,
+``MonitoredInstance`` makes them in its own rhythm.
 """
 
 from __future__ import annotations
@@ -219,8 +220,10 @@ class HealthTracker:
     What was never healthy is only starting, and unknown, for ``start_up`` seconds from ``now`` on.
 
     >>> tracker = HealthTracker(2, 30.0, now=0.0)
-    >>> [tracker.record(good, now=1.0).name for good in (False, False, False, True, False, False, True)]
-    ['UNKNOWN', 'UNKNOWN', 'UNKNOWN', 'HEALTHY', 'HEALTHY', 'UNHEALTHY', 'HEALTHY']
+    >>> [tracker.record(good, now=1.0).name for good in (False, False, False, True)]
+    ['UNKNOWN', 'UNKNOWN', 'UNKNOWN', 'HEALTHY']
+    >>> [tracker.record(good, now=1.0).name for good in (False, False, True)]
+    ['HEALTHY', 'UNHEALTHY', 'HEALTHY']
     """
 
     def __init__(self, threshold: int, start_up: float, now: float) -> None:

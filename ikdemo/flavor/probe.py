@@ -1,11 +1,9 @@
-"""The flavor ``probe``: what vanilla does, and an opinion on each instance's health, which it looks
-after by itself.
+"""The flavor ``probe``: what vanilla does, and checks of each instance's health.
 
-An instance is known from the first question about its health on, and forgotten when nobody has
-asked for some minutes: sooner when it does not answer, at once when room is needed. A change of
-health is told as an event, so that nobody has to ask for it. How a check is made is in ``check``,
-when an instance is called unhealthy in ``monitored``. Made by the command line and by whoever embeds
-a group.
+An instance is checked from the first question about its health on, and forgotten when it was not
+asked about for some minutes: sooner when it does not answer, at once when room is needed. A change
+of health is told as an event, so that it need not be asked for. How a check is made, and when an
+instance is called unhealthy, is in ``health_check``.
 """
 
 from __future__ import annotations
@@ -45,8 +43,8 @@ FORGET_AFTER = 600.0
 of them.
 """
 GONE_SHARE = 0.25
-"""Share of these seconds for an instance that does not answer: most of them are gone, and nobody
-will ask about them again.
+"""Share of these seconds for an instance that does not answer: most of them are gone, and will
+not be asked about again.
 """
 
 
@@ -124,7 +122,7 @@ class Probe:
         return monitored
 
     def _make_room(self) -> None:
-        """Forget the instance that does not answer and that nobody has asked about for longest;
+        """Forget the instance that does not answer and was not asked about for longest;
         raises PluginFailure.
         """
         now = time.monotonic()
@@ -138,7 +136,7 @@ class Probe:
         self._drop(min(candidates, key=lambda monitored: monitored.asked).instance.id)
 
     def _silence(self, monitored: MonitoredInstance, now: float) -> float:
-        """Return how long nobody has asked about an instance: 0 is not at all, 1 so long that it is
+        """Return how long an instance was not asked about: 0 is not at all, 1 so long that it is
         to be forgotten.
         """
         patience = self._forget_after * (1.0 if monitored.health is Health.HEALTHY else GONE_SHARE)
@@ -149,7 +147,7 @@ class Probe:
             monitored.stop()
 
     async def _forget(self) -> None:
-        """Remind of what nobody has asked about lately, and then forget it: it may be long gone."""
+        """Remind of what was not asked about lately, and then forget it: it may be long gone."""
         reminded: set[str] = set()
         while True:
             await asyncio.sleep(self._forget_after * GONE_SHARE / 4)

@@ -1,7 +1,7 @@
 """The flavor ``vanilla``: adds lines of Init and tags to what an instance is made from; its
 instances are always healthy.
 
-Made by the command line and by whoever embeds a group. Keeps nothing and touches nothing.
+Keeps nothing and touches nothing.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 An ensemble needs members that know each other's addresses, so the group must be one of LogicalIDs,
 and these are the addresses. What a member runs at its start is decided only here. Keeps nothing and
-touches nothing; made by the command line.
+touches nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ _ADDRESS = re.compile(r"[A-Za-z0-9.:_-]+")
 
 _WRITE = """\
 #!/bin/sh
-# Member {number} of a ZooKeeper ensemble of {count}. ZOO_CONF_DIR and ZOO_DATA_DIR may say other folders.
+# Member {number} of a ZooKeeper ensemble of {count}. ZOO_CONF_DIR and ZOO_DATA_DIR \
+may say other folders.
 set -eu
 conf="${{ZOO_CONF_DIR:-/etc/zookeeper/conf}}"
 data="${{ZOO_DATA_DIR:-/var/lib/zookeeper}}"
@@ -131,7 +132,8 @@ def start_script(number: int, members: list[str], *, docker: bool) -> str:
     In a container the member's own address is not one of the container's, so there it listens on
     all of them.
 
-    >>> [row for row in start_script(2, ["10.0.0.1", "fd00::2"], docker=False).splitlines() if row.startswith("server.")]
+    >>> script = start_script(2, ["10.0.0.1", "fd00::2"], docker=False)
+    >>> [row for row in script.splitlines() if row.startswith("server.")]
     ['server.1=10.0.0.1:2888:3888', 'server.2=[fd00::2]:2888:3888']
     """
     addresses = [f"[{member}]" if ":" in member else member for member in members]

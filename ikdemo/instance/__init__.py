@@ -1,1 +1,14 @@
-"""Instance plugins: each makes, destroys and describes instances of one kind."""
+"""Instance plugins: each makes, destroys and describes instances of one kind.
+
+- ``file``: an instance is a file in a directory.
+- ``process``: an instance is a process group of this machine.
+- ``docker``: an instance is a container.
+
+None of the three imports another; what they decide alike is beside them:
+- ``common``: events of instances, the occupant of a slot, tags, amounts of memory, ports.
+- ``single_flight``: operations that several callers share, such as ending one instance.
+- ``notices``: what inotify noticed in a directory.
+- ``output``: what an instance printed, cut to its end, kept for a while after its death.
+
+Each plugin owns its ``--dir`` while it runs (``disk.Lease``), and lives in one event loop.
+"""

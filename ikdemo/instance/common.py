@@ -27,12 +27,12 @@ log = logging.getLogger(__name__)
 limit = LineLimit(log)
 
 PID_TAG = "pid"
-"""Tag that holds the process of an instance that is one, for whoever wants to kill it; one that its
-spec has stays.
+"""Tag that holds the process of an instance that is one, for those who want to kill it; one that
+its spec has stays.
 """
 EARLY = 1.0
-"""Seconds of life after which a signal from outside is surely somebody's doing, and not a way of
-failing to start.
+"""Seconds of life after which a signal from outside was surely sent by somebody, and is not a way
+of failing to start.
 """
 FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 SHOWN = 100
@@ -68,8 +68,8 @@ def announce(emit: Emit, kind: str, instance: Description, text: str, code: str 
 def sentence(event: Event) -> str:
     r"""Say what became of an instance, in one line whatever its texts hold.
 
-    >>> sentence(Event("lost", instance="instance-7", group="web", slot="3", text="its file vanished"))
-    'Lost instance-7 in slot 3 of group web: its file vanished'
+    >>> sentence(Event("lost", instance="instance-7", group="web", slot="3", text="gone"))
+    'Lost instance-7 in slot 3 of group web: gone'
     >>> sentence(Event("provisioned", instance="instance-8", group="a\nb"))
     'Provisioned instance-8 of group a\\nb'
     """
@@ -80,11 +80,11 @@ def sentence(event: Event) -> str:
 
 
 class ExitReason(NamedTuple):
-    """How a leader ended. ``code``: "died" by itself, or "killed" by somebody, which says nothing
+    """How a leader ended. ``code``: "died" by itself, or "killed" from outside, which says nothing
     against its command.
 
-    "early" where it may be either, as it was ended in its first second. "unknown" where somebody
-    else reaped it, or nobody was there; it lived on through a restart of the plugin, so its command
+    "early" where it may be either, as it was ended in its first second. "unknown" where another
+    process reaped it, or none did; it lived on through a restart of the plugin, so its command
     can live.
     """
 
@@ -137,8 +137,8 @@ def memory_of(text: str, path: str = "$.Memory") -> int:
 
 
 def free_port(taken: Collection[int]) -> int:
-    """Return a TCP port of this machine on which nobody listens and that is nobody's yet; raises
-    PluginFailure.
+    """Return a TCP port of this machine on which nothing listens and that is not given away yet;
+    raises PluginFailure.
     """
     begin = secrets.randbelow(len(PORTS))
     for port in itertools.chain(PORTS[begin:], PORTS[:begin]):

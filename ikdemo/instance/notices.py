@@ -1,7 +1,7 @@
 """What the kernel noticed in a directory since it was last asked.
 
-The only place that knows inotify. Called by ``directory`` and ``cutting``, which look at the files
-themselves: a notice says where to look.
+The only place that knows inotify. A notice says where to look, not what is there: its readers look
+at the files themselves.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _DOT = ord(".")
 
 class Notice(NamedTuple):
     """What happened to one name. ``stale``: what was read of it before is worth nothing;
-    ``closed``: somebody wrote to it and is done; ``arrived``: it came by a rename, so it was
+    ``closed``: a writer is done with it; ``arrived``: it came by a rename, so it was
     written elsewhere; ``deleted``: it was deleted, and never renamed."""
 
     stale: bool = False

@@ -1,9 +1,7 @@
-"""What instances print: kept in a file each, cut to its end when it grows, and a little of it after
-an instance has died.
+"""What instances print: the last lines of it, the file of it cut to its end when it grows, and a
+little of it kept after an instance has died.
 
-The instances write their files themselves, so they print on while the plugin is away. Called by
-``living``, ``cutting`` and ``process``; what of it concerns the dead, and lines, by ``burials`` and
-``docker`` too.
+Processes write their files themselves, so they print on while their plugin is away.
 """
 
 from __future__ import annotations

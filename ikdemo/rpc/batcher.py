@@ -1,9 +1,9 @@
-"""Calls to one plugin that are made at the same moment, sent together as one array: the Batch
-extension, from the caller's side.
+"""Sends calls to one plugin that are made at the same moment as one array: the Batch extension,
+from the caller's side.
 
-Together go only calls of one method, and only of a method that was answered promptly the last time:
-in an array the slowest call holds back the answers to all, so what takes its time goes alone, as
-everything does to plugins without the extension. Made by ``client``, one per plugin.
+Only calls of one method share an array, and only of a method that was answered promptly the last
+time: the slowest call of an array holds back the answers to all, so what takes its time is sent
+alone, as everything is to plugins without the extension.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class PendingCall:
     ``batch`` if it may go with others.
 
     It ends after ``deadline`` seconds. ``sent`` holds the connection that it was sent on, as soon
-    as it was. Who makes a call in company waits for ``reply``.
+    as it was. The caller of one that is sent with others waits for ``reply``.
     """
 
     reply: asyncio.Future[Reply]
@@ -82,7 +82,7 @@ class Batch:
         self.task.add_done_callback(self._end)
 
     def caller_left(self) -> None:
-        """One of the callers has gone away; if all have, nobody waits for the answer."""
+        """One of the callers has gone away; if all have, the calls are given up."""
         if all(call.reply.done() for call in self.calls):
             self.task.cancel()
 
@@ -130,7 +130,7 @@ class Batcher:
         self._under_way: set[Batch] = set()
 
     async def send(self, call: PendingCall) -> Reply:
-        """Send a call, in company if there is any and the plugin takes batches.
+        """Send a call, with others if there are any and the plugin takes batches.
 
         Raises TimeoutError after its deadline, Broken or ProtocolError.
         """
@@ -200,7 +200,7 @@ def _reply(answer: Response) -> Reply:
 def _replies(answer: Response, calls: list[PendingCall]) -> dict[int, Reply]:
     """Return the replies in an array by number, without those that contradict each other.
 
-    An error that is no array is everybody's.
+    An error that is no array is the answer to every call.
     """
     if not answer.body.lstrip().startswith(b"["):
         refused = _reply(answer)

@@ -3,9 +3,9 @@ of each call.
 
 Whether a request was sent, and so whether it may have happened, is known only here:
 ``PluginUnavailable`` when it surely did not happen, ``OutcomeUnknown`` when it may have. Nothing
-that changes the world is ever sent twice. Accepts whatever InfraKit's own clients accept, and asks
+that changes the world is ever sent twice. Accepts all that InfraKit's own clients accept, and asks
 little of plugins without our extensions: simple ones serve one connection after the other, and say
-that they keep one which they then close. Called by the proxies and ``peers``.
+that they keep one which they then close.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 through.
 
 How answers are delimited, and how large they may be, is decided only here. Bytes are parsed by
-httptools. Used by ``client``.
+httptools.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class ClientConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._answer is None or self._answer.done():
-            self.close()  # nobody asked
+            self.close()  # no request is under way
             return
         try:
             self._parser.feed_data(data)

@@ -1,8 +1,7 @@
 """Finds plugins: a plugin is a socket in the plugin directory, and its file name is its name.
 
 Where the directory is, whether it can be trusted and what in it counts as a plugin is decided only
-here. Nothing is cached: a plugin may come, go and come back between two calls. Called by the server
-that binds, by ``peers`` and by the command line.
+here. Nothing is cached: a plugin may come, go and come back between two calls.
 """
 
 from __future__ import annotations
@@ -44,9 +43,8 @@ def ensure_dir(path: Path) -> Path:
     """Make the plugin directory with its parents, mode 0700, or check that the one there is safe to
     use; return it.
 
-    Raises SpecError when it cannot be made, is not a directory, belongs to somebody else, or may be
-    written by everybody: whoever can write there can put a plugin of their own in the place of
-    yours.
+    Raises SpecError when it cannot be made, is not a directory, belongs to another user, or may be
+    written by everybody: who can write there can put a plugin of their own in the place of yours.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
 """Answers one request body with one reply body: the JSON-RPC 2.0 envelope, single or batch, over
 the table of methods.
 
-What an envelope may look like, which error code says what, and how many calls are at work at once
-is decided only here; HTTP is not known. Called by ``http`` for every complete request.
+Decided only here: what an envelope may look like (UTF-8, at most 64 levels, no member twice), which
+error code says what, and how many calls are at work at once. HTTP is not known.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ _QUOTED = tuple(f'"{name}"'.encode() for name in _MEMBERS)
 
 def check_nesting(body: bytes) -> None:
     """Refuse a JSON text of more than 64 levels; raises SpecError. Text that is not JSON is
-    somebody else's business.
+    refused by the decoder.
 
     >>> check_nesting(b"[" * 64 + b"]" * 64)
     >>> check_nesting(b"[" * 65 + b"]" * 65)
@@ -216,7 +216,7 @@ def check_nesting(body: bytes) -> None:
 
 
 def check_once(body: bytes) -> None:
-    """Refuse an envelope that has a member twice: which one counts would be anybody's guess. Raises
+    """Refuse an envelope that has a member twice: which one counts is not defined. Raises
     SpecError.
 
     >>> check_once(b'{"id":1,"params":{"id":2}}')

@@ -27,7 +27,7 @@ BATCH_CHARACTERS, HELD_CHARACTERS = 2**20, 2**24
 """Characters in one answer, unless a single event has more; and in all events that are kept."""
 LONGEST_TEXT, LONGEST_TAGS = 4096, 2**16
 """Characters of each text of an event, which is cut, and of all its tags, without which it goes to
-everybody.
+all readers.
 """
 
 
@@ -56,7 +56,7 @@ class EventRing:
         self._closed = False
 
     def append(self, event: Event) -> None:
-        """Stamp an event, keep it and wake everybody who waits; the oldest event is forgotten when
+        """Stamp an event, keep it and wake all that wait; the oldest event is forgotten when
         the ring is full.
         """
         # the instances of a group have theirs in common, and ten thousand may come at once
@@ -105,7 +105,7 @@ class EventRing:
             yield batch
 
     def close(self) -> None:
-        """Answer everybody who waits, and let nobody wait from now on; for the end of the
+        """Answer all that wait, and let no reader wait from now on; for the end of the
         process.
         """
         self._closed = True
@@ -128,7 +128,7 @@ class EventRing:
         if len(self._waiting) >= self._watchers:
             longest = next(iter(self._waiting))
             del self._waiting[longest]
-            # whoever was cancelled in this turn of the loop still stands here
+            # one that was cancelled in this turn of the loop still stands here
             _resolve(longest, False)
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[bool] = loop.create_future()

@@ -1,7 +1,7 @@
 """The rules of HTTP/1.1 here: which requests are refused, how large and how slow they may be, what
 a response looks like.
 
-Pure: no bytes are read or written. What a body means is not known. Called by ``inbound``.
+Pure: no bytes are read or written. What a body means is not known.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Other plugins by name: the lookup that a group is handed, over sockets.
 
 Connections are pooled and handshakes remembered per name; how a stream of events survives restarts
-of its plugin is decided only here. Made by ``assembly``, the command line and the lab.
+of its plugin is decided only here.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ async def _stream(client: Client, cursor: Cursor) -> AsyncGenerator[EventBatch, 
     offers = extensions(await ask_apis(client))
     if "Events" not in offers:
         yield EventBatch(stream="", next=0, events=[], gap=True)
-        # a connection held open could keep a simple plugin from serving anybody else
+        # a connection held open could keep a simple plugin from serving other clients
         client.close()
         while identity(client.path) == served:  # noqa: ASYNC110, no event tells
             await asyncio.sleep(LOOK_SECONDS)

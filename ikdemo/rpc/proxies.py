@@ -2,7 +2,9 @@
 
 The handshake (what the plugin is, and which extensions it has) is made here: before the first call,
 and again after a connection was lost and at every commit, since another program may answer by then.
-Extensions are used only where they are offered. Made by ``peers``.
+Extensions are used only where they are offered. The methods are written out one by one, though the
+table in ``methods`` could make them: so mypy checks them against the contracts, and their callers
+against them.
 """
 
 from __future__ import annotations
@@ -68,7 +70,7 @@ def extensions(apis: list[Api]) -> frozenset[str]:
 
 
 class _Proxy:
-    """What the three have in common: a client, and the handshake with whoever is behind it now."""
+    """What the three have in common: a client, and the handshake with the plugin behind it now."""
 
     interface: Interface
 

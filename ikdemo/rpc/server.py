@@ -1,8 +1,9 @@
-"""Serves one plugin on one socket: takes the socket's path, accepts connections, ends them in
-order.
+"""Serves one plugin on one socket: takes the socket's path, listens, accepts connections, ends them
+in order.
 
-How a path is taken (a stale socket is replaced, a live one never) and given back is decided only
-here. Called by ``assembly``, which also gives the plugin its beginning and end.
+Decided only here: how a path is taken (a stale socket is replaced, a live one never) and given
+back; what happens when no connection can be accepted (idle ones are ended, then it is tried again);
+how long requests in flight have at the end.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Server:
         if self._listener is None:
             return
         listener, self._listener = self._listener, None
-        self._remove_socket()  # while we still listen, nobody can take the path as stale
+        self._remove_socket()  # while we still listen, no plugin can take the path as stale
         await listener.close()
         self._ring.close()
         await asyncio.sleep(0)  # read what those accepted last have sent
@@ -207,7 +208,7 @@ class Listener:
     """One listening socket, from construction to ``close``; each connection gets a protocol from
     ``make``.
 
-    ``make_room`` is called when no further connection can be had: it ends those that nobody uses.
+    ``make_room`` is called when no further connection can be had: it ends idle ones.
     """
 
     def __init__(
@@ -225,8 +226,8 @@ class Listener:
         self._listen()
 
     async def close(self) -> None:
-        """Accept who has connected already, then listen no more. On return every connection has its
-        protocol.
+        """Accept the clients that have connected already, then listen no more. On return every
+        connection has its protocol.
         """
         if self._pausing is not None:
             self._pausing.cancel()
@@ -249,7 +250,7 @@ class Listener:
                 return
 
     def _accept(self) -> bool:
-        """Accept one connection; false when nobody waits or none can be had now."""
+        """Accept one connection; false when no client waits or none can be had now."""
         try:
             accepted, _ = self._socket.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):

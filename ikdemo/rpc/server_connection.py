@@ -1,16 +1,17 @@
 """One client's connection to us: requests in, refusals or answers out, in order, every wait with an
 end.
 
-The rules are in ``http``, the order of things is only here. A connection is in one of these states,
-each with its own deadline:
+``http`` has the rules, this file the order of things. A connection is in one of these states, each
+with its own deadline:
 
-    idle      nothing has come yet                        IDLE seconds head      a request has begun
-    HEAD seconds for the whole head body      its head is complete                        STALL
-    seconds without a byte, BODY seconds for the whole at work   answering; further requests wait
-    unread     none: the method has its own closing   the last answer is written
-    LINGER seconds for the client to read it
+- idle: nothing has come yet; IDLE seconds.
+- head: a request has begun; HEAD seconds for the whole head.
+- body: its head is complete; STALL seconds without a byte, BODY seconds for the whole.
+- at work: it is being answered, and further requests wait; no deadline, the method has its own.
+- unread: the answer is written, and the client does not read it; BODY seconds.
+- closing: the last answer is written; LINGER seconds for the client to read it.
 
-Bytes are parsed by httptools. Made by ``server`` for every connection it accepts.
+Bytes are parsed by httptools.
 """
 
 from __future__ import annotations
@@ -168,7 +169,7 @@ class ServerConnection(asyncio.Protocol):
         return self._task is not None
 
     def _refuse(self, refusal: Request) -> None:
-        """Answer a request with a plain sentence and hear no more from this client."""
+        """Answer a request with a plain sentence and read no more from this client."""
         if not self._ignores_input:
             self._ignores_input = True
             self._enqueue(refusal)

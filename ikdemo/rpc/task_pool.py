@@ -1,7 +1,5 @@
-"""Does pieces of work side by side, with a task of its own only for what waits: most calls of a
-batch never do.
-
-Called by ``dispatch``.
+"""Does pieces of work side by side, with a task of its own only for a piece that waits: most calls
+of a batch never do.
 """
 
 from __future__ import annotations

@@ -516,7 +516,8 @@ Engine.{before} = dies
 async def story():
     made = DockerInstances({str(tmp_path / "p")!r})
     await made.start(print)
-    await made.provision(InstanceSpec(Raw(b'{{"Image": "{IMAGE}"}}'), {{"infrakit.group": "g"}}, "exec sleep 1000"), "0")
+    properties, tags = Raw(b'{{"Image": "{IMAGE}"}}'), {{"infrakit.group": "g"}}
+    await made.provision(InstanceSpec(properties, tags, "exec sleep 1000"), "0")
     await asyncio.sleep(10)
 asyncio.run(story())
 """

@@ -19,9 +19,7 @@ from ikdemo.spi.errors import PluginFailure, SpecError
 ONE = Allocation(1)
 
 
-def test_health_is_unknown_then_healthy_then_unhealthy_then_healthy_and_each_change_is_told_once() -> (
-    None
-):
+def test_health_is_unknown_then_healthy_then_unhealthy_and_back_and_each_change_is_told() -> None:
     async def story() -> None:
         async with serving() as (server, instance), probing() as (probe, told):
             check = properties({"HTTP": "/"})

@@ -466,7 +466,8 @@ for turn in range(400):
     if turn % 3 == 2 and os.path.exists(path):
         os.unlink(path)
     with open(path, "w") as out:
-        out.write(json.dumps({"ID": os.path.basename(path), "Tags": {"turn": str(turn)}})[: 9 if turn % 5 == 4 else None])
+        text = json.dumps({"ID": os.path.basename(path), "Tags": {"turn": str(turn)}})
+        out.write(text[: 9 if turn % 5 == 4 else None])
 """
 
     async def story() -> None:

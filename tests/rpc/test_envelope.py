@@ -39,7 +39,8 @@ def error(plugin: Any, body: str | bytes) -> dict[str, Any]:
 
 def test_a_handshake_names_the_interface_first_and_then_the_extensions(plugins: Any) -> None:
     asked = '{"jsonrpc":"2.0","method":"Plugin.Implements","params":{},"id":1}'
-    apis = '{"Name":"Instance","Version":"0.1.0"},{"Name":"Batch","Version":"0.1.0"},{"Name":"Events","Version":"0.1.0"}'
+    names = ("Instance", "Batch", "Events")
+    apis = ",".join(f'{{"Name":"{name}","Version":"0.1.0"}}' for name in names)
     wanted = (
         '{"jsonrpc":"2.0","result":{"APIs":['
         + apis
@@ -87,7 +88,12 @@ def test_absent_parameters_are_all_zero(plugins: Any, params: str) -> None:
 
 def test_members_are_found_in_any_letter_case(plugins: Any) -> None:
     plugin = plugins.instances()
-    asked = '{"JSONRPC":"2.0","Method":"Instance.Provision","PARAMS":{"spec":{"INIT":"x","logicalid":"l"}},"Id":7,"more":0}'
+    spec = '{"INIT":"x","logicalid":"l"}'
+    asked = (
+        '{"JSONRPC":"2.0","Method":"Instance.Provision","PARAMS":{"spec":'
+        + spec
+        + '},"Id":7,"more":0}'
+    )
     assert answers(plugin, asked) == [b'{"jsonrpc":"2.0","result":{"ID":"instance-0"},"id":7}\n']
     assert plugin.made["instance-0"][0].init == "x"
     assert plugin.made["instance-0"][0].logical_id == "l"
@@ -305,7 +311,10 @@ def test_a_batch_holds_64_calls(plugins: Any) -> None:
 
 def test_slots_reach_only_plugins_that_offer_them(plugins: Any) -> None:
     body = '{"jsonrpc":"2.0","method":"Instance.Provision","params":{"Spec":{},"Slot":"3"},"id":1}'
-    describe = '{"jsonrpc":"2.0","method":"Instance.DescribeInstances","params":{"Tags":{},"Slots":true},"id":1}'
+    describe = (
+        '{"jsonrpc":"2.0","method":"Instance.DescribeInstances",'
+        '"params":{"Tags":{},"Slots":true},"id":1}'
+    )
     for offers, slot, members in (
         (frozenset({"Slots"}), "3", ["ID", "LogicalID", "Tags", "Slot"]),
         (frozenset(), None, ["ID", "LogicalID", "Tags"]),

@@ -1,9 +1,8 @@
-"""How a fleet of containers stays in touch with its engine: events as they happen, a look now and
-then, and coming back.
+"""Keeps one owner's containers true to what the engine says: events as they happen, a comparison
+now and then, and a new beginning after an engine was away.
 
 A stream of events can end at any moment, and an engine forgets its events when it restarts; so
-after every beginning, and every few seconds, what is known is compared with what is there. Made by
-``docker``.
+after every beginning, and every few seconds, what is known is compared with what is there.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class EngineWatch:
-    """The connection of a fleet to its engine, from construction to ``stop``.
+    """The connection of one owner's containers to their engine, from construction to ``stop``.
 
     ``first_sync`` is set once the first look succeeded or failed.
     """
@@ -42,10 +41,10 @@ class EngineWatch:
         )
         self._trouble = ""
         self._is_first = True
-        self._task = asyncio.create_task(self._watch(), name="watching of the engine")
+        self._task = asyncio.create_task(self._watch(), name="engine watch")
 
     async def stop(self) -> None:
-        """Hear nothing more."""
+        """Follow no events any longer."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
@@ -57,14 +56,14 @@ class EngineWatch:
                 wait = SOON
             except IkdemoError as error:
                 self._disconnected(error)
-            except Exception:  # a bug in taking one event must not end the hearing of all others
+            except Exception:  # a bug in taking one event must not end the stream of all others
                 log.exception("An event of the engine could not be taken")
             self.first_sync.set()
             await asyncio.sleep(wait)
             wait = min(LATER, 2 * wait)
 
     async def _follow(self) -> None:
-        """Hear events until the stream ends; raises what the engine raises."""
+        """Follow events until the stream ends; raises what the engine raises."""
         self._engine.disconnect()
         self._provisioner.has_init = _has_init(await self._engine.info())
         stream = await self._engine.follow(

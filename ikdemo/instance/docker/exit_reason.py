@@ -1,6 +1,4 @@
-"""How a container ended: from its exit status and from what the engine told of it before. Called by
-``containers``.
-"""
+"""How a container ended: from its exit status and from what the engine told of it before."""
 
 from __future__ import annotations
 
@@ -64,8 +62,10 @@ def exit_reason_of(
 
     >>> exit_reason_of(137, 60.0)
     ExitReason(code='killed', text='was ended by SIGKILL after 60.0 s')
-    >>> exit_reason_of(137, 0.2).code, exit_reason_of(3, 60.0).code, exit_reason_of(0, 60.0, was_signalled=True).code
-    ('early', 'died', 'killed')
+    >>> exit_reason_of(137, 0.2).code, exit_reason_of(3, 60.0).code
+    ('early', 'died')
+    >>> exit_reason_of(0, 60.0, was_signalled=True).code
+    'killed'
     """
     if starved:
         return ExitReason("died", f"needed more memory than it may have, after {age:.1f} s")

@@ -2,7 +2,7 @@
 lives, where it answers.
 
 The only place that knows our labels. They are the whole truth about an instance, so nothing is kept
-elsewhere. Called by ``docker``, ``containers`` and ``order``, and by the lab when it breaks containers.
+elsewhere.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LEFTOVER = ("created", "dead", "removing")
 
 
 class Labels(NamedTuple):
-    """Who an instance is. ``port``: where it listens; empty when nobody said."""
+    """Who an instance is. ``port``: where it listens; empty when that is not said."""
 
     instance: str
     slot: str | None
@@ -55,7 +55,9 @@ class Labels(NamedTuple):
         return Description(self.instance, self.logical_id, self.tags, slot)
 
     def to_dict(self, owner_labels: Mapping[str, str]) -> dict[str, str]:
-        """Return the labels of this instance's container; ``owner_labels``: those that say whose it is."""
+        """Return the labels of this instance's container; ``owner_labels``: those that say whose it
+        is.
+        """
         own = {**owner_labels, INSTANCE: self.instance, PORT: self.port}
         if self.slot is not None:
             own[SLOT] = self.slot

@@ -1,9 +1,8 @@
-"""Whose containers are, and those that were started for an instance which nobody keeps any longer:
-found, and removed.
+"""Whose containers are; and containers whose plugin's directory is being removed: found, and
+removed with it.
 
 A plugin leaves a note in its directory: where its engine is, so that no engine is asked where there
-never was a container, and a mark, which all its containers bear. Called by ``docker``, and by
-``strays`` when a directory is removed with everything that was in it.
+never was a container, and a mark, which all its containers bear.
 """
 
 from __future__ import annotations

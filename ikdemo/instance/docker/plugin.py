@@ -1,8 +1,6 @@
 """The instance plugin ``docker``: an instance is a container, alive as long as the engine says so.
 
-What a container is made from is in ``order``, how a slot comes by one in ``provisioner``, what its
-labels say in ``labels``, who lives in ``containers``, how word comes from the engine in ``engine_watch``;
-here are the plugin's methods. Made by the command line and by whoever embeds a group.
+Here are the contract's methods, and the order in which the parts of the plugin begin and end.
 """
 
 from __future__ import annotations

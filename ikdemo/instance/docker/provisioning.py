@@ -21,8 +21,8 @@ from .labels import SLOT, TAG, Labels
 
 
 class Provisioner:
-    """The provisions under way for a fleet, of which no more than ``most`` may live. ``has_init``:
-    see ``config_of``.
+    """The provisions under way for one owner's containers, of which no more than ``most`` may live.
+    ``has_init``: see ``config_of``.
     """
 
     def __init__(self, containers: Containers, most: int) -> None:
@@ -140,7 +140,7 @@ class ImagePulls:
             raise PluginFailure(f"image {image} is being pulled: {come}") from None
 
     def close(self) -> None:
-        """Wait for nothing any longer; the engine ends what nobody waits for."""
+        """Wait for nothing any longer; the engine ends a pull without a caller."""
         self._pulls.cancel()
 
     async def _pull(self, image: str) -> None:

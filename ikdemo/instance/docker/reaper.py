@@ -1,8 +1,4 @@
-"""What is left of dead containers: their last output is kept, and they are removed, but not before
-what is more urgent.
-
-Called by ``containers``.
-"""
+"""Removes dead containers, after what is more urgent, and keeps the end of their output."""
 
 from __future__ import annotations
 
@@ -25,7 +21,7 @@ LINES = 200
 OUTPUT_WAIT = 1.0
 """Seconds that reading a container's output may take."""
 AT_THE_END = 5.0
-"""Seconds that the removals may take when nobody waits for anything else."""
+"""Seconds that the removals may take at the end, when nothing else is waited for."""
 
 
 class Reaper:
@@ -62,7 +58,7 @@ class Reaper:
         """
         if container not in self._begun:
             removal = self._remove(container, instance, report)
-            self._begun[container] = asyncio.create_task(removal, name=f"burial of {container}")
+            self._begun[container] = asyncio.create_task(removal, name=f"removal of {container}")
             self._begun[container].add_done_callback(lambda _: self._begun.pop(container, None))
 
     async def finish(self) -> None:

@@ -3,8 +3,7 @@ and left alone.
 
 ``look`` makes the index agree with one file and tells what changed, as events; it goes by what is
 there now, not by what a notice claims. A file that cannot be looked at is not one that is gone, and
-one that vanished without having been deleted may only have been renamed. Called by ``directory``,
-which knows when to look and where.
+one that vanished without having been deleted may only have been renamed.
 """
 
 from __future__ import annotations
@@ -142,7 +141,7 @@ class Contents:
             announce(self._emit, "destroyed", entry.description, "its file was removed")
 
     def tell(self, text: str) -> None:
-        """Say something about the directory itself, to whoever listens and in the log."""
+        """Say something about the directory itself, as an event and in the log."""
         _log.warning("%s", text)
         self._emit(Event("reported", text=text))
 

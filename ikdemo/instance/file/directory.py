@@ -1,9 +1,9 @@
 """A directory of instance files that this process owns, watches, loses and finds again.
 
-``refresh`` brings the index up to date and comes before every look at it: it applies what the kernel
-noticed, and now and then compares everything, for file systems that notice nothing. A directory
-that cannot be looked at is never an empty one, nor is another directory at its path: the one that
-was taken stays open, and is waited for, unless it was deleted. Only ``file`` uses this.
+``refresh`` brings the index up to date and comes before every look at it: it applies what the
+kernel noticed, and now and then compares everything, for file systems that notice nothing. A
+directory that cannot be looked at is never an empty one, nor is another directory at its path: the
+one that was taken stays open, and is waited for, unless it was deleted.
 """
 
 from __future__ import annotations
@@ -230,7 +230,7 @@ class Directory:
             self._look_later()
 
     async def _compare_by_parts(self, directory: int) -> None:
-        """Look everywhere, at some names at a time, so that nobody has to wait until all are
+        """Look everywhere, at some names at a time, so that no call has to wait until all are
         done.
         """
         try:

@@ -1,7 +1,7 @@
 """The text of an instance file: InfraKit's own form, byte for byte, and our slot as one further
 member at its end.
 
-Pure; the one place that knows the form. Called by ``directory`` to read and by ``file`` to write.
+Pure; the one place that knows the form.
 """
 
 from __future__ import annotations

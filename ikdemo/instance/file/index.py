@@ -1,8 +1,6 @@
-"""The instances of one directory in memory, found by file name, by ID and by place (group and
-slot).
+"""The instances of one directory in memory, found by file name, by ID, and by group and slot.
 
-Pure bookkeeping: knows neither files nor events. ``directory`` keeps it equal to the directory;
-``file`` answers from it.
+Pure bookkeeping: knows neither files nor events. ``directory`` keeps it equal to the directory.
 """
 
 from __future__ import annotations
@@ -64,7 +62,7 @@ class Index:
 
     def of_group(self, group: str) -> Iterator[Entry]:
         """Yield the instances of a group in the order of their file names."""
-        # anybody may ask about any group, and what is kept for answers must not grow by that
+        # a client may ask about any group, and what is kept for answers must not grow by that
         if group not in self._groups:
             return iter(())
         return self._in_order(
@@ -109,7 +107,7 @@ class Index:
         return [*found, own] if own is not None and own.description.id == instance else found
 
     def at(self, group: str, slot: str) -> Entry | None:
-        """Return who sits in a slot: of several the one whose file name comes first."""
+        """Return the entry in a slot: of several the one whose file name comes first."""
         names = self._groups.get(group, {}).get(slot)
         return self._entries[min(names)] if names else None
 

@@ -1,9 +1,8 @@
 """The instance plugin ``file``: an instance is a file in a directory, alive as long as the file is
 there.
 
-What an instance file says is in ``format``, what is in the directory in ``directory``; here are the
-plugin's methods. Made by the command line and by whoever embeds a group. No method waits between
-looking and writing, so calls never interleave.
+Here are the contract's methods. None of them waits between looking and writing, so calls never
+interleave.
 """
 
 from __future__ import annotations

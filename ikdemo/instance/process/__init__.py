@@ -2,13 +2,20 @@
 
 - ``plugin``: the contract's methods.
 - ``spawn``: what a process is started from, and the start itself.
-- ``table``: the instances that live, taken up from their state files when the plugin starts.
-- ``process_group``: one of them, from its start to its end.
-- ``descendants``: all that an instance started, also what left its group and its session.
-- ``orphans``: processes whose instance nobody keeps any longer, found by their marks and killed.
+- ``table``: the instances that live, restored from their state files when the plugin starts. A task
+  for each end, and for what a lost instance left behind.
+- ``process_group``: one of them, from its start to its end, held by a pidfd.
+- ``descendants``: all that an instance started, also what left its group and its session; one scan
+  of ``/proc`` for all who ask at the same time.
+- ``orphans``: processes whose instance is in no state file any longer, found by their environment
+  and killed.
 - ``state_files``: one file a living instance in ``--dir``, from which a restarted plugin knows its
   own again.
-- ``output_limit``: keeps the outputs short while they are written, in a thread for each cut.
+- ``output_limit``: keeps the outputs short while they are written: one task, and a thread for each
+  cut.
 - ``procfs``, ``descriptors``: what the kernel says of processes; file descriptors kept free for
   ending them.
+
+On disk, in ``--dir``: ``INSTANCE.json`` and ``INSTANCE.log`` for each instance, and the directory's
+mark, an extended attribute or the file ``.owner``.
 """

@@ -1,11 +1,10 @@
-"""All that an instance started, also what left its process group and its session: found in one look
-at all processes.
+"""All that an instance started, also what left its process group and its session: found in one scan
+of all processes.
 
 An instance's process belongs to it by any of these: its environment says so; it is in the session
 that the leader began, or in one begun by a process that belongs to it; its parent belongs to it.
 What cannot be found: a process that has cleared its environment, began a session of its own AND
-lost its parent before anybody looked; nothing that the kernel keeps leads from it to its instance.
-Called by ``running`` and ``strays``.
+lost its parent before the scan; nothing that the kernel keeps leads from it to its instance.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ PART = 64
 
 
 class Marks(NamedTuple):
-    """Whose a process is, by its environment: the instance it was started for, and the register
-    that instance is in.
+    """Whose a process is, by its environment: the instance it was started for, and the
+    plugin's directory.
 
-    ``owner`` is the register's mark, empty where a former version started the process; ``directory``
-    is where it was then.
+    ``owner`` is the directory's mark, empty where a former version started the process;
+    ``directory`` is where it was then.
     """
 
     instance: str
@@ -70,7 +69,7 @@ class Processes:
             yield
 
     def of_instance(self, instance: str, owner: str, leader: int, start: int) -> dict[int, int]:
-        """Return pid and start time of all that belongs to an instance by the mark of its register
+        """Return pid and start time of all that belongs to an instance by the mark of its directory
         and by its leader.
         """
         roots = {
@@ -104,7 +103,7 @@ class Processes:
         return found
 
     def _is_free_or(self, pid: int, start: int) -> bool:
-        """Say whether a pid is nobody's, or of the process that began at ``start``: then a session
+        """Say whether a pid is free, or of the process that began at ``start``: then a session
         of its name is that one's.
         """
         return pid not in self.stats or self.stats[pid].start == start

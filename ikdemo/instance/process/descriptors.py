@@ -2,7 +2,7 @@
 are in use.
 
 A process that has no descriptor left cannot even look at ``/proc``, so room for them is made sure
-of before anything begins. Called by ``process`` and ``living``.
+of before anything begins.
 """
 
 from __future__ import annotations

@@ -1,8 +1,5 @@
-"""Processes that were started for an instance which nobody keeps any longer: found by their marks,
-and killed with all theirs.
-
-Called by ``living`` when a plugin starts, and by a lab when it is removed with everything that was
-in it.
+"""Processes that were started for an instance which is in no state file any longer: found by their
+marks, and killed with all theirs.
 """
 
 from __future__ import annotations
@@ -24,11 +21,11 @@ log = logging.getLogger(__name__)
 
 
 def end_orphans(directory: Path) -> None:
-    """Kill every process started for an instance whose register is, or was, below a directory, and
-    all that those started.
+    """Kill every process started for an instance whose state file is, or was, below a directory,
+    and all that those started.
 
-    They end soon after; this does not wait. A process that another register's mark says to be its
-    own is left alone, wherever that register was. Raises PluginFailure when processes cannot be
+    They end soon after; this does not wait. A process that another directory's mark says to be its
+    own is left alone, wherever that directory was. Raises PluginFailure when processes cannot be
     looked at.
     """
     directory = directory.resolve()
@@ -54,10 +51,10 @@ def end_orphans(directory: Path) -> None:
 
 
 def find_orphans(processes: Processes, owner: str, but: Container[str]) -> dict[int, int]:
-    """Return pid and start time of the processes of a register's instances, but those of some, with
+    """Return pid and start time of the processes of a plugin's instances, but those of some, with
     all that they started.
 
-    Only the register's mark makes a process its own.
+    Only the mark of its directory makes a process its own.
     """
     marks = processes.marks.items()
     return processes.descendants(
@@ -66,10 +63,10 @@ def find_orphans(processes: Processes, owner: str, but: Container[str]) -> dict[
 
 
 def warn_of_others(processes: Processes, directory: Path, owner: str, but: Container[str]) -> None:
-    """Warn of processes started in a register's place that lack its mark: a former version's, or of
+    """Warn of processes started for a directory that lack its mark: a former version's, or of
     one that was moved.
 
-    They are left alone, for a place is no proof.
+    They are left alone, for a path is no proof.
     """
     for pid, one in processes.marks.items():
         if one.directory == directory and one.owner != owner and one.instance not in but:
@@ -104,7 +101,7 @@ def kill_orphans(processes: Processes, orphans: dict[int, int]) -> None:
 
 
 def _owner_at(directory: Path) -> str:
-    """Return the mark of the register that is at a path now; nothing where there is none, or none
+    """Return the mark of the directory that is at a path now; nothing where there is none, or none
     that can be read.
     """
     try:

@@ -3,10 +3,10 @@ says that it grew.
 
 The bound: ``KEPT`` bytes, and what an instance writes until its file is looked at and cut: at most
 ``LATER`` seconds and the time that the machine takes for it (some 20 MB of a program that does
-nothing else, more when many do so at once). While the plugin is away or is stopped nobody cuts, as
-instances write on without it; its next start cuts at once. Where the kernel notices nothing every
-file is looked at each ``EVERY`` seconds. Cutting is done in a thread, for who writes holds the
-file. Made by ``alive``.
+nothing else, more when many do so at once). While the plugin is away or is stopped nothing is cut,
+as instances write on without it; its next start cuts at once. Where the kernel notices nothing
+every file is looked at each ``EVERY`` seconds. Cutting is done in a thread, for an instance that
+writes holds the file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ EVERY = 1.0
 
 
 class OutputLimit:
-    """The looks at the outputs of a register's instances, from construction to ``stop``. ``alive``
+    """The looks at the outputs of a plugin's instances, from construction to ``stop``. ``alive``
     returns their IDs.
     """
 

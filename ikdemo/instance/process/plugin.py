@@ -1,8 +1,6 @@
 """The instance plugin ``process``: an instance is a process group, alive as long as its leader is.
 
-How a process begins is in ``spawn``, how it ends in ``process``, how a restarted plugin knows its
-own in ``state_files``, who is alive in ``table``; here are the plugin's methods. Made by the command
-line and by whoever embeds a group. Provision does not wait between looking and starting, so calls
+Here are the contract's methods. Provision does not wait between looking and starting, so calls
 never interleave.
 """
 
@@ -36,7 +34,7 @@ LONGEST_PID = 2**31 - 1
 
 
 class ProcessInstances:
-    """Instances that are processes of this machine; their register is in a directory that this
+    """Instances that are processes of this machine; their state files are in a directory that this
     plugin owns while it runs.
 
     They go on when the plugin ends, and are known again by the next one; unless ``takes_along``,

@@ -2,9 +2,8 @@
 ended.
 
 A group lives in a session of its own. As long as its dead leader is not reaped the leader's pid is
-nobody else's, so the rest of the group is killed before that. What left the group, or is left where
-somebody else reaps (after a restart of the plugin), is looked for by ``descendants``. Made by
-``alive_of``.
+not given away, so the rest of the group is killed before that. What left the group, or is left
+where another process reaps (after a restart of the plugin), is found by ``descendants``.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ class ProcessGroup:
 
     ``ended`` is called once, when the leader ends without ``end`` having been asked for; its group
     has been killed by then, and ``clear`` ends the rest. ``is_ending``: it was asked for.
-    ``owner``: the mark of the register it is in.
+    ``owner``: the mark of its plugin's directory.
     """
 
     def __init__(
@@ -162,7 +161,7 @@ class ProcessGroup:
         return True
 
     def _signal(self, number: int) -> None:
-        """Signal the whole group; only while its leader is held and not reaped, or somebody of it
+        """Signal the whole group; only while its leader is held and not reaped, or a member of it
         is left.
         """
         if self._gone.is_set():

@@ -1,10 +1,9 @@
 """What the kernel says of processes: which ones there are, who began them, what is in their
 environment, who is still the same.
 
-The only reader of ``/proc``. A pid alone is nobody's name, it is given away again; a pid and its
-start time in one boot are. A process is gone only when the kernel says so (ENOENT, ESRCH): whatever
-else keeps us from looking raises PluginFailure. Called by ``running``, ``descendants``, ``strays`` and
-``process``.
+The only reader of ``/proc``. A pid alone names no process, it is given away again; a pid and its
+start time in one boot do. A process is gone only when the kernel says so (ENOENT, ESRCH): anything
+else that keeps us from looking raises PluginFailure.
 """
 
 from __future__ import annotations
@@ -108,8 +107,8 @@ def members(leader: int, start: int) -> list[int]:
     """Return the living processes of a group by its leader's pid, whether or not the leader still
     lives.
 
-    Empty when the pid belongs to another process by now: the kernel gives it away only when nobody
-    is left in the group.
+    Empty when the pid belongs to another process by now: the kernel gives it away only when the
+    group is empty.
     """
     now = stat(leader)
     if now is not None and now.start != start:
@@ -123,7 +122,7 @@ def members(leader: int, start: int) -> list[int]:
 
 
 def environment(pid: int) -> dict[bytes, bytes]:
-    """Return what a process was started with; nothing of one that is gone, or of somebody else's.
+    """Return what a process was started with; nothing of one that is gone, or of another user's.
     Raises PluginFailure.
 
     Between two programs a process shows neither an environment nor a command; it is looked at again
@@ -175,7 +174,7 @@ def kill(pid: int, start: int, number: signal.Signals = signal.SIGKILL) -> None:
 
 def _read(name: str, *, others: bool = False) -> bytes | None:
     """Return what a file of ``/proc`` holds; None when it, or its process, is no more, or for
-    ``others`` somebody else's.
+    ``others`` another user's.
     """
     path, parts = f"{_PROC}/{name}", []
     try:

@@ -1,7 +1,7 @@
 """How an instance's process begins: its properties, its command, its environment, its port, and the
 spawning itself.
 
-Nothing here remembers anything. Called by ``process``.
+Nothing here remembers anything.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from ...spi.errors import PluginFailure, SpecError
 from ..common import excerpt, memory_of
 
 MARK = "IKDEMO_INSTANCES"
-"""Environment variable of every instance: where its plugin's directory was when it began. A place,
-and no proof.
+"""Environment variable of every instance: where its plugin's directory was when it began. That
+proves nothing.
 """
 OWNER = "IKDEMO_OWNER"
-"""Environment variable of every instance: the mark of its plugin's register. With INSTANCE_ID it
+"""Environment variable of every instance: the mark of its plugin's directory. With INSTANCE_ID it
 tells whose a process is.
 """
 CANNOT_RUN = (errno.ENOEXEC, errno.E2BIG)
@@ -157,7 +157,7 @@ def environment_of(
     """Return an instance's environment: the plugin's own, that of the properties, and what it may
     want to know of itself.
 
-    ``directory`` and ``owner`` are its register's place and mark.
+    ``directory`` is where its plugin's state files are, and ``owner`` their mark.
     """
     own = {
         "INSTANCE_ID": instance,
@@ -222,4 +222,4 @@ def undo(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
     except OSError:
-        pass  # somebody else has reaped it
+        pass  # another process has reaped it

@@ -1,11 +1,11 @@
-"""The register of a process plugin: one file per living instance, from which a restarted plugin
-knows its own again.
+"""The state files of a process plugin: one per living instance, from which a restarted plugin knows
+its own again.
 
 The only place that knows these files. What is in one: who the instance is, and which process it is,
-by pid, start time and boot, so that a pid given to somebody else is never taken for it. A register
-has a mark, a random text kept with the directory, which is in the environment of each of its
+by pid, start time and boot, so that a pid given to another process is never taken for it. The
+directory has a mark, a random text kept with it, which is in the environment of each of its
 instances: where a directory is says nothing about whose processes they are, for directories are
-moved and mounted over. Called by ``living`` and ``process``.
+moved and mounted over.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ...spi.errors import CorruptState, PluginFailure, SpecError
 LIMIT = 2**24
 """Bytes of a record, whether it is written or read."""
 _ATTRIBUTE, _FILE = "user.ikdemo.owner", ".owner"
-"""Where a register's mark is: an extended attribute of the directory, or a file in it where there
+"""Where a directory's mark is: an extended attribute of the directory, or a file in it where there
 are no attributes.
 """
 _NO_ATTRIBUTES = (errno.ENOTSUP, errno.EPERM, errno.EACCES, errno.ENOSYS)
@@ -58,7 +58,7 @@ class ProcessRecord(Document, frozen=True):
 
 
 class FoundRecords(NamedTuple):
-    """What a register held when it was opened: records, sentences about files that are none, and
+    """What the directory held when it was opened: records, sentences about files that are none, and
     whose these may be.
     """
 
@@ -203,7 +203,7 @@ def check_size(record: ProcessRecord) -> None:
 
 
 def read_owner(directory: int) -> str:
-    """Return the mark of the register in an open directory; nothing where there is none. Raises
+    """Return the mark of an open directory; nothing where there is none. Raises
     PluginFailure.
     """
     text = _attribute(directory)

@@ -1,7 +1,7 @@
-"""The instances of a process plugin that live: taken up from the register at the start, added,
+"""The instances of a process plugin that live: restored from the state files at the start, added,
 ended, lost.
 
-Keeps memory and register equal, and tells what happens as events. Called by ``process``.
+Keeps memory and state files equal, and tells what happens as events.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class ProcessTable:
         return instance in self._processes
 
     def restore(self) -> None:
-        """Take up what lives, tell as lost what does not, and end every process of ours that no
+        """Restore what lives, tell as lost what does not, and end every process of ours that no
         record knows.
 
         Raises PluginFailure, and has done nothing then, when of one record it cannot be told
@@ -92,7 +92,7 @@ class ProcessTable:
     def _orphans(
         self, processes: Processes, doubtful: Set[str], gone: Collection[ProcessRecord]
     ) -> dict[int, int]:
-        """Return what belongs to instances of this register that are not here, by pid and start
+        """Return what belongs to instances of this plugin that are not here, by pid and start
         time.
         """
         orphans = find_orphans(processes, self.state_files.owner, {*self._processes, *doubtful})
@@ -133,7 +133,7 @@ class ProcessTable:
         self._scans.close()
 
     async def add(self, record: ProcessRecord) -> None:
-        """Take up a process just started, in memory and in the register; without a record it does
+        """Take up a process just started, in memory and in a state file; without a record it does
         not stay.
 
         Raises PluginFailure when it cannot be held (it is the caller's to end then) or registered.
@@ -176,8 +176,8 @@ class ProcessTable:
         )
 
     def _lost(self, process: ProcessGroup, reason: ExitReason) -> None:
-        """An instance ended by itself, or by somebody who did not ask this plugin; what it leaves
-        behind is ended.
+        """An instance ended by itself, or from outside, without a request to this plugin; what it
+        leaves behind is ended.
         """
         del self._processes[process.record.id]
         self._tell_lost(process.record, reason)
