@@ -1,6 +1,6 @@
 """A Docker engine, wherever it is: how it is reached and what it is asked.
 
-- ``client``: where the engine is, Docker's client for it, and what its errors mean. Blocks.
+- ``engine_client``: where the engine is, Docker's client for it, and what its errors mean. Blocks.
 - ``calls``: what an engine is asked, in a coroutine each; a thread for each call, and one for the
   engine's events.
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from ..spi.errors import OutcomeUnknown, PluginFailure, PluginUnavailable, SpecError
-from .client import EngineClient
+from .engine_client import EngineClient
 
 T = TypeVar("T")
 Row = Mapping[str, Any]

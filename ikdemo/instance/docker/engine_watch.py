@@ -39,7 +39,7 @@ class EngineWatch:
             containers.engine,
             emit,
         )
-        self._trouble = ""
+        self._last_error = ""
         self._is_first = True
         self._task = asyncio.create_task(self._watch(), name="engine watch")
 
@@ -79,15 +79,15 @@ class EngineWatch:
             stream.close()
 
     def _connected(self) -> None:
-        if self._trouble:
+        if self._last_error:
             self._report(f"the Docker engine answers again at {self._engine.host}")
-        self._trouble, self._is_first = "", False
+        self._last_error, self._is_first = "", False
         self.first_sync.set()
 
     def _disconnected(self, error: IkdemoError) -> None:
-        if not self._trouble:
+        if not self._last_error:
             self._report(str(error))
-        self._trouble = str(error)
+        self._last_error = str(error)
 
     def _report(self, text: str) -> None:
         log.warning("%s", text)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import disk
-from ...engine.client import EngineClient
+from ...engine.engine_client import EngineClient
 from ...spi.errors import CorruptState, IkdemoError, PluginFailure
 from .labels import MARK, OWNER, has_labels
 

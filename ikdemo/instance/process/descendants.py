@@ -123,7 +123,7 @@ class ProcessScans:
     """
 
     def __init__(self) -> None:
-        self.spare = SpareDescriptors()
+        self.spare_descriptors = SpareDescriptors()
         self._since: list[int] = []
         self._next: asyncio.Task[Processes] | None = None
         self._present: asyncio.Task[Processes] | None = None
@@ -141,7 +141,7 @@ class ProcessScans:
 
     def close(self) -> None:
         """Give the spare descriptors back."""
-        self.spare.close()
+        self.spare_descriptors.close()
 
     async def _look(self, before: asyncio.Task[Processes] | None) -> Processes:
         if before is not None:
@@ -159,7 +159,7 @@ class ProcessScans:
         """Make some steps, with the spare descriptors if need be; say whether those were the last
         ones.
         """
-        with self.spare:
+        with self.spare_descriptors:
             for _ in range(PART):
                 try:
                     next(steps)

@@ -139,14 +139,14 @@ class ProcessGroup:
         return found | processes.descendants(same)
 
     def _alive_of(self, known: Mapping[int, int]) -> Collection[int]:
-        with self._scans.spare:
+        with self._scans.spare_descriptors:
             return alive_of(known)
 
     def _signal_others(self, known: Mapping[int, int], number: signal.Signals) -> None:
         """Signal processes one by one, but the leader: that one is held. Those that may not be
         signalled live on.
         """
-        with self._scans.spare:
+        with self._scans.spare_descriptors:
             for pid, start in known.items():
                 if pid != self.record.pid:
                     with suppress(PluginFailure):

@@ -168,10 +168,10 @@ class StateFiles:
             except OSError:
                 pass  # found dead at the next start, and removed then
 
-    def orphaned_logs(self, living: set[str]) -> list[str]:
+    def orphaned_logs(self, known: set[str]) -> list[str]:
         """Return the IDs of instances of which only the output is left; raises PluginFailure."""
         logs = map(_LOG.fullmatch, self._names())
-        return [log[1] for log in logs if log is not None and log[1] not in living]
+        return [log[1] for log in logs if log is not None and log[1] not in known]
 
     def _names(self) -> list[str]:
         try:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from ...engine.client import EngineClient
+from ...engine.engine_client import EngineClient
 from ...instance.docker.labels import OWNER, SLOT, TAG
 from ...spi.documents import GROUP_TAG
 from ...spi.errors import IkdemoError

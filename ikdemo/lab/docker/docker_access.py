@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ...disk import Lease
-from ...engine.client import EngineClient
+from ...engine.engine_client import EngineClient
 from ...instance.docker.labels import OWNER, SLOT, TAG
 from ...instance.docker.orphans import leave_note
 from ...spi.documents import GROUP_TAG

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ...engine.client import EngineClient
+from ...engine.engine_client import EngineClient
 from ...instance.process import procfs
 from ...instance.process.state_files import ProcessRecord
 from ...reconcile.analysis.service import ASKED, GONE, SILENT
