@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from ikdemo.group.store import Store
 from ikdemo.instance.file.plugin import FileInstances
 from ikdemo.rpc.peers import Peers
 from ikdemo.spi.decode import decode
-from ikdemo.spi.documents import Allocation, GroupSpec, InstanceSpec
+from ikdemo.spi.documents import Allocation, Description, GroupSpec, InstanceSpec
 from ikdemo.spi.errors import NotConverged, PluginFailure, SpecError
 from ikdemo.spi.events import Emit, Event
 
@@ -70,13 +70,33 @@ def test_a_refusal_of_the_spec_is_not_tried_again_until_the_spec_changes(tmp_pat
     asyncio.run(story())
 
 
+class Polled(FileInstances):
+    """File instances that note each time when a poll reaches them."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.polls = asyncio.Semaphore(0)
+
+    async def describe_instances(
+        self, tags: Mapping[str, str], slots: bool = False
+    ) -> list[Description]:
+        self.polls.release()
+        return await super().describe_instances(tags, slots)
+
+    async def digest_instances(self, group: str) -> str:
+        self.polls.release()
+        return await super().digest_instances(group)
+
+
 @asynccontextmanager
-async def served(short_dir: Path, flavor: Fussy) -> AsyncIterator[Groups]:
+async def served(
+    short_dir: Path, flavor: Fussy, instances: FileInstances | None = None
+) -> AsyncIterator[Groups]:
     """Serve both plugins on sockets and hand out a group plugin that reaches them there."""
     plugins = short_dir / "p"
     peers = Peers(plugins)
     files = await ikdemo.serve(
-        FileInstances(short_dir / "i"), name="instance-file", directory=plugins
+        instances or FileInstances(short_dir / "i"), name="instance-file", directory=plugins
     )
     serving = await ikdemo.serve(flavor, name="flavor-vanilla", directory=plugins)
     groups = Groups(peers, state_dir=short_dir / "s", poll_interval=0.05)
@@ -96,13 +116,16 @@ def committed(note: str) -> GroupSpec:
 
 def test_a_refusal_is_final_across_a_socket_as_well(short_dir: Path) -> None:
     async def story() -> None:
-        flavor = Fussy()
-        async with asyncio.timeout(100), served(short_dir, flavor) as groups:
+        flavor, files = Fussy(), Polled(short_dir / "i")
+        async with asyncio.timeout(100), served(short_dir, flavor, files) as groups:
             await groups.commit_group(committed("never"))
             while not [r for r in await groups.why_group("web") if r.code == "spec-refused"]:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             asked = flavor.asked
-            await asyncio.sleep(0.3)  # six polls
+            while not files.polls.locked():
+                await files.polls.acquire()
+            for _ in range(6):
+                await files.polls.acquire()
             assert flavor.asked == asked == 1
 
     asyncio.run(story())

@@ -362,6 +362,13 @@ def test_a_plugin_without_events_is_one_gap_until_it_is_another(
 ) -> None:
     monkeypatch.setattr(peers_module, "LOOK_SECONDS", 0.01)
     plain = apis(("Instance", "0.1.0"))
+    looks, identity = asyncio.Semaphore(0), peers_module.identity
+
+    def looked(path: Path) -> Any:
+        looks.release()
+        return identity(path)
+
+    monkeypatch.setattr(peers_module, "identity", looked)
 
     async def story() -> None:
         async with peers_of(short_dir) as peers:
@@ -369,7 +376,8 @@ def test_a_plugin_without_events_is_one_gap_until_it_is_another(
             async with foreign(plain) as asked:
                 assert await batch() == EventBatch("", 0, [], gap=True)
                 pending = asyncio.create_task(batch())
-                await asyncio.sleep(0.1)
+                for _ in range(10):
+                    await looks.acquire()
                 assert not pending.done()
                 assert len(asked) == 1
             async with foreign(plain):
