@@ -13,13 +13,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-import ikdemo
 from ikdemo.spi.documents import GROUP_TAG, Description
-from ikdemo.spi.errors import IkdemoError
 
 from .bench import Bench
 from .floors import bare_interpreter, pass_on, start_interpreters, write_files
-from .plugins import PATIENCE, environment, memory, stop, through, used
+from .plugins import environment, memory, stop, through, until_all_answer, used
 from .results import Measured
 from .trio import GROUP, Trio
 
@@ -168,21 +166,10 @@ def _start(bench: Bench, commands: Sequence[Sequence[str]]) -> float:
         for command in commands
     ]
     try:
-        asyncio.run(_until_all_answer(root / "p"))
+        asyncio.run(until_all_answer(root / "p", PLUGINS))
         return time.perf_counter() - began
     finally:
         stop(started)
-
-
-async def _until_all_answer(directory: Path) -> None:
-    async with asyncio.timeout(PATIENCE):
-        for name in PLUGINS:
-            while True:
-                try:
-                    (await ikdemo.connect(name, directory=directory)).close()
-                    break
-                except IkdemoError:
-                    await asyncio.sleep(0.001)
 
 
 def idle(bench: Bench, size: int, rounds: int) -> Measured:

@@ -4,13 +4,12 @@ hold and use, and ended afterwards.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ from msgspec import Raw
 import ikdemo
 from ikdemo.rpc.proxies import GroupClient
 from ikdemo.spi.documents import GroupSpec
+from ikdemo.spi.errors import IkdemoError
 
 PATIENCE = 60.0
 """Seconds after which a wait has failed."""
@@ -73,11 +73,11 @@ def plugins(root: Path, programs: Mapping[str, Sequence[str]]) -> Iterator[Proce
                     stdout=subprocess.PIPE,
                     stderr=log,
                 )
-            until = time.monotonic() + PATIENCE
-            while not all(listens(root / "p" / name) for name in programs):
-                if time.monotonic() > until:
-                    raise SystemExit(f"the plugins did not start: {(root / 'log').read_text()}")
-                time.sleep(0.001)
+            try:
+                asyncio.run(until_all_answer(root / "p", programs))
+            except TimeoutError:
+                why = (root / "log").read_text()
+                raise SystemExit(f"the plugins did not start: {why}") from None
             yield started
         finally:
             stop(started.values())
@@ -107,10 +107,16 @@ def stop(processes: Iterable[subprocess.Popen[bytes]]) -> None:
             process.communicate()
 
 
-def listens(path: Path) -> bool:
-    """Say whether a plugin can be reached at a socket; the file is there a moment before."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        return probe.connect_ex(str(path)) == 0
+async def until_all_answer(directory: Path, names: Iterable[str]) -> None:
+    """Wait until each plugin has answered the handshake; raises TimeoutError."""
+    async with asyncio.timeout(PATIENCE):
+        for name in names:
+            while True:
+                try:
+                    (await ikdemo.connect(name, directory=directory)).close()
+                    break
+                except IkdemoError:
+                    await asyncio.sleep(0.001)
 
 
 def busy(pid: int) -> float:
