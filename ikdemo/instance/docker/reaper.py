@@ -9,6 +9,7 @@ from contextlib import suppress
 from ...engine import Engine
 from ...spi.errors import IkdemoError
 from ..output import Outputs
+from ..single_flight import SingleFlight
 
 AFTER = 2.0
 """Seconds that a dead container stays: removing it costs the engine as much as half its
@@ -30,12 +31,12 @@ class Reaper:
     def __init__(self, engine: Engine) -> None:
         self.outputs = Outputs()
         self._engine = engine
-        self._begun: dict[str, asyncio.Task[None]] = {}
+        self._removals = SingleFlight[str, None]()
         self._stopping = asyncio.Event()
         self._in_flight = asyncio.Semaphore(AT_ONCE)
 
     def __contains__(self, container: str) -> bool:
-        return container in self._begun
+        return container in self._removals
 
     async def keep_output(self, container: str, instance: str) -> str:
         """Remember the end of an instance's output; return its last line, or nothing if it cannot
@@ -56,17 +57,18 @@ class Reaper:
 
         ``report`` is called as soon as can be with the last line that the instance printed.
         """
-        if container not in self._begun:
-            removal = self._remove(container, instance, report)
-            self._begun[container] = asyncio.create_task(removal, name=f"removal of {container}")
-            self._begun[container].add_done_callback(lambda _: self._begun.pop(container, None))
+        self._removals.begin(
+            container,
+            lambda: self._remove(container, instance, report),
+            name=f"removal of {container}",
+        )
 
     async def finish(self) -> None:
         """Do what is to be done without waiting for anything; what takes too long is left to the
         next start.
         """
         self._stopping.set()
-        left = list(self._begun.values())
+        left = list(self._removals.tasks.values())
         if left:
             await asyncio.wait(left, timeout=AT_THE_END)
         for task in left:

@@ -14,7 +14,7 @@ from ...spi.errors import PluginFailure
 
 KEPT = 16
 """Descriptors that stay free for connections and for looking, whatever is started."""
-SPARE = 3
+HELD = 3
 """Descriptors that are held for looking at processes and ending them, which must not fail for want
 of one.
 """
@@ -38,7 +38,7 @@ class SpareDescriptors:
     may await in there.
     """
 
-    def __init__(self, number: int = SPARE) -> None:
+    def __init__(self, number: int = HELD) -> None:
         self._number = number
         self._held: list[int] = []
         self._fill()
