@@ -5,8 +5,9 @@ Both sides
 - ``discovery``: where the sockets are; a plugin's name is its socket's file name.
 
 The server of a plugin
-- ``server``: takes the socket's path, listens, accepts, drains at the end. Its task ends overdue
-  waits; it owns the socket file, and holds the directory's lock while it takes the path.
+- ``server``: the connections of one plugin, drained at the end. Its task ends overdue waits.
+- ``listener``: takes the socket's path, listens, accepts. It owns the socket file, and holds the
+  directory's lock while it takes the path.
 - ``server_connection``: one client's connection; a task while it answers.
 - ``http``: which requests are refused, and what a response looks like. Pure.
 - ``dispatch``: one body in, one body out: the JSON-RPC envelope, single or batch.

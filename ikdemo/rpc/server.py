@@ -1,36 +1,24 @@
-"""Serves one plugin on one socket: takes the socket's path, listens, accepts connections, ends them
-in order.
+"""Serves one plugin on one socket: makes a connection of each that is accepted, ends those that are
+overdue, and at the end all of them in order.
 
-Decided only here: how a path is taken (a stale socket is replaced, a live one never) and given
-back; what happens when no connection can be accepted (idle ones are ended, then it is tried again);
-how long requests in flight have at the end.
+How long requests in flight have at the end, and what is ended to make room, is decided only here.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import errno
-import fcntl
 import logging
-import os
-import socket
-import stat
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
 from ..spi.contracts import Plugin
 from ..spi.durations import CUTTING, REQUESTS
-from ..spi.errors import InUse, SpecError
-from .discovery import check_length, ensure_dir
 from .dispatch import Dispatcher
 from .event_ring import EventRing
+from .listener import Listener, listen
 from .server_connection import ServerConnection
 
 log = logging.getLogger(__name__)
 
-LOCK_WAIT = 5.0
 UNUSED = 0.2
 """Seconds after which a connection on which nothing comes is ended when there is no room for
 others.
@@ -46,7 +34,6 @@ class Server:
         self._dispatcher = Dispatcher(plugin, ring)
         self._connections: set[ServerConnection] = set()
         self._listener: Listener | None = None
-        self._identity: tuple[int, int] | None = None
         self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -54,15 +41,8 @@ class Server:
 
         Raises InUse when a live plugin has the path, SpecError when the path cannot be a socket's.
         """
-        check_length(self.path)
-        ensure_dir(self.path.parent)
+        self._listener = await listen(self.path, self._accept, self._make_room)
         loop = asyncio.get_running_loop()
-        async with _lock(self.path.parent):
-            _remove_stale(self.path)
-            listening = _bind(self.path)
-            found = self.path.lstat()
-            self._identity = found.st_dev, found.st_ino
-            self._listener = Listener(listening, self._accept, self._make_room)
         self._sweeper = loop.create_task(self._sweep(), name=f"deadlines of {self.path.name}")
 
     async def stop(self, grace: float = REQUESTS) -> None:
@@ -74,7 +54,7 @@ class Server:
         if self._listener is None:
             return
         listener, self._listener = self._listener, None
-        self._remove_socket()  # while we still listen, no plugin can take the path as stale
+        listener.remove_socket()  # while we still listen, no plugin can take the path as stale
         await listener.close()
         self._ring.close()
         await asyncio.sleep(0)  # read what those accepted last have sent
@@ -118,12 +98,6 @@ class Server:
             for connection in list(self._connections):
                 connection.abort()
 
-    def _remove_socket(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            found = self.path.lstat()
-            if (found.st_dev, found.st_ino) == self._identity:
-                self.path.unlink()
-
     async def _sweep(self) -> None:
         """Once a second end the waits that have lasted too long."""
         loop = asyncio.get_running_loop()
@@ -135,152 +109,3 @@ class Server:
                     connection.overdue()
                 except Exception:  # the others still have to end in time
                     log.exception("A connection that is overdue cannot be ended")
-
-
-@contextlib.asynccontextmanager
-async def _lock(directory: Path) -> AsyncIterator[None]:
-    """Hold the plugin directory's lock: of two plugins that want one name at once, the second sees
-    the first alive.
-    """
-    loop = asyncio.get_running_loop()
-    end = loop.time() + LOCK_WAIT
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if loop.time() > end:
-                    sentence = (
-                        f"the plugin directory {directory} is locked by another process; "
-                        "is it an instance directory, too?"
-                    )
-                    raise InUse(sentence) from None
-                await asyncio.sleep(0.01)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _remove_stale(path: Path) -> None:
-    """Remove a stale socket; raises InUse when something lives behind it, SpecError when it is
-    something else.
-    """
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(mode):
-        raise SpecError(f"{path} is not a socket; remove it, or give the plugin another name")
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.setblocking(False)
-        outcome = probe.connect_ex(os.fspath(path))
-    if outcome in (0, errno.EAGAIN):  # EAGAIN: alive, with a full queue
-        raise InUse(f"{path.name} is already served by a live plugin")
-    if outcome not in (errno.ECONNREFUSED, errno.ENOENT):
-        raise InUse(f"whether {path} is in use cannot be told: {os.strerror(outcome)}")
-    path.unlink(missing_ok=True)
-
-
-def _bind(path: Path) -> socket.socket:
-    """Bind a socket that has mode 0600 from its first moment."""
-    bound = socket.socket(socket.AF_UNIX)
-    try:
-        bound.setblocking(False)
-        os.fchmod(bound.fileno(), 0o600)  # Linux gives the file the mode of the socket
-        bound.bind(os.fspath(path))
-    except OSError as error:
-        bound.close()
-        raise SpecError(f"the socket {path} cannot be made: {error.strerror}") from None
-    return bound
-
-
-BACKLOG = 4096
-"""Connections the kernel keeps for us; InfraKit's group opens one for every parallel call."""
-AT_ONCE = 128
-"""Connections accepted before anything else has its turn."""
-PAUSE = 0.2
-"""Seconds until the next try when no connection can be accepted."""
-
-
-class Listener:
-    """One listening socket, from construction to ``close``; each connection gets a protocol from
-    ``make``.
-
-    ``make_room`` is called when no further connection can be had: it ends idle ones.
-    """
-
-    def __init__(
-        self,
-        bound: socket.socket,
-        make: Callable[[], asyncio.Protocol],
-        make_room: Callable[[], None],
-    ) -> None:
-        self._socket, self._make, self._make_room = bound, make, make_room
-        self._loop = asyncio.get_running_loop()
-        self._accepting: set[asyncio.Task[Any]] = set()
-        self._pausing: asyncio.TimerHandle | None = None
-        self._has_warned = False
-        bound.listen(BACKLOG)
-        self._listen()
-
-    async def close(self) -> None:
-        """Accept the clients that have connected already, then listen no more. On return every
-        connection has its protocol.
-        """
-        if self._pausing is not None:
-            self._pausing.cancel()
-        self._loop.remove_reader(self._socket.fileno())
-        while self._accept():
-            pass
-        if self._pausing is not None:
-            self._pausing.cancel()
-        self._socket.close()
-        if self._accepting:
-            await asyncio.wait(self._accepting)
-
-    def _listen(self) -> None:
-        self._pausing = None
-        self._loop.add_reader(self._socket.fileno(), self._ready)
-
-    def _ready(self) -> None:
-        for _ in range(AT_ONCE):
-            if not self._accept():
-                return
-
-    def _accept(self) -> bool:
-        """Accept one connection; false when no client waits or none can be had now."""
-        try:
-            accepted, _ = self._socket.accept()
-        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return False
-        except OSError as error:
-            self._pause(error)
-            return False
-        self._has_warned = False
-        accepted.setblocking(False)
-        beginning = self._loop.create_task(self._begin(accepted))
-        self._accepting.add(beginning)
-        beginning.add_done_callback(self._accepting.discard)
-        return True
-
-    async def _begin(self, accepted: socket.socket) -> None:
-        try:
-            await self._loop.connect_accepted_socket(self._make, accepted)
-        except Exception:
-            log.exception("A connection cannot be served")
-            accepted.close()
-
-    def _pause(self, error: OSError) -> None:
-        if not self._has_warned:
-            reason = (error.strerror or str(error)).lower()
-            log.warning(
-                "No further connection can be accepted now: %s; those that wait are served when "
-                "there is room",
-                reason,
-            )
-        self._has_warned = True
-        self._make_room()
-        self._loop.remove_reader(self._socket.fileno())
-        self._pausing = self._loop.call_later(PAUSE, self._listen)

@@ -66,7 +66,7 @@ MUTANTS = (
         "tests/instance/test_process_calls.py::test_properties_that_nothing_can_be_started_from_are_refused",
     ),
     Mutant(
-        "ikdemo/rpc/server.py",
+        "ikdemo/rpc/listener.py",
         "self._make_room()",
         "pass",
         "tests/faults/test_few_descriptors.py::test_connections_that_nobody_uses_keep_nobody_out",

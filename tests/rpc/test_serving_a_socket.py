@@ -218,7 +218,7 @@ def test_a_directory_locked_by_somebody_else_is_not_waited_for_for_ever(
 ) -> None:
     import fcntl
 
-    monkeypatch.setattr("ikdemo.rpc.server.LOCK_WAIT", 0.05)
+    monkeypatch.setattr("ikdemo.rpc.listener.LOCK_WAIT", 0.05)
     held = os.open(short_dir, os.O_RDONLY)
     fcntl.flock(held, fcntl.LOCK_EX)
 
