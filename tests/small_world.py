@@ -283,7 +283,7 @@ class World(NamedTuple):
                     *said,
                 )
         assert len([one for one, code in destroyed if code == "unhealthy"]) <= 1, (
-            "too many of the sick are replaced",
+            "too many of the unhealthy are replaced",
             *said,
         )
         if not truthful:

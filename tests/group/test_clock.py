@@ -79,7 +79,7 @@ async def update(root: Path, duration: str, jump: float, *, until_converged: boo
     return given
 
 
-def proofs(given: list[Reason]) -> list[float]:
+def readiness_seconds(given: list[Reason]) -> list[float]:
     """Return the seconds of proof that the sentences name."""
     return [
         float(found[1])
@@ -91,14 +91,14 @@ def proofs(given: list[Reason]) -> list[float]:
 @pytest.mark.parametrize("jump", [HOUR, -HOUR])
 def test_an_update_goes_on_when_the_date_is_set(tmp_path: Path, jump: float) -> None:
     given = asyncio.run(update(tmp_path, "300ms", jump, until_converged=True))
-    assert proofs(given)
-    assert all(0 <= seconds <= 1 for seconds in proofs(given))
+    assert readiness_seconds(given)
+    assert all(0 <= seconds <= 1 for seconds in readiness_seconds(given))
 
 
 def test_a_date_set_forward_proves_nothing(tmp_path: Path) -> None:
     given = asyncio.run(update(tmp_path, "30m", HOUR, until_converged=False))
     assert "healthy for" in sentences(given[-1:])[0] or given[-1].code == "outdated"
-    assert all(0 <= seconds < 60 for seconds in proofs(given))
+    assert all(0 <= seconds < 60 for seconds in readiness_seconds(given))
 
 
 @pytest.mark.parametrize("jump", [HOUR, -HOUR])

@@ -253,7 +253,7 @@ def test_a_vanished_directory_is_doubt_not_emptiness_and_heals_when_it_is_back(
     run(story)
 
 
-class Troubled(Vanilla):
+class FailingFlavor(Vanilla):
     """A flavor that refuses to prepare until it is told otherwise."""
 
     refuses = True
@@ -268,7 +268,7 @@ class Troubled(Vanilla):
 
 def test_failures_are_backed_off_with_a_reason_and_end_by_themselves(tmp_path: Path) -> None:
     async def story() -> None:
-        flavor = Troubled()
+        flavor = FailingFlavor()
         async with group(tmp_path, spec(2), flavor) as made:
             with pytest.raises(NotConverged, match="no more room in the rack"):
                 await made.wait(0.3)
@@ -281,7 +281,7 @@ def test_failures_are_backed_off_with_a_reason_and_end_by_themselves(tmp_path: P
     run(story)
 
 
-class Judge(Vanilla):
+class HealthStub(Vanilla):
     """A flavor whose health is asked for; ``unhealthy`` holds the IDs it calls unhealthy, ``new``
     what it says of new ones.
     """
@@ -302,7 +302,7 @@ class Judge(Vanilla):
 
 def test_an_unhealthy_new_instance_stops_the_roll_and_says_why(tmp_path: Path) -> None:
     async def story() -> None:
-        plugins = {"instance-file": FileInstances(tmp_path), "flavor-vanilla": Judge()}
+        plugins = {"instance-file": FileInstances(tmp_path), "flavor-vanilla": HealthStub()}
         async with ikdemo.Group(spec(3), plugins, poll_interval=0.2) as made:
             await made.wait(100)
             old = set(files(tmp_path))

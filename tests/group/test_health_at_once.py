@@ -33,7 +33,7 @@ SPEC: dict[str, Any] = {
 }
 
 
-class AllSick(Vanilla):
+class AllUnhealthy(Vanilla):
     """Calls unhealthy what was made before it was told that they are all ``unhealthy``."""
 
     offers = frozenset({"HealthEvents"})
@@ -64,7 +64,7 @@ class Telling(Vanilla):
         self.questions += instance.id == self.unhealthy
         return Health.UNHEALTHY if instance.id == self.unhealthy else Health.HEALTHY
 
-    def fall_sick(self, instance: str) -> None:
+    def become_unhealthy(self, instance: str) -> None:
         self.unhealthy = instance
         if self.tells:
             self._emit(Event("health", group="web", instance=instance, code="unhealthy"))
@@ -83,7 +83,7 @@ def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
         (set(), False, 0.05, 3),
     ],
 )
-def test_a_sick_instance_is_replaced_after_enough_answers(
+def test_an_unhealthy_instance_is_replaced_after_enough_answers(
     tmp_path: Path, offers: set[str], tells: bool, poll: float, questions: int
 ) -> None:
     async def story() -> None:
@@ -91,16 +91,16 @@ def test_a_sick_instance_is_replaced_after_enough_answers(
         plugins = {"instance-file": FileInstances(tmp_path), "flavor": flavor}
         async with ikdemo.Group(SPEC, plugins, poll_interval=poll) as group:
             await group.wait(100)
-            victim = (await group.instances())[0].id
-            flavor.fall_sick(victim)
+            target = (await group.instances())[0].id
+            flavor.become_unhealthy(target)
             async for event in group.events():
                 if event.kind == "acted" and event.code == "unhealthy":
                     break
-            assert (event.instance, flavor.questions) == (victim, questions)
+            assert (event.instance, flavor.questions) == (target, questions)
             await group.wait(100)
             ids = {one.id for one in await group.instances()}
             assert len(ids) == 3
-            assert victim not in ids
+            assert target not in ids
 
     run(story)
 
@@ -147,7 +147,7 @@ def test_healthy_answers_prove_something_once_a_poll() -> None:
     assert left == [118.6]
 
 
-def test_what_wakes_the_loop_between_two_polls_makes_nobody_sicker(tmp_path: Path) -> None:
+def test_what_wakes_the_loop_between_two_polls_adds_no_unhealthy_answer(tmp_path: Path) -> None:
     async def story() -> None:
         flavor = Telling(frozenset(), tells=False)
         plugins = {"instance-file": FileInstances(tmp_path), "flavor": flavor}
@@ -168,9 +168,9 @@ def test_what_wakes_the_loop_between_two_polls_makes_nobody_sicker(tmp_path: Pat
     run(story)
 
 
-def test_a_resume_replaces_too_many_sick_once_and_the_reason_says_so(tmp_path: Path) -> None:
+def test_a_resume_replaces_too_many_unhealthy_once_and_the_reason_says_so(tmp_path: Path) -> None:
     async def story() -> None:
-        flavor = AllSick()
+        flavor = AllUnhealthy()
         plugins = {"instance-file": FileInstances(tmp_path), "flavor": flavor}
         async with ikdemo.Group(SPEC, plugins, poll_interval=0.05) as group:
             for _ in range(2):  # a second time, it takes a second word
@@ -192,7 +192,7 @@ def test_a_resume_replaces_too_many_sick_once_and_the_reason_says_so(tmp_path: P
     run(story)
 
 
-def test_a_resume_that_finds_nobody_sick_is_no_word_for_later() -> None:
+def test_a_resume_that_finds_none_unhealthy_does_not_count_later() -> None:
     group = Desired("g", "sha", tuple(Slot(str(n)) for n in range(3)), unhealthy_after=1)
     seen = [
         ObservedInstance(f"i-{n}", slot=str(n), sha="sha", health=Health.HEALTHY) for n in range(3)

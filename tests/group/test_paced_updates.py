@@ -51,7 +51,7 @@ class Counting(FileInstances):
         self._count()
 
 
-class Judge(Vanilla):
+class HealthStub(Vanilla):
     """Calls every instance healthy, except those of versions named in ``bad``; counts how often it
     was asked.
     """
@@ -103,22 +103,22 @@ def test_surge_keeps_the_group_at_its_size_all_along(tmp_path: Path) -> None:
 
 
 def test_a_new_instance_is_healthy_so_often_before_the_next_one_leaves(tmp_path: Path) -> None:
-    judge = Judge()
-    asyncio.run(rolled(tmp_path, judge, {"Count": 3}, poll=0.05))
+    health_stub = HealthStub()
+    asyncio.run(rolled(tmp_path, health_stub, {"Count": 3}, poll=0.05))
     now = {path.name for path in tmp_path.glob("instance-*")}
-    waited_for = sorted(times for name, times in judge.asked.items() if name in now)
+    waited_for = sorted(times for name, times in health_stub.asked.items() if name in now)
     assert waited_for[1:] >= [3, 3, 3]
 
 
 def test_a_new_instance_is_healthy_so_long_before_the_next_one_leaves(tmp_path: Path) -> None:
     began = time.monotonic()
-    asyncio.run(rolled(tmp_path, Judge(), {"Duration": "100ms"}))
+    asyncio.run(rolled(tmp_path, HealthStub(), {"Duration": "100ms"}))
     assert time.monotonic() - began >= 0.3
 
 
 def test_an_update_that_stopped_is_rolled_back_by_committing_the_old_spec(tmp_path: Path) -> None:
     async def story() -> None:
-        plugins = {"instance-file": FileInstances(tmp_path), "flavor-vanilla": Judge("v2")}
+        plugins = {"instance-file": FileInstances(tmp_path), "flavor-vanilla": HealthStub("v2")}
         async with (
             asyncio.timeout(100),
             ikdemo.Group(spec("v1", Duration="0"), plugins, poll_interval=0.05) as group,

@@ -115,9 +115,9 @@ def double(home: Path) -> None:
 
 
 def edit(home: Path) -> None:
-    victim = min(home.glob("instance-*"))
-    victim.write_bytes(
-        victim.read_bytes().replace(b'"infrakit.group": "web"', b'"infrakit.group": "other"')
+    target = min(home.glob("instance-*"))
+    target.write_bytes(
+        target.read_bytes().replace(b'"infrakit.group": "web"', b'"infrakit.group": "other"')
     )
 
 

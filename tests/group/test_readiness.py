@@ -39,7 +39,7 @@ class Mortals(FileInstances):
     offers = FileInstances.offers - {"ConstantLife"}
 
 
-class Judge(Vanilla):
+class HealthStub(Vanilla):
     """A flavor that has to be asked; ``says`` is its answer by the version of the instance."""
 
     offers: frozenset[str] = frozenset()
@@ -150,7 +150,9 @@ def test_an_update_of_files_that_are_well_for_good_waits_for_nothing(tmp_path: P
     asyncio.run(story())
 
 
-def test_the_last_batch_is_proven_like_the_others_also_after_a_restart(tmp_path: Path) -> None:
+def test_the_last_batch_awaits_readiness_like_the_others_also_after_a_restart(
+    tmp_path: Path,
+) -> None:
     async def story() -> None:
         async with kept(World(tmp_path, Vanilla())) as world:
             await world.groups.commit_group(spec("v1", 1))
@@ -170,11 +172,11 @@ def test_the_last_batch_is_proven_like_the_others_also_after_a_restart(tmp_path:
 
 def test_a_stopped_update_heals_what_it_has_not_taken_with_what_was_good(tmp_path: Path) -> None:
     async def story() -> None:
-        judge = Judge()
-        async with kept(World(tmp_path, judge)) as world:
+        health_stub = HealthStub()
+        async with kept(World(tmp_path, health_stub)) as world:
             await world.groups.commit_group(spec("v1"))
             await world.until(world.converged)
-            judge.says["v2"] = Health.UNHEALTHY
+            health_stub.says["v2"] = Health.UNHEALTHY
             await world.groups.commit_group(spec("v2"))
             await world.until(lambda: "v2" in world.versions())
 
@@ -201,18 +203,18 @@ def test_a_stopped_update_heals_what_it_has_not_taken_with_what_was_good(tmp_pat
 @pytest.mark.parametrize("unknown", [True, False])
 def test_no_answer_of_a_flavor_is_not_health(tmp_path: Path, unknown: bool) -> None:
     async def story() -> None:
-        judge = Judge()
-        async with kept(World(tmp_path, judge)) as world:
+        health_stub = HealthStub()
+        async with kept(World(tmp_path, health_stub)) as world:
             if unknown:
-                judge.says["v1"] = Health.UNKNOWN
+                health_stub.says["v1"] = Health.UNKNOWN
             await world.groups.commit_group(spec("v1"))
             await world.until(lambda: len(world.versions()) == 3)
             await world.two_passes()
             assert await world.converged() is not unknown
             assert ("health-unknown" in await world.why()) is unknown
-            judge.says["v1"] = Health.HEALTHY
+            health_stub.says["v1"] = Health.HEALTHY
             await world.until(world.converged)
-            judge.says["v1"] = Health.UNKNOWN  # later, that counts for nothing
+            health_stub.says["v1"] = Health.UNKNOWN  # later, that counts for nothing
             await world.two_passes()
             assert await world.converged()
 
@@ -221,11 +223,11 @@ def test_no_answer_of_a_flavor_is_not_health(tmp_path: Path, unknown: bool) -> N
 
 def test_a_flavor_that_cannot_be_asked_is_named(tmp_path: Path) -> None:
     async def story() -> None:
-        judge = Judge()
-        async with kept(World(tmp_path, judge)) as world:
+        health_stub = HealthStub()
+        async with kept(World(tmp_path, health_stub)) as world:
             await world.groups.commit_group(spec("v1"))
             await world.until(world.converged)
-            judge.away = "plugin flavor cannot be reached"
+            health_stub.away = "plugin flavor cannot be reached"
 
             async def noticed() -> bool:
                 return not await world.converged()
@@ -237,7 +239,7 @@ def test_a_flavor_that_cannot_be_asked_is_named(tmp_path: Path) -> None:
             for _ in range(5):  # also in passes in which nobody asks
                 await world.groups.step_group("web")
                 assert not await world.converged()
-            judge.away = ""
+            health_stub.away = ""
             await world.until(world.converged)
 
     asyncio.run(story())

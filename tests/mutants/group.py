@@ -89,19 +89,19 @@ MUTANTS = (
         "ikdemo/group/supervisor.py",
         "                return await self._loop(when_gone)\n            except Exception:\n",
         "                return await self._loop(when_gone)\n            except RecursionError:\n",
-        "tests/group/test_begun_again.py::test_a_loop_that_ends_unexpectedly_is_begun_again",
+        "tests/group/test_restarted_loops.py::test_a_loop_that_ends_unexpectedly_is_begun_again",
     ),
     Mutant(
         "ikdemo/group/subscriptions.py",
         "            except Exception:\n",
         "            except RecursionError:\n",
-        "tests/group/test_begun_again.py::test_a_watch_that_ends_unexpectedly_is_begun_again",
+        "tests/group/test_restarted_loops.py::test_a_watch_that_ends_unexpectedly_is_begun_again",
     ),
     Mutant(
         "ikdemo/group/subscriptions.py",
         "            await asyncio.sleep(RECONNECT_AFTER)\n",
         "            return\n",
-        "tests/group/test_begun_again.py::test_a_watch_that_ends_unexpectedly_is_begun_again",
+        "tests/group/test_restarted_loops.py::test_a_watch_that_ends_unexpectedly_is_begun_again",
     ),
     Mutant(
         "ikdemo/reconcile/members.py",

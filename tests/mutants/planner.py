@@ -231,19 +231,19 @@ MUTANTS = (
         "ikdemo/group/plugin.py",
         "            supervisor.reconciler.force_replacement()",
         "            pass",
-        "tests/group/test_health_at_once.py::test_a_resume_replaces_too_many_sick_once_and_the_reason_says_so",
+        "tests/group/test_health_at_once.py::test_a_resume_replaces_too_many_unhealthy_once_and_the_reason_says_so",
     ),
     Mutant(
         "ikdemo/reconcile/health.py",
         "return memory.forced and waits and not acts",
         "return memory.insisted",
-        "tests/group/test_health_at_once.py::test_a_resume_replaces_too_many_sick_once_and_the_reason_says_so",
+        "tests/group/test_health_at_once.py::test_a_resume_replaces_too_many_unhealthy_once_and_the_reason_says_so",
     ),
     Mutant(
         "ikdemo/group/reconciler.py",
         "            if self._reports.take_freed_room():",
         "            if False:",
-        "tests/group/test_room_for_two.py::test_a_place_that_another_group_makes_free_is_taken_at_once",
+        "tests/group/test_freed_room.py::test_a_place_that_another_group_makes_free_is_taken_at_once",
     ),
     Mutant(
         "ikdemo/reconcile/model.py",
@@ -255,7 +255,7 @@ MUTANTS = (
         "ikdemo/reconcile/rolling.py",
         "not is_awaiting_readiness(desired, memory) or plan.converged or not desired.pace.waits",
         "True",
-        "tests/group/test_readiness.py::test_the_last_batch_is_proven_like_the_others_also_after_a_restart",
+        "tests/group/test_readiness.py::test_the_last_batch_awaits_readiness_like_the_others_also_after_a_restart",
     ),
     Mutant(
         "ikdemo/reconcile/rolling.py",

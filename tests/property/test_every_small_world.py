@@ -94,15 +94,15 @@ def learns_from_doubt(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-def rolls_past_empty_slots_and_unproven_ones(patch: pytest.MonkeyPatch) -> None:
+def rolls_past_empty_slots_and_unready_ones(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(rolling, "_blocked_by", lambda builder, assignment: "")
 
 
-def takes_every_new_one_for_proven(patch: pytest.MonkeyPatch) -> None:
+def takes_every_new_one_for_ready(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(rolling, "_not_ready_because", lambda builder, seen, shown: "")
 
 
-def replaces_at_the_first_illness(patch: pytest.MonkeyPatch) -> None:
+def replaces_at_the_first_unhealthy_answer(patch: pytest.MonkeyPatch) -> None:
     true = planner.unhealthy_in_a_row
     patch.setattr(
         planner,
@@ -111,11 +111,11 @@ def replaces_at_the_first_illness(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-def leaves_the_sick(patch: pytest.MonkeyPatch) -> None:
+def leaves_the_unhealthy(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(planner, "_replace_unhealthy", lambda builder, assignment, unhealthy: None)
 
 
-def replaces_all_the_sick(patch: pytest.MonkeyPatch) -> None:
+def replaces_all_the_unhealthy(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(planner, "UNHEALTHY_SHARE", 1.0)
 
 
@@ -135,11 +135,11 @@ BUGS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], World]] = {
     "ends the living beyond the size": (ends_the_living_beyond_the_size, World(2, 2)),
     "believes doubt": (believes_doubt, World(1, 2)),
     "learns from doubt": (learns_from_doubt, World(1, 2)),
-    "rolls past empty slots": (rolls_past_empty_slots_and_unproven_ones, World(2, 2)),
-    "takes every new one for proven": (takes_every_new_one_for_proven, World(2, 2)),
-    "replaces at the first illness": (replaces_at_the_first_illness, World(1, 2)),
-    "leaves the sick": (leaves_the_sick, World(1, 2)),
-    "replaces all the sick": (replaces_all_the_sick, World(2, 2)),
+    "rolls past empty slots": (rolls_past_empty_slots_and_unready_ones, World(2, 2)),
+    "takes every new one for ready": (takes_every_new_one_for_ready, World(2, 2)),
+    "replaces at the first illness": (replaces_at_the_first_unhealthy_answer, World(1, 2)),
+    "leaves the unhealthy": (leaves_the_unhealthy, World(1, 2)),
+    "replaces all the unhealthy": (replaces_all_the_unhealthy, World(2, 2)),
     "leaves surplus": (leaves_surplus, World(2, 2)),
 }
 

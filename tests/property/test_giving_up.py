@@ -113,7 +113,7 @@ def lives(*ends: tuple[float, str], size: int = 1) -> Memory:
                 [ReportedExit("0", instance, end, now, own_doing=end == "died")],
                 now,
             )
-        if end == "sick":
+        if end == "unhealthy":
             ill = Observation(
                 (ObservedInstance(instance, slot="0", sha="v1", health=Health.UNHEALTHY),)
             )
@@ -126,15 +126,15 @@ def lives(*ends: tuple[float, str], size: int = 1) -> Memory:
 
 
 def unproductive(*ends: tuple[float, str]) -> int:
-    trouble = lives(*ends).backoffs.get("0")
-    return trouble.unproductive if trouble else 0
+    state = lives(*ends).backoffs.get("0")
+    return state.unproductive if state else 0
 
 
 def test_only_ends_at_once_and_by_itself_count_and_only_in_a_row() -> None:
     assert unproductive(*[(0.1, "died")] * 5) == 5
     assert unproductive(*[(0.1, "killed")] * 50) == 0
     assert unproductive(*[(0.1, "early")] * 12) == 0
-    assert unproductive(*[(0.1, "sick")] * 12) == 0
+    assert unproductive(*[(0.1, "unhealthy")] * 12) == 0
     assert unproductive(*[(0.1, "died"), (0.1, "killed"), (0.1, "early")] * 2) == 2
     assert unproductive(*[(0.1, "died")] * 8, (EARLY, "died")) == 0
     assert unproductive(*[(0.1, "died")] * 8, (YOUNG_FOR, "died"), (0.1, "died")) == 1
@@ -144,7 +144,8 @@ def test_only_ends_at_once_and_by_itself_count_and_only_in_a_row() -> None:
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from([0.0, 0.5, 5.0, 30.0]), st.sampled_from(["killed", "early", "sick"])
+            st.sampled_from([0.0, 0.5, 5.0, 30.0]),
+            st.sampled_from(["killed", "early", "unhealthy"]),
         ),
         max_size=40,
     )

@@ -277,7 +277,7 @@ def test_two_instances_of_one_id_and_a_look_in_doubt_are_not_kept() -> None:
         assert cache.current() is None
 
 
-def test_nothing_is_destroyed_on_hearsay() -> None:
+def test_nothing_is_destroyed_by_the_cache() -> None:
     surplus = Observation(
         (ObservedInstance("i-0", slot="0", sha="v1"), ObservedInstance("i-9", slot="9", sha="v1"))
     )

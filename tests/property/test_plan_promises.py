@@ -73,13 +73,13 @@ members = st.tuples(
 populations = st.lists(members, max_size=9)
 keyed = st.integers(0, 14)
 times = st.floats(NOW - 9, NOW + 9)
-troubles = st.dictionaries(
+backoff_states = st.dictionaries(
     keyed,
     st.builds(BackoffState, st.integers(1, 9), times, st.just("no"), st.booleans(), st.booleans()),
     max_size=3,
 )
-sicknesses = st.dictionaries(keyed, st.integers(1, 5), max_size=9)
-proofs = st.dictionaries(
+unhealthy_counts = st.dictionaries(keyed, st.integers(1, 5), max_size=9)
+readiness_by_id = st.dictionaries(
     keyed, st.builds(Readiness, st.integers(1, 3), st.floats(NOW - 9, NOW)), max_size=9
 )
 asked = st.builds(Expected, times, st.sampled_from(["", "instance-0", "instance-1", "instance-99"]))
@@ -112,9 +112,9 @@ def memories(draw: st.DrawFn, group: Desired, observed: Observation) -> Memory:
         }
 
     return Memory(
-        backoffs=named(draw(troubles)),
-        unhealthy=named(draw(sicknesses)),
-        readiness=named(draw(proofs)),
+        backoffs=named(draw(backoff_states)),
+        unhealthy=named(draw(unhealthy_counts)),
+        readiness=named(draw(readiness_by_id)),
         expected=named(draw(expectations)),
     )
 
@@ -167,20 +167,20 @@ def test_never_destroys_a_healthy_wanted_instance_nor_one_it_did_not_see(
         return
     wanted = {slot.name for slot in with_surge(group, observed).slots}
     for action in destroyed:
-        victim = seen[action.instance]
-        rivals = [s for s in observed.instances if s.slot == victim.slot and s.id != victim.id]
-        is_well = victim.health is Health.HEALTHY or (
-            victim.health is Health.UNKNOWN and memory.unhealthy.get(victim.id, 0) < UNHEALTHY_AFTER
+        target = seen[action.instance]
+        rivals = [s for s in observed.instances if s.slot == target.slot and s.id != target.id]
+        is_well = target.health is Health.HEALTHY or (
+            target.health is Health.UNKNOWN and memory.unhealthy.get(target.id, 0) < UNHEALTHY_AFTER
         )
         if group.ranks_by_id:
-            rivals = [s for s in observed.instances if s.id > victim.id]
+            rivals = [s for s in observed.instances if s.id > target.id]
             assert (
-                victim.sha != group.sha
+                target.sha != group.sha
                 or not is_well
                 or len([r for r in rivals if r.sha == group.sha]) >= len(wanted)
             ), action
             continue
-        good = victim.slot in wanted and victim.sha == group.sha and is_well
+        good = target.slot in wanted and target.sha == group.sha and is_well
         assert not good or any(r.sha == group.sha for r in rivals), action
     assert len([a for a in destroyed if a.code == "outdated"]) <= group.pace.batch
     # an update goes on only from a full house

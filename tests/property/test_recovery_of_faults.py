@@ -88,9 +88,9 @@ class World:
         self.ones.append(One(f"instance-{len(self.ones)}", slot))
         self.tell("provisioned", self.ones[-1])
 
-    def strike(self, victims: list[One], code: str) -> None:
+    def inject(self, targets: list[One], code: str) -> None:
         """Do the same to several at one instant."""
-        for one in victims:
+        for one in targets:
             self.tell("fault", one, code)
             one.there, one.answers = one.there and code != "gone", one.answers and code == "asked"
         self.note(fault=True)
@@ -101,7 +101,7 @@ class World:
         if one.there and not one.answers:
             one.answers, one.verdict = True, False
 
-    def judge(self, one: One, healthy: bool) -> None:
+    def report_health(self, one: One, healthy: bool) -> None:
         """Let a probe say what it found; it calls healthy only what it called unhealthy before, and
         what answers.
         """
@@ -147,8 +147,8 @@ def _happen(draw: st.DrawFn, world: World) -> None:
     }
     what = draw(st.sampled_from([name for name, choice in can.items() if choice]))
     if what == "strike":
-        victims = draw(st.lists(st.sampled_from(can["strike"]), min_size=1, unique_by=id))  # type: ignore[type-var]
-        world.strike(victims, draw(st.sampled_from(["gone", "silent", "asked"])))
+        targets = draw(st.lists(st.sampled_from(can["strike"]), min_size=1, unique_by=id))  # type: ignore[type-var]
+        world.inject(targets, draw(st.sampled_from(["gone", "silent", "asked"])))
         return
     chosen = draw(st.sampled_from(can[what]))
     match what:
@@ -157,7 +157,7 @@ def _happen(draw: st.DrawFn, world: World) -> None:
         case "answer":  # to a question that was asked before it was stopped
             world.tell("health", chosen, "healthy")
         case "unhealthy" | "healthy":
-            world.judge(chosen, healthy=what == "healthy")
+            world.report_health(chosen, healthy=what == "healthy")
         case "lost" | "destroyed":
             world.report(chosen, what)
         case "make":
@@ -228,11 +228,11 @@ def test_falls_are_those_of_the_faults(world: World) -> None:
 @lived
 @given(worlds())
 def test_what_the_loop_knows_falls_by_no_fault_and_from_whole_only_by_a_look(world: World) -> None:
-    births = [event.time for event in world.events if event.kind == "provisioned"]
+    creations = [event.time for event in world.events if event.kind == "provisioned"]
     for before, after in pairwise(curve(world.events)):
         if after.known < before.known:
             assert after.cause.kind not in ("fault", "mended")
-            if before.known == 1 and sum(time <= after.time for time in births) == world.size:
+            if before.known == 1 and sum(time <= after.time for time in creations) == world.size:
                 assert after.cause.kind in ("drifted", "planned", "halted")
 
 

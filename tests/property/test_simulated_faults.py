@@ -87,7 +87,7 @@ def test_an_update_under_faults_stays_within_size_and_surge_and_ends(pace: Pace)
         assert len(simulation.living) == SIZE
 
 
-def test_the_sick_are_replaced_one_or_two_at_a_time_and_not_when_most_are_sick() -> None:
+def test_the_unhealthy_are_replaced_one_or_two_at_a_time_and_not_when_most_are() -> None:
     simulation = Simulation(group(), random.Random(1).random)
     assert simulation.settle_down(5)
     simulation.make_unhealthy(0.0)
@@ -106,7 +106,7 @@ def test_the_sick_are_replaced_one_or_two_at_a_time_and_not_when_most_are_sick()
     assert simulation.settle_down(200)
 
 
-def test_the_sick_stay_sick_while_nobody_asks() -> None:
+def test_the_unhealthy_stay_unhealthy_while_health_is_not_asked_for() -> None:
     """A pass that does not ask for health (unknown) does not make a group whose healing has stopped
     look whole.
     """

@@ -70,11 +70,11 @@ class Case(NamedTuple):
     error: str = ""
 
 
-def trouble(not_before: float = NOW + 5, **more: object) -> BackoffState:
+def waiting(not_before: float = NOW + 5, **more: object) -> BackoffState:
     return BackoffState(2, not_before, "no room", **more)  # type: ignore[arg-type]
 
 
-SICK = {"i0": 3, "i1": 3, "i2": 3, "i3": 3, "i4": 3}
+UNHEALTHY_THRICE = {"i0": 3, "i1": 3, "i2": 3, "i3": 3, "i4": 3}
 ROLLED = {f"i{n}": Readiness(1, NOW - 60, NOW - 60) for n in range(6)}
 
 CASES = {
@@ -95,7 +95,7 @@ CASES = {
         "destroy b",
         "surplus",
     ),
-    "of two in one slot the sick goes": Case(
+    "of two in one slot the unhealthy goes": Case(
         sized(2),
         [one("0", id="a"), one("0", health=UNASKED, id="b"), one("1")],
         "destroy b",
@@ -112,7 +112,7 @@ CASES = {
     "of too many the outdated go first": Case(
         sized(2, rolls=False), [*row("0", "old"), *row("1 2")], "destroy i0", "surplus"
     ),
-    "of too many the sick go first": Case(
+    "of too many the unhealthy go first": Case(
         sized(2), row("0 1 2", health=UNASKED), "destroy i0", "surplus", Memory(unhealthy={"i0": 3})
     ),
     "the living stay in slots that are no longer wanted": Case(sized(3), row("3 4 5")),
@@ -159,7 +159,7 @@ CASES = {
         "unhealthy",
         Memory(unhealthy={"i2": 2}),
     ),
-    "what was sick is left while nobody is asked": Case(
+    "what was unhealthy is left while health is not asked for": Case(
         sized(3), row("0 1 2", health=UNASKED), "", "unhealthy", Memory(unhealthy={"i2": 3})
     ),
     "two of five may be replaced at a time": Case(
@@ -167,24 +167,28 @@ CASES = {
         [*row("0 1 2"), *row("3 4", health=ILL)],
         "destroy i3, destroy i4",
         "unhealthy unhealthy",
-        Memory(unhealthy=SICK),
+        Memory(unhealthy=UNHEALTHY_THRICE),
     ),
     "three of five are too many": Case(
         sized(5),
         [*row("0 1"), *row("2 3 4", health=ILL)],
         "",
         "too-many-sick " * 3,
-        Memory(unhealthy=SICK),
+        Memory(unhealthy=UNHEALTHY_THRICE),
     ),
     "one may always be replaced": Case(
-        sized(1), [one("0", health=ILL)], "destroy i0", "unhealthy", Memory(unhealthy=SICK)
+        sized(1),
+        [one("0", health=ILL)],
+        "destroy i0",
+        "unhealthy",
+        Memory(unhealthy=UNHEALTHY_THRICE),
     ),
     "too many are replaced on a person's word": Case(
         sized(2),
         row("0 1", health=ILL),
         "destroy i0, destroy i1",
         "unhealthy unhealthy",
-        Memory(unhealthy=SICK, forced=True),
+        Memory(unhealthy=UNHEALTHY_THRICE, forced=True),
     ),
     # updates
     "a first commit adopts what is outdated": Case(
@@ -210,7 +214,7 @@ CASES = {
         [*row("0 1", "old"), one("2", health=ILL)],
         "",
         "halted outdated outdated",
-        Memory(unhealthy=SICK, readiness=ROLLED),
+        Memory(unhealthy=UNHEALTHY_THRICE, readiness=ROLLED),
     ),
     "a batch leaves together": Case(
         sized(3, pace=Pace(batch=2)), row("0 1 2", "old"), "destroy i2, destroy i1", "outdated " * 3
@@ -258,29 +262,29 @@ CASES = {
         Memory(expected={"0": Expected(NOW, "y")}),
     ),
     "a slot that backs off is not tried": Case(
-        sized(2), row("0"), "", "backing-off", Memory({"1": trouble()})
+        sized(2), row("0"), "", "backing-off", Memory({"1": waiting()})
     ),
     "it is tried when its wait is over": Case(
-        sized(2), row("0"), "provision 1", "missing", Memory({"1": trouble(NOW)})
+        sized(2), row("0"), "provision 1", "missing", Memory({"1": waiting(NOW)})
     ),
-    "a victim that backs off is not tried": Case(
-        sized(0), row("0"), "", "backing-off", Memory({"i0": trouble()})
+    "a destruction that backs off is not tried": Case(
+        sized(0), row("0"), "", "backing-off", Memory({"i0": waiting()})
     ),
     "a refused spec is not tried": Case(
-        sized(1), [], "", "spec-refused", Memory({"0": trouble(0.0, terminal=True)})
+        sized(1), [], "", "spec-refused", Memory({"0": waiting(0.0, terminal=True)})
     ),
     "what came to nothing too often is not tried": Case(
-        sized(1), [], "", "halted", Memory({"0": trouble(0.0, unproductive=GIVE_UP_AFTER)})
+        sized(1), [], "", "halted", Memory({"0": waiting(0.0, unproductive=GIVE_UP_AFTER)})
     ),
     "a plugin that is away is named": Case(
-        sized(1), [], "", "plugin-unreachable", Memory({"0": trouble(unreachable=True)})
+        sized(1), [], "", "plugin-unreachable", Memory({"0": waiting(unreachable=True)})
     ),
     "a storm is named for the group and for its slots": Case(
         sized(2),
         row("0"),
         "",
         "backing-off backing-off",
-        Memory({"1": trouble(storm=ALLOWANCE)}, losses={int(NOW): 4}),
+        Memory({"1": waiting(storm=ALLOWANCE)}, losses={int(NOW): 4}),
     ),
     # the end, and doubt
     "a group that is destroyed is not healed": Case(

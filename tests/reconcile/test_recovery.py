@@ -86,9 +86,9 @@ def test_stamps_are_in_order_and_loss_is_bounded(
 @given(stories())
 def test_one_more_instance_in_a_held_or_unwanted_slot_hides_no_loss(story: list[Event]) -> None:
     """Whatever happens, an instance in a slot that nobody wants changes Q nowhere."""
-    stranger = born(-1.0, "stranger", "99")
+    outsider = born(-1.0, "stranger", "99")
     before = [(level.time, level.quality) for level in curve([Event("freed", -1.0), *story])]
-    after = [(level.time, level.quality) for level in curve([stranger, *story])]
+    after = [(level.time, level.quality) for level in curve([outsider, *story])]
     assert _steps(before) == _steps(after)
 
 
@@ -102,7 +102,7 @@ def test_a_doubled_slot_is_surplus_and_the_empty_one_is_still_missing() -> None:
     assert curve(story)[-1][1:3] == (0.5, 1)
 
 
-def test_outdated_and_sick_instances_do_not_count() -> None:
+def test_outdated_and_unhealthy_instances_do_not_count() -> None:
     story = [
         Event("committed", 0.0, size=2, tags=NEW),
         born(1.0, "a", "0", NEW),

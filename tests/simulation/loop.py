@@ -140,7 +140,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
                     )
                 handle.cancel()
 
-    def bury(self, processes: list[Process]) -> list[str]:
+    def remove_ended(self, processes: list[Process]) -> list[str]:
         """End every task, now that nothing counts any longer; return what died unheard before."""
         died = [
             f"{task.get_name()}: {task.exception()!r}"

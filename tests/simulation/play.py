@@ -109,7 +109,7 @@ class Play:
                 self._loop.run_until_complete(self._play())
             except Stuck as error:
                 self._watch.blame(str(error))
-            for died in self._loop.bury(list(self._processes)):
+            for died in self._loop.remove_ended(list(self._processes)):
                 self._watch.blame(f"a task died unheard: {died}")
             self._watch.ended = True
         self._loop.close()
@@ -127,8 +127,8 @@ class Play:
             await self._restart(orderly=item.verb == "restart", after=item.pick)
         elif item.verb == "kill":
             self._world.kill(item.group, item.pick)
-        elif item.verb == "sicken":
-            self._world.sicken(item.group, item.size)
+        elif item.verb == "make_unhealthy":
+            self._world.make_unhealthy(item.group, item.size)
         elif item.verb == "down":
             self._world.down["cloud" if item.pick < 0.5 else "plain"] = (
                 self._loop.time() + 10 * item.pick
@@ -173,8 +173,8 @@ class Play:
             return  # it may yet happen: it stays open for the history
         if answer == OK:
             self._watch.answered(command.group, command.verb)
-        if trouble := self._histories[command.group].answered(number, answer):
-            self._watch.blame(trouble)
+        if complaint := self._histories[command.group].answered(number, answer):
+            self._watch.blame(complaint)
         self._watch.changed(command.group)
 
     def _give_up(self, number: int, task: asyncio.Task[Answer]) -> None:

@@ -87,16 +87,16 @@ class World:
     def kill(self, group: str, pick: float) -> None:
         """End an instance from outside."""
         if members := self.members(group):
-            victim = members[int(pick * len(members))]
-            del self.living[victim.id]
+            target = members[int(pick * len(members))]
+            del self.living[target.id]
             self.tell(
                 "cloud",
                 Event(
-                    "lost", group=group, instance=victim.id, slot=victim.slot or "", code="deleted"
+                    "lost", group=group, instance=target.id, slot=target.slot or "", code="deleted"
                 ),
             )
 
-    def sicken(self, group: str, number: int) -> None:
+    def make_unhealthy(self, group: str, number: int) -> None:
         """Let so many instances fall ill, or be well again."""
         for one in self.members(group)[:number]:
             one.well = not one.well

@@ -25,7 +25,7 @@ COMMANDS = {
     "why": 2,
     "describe": 2,
 }
-FAULTS = {"kill": 3, "sicken": 2, "down": 1, "restart": 1, "crash": 1}
+FAULTS = {"kill": 3, "make_unhealthy": 2, "down": 1, "restart": 1, "crash": 1}
 GAPS = (0.0, 0.0, 0.0, 0.005, 0.05, 0.5, 3.0, 12.0)
 """Seconds between two things that happen."""
 PATIENCE_OF_CALLERS = (0.0, 0.01, 0.5, 5.0)

@@ -32,7 +32,7 @@ BROKE_SOMETHING = (154, 212, 319, 520, 551, 683, 798, 1010, 2334, 3918, 7769, 12
 items = st.builds(
     Item,
     st.sampled_from(GAPS),
-    st.sampled_from([*COMMANDS, "kill", "sicken", "restart", "crash"]),
+    st.sampled_from([*COMMANDS, "kill", "make_unhealthy", "restart", "crash"]),
     st.just("a"),
     st.sampled_from(["v1", "v2", "v3"]),
     st.integers(1, 4),

@@ -22,8 +22,8 @@ def follow(*lines: tuple[int, Command | Answer]) -> list[str]:
     for number, said in lines:
         if isinstance(said, Command):
             history.called(number, said)
-        elif trouble := history.answered(number, said):
-            wrong.append(trouble)
+        elif complaint := history.answered(number, said):
+            wrong.append(complaint)
     return wrong
 
 

@@ -140,7 +140,7 @@ class Watch:
         ):
             self.blame(f"{kind} for {group}, which is paused")
         if kind == "drain":
-            self._check_victim(group, instance, history)
+            self._check_target(group, instance, history)
         call = Call(kind, group, instance, origin, process, busy.most, now)
         busy.calls.append(call)
         if kind == "provision":
@@ -198,7 +198,7 @@ class Watch:
         if instance is not None and instance.tags.get(GROUP_TAG) not in self._busy:
             self.blame(f"{name}, which is not of any group here, was destroyed")
 
-    def _check_victim(self, group: str, name: str, history: History) -> None:
+    def _check_target(self, group: str, name: str, history: History) -> None:
         """Blame a loop that ends what is not its own, or what is well and wanted in a slot of its
         own.
         """

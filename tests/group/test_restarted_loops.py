@@ -91,9 +91,9 @@ def living(folder: Path) -> list[Path]:
 
 
 async def heals(folder: Path) -> None:
-    victim = living(folder)[0]
-    victim.unlink()
-    await until(lambda: len(living(folder)) == SIZE and victim not in living(folder))
+    target = living(folder)[0]
+    target.unlink()
+    await until(lambda: len(living(folder)) == SIZE and target not in living(folder))
 
 
 def test_a_loop_that_ends_unexpectedly_is_begun_again(

@@ -56,7 +56,7 @@ class Asked(Vanilla):
         return Health.HEALTHY
 
 
-class Bench:
+class LiveGroup:
     """A group of five files, its poll an hour away, over sockets; ``said``: what kinds of events it
     told.
     """
@@ -92,7 +92,7 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(root: Path, flavor: Vanilla) -> AsyncIterator[Bench]:
+async def live(root: Path, flavor: Vanilla) -> AsyncIterator[LiveGroup]:
     plugin, peers = Watched(root / "i"), Peers(root / "p")
     serving = [
         await ikdemo.serve(plugin, name="files", directory=root / "p"),
@@ -102,7 +102,7 @@ async def bench(root: Path, flavor: Vanilla) -> AsyncIterator[Bench]:
     said: list[str] = []
     await groups.start(lambda event: said.append(event.kind))
     try:
-        yield Bench(root / "i", plugin, groups, said)
+        yield LiveGroup(root / "i", plugin, groups, said)
     finally:
         await groups.stop()
         await peers.close()
@@ -111,10 +111,10 @@ async def bench(root: Path, flavor: Vanilla) -> AsyncIterator[Bench]:
 
 
 def run(
-    root: Path, story: Callable[[Bench], Awaitable[None]], flavor: Vanilla | None = None
+    root: Path, story: Callable[[LiveGroup], Awaitable[None]], flavor: Vanilla | None = None
 ) -> None:
     async def told() -> None:
-        async with asyncio.timeout(100), bench(root, flavor or Vanilla()) as made:
+        async with asyncio.timeout(100), live(root, flavor or Vanilla()) as made:
             await made.commit()
             await made.at_rest()
             await story(made)
@@ -123,39 +123,39 @@ def run(
 
 
 def test_deaths_are_healed_without_a_look(short_dir: Path) -> None:
-    async def story(bench: Bench) -> None:
-        looks = await bench.at_rest()
+    async def story(live: LiveGroup) -> None:
+        looks = await live.at_rest()
         for count in (1, SIZE, SIZE - 1):  # more would be a storm
-            victims = bench.living()[:count]
-            for victim in victims:
-                victim.unlink()
-            await bench.until(
-                lambda victims=victims: (
-                    len(bench.living()) == SIZE and not set(victims) & set(bench.living())
+            targets = live.living()[:count]
+            for target in targets:
+                target.unlink()
+            await live.until(
+                lambda targets=targets: (
+                    len(live.living()) == SIZE and not set(targets) & set(live.living())
                 )
             )
-        assert await bench.at_rest() == looks
-        assert bench.plugin.made == SIZE + 1 + SIZE + SIZE - 1
+        assert await live.at_rest() == looks
+        assert live.plugin.made == SIZE + 1 + SIZE + SIZE - 1
 
     run(short_dir, story)
 
 
 def test_what_somebody_does_by_hand_is_looked_at_at_once(short_dir: Path) -> None:
-    async def story(bench: Bench) -> None:
-        kept, moved = bench.living()[:2]
+    async def story(live: LiveGroup) -> None:
+        kept, moved = live.living()[:2]
         twin = kept.read_bytes().replace(kept.name.encode(), b"instance-twin")
-        (bench.files / "instance-twin").write_bytes(twin)
-        await bench.until(lambda: len(bench.living()) == SIZE)
-        await bench.at_rest()
-        edited, text = bench.living()[2], bench.living()[2].read_bytes()
+        (live.files / "instance-twin").write_bytes(twin)
+        await live.until(lambda: len(live.living()) == SIZE)
+        await live.at_rest()
+        edited, text = live.living()[2], live.living()[2].read_bytes()
         for content, told in (
             (re.sub(rb'(config_sha": *)"[^"]*"', rb'\1"another"', text), True),
             (text, False),
         ):
-            before = bench.plugin.looks
+            before = live.plugin.looks
             edited.write_bytes(content)
-            await bench.until(lambda before=before: bench.plugin.looks > before)
-            why = [reason.text for reason in await bench.groups.why_group("web")]
+            await live.until(lambda before=before: live.plugin.looks > before)
+            why = [reason.text for reason in await live.groups.why_group("web")]
             assert (
                 any(
                     f"describes instance {edited.name} with config_sha 'another'" in text
@@ -164,30 +164,30 @@ def test_what_somebody_does_by_hand_is_looked_at_at_once(short_dir: Path) -> Non
                 == told
             )
             assert edited.exists()
-        elsewhere = bench.files.parent / moved.name
-        for path in bench.living()[:2]:  # away, healed, and back: two in one slot
+        elsewhere = live.files.parent / moved.name
+        for path in live.living()[:2]:  # away, healed, and back: two in one slot
             shutil.move(path, elsewhere)
-            await bench.until(lambda: len(bench.living()) == SIZE)
+            await live.until(lambda: len(live.living()) == SIZE)
             shutil.move(elsewhere, path)
-            await bench.until(lambda: len(bench.living()) == SIZE)
-        await bench.at_rest()
-        slots = [json.loads(path.read_bytes())["Slot"] for path in bench.living()]
+            await live.until(lambda: len(live.living()) == SIZE)
+        await live.at_rest()
+        slots = [json.loads(path.read_bytes())["Slot"] for path in live.living()]
         assert sorted(slots) == [str(slot) for slot in range(SIZE)]
 
     run(short_dir, story)
 
 
 def test_nothing_is_destroyed_without_a_look(short_dir: Path) -> None:
-    async def story(bench: Bench) -> None:
-        looks = await bench.at_rest()
-        await bench.commit(note="v2")
-        await bench.until(
+    async def story(live: LiveGroup) -> None:
+        looks = await live.at_rest()
+        await live.commit(note="v2")
+        await live.until(
             lambda: (
-                all(b"v2" in path.read_bytes() for path in bench.living())
-                and len(bench.living()) == SIZE
+                all(b"v2" in path.read_bytes() for path in live.living())
+                and len(live.living()) == SIZE
             )
         )
-        assert await bench.at_rest() >= looks + SIZE  # one at a time
+        assert await live.at_rest() >= looks + SIZE  # one at a time
 
     run(short_dir, story)
 
@@ -197,29 +197,29 @@ def test_a_flavor_that_has_to_be_asked_is_asked_about_what_a_look_describes(
 ) -> None:
     flavor = Asked()
 
-    async def story(bench: Bench) -> None:
-        before = await bench.at_rest()
+    async def story(live: LiveGroup) -> None:
+        before = await live.at_rest()
         flavor.asked.clear()
-        bench.living()[0].unlink()
-        await bench.until(lambda: len(bench.living()) == SIZE)
-        assert await bench.at_rest() > before
-        assert {path.name for path in bench.living()} <= set(flavor.asked)
+        live.living()[0].unlink()
+        await live.until(lambda: len(live.living()) == SIZE)
+        assert await live.at_rest() > before
+        assert {path.name for path in live.living()} <= set(flavor.asked)
 
     run(short_dir, story, flavor)
 
 
 def test_a_folder_that_is_gone_and_back_is_looked_at(short_dir: Path) -> None:
-    async def story(bench: Bench) -> None:
-        before = bench.living()
-        bench.files.rename(bench.files.with_name("away"))
-        while not (await bench.groups.why_group("web")):  # noqa: ASYNC110
+    async def story(live: LiveGroup) -> None:
+        before = live.living()
+        live.files.rename(live.files.with_name("away"))
+        while not (await live.groups.why_group("web")):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-        bench.files.with_name("away").rename(bench.files)
-        await bench.until(lambda: bench.living() == before)
-        await bench.at_rest()
-        assert bench.living() == before
+        live.files.with_name("away").rename(live.files)
+        await live.until(lambda: live.living() == before)
+        await live.at_rest()
+        assert live.living() == before
         before[0].unlink()
-        await bench.until(lambda: len(bench.living()) == SIZE and before[0] not in bench.living())
+        await live.until(lambda: len(live.living()) == SIZE and before[0] not in live.living())
 
     run(short_dir, story)
 
@@ -233,7 +233,7 @@ def test_a_plugin_that_was_restarted_is_looked_at(short_dir: Path) -> None:
         for turn in range(3):
             plugin = Watched(short_dir / "i")
             serving = await ikdemo.serve(plugin, name="files", directory=short_dir / "p")
-            made = Bench(short_dir / "i", plugin, groups, [])
+            made = LiveGroup(short_dir / "i", plugin, groups, [])
             if turn == 0:
                 await made.commit()
             await made.until(lambda made=made: len(made.living()) == SIZE and made.plugin.looks)

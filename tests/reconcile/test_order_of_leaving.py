@@ -46,7 +46,7 @@ def test_a_slot_that_another_holds_is_filled_when_that_one_has_ended() -> None:
     assert actions(group(3), living(3, 5)) == [("provision", "2")]
 
 
-def test_the_outdated_go_first_then_the_sick_then_the_highest() -> None:
+def test_the_outdated_go_first_then_the_unhealthy_then_the_highest() -> None:
     old = living(0, 1, sha="old")
     assert actions(group(3), old + living(2, 3, 4))[:2] == [("destroy", "i-1"), ("destroy", "i-0")]
     unhealthy = Memory(unhealthy={"i-1": 3})
@@ -85,8 +85,8 @@ def test_what_lives_beyond_the_slots_of_a_surge_keeps_none_open() -> None:
 
 def test_an_update_replaces_what_is_out_of_range_by_instances_in_range() -> None:
     old = living(3, 4, 5, sha="old")
-    (victim,) = actions(
+    (target,) = actions(
         group(3), tuple(ObservedInstance(s.id, None, s.slot, "old", Health.HEALTHY) for s in old)
     )
-    assert victim == ("destroy", "i-5")
+    assert target == ("destroy", "i-5")
     assert actions(group(3), old[:2]) == [("provision", "2")]
