@@ -1,4 +1,4 @@
-"""A learner who runs the cells of a notebook in any order, in a real kernel as the desk starts it."""
+"""A learner who runs the cells of a notebook in any order, in a kernel as the desk starts it."""
 
 from __future__ import annotations
 

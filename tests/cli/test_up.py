@@ -199,8 +199,8 @@ def test_what_ends_in_order_is_not_killed(desk: Desk) -> None:
 
 
 def test_a_pass_and_a_call_that_hang_end_in_time(desk: Desk) -> None:
-    """The instance plugin takes Provision calls and never answers; no process is killed, and no socket
-    stays behind.
+    """The instance plugin takes Provision calls and never answers; no process is killed, and no
+    socket stays behind.
     """
     desk.plugins.mkdir(mode=0o700)
     with hanging(desk.plugins / "hangs") as asked, terminal(desk, "flavor-vanilla", "group") as up:

@@ -1,5 +1,5 @@
-"""What decides whether the lab's image can be built and how it behaves, and whether that has changed
-since it was last built and tested.
+"""What decides whether the lab's image can be built and how it behaves, and whether that has
+changed since it was last built and tested.
 
 The package itself is tested everywhere else; the image adds a base, the dependencies, and how
 JupyterLab is started. ``make image`` builds and tests it, then records a digest of these files in

@@ -98,7 +98,7 @@ def test_a_stopped_server_is_silent_until_it_is_replaced(lab: Lab, web: Servers)
 
 
 def test_a_silence_costs_what_it_lasts_though_the_loop_never_notices(lab: Lab) -> None:
-    """No flavor asks these processes for their health, so however long it takes, no verdict comes."""
+    """No flavor asks these processes for their health: however long it takes, no verdict comes."""
     spec = collabnix_processes(size=2)
     spec["ID"] = "deaf"
     spec["Properties"]["Flavor"]["Plugin"] = "flavor-vanilla"

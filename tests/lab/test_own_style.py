@@ -1,5 +1,5 @@
-"""No setting of matplotlib reaches our figures, wherever it was made: the same record gives the same
-bytes, and settings stay.
+"""No setting of matplotlib reaches our figures, wherever it was made: the same record gives the
+same bytes, and settings stay.
 """
 
 from __future__ import annotations
