@@ -61,7 +61,7 @@ test: check
 	$(BIN)/python -m pytest -n $(WORKERS) $(TEST_ARGS)
 
 quick: install
-	$(BIN)/python -m pytest -n $(WORKERS) $(QUICK) $(TEST_ARGS)
+	$(BIN)/python -m pytest -p no:nbval -n $(WORKERS) $(QUICK) $(TEST_ARGS)
 
 image: install
 	IKDEMO_IMAGE_TEST=1 $(BIN)/python -m pytest tests/engine/test_lab_image.py

@@ -51,6 +51,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # begun in the background: what we start would never hear Ctrl-C
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # nor, begun with nohup, that its terminal is closed; the run itself goes on
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
     if os.environ.get("CI") or os.environ.get("IKDEMO_CI"):
         config.pluginmanager.register(NoSkips())
     if config.pluginmanager.hasplugin("timeout"):
