@@ -1,8 +1,8 @@
 """A world of few slots in which everything that can happen is tried: instances, requests under way,
 memory, time, and the rules.
 
-One state leads to others by a pass over a view that may lie, by requests that fail or come late, by
-losses, illness and commits. Called by ``test_every_small_world``.
+One state leads to others by a pass over an observation that may be wrong, by requests that fail or
+come late, by losses, failed health checks and commits.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from ikdemo.spi.documents import Allocation, Health
 from ikdemo.spi.plans import ObservedInstance, Outcome, Plan
 
 WAIT = 130.0
-"""Seconds after which every back-off, expectation and proof is over; a pass follows the one before
-at once, or after so many.
+"""Seconds after which every back-off, expectation and wait for readiness is over; a pass follows
+the one before at once, or after so many.
 """
 UNHEALTHY_AFTER = 2
 MENDED_BY_PEOPLE = {"too-many-sick", "halted", "unhealthy", "outdated", "health-unknown"}
-"""What may be left for a person where instances are ill."""
+"""What may be left for a person where instances are unhealthy."""
 
 
 class One(NamedTuple):
-    """An instance. ``ill``: 0 is well, otherwise 1 and the looks that showed it. ``fresh``: made
-    since the last wait.
+    """An instance. ``ill``: 0 is healthy, otherwise 1 and the observations that showed it
+    unhealthy. ``fresh``: created since the last wait.
     """
 
     id: str
@@ -46,8 +46,8 @@ class One(NamedTuple):
 
 
 class Request(NamedTuple):
-    """A request that is carried out later than its answer was awaited; ``again``: it will come once
-    more after that.
+    """A request that is carried out later than its answer was awaited; ``again``: it will arrive
+    once more after that.
     """
 
     verb: str
@@ -61,9 +61,9 @@ class State(NamedTuple):
     """What is wanted, what lives, what was seen last, what is under way, what is remembered, and
     how many faults may still come.
 
-    ``failed``: slots and victims of requests that failed since the last wait or lie; they have to
-    be left alone until the next. ``struck``: the slots of instances made and lost since the last
-    wait, each as often as it lost one.
+    ``failed``: slots and instances of requests that failed since the last wait or wrong
+    observation; they have to be left alone until the next. ``struck``: the slots of instances
+    created and lost since the last wait, each as often as it lost one.
     """
 
     size: int

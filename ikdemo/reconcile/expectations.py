@@ -83,11 +83,11 @@ def without_destroyed(observed: Observation, memory: Memory) -> Observation:
     """Return an observation without the instances that were destroyed.
 
     >>> from ikdemo.spi.plans import ObservedInstance
-    >>> look = Observation((ObservedInstance("a"), ObservedInstance("b")))
+    >>> observed = Observation((ObservedInstance("a"), ObservedInstance("b")))
     >>> [
     ...     seen.id
     ...     for seen in without_destroyed(
-    ...         look, Memory(destroyed={"a": Destroyed(1, 0.0, 1.0)})
+    ...         observed, Memory(destroyed={"a": Destroyed(1, 0.0, 1.0)})
     ...     ).instances
     ... ]
     ['b']

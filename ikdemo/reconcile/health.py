@@ -21,13 +21,13 @@ def unchecked(
     whether they are healthy.
 
     >>> from ikdemo.spi.plans import ObservedInstance
-    >>> group, look = (
+    >>> group, observed = (
     ...     Desired("g", "sha", (), health_checked=True),
     ...     Observation((ObservedInstance("a"),), new=frozenset({"a"})),
     ... )
     >>> (
-    ...     sorted(unchecked(group, look, Memory())),
-    ...     sorted(unchecked(Desired("g", "sha", ()), look, Memory())),
+    ...     sorted(unchecked(group, observed, Memory())),
+    ...     sorted(unchecked(Desired("g", "sha", ()), observed, Memory())),
     ... )
     (['a'], [])
     """

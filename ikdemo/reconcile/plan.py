@@ -1,9 +1,9 @@
 """What to do next, and why: the one planner. The loop, ``why``, a dry run and the simulator all
 execute this same plan.
 
-``plan`` looks at slots, never at counts: a slot that is empty is filled, an instance without a slot
-goes, an outdated one is replaced when its turn comes. Asking has no effect. The rules are here, in
-``assignment`` and in ``rolling``; the memory they need is kept by ``settle``.
+``plan`` goes by slots, never by counts: an empty slot is filled, an instance without a slot is
+surplus, an outdated one is replaced when its turn comes. Asking has no effect. The rules are here,
+in ``assignment`` and in ``rolling``; the memory they need is made by ``settle``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Slots in trouble: a refusal that only another spec can end, deaths that count, and waits that
+"""Back-offs: a refusal that only another spec can end, exits that count, and waits that
 outlive the process.
 """
 

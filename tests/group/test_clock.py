@@ -1,4 +1,4 @@
-"""The date may be set to anything: no wait, proof or age changes; only stamps do."""
+"""The date may be set to anything: no wait, readiness or age changes; only stamps do."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def update(root: Path, duration: str, jump: float, *, until_converged: boo
 
 
 def readiness_seconds(given: list[Reason]) -> list[float]:
-    """Return the seconds of proof that the sentences name."""
+    """Return the seconds of health that the sentences name."""
     return [
         float(found[1])
         for text in sentences(given)

@@ -1,5 +1,5 @@
-"""Between two polls a group goes by what its plugin tells: deaths cost no look, anything odd costs
-one, nothing is missed.
+"""Between two polls a group goes by the events of its plugin: exits cost no observation, anything
+odd costs one, nothing is missed.
 """
 
 from __future__ import annotations

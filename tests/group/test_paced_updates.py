@@ -1,4 +1,4 @@
-"""Rolling updates at a pace: batches, proof of health, surge, and the way back."""
+"""Rolling updates at a pace: batches, readiness, surge, and the way back."""
 
 from __future__ import annotations
 

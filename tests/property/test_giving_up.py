@@ -91,7 +91,7 @@ def test_it_lasts_about_a_minute_and_the_sentence_says_how_it_ended() -> None:
 
 def lives(*ends: tuple[float, str], size: int = 1) -> Memory:
     """Fill slot 0 again and again; each instance ends after so many seconds: it died, died early,
-    was killed or fell sick.
+    was killed or became unhealthy.
     """
     desired, memory, now = group(size=size), Memory(), 1000.0
     for number, (age, end) in enumerate(ends):

@@ -23,8 +23,8 @@ rates = st.sampled_from([0.0, 0.0, 0.3])
 
 
 class GroupLife(RuleBasedStateMachine):
-    """Commits, resizes, destroys, pauses, restarts, loses and sickens one simulated group, with
-    faults in every call.
+    """Commits, resizes, destroys, pauses, restarts and loses instances of one simulated group, or
+    makes them unhealthy, with faults in every call.
     """
 
     @initialize(
