@@ -12,6 +12,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,15 +72,14 @@ def outcomes(
     >>> sorted(outcomes(Wanted(5), [], [Command("scale", 3)]))
     [Wanted(size=3, note='v1', paused=False), Wanted(size=5, note='v1', paused=False)]
     """
-    made, found = list(made), set[Wanted]()
-    for count in range(len(unknown) + 1):
-        for some in itertools.combinations(unknown, count):
-            for order in itertools.permutations([*made, *some]):
-                now = before
-                for command in order:
-                    now = command.after(now)
-                found.add(now)
-    return found
+    made = list(made)
+    orders = (
+        order
+        for count in range(len(unknown) + 1)
+        for some in itertools.combinations(unknown, count)
+        for order in itertools.permutations([*made, *some])
+    )
+    return {reduce(lambda now, command: command.after(now), order, before) for order in orders}
 
 
 class Clients:

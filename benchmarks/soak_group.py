@@ -196,20 +196,21 @@ def growth(samples: Mapping[str, Sequence[Sample]]) -> list[dict[str, Any]]:
     rows = []
     for name, taken in samples.items():
         slope, quarter = per_hour(taken), max(1, len(taken) // 4)
-        for what in ("memory", "descriptors", "threads"):
-            held = [getattr(one, what) for one in taken]
+        for what, held in (
+            ("memory, KiB", [one.memory for one in taken]),
+            ("descriptors", [one.descriptors for one in taken]),
+            ("threads", [one.threads for one in taken]),
+        ):
             first, last = statistics.median(held[:quarter]), statistics.median(held[-quarter:])
             row = {"plugin": name, "what": what, "first": first, "last": last}
-            if what == "memory":
-                row["what"] = "memory, KiB"
-                row["per_hour"] = None if slope is None else round(slope)
-                grows = slope is not None and slope > LIMIT
+            if what in MORE:
+                verdict = "GROWS" if last - first > MORE[what] else "flat"
+            elif slope is None:
+                verdict = "too short to tell"
             else:
-                grows = last - first > MORE[what]
-            row["verdict"] = "GROWS" if grows else "flat"
-            if what == "memory" and slope is None:
-                row["verdict"] = "too short to tell"
-            rows.append(row)
+                verdict = "GROWS" if slope > LIMIT else "flat"
+                row["per_hour"] = round(slope)
+            rows.append({**row, "verdict": verdict})
     return rows
 
 
@@ -217,8 +218,8 @@ def per_hour(taken: Sequence[Sample]) -> float | None:
     """Return the slope of memory over the last half of the time, in KiB an hour; None when that
     half is too short to tell.
 
-    >>> per_hour([Sample(float(at), 30_000 + at // 36, 9, 1) for at in range(0, 3600, 10)])
-    99.99...
+    >>> round(per_hour([Sample(float(at), 30_000 + at // 36, 9, 1) for at in range(0, 3600, 10)]))
+    100
     >>> per_hour([Sample(0.0, 30_000, 9, 1), Sample(1200.0, 31_000, 9, 1)]) is None
     True
     """
