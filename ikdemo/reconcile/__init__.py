@@ -31,7 +31,7 @@ The files:
 - ``rolling``: rolling updates: the next batch, and what it waits for.
 - ``health``: unhealthy answers in a row, and what flavors reported.
 - ``expectations``: what plugins without slots were asked for; what was destroyed and still shows.
-- ``backoff``: how long to wait, when to begin, when to give up.
+- ``backoff``: how long to wait, when to begin, when to give up; back-offs after a pass.
 - ``settle``: the memory after a pass; the only maker of ``Memory``.
 - ``members``: which described instances are a group's own, and what each of them is.
 - ``observed_cache``: the last observation, kept current by events.

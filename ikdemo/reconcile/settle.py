@@ -1,5 +1,5 @@
-"""What is remembered after a pass: attempts and waits, consecutive unhealthy answers, what is
-expected, since when.
+"""Works out what is remembered after a pass: back-offs, unhealthy answers in a row, expectations,
+since when.
 
 Only this file makes a ``Memory`` from the outcomes of a plan.
 """
@@ -10,14 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import structs
 
-from ..spi.plans import Action, Outcome, Plan
-from .backoff import WINDOW, allowance_is_used_up, backoff, use_allowance
+from ..spi.plans import Outcome, Plan
+from .backoff import NO_BACKOFF, YOUNG_FOR, BackoffTracker, after_short_life
 from .expectations import destroyed, expected_after, is_repeated, still_expected, without_destroyed
 from .health import counting_times, still_forced, unchecked, unhealthy_in_a_row
 from .model import (
-    EXPECTED_FOR,
     BackoffState,
-    Creation,
     Desired,
     Memory,
     Observation,
@@ -25,19 +23,6 @@ from .model import (
     reason_key,
 )
 from .rolling import readiness, update_after, with_surge
-
-UNREACHABLE_WAIT = 1.0
-"""Seconds until a plugin that could not be reached is asked again; its coming back usually wakes
-the loop before.
-"""
-YOUNG_FOR = 300.0
-"""Seconds of age up to which the end of an instance counts against its slot, and after which its
-slot's back-off is over.
-"""
-EARLY = 10.0
-"""Seconds of age up to which an instance that ended by itself counts as never having worked.
-"""
-NO_BACKOFF = BackoffState(0, 0.0, "")
 
 
 def settle(
@@ -70,7 +55,7 @@ def settle(
     if observed.error:
         return structs.replace(memory, since=since)
     described, observed = observed, without_destroyed(observed, memory)
-    tracker = _BackoffTracker(with_surge(desired, observed), observed, memory, now)
+    tracker = BackoffTracker(with_surge(desired, observed), observed, memory, now)
     for reason in plan.reasons:
         if (
             reason.slot in tracker.created and not reason.instance and reason.code != "provisioning"
@@ -122,6 +107,7 @@ def record_exits(
     The exit of an instance that was not provisioned here, or is not the latest of its slot, is old
     news and not entered.
 
+    >>> from ikdemo.reconcile.model import Creation
     >>> born = Memory(created={"0": Creation("i-1", 100.0)})
     >>> once = record_exits(
     ...     Desired("g", "sha", ()),
@@ -142,7 +128,7 @@ def record_exits(
             continue
         del created[reported.slot]
         if reported.at - creation.at < YOUNG_FOR:
-            backoffs[reported.slot] = _after_short_life(
+            backoffs[reported.slot] = after_short_life(
                 desired.group, reported, creation, backoffs.get(reported.slot, NO_BACKOFF), now
             )
     return structs.replace(memory, backoffs=backoffs, created=created)
@@ -171,160 +157,3 @@ def retry_refused(memory: Memory) -> Memory:
         for slot, t in memory.backoffs.items()
     }
     return structs.replace(memory, backoffs=waits)
-
-
-def _after_short_life(
-    group: str, reported: ReportedExit, creation: Creation, before: BackoffState, now: float
-) -> BackoffState:
-    """Count an instance that did not become old. The first is replaced at once: that may have any
-    cause.
-    """
-    wait = backoff(group, reported.slot, before.attempts) if before.attempts else 0.0
-    unproductive = (
-        before.unproductive + reported.own_doing if reported.at - creation.at < EARLY else 0
-    )
-    return BackoffState(
-        before.attempts + 1,
-        now + wait,
-        f"instance {reported.instance} {reported.cause}",
-        unproductive=unproductive,
-    )
-
-
-class _BackoffTracker:
-    """Back-offs and creations while outcomes are entered; what is over is left out from the
-    start.
-    """
-
-    def __init__(self, desired: Desired, observed: Observation, memory: Memory, now: float) -> None:
-        self._desired, self._now = desired, now
-        self.created, self.backoffs = dict(memory.created), dict(memory.backoffs)
-        self.allowances = {slot: until for slot, until in memory.allowances.items() if until > now}
-        self.losses = {
-            second: number for second, number in memory.losses.items() if second >= now - WINDOW
-        }
-        self._found_missing: dict[str, tuple[float, BackoffState]] = {}
-        if not (self.created or self.backoffs):
-            return  # as mostly, and then thousands of instances need not be read
-        slots = {slot.name for slot in desired.slots}
-        self.created = {
-            slot: creation
-            for slot, creation in self.created.items()
-            if now - creation.at < YOUNG_FOR and slot in slots
-        }
-        if self.backoffs:
-            self._drop_finished(observed, slots, was_made=memory.created)
-
-    def _drop_finished(
-        self, observed: Observation, slots: set[str], was_made: Mapping[str, Creation]
-    ) -> None:
-        """Leave out the back-offs that are over."""
-        now, present = self._now, {seen.id for seen in observed.instances}
-        for seen in observed.instances:
-            if seen.slot in self.backoffs and seen.slot in slots and seen.slot not in was_made:
-                # its age is not known, as after a restart
-                self.created[seen.slot] = Creation(seen.id, now)
-        old_enough = {seen.slot for seen in observed.instances} - self.created.keys()
-        self.backoffs = {  # an instance that is not described for a while keeps its wait
-            key: backoff_state
-            for key, backoff_state in self.backoffs.items()
-            if (
-                key not in old_enough
-                if key in slots
-                else key in present or now < backoff_state.not_before + EXPECTED_FOR
-            )
-        }
-
-    def record_loss(self, slot: str) -> None:
-        """Enter that the instance of a slot is missing: ended from outside, or never described.
-        What the planner destroyed is no loss.
-
-        Beyond the slot's allowance, or before its wait is over, the back-off grows.
-        """
-        creation, before = self.created[slot], self.backoffs.get(slot, NO_BACKOFF)
-        if creation.lost:
-            return
-        self._found_missing[slot] = self.allowances.get(slot, 0.0), before
-        self.created[slot] = Creation(creation.instance, creation.at, lost=True)
-        self.losses[int(self._now)] = self.losses.get(int(self._now), 0) + 1
-        self.allowances[slot] = use_allowance(self.allowances.get(slot, 0.0), self._now)
-        if allowance_is_used_up(self.allowances[slot], self._now) or (
-            before.storm and self._now < before.not_before
-        ):
-            self.backoffs[slot] = structs.replace(
-                before, attempts=before.attempts + 1, storm=before.storm + 1
-            )
-
-    def record_outcome(self, outcome: Outcome) -> None:
-        """Enter one outcome; a replaced unhealthy instance counts like one that ended by itself."""
-        action = outcome.action
-        key = action.slot if action.verb == "provision" else action.instance
-        before = self.backoffs.get(key, NO_BACKOFF)
-        if outcome.unreachable:
-            not_before = self._now + UNREACHABLE_WAIT
-            self.backoffs[key] = BackoffState(
-                before.attempts,
-                not_before,
-                outcome.error,
-                unreachable=True,
-                unproductive=before.unproductive,
-            )
-        elif outcome.error:
-            attempts = before.attempts + 1
-            not_before, unproductive = (
-                self._now + backoff(self._desired.group, key, attempts),
-                before.unproductive + outcome.unproductive,
-            )
-            refused = action.verb == "provision" and not (outcome.terminal or unproductive)
-            self.backoffs[key] = BackoffState(
-                attempts,
-                not_before,
-                outcome.error,
-                outcome.terminal,
-                unproductive=unproductive,
-                refused=refused,
-            )
-        elif action.verb == "destroy":
-            self.backoffs.pop(key, None)
-            self._record_destroyed(action)
-        else:
-            if key in self._found_missing and outcome.instance == self.created[key].instance:
-                before = self._undo_loss(key)
-            self.created[key] = Creation(outcome.instance, self._now)
-            if key in self.backoffs:
-                # for the next one
-                wait = (
-                    backoff(self._desired.group, key, before.attempts + 1) if before.storm else 0.0
-                )
-                not_before = self._now + wait if wait else 0.0
-                self.backoffs[key] = structs.replace(
-                    before, not_before=not_before, terminal=False, unreachable=False
-                )
-
-    def _undo_loss(self, slot: str) -> BackoffState:
-        """Take back a loss that was none, as the plugin says that the instance lives in its slot;
-        return the slot's back-off.
-        """
-        self.allowances[slot], before = self._found_missing.pop(slot)
-        self.losses[int(self._now)] -= 1
-        if before is NO_BACKOFF:
-            self.backoffs.pop(slot, None)
-        else:
-            self.backoffs[slot] = before
-        return before
-
-    def _record_destroyed(self, action: Action) -> None:
-        """Enter that an instance was destroyed; if it was unhealthy and young, like one that ended
-        by itself.
-        """
-        creation, before = self.created.get(action.slot), self.backoffs.get(action.slot, NO_BACKOFF)
-        if creation is None or creation.instance != action.instance:
-            return
-        del self.created[action.slot]
-        if action.code == "unhealthy":
-            reported = ReportedExit(action.slot, action.instance, "was unhealthy", self._now)
-            self.backoffs[action.slot] = _after_short_life(
-                self._desired.group, reported, creation, before, self._now
-            )
-        elif before.storm:
-            self.backoffs[action.slot] = structs.replace(before, not_before=0.0)

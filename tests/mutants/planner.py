@@ -198,13 +198,13 @@ MUTANTS = (
         "tests/group/test_clock.py::test_a_stored_wait_is_over_after_another_boot_of_the_machine_but_attempts_count",
     ),
     Mutant(
-        "ikdemo/reconcile/settle.py",
+        "ikdemo/reconcile/backoff.py",
         "if allowance_is_used_up(self.allowances[slot], self._now) or",
         "if False and",
         "tests/property/test_simulated_faults.py::test_a_storm_of_deletions_is_braked_named_and_ended_by_a_resume",
     ),
     Mutant(
-        "ikdemo/reconcile/settle.py",
+        "ikdemo/reconcile/backoff.py",
         "if key in self._found_missing and outcome.instance == self.created[key].instance:",
         "if False:",
         "tests/property/test_simulated_faults.py::test_what_is_only_not_seen_is_no_loss",

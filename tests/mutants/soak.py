@@ -14,7 +14,7 @@ MUTANTS = (
         SOAK,
     ),
     Mutant(
-        "ikdemo/reconcile/settle.py",
+        "ikdemo/reconcile/backoff.py",
         "if allowance_is_used_up(self.allowances[slot], self._now) or",
         "if False and",
         SOAK,

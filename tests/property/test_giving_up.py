@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from profiles import PATIENCE, lived
 
 from ikdemo.reconcile.analysis.simulator import Faults, Simulation
-from ikdemo.reconcile.backoff import GIVE_UP_AFTER
+from ikdemo.reconcile.backoff import EARLY, GIVE_UP_AFTER, YOUNG_FOR
 from ikdemo.reconcile.model import Desired, Memory, Observation, ReportedExit, slots_of
 from ikdemo.reconcile.plan import plan, sentences
-from ikdemo.reconcile.settle import EARLY, YOUNG_FOR, record_exits, settle
+from ikdemo.reconcile.settle import record_exits, settle
 from ikdemo.spi.documents import Allocation, Health
 from ikdemo.spi.plans import ObservedInstance, Outcome
 

@@ -11,10 +11,10 @@ import random
 import pytest
 
 from ikdemo.reconcile.analysis.simulator import Faults, Simulation
-from ikdemo.reconcile.backoff import ALLOWANCE, CAP, REFILL, backoff
+from ikdemo.reconcile.backoff import ALLOWANCE, CAP, REFILL, YOUNG_FOR, backoff
 from ikdemo.reconcile.model import Desired, Memory, Observation, Pace, ReportedExit, Slot, slots_of
 from ikdemo.reconcile.plan import plan
-from ikdemo.reconcile.settle import YOUNG_FOR, record_exits, settle
+from ikdemo.reconcile.settle import record_exits, settle
 from ikdemo.spi.documents import Allocation, Health
 from ikdemo.spi.plans import ObservedInstance, Outcome, Plan
 
