@@ -58,6 +58,18 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(NoSkips())
     if config.pluginmanager.hasplugin("timeout"):
         config.pluginmanager.register(Limits())
+    if config.pluginmanager.hasplugin("hypothesispytest"):
+        import hypothesis
+
+        own = hypothesis.settings(
+            deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+        )
+        hypothesis.settings.register_profile("without a clock", own)
+        hypothesis.settings.load_profile("without a clock")
+    if os.environ.get("IKDEMO_COVERAGE"):
+        from measured import Measured
+
+        config.pluginmanager.register(Measured(config))
     if hasattr(config.option, "nbval"):
         config.pluginmanager.register(NotebookCells(config))
     if config.pluginmanager.hasplugin("xdist"):
