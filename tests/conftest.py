@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from desk import Desk
+from hypothesis import settings
 from limits import Limits
 from notebook_cells import NotebookCells
 from parallel import Workers
@@ -25,6 +26,10 @@ MARK = "IKDEMO_TEST_SESSION"
 """In the environment of every process that a test starts, however it is detached: the run, and the
 worker in which the test runs.
 """
+
+# a busy machine is no error: what hangs is ended by the test's own time limit
+settings.register_profile("without deadline", deadline=None)
+settings.load_profile("without deadline")
 
 
 @pytest.fixture
