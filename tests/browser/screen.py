@@ -19,9 +19,18 @@ BAD = (
     '[data-mime-type="application/vnd.jupyter.stderr"], '
     '[data-mime-type="application/vnd.jupyter.error"], .jp-RenderedText .error'
 )
-RUN = """seconds => Promise.race([
-  window.jupyterapp.commands.execute('notebook:run-all-cells').then(() => true),
-  new Promise(done => setTimeout(() => done(false), 1000 * seconds))])"""
+RUN = """async (seconds) => {
+  const late = new Promise(done => setTimeout(() => done(false), 1000 * seconds));
+  const run = async () => {
+    const context = window.jupyterapp.shell.currentWidget.context.sessionContext;
+    await context.ready;
+    await context.session.kernel.info;
+    await window.jupyterapp.commands.execute('notebook:run-all-cells');
+    return true;
+  };
+  return Promise.race([run(), late]);
+}"""
+"""Runs every cell of a kernel that has answered: before, JupyterLab drops them in silence."""
 WIDE = """() => {
   const name = (box) => box.className || box.tagName;
   const told = (box) =>
