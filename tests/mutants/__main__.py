@@ -73,7 +73,7 @@ def _run(copy: Path, test: str) -> tuple[int, str]:
         sys.executable,
         "-m",
         "pytest",
-        test,
+        *test.splitlines(),
         "-x",
         "-p",
         "no:cacheprovider",

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 class Mutant(NamedTuple):
     """``old`` occurs exactly once in ``file`` (a path from the root) and becomes ``new``; ``test``
-    (a node ID) then fails.
+    (a node ID, or several, a line each) then fails.
     """
 
     file: str
