@@ -61,7 +61,7 @@ MUTANTS = (
         "ikdemo/cli/event_merge.py",
         "HOLD = 0.2",
         "HOLD = 0.0",
-        "tests/cli/test_events_in_order.py::test_a_loss_is_read_before_the_plan_and_the_plan_before_the_replacement",
+        "tests/cli/test_events_in_order.py::test_a_cause_that_arrives_after_its_effect_is_told_before_it",
     ),
     Mutant(
         "ikdemo/cli/event_merge.py",
