@@ -127,7 +127,8 @@ def test_a_loss_is_read_before_the_plan_and_the_plan_before_the_replacement(
         order = [
             kind for kind, what in kinds if kind in ("lost", "planned", "provisioned", "converged")
         ]
-        late = any(LATE in line for line in lines[began:])  # said so, where a machine was too slow
+        # a machine may be too slow, and then it is said
+        late = any(LATE in line for line in lines[began:])
         assert late or order == ["lost", "planned", "provisioned", "converged"], (
             slot,
             lines[began:],
