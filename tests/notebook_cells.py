@@ -22,13 +22,14 @@ class NotebookCells:
 
     def __init__(self, config: pytest.Config) -> None:
         config.option.nbval_lax = not config.option.nbval
-        self._own = Path(tempfile.mkdtemp(prefix="ik-jupyter-"))
+        self._own: Path | None = None
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         """Set what a kernel is told, which the setup of its first cell begins."""
         if item.path.suffix != ".ipynb":
             return (yield)
+        self._own = self._own or Path(tempfile.mkdtemp(prefix="ik-jupyter-"))
         with pytest.MonkeyPatch.context() as patch:
             # with an engine, the notebook about Docker is run by the tests of containers
             patch.setenv("DOCKER_HOST", f"unix://{self._own}/no-engine.sock")
@@ -37,4 +38,5 @@ class NotebookCells:
             return (yield)
 
     def pytest_sessionfinish(self) -> None:
-        shutil.rmtree(self._own, ignore_errors=True)
+        if self._own:
+            shutil.rmtree(self._own, ignore_errors=True)
