@@ -133,14 +133,19 @@ class Trio:
     def heal(self, count: int) -> float:
         """Delete so many instances at once, and return the seconds from then until as many new
         files have come.
-
-        What was deleted the times before is no storm: ours are resumed first, as their brake is not
-        what is measured.
         """
+        self.resume()
+        return self.lose(count)
+
+    def resume(self) -> None:
+        """Let what was deleted the times before be no storm: our brake is not what is measured."""
         if self._is_ours:
             for group in self._groups:
                 self.run(self.group.resume_group(group))
         self.rest()
+
+    def lose(self, count: int) -> float:
+        """Do what ``heal`` does, and resume nothing first."""
         time.sleep(self._dice.uniform(0, self._poll))
         places = self._dice.sample(range(len(self._names)), count)
         deleted = [self.instances / self._names[place] for place in places]
