@@ -46,7 +46,7 @@ class Measured:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        if item.path.parent.name not in UNITS:
+        if item.path.parent.name not in UNITS or _counts_memory(item):
             return (yield)
         self._measured.start()
         try:
@@ -72,3 +72,9 @@ class Measured:
             f"The tests of {', '.join(sorted(UNITS))} execute {share:.0f} % of the package in "
             "their own process; what runs in other processes is not counted."
         )
+
+
+def _counts_memory(item: pytest.Item) -> bool:
+    """Say whether a test's module counts objects or bytes: what measures is among them."""
+    module = vars(item.module) if isinstance(item, pytest.Function) else {}
+    return "gc" in module or "tracemalloc" in module

@@ -146,6 +146,7 @@ def test_every_control_is_worked_by_keys_alone(dashboard: Dashboard) -> None:
     dashboard.press("kill one", "Space")
     dashboard.answers("Killed 1: slot")
     dashboard.tells("as wanted. 5 of 5 slots filled.")
+    expect(dashboard.button("play the last fall again")).to_be_visible()
     dashboard.press("play the last fall again", "Enter")
     assert dashboard.never_pressed() == set()
 

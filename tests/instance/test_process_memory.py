@@ -12,6 +12,7 @@ import threading
 import tracemalloc
 from pathlib import Path
 
+import pytest
 from asking import held
 from msgspec import Raw
 
@@ -30,7 +31,11 @@ ENDING = InstanceSpec(
 )
 
 
-def test_what_has_ended_is_forgotten_but_for_the_latest(tmp_path: Path) -> None:
+def test_what_has_ended_is_forgotten_but_for_the_latest(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("CRITICAL", "ikdemo")  # pytest keeps what is logged, which is no leak of ours
+
     async def life(made: ProcessInstances) -> None:
         """Let one instance be destroyed, one killed, and one end by itself."""
         destroyed, killed, _ = [
