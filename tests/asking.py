@@ -28,7 +28,7 @@ class _Connection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-def ask(path: Path, method: str, params: dict[str, Any], timeout: float = 20.0) -> Any:
+def ask(path: Path, method: str, params: dict[str, Any], timeout: float = 100.0) -> Any:
     """Call one method on a connection of its own; raises Refused, and OSError or HTTPException when
     no answer comes.
     """

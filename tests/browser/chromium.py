@@ -1,12 +1,13 @@
-"""Finds and starts the Chromium of this machine, without a window. Playwright's own browsers are
-not needed.
+"""Finds and starts the Chromium of this machine, without a window, and starts it again when it has
+crashed. Playwright's own browsers are not needed.
 """
 
 from __future__ import annotations
 
 import shutil
+from typing import Any
 
-from playwright.sync_api import Browser, Playwright
+from playwright.sync_api import Browser, BrowserContext, Playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 MISSING = (
@@ -31,3 +32,20 @@ def program() -> str | None:
 def launch(playwright: Playwright) -> Browser:
     """Start the Chromium that is installed."""
     return playwright.chromium.launch(executable_path=program(), args=ARGUMENTS, timeout=100_000)
+
+
+class Chromium:
+    """The Chromium that is installed; one that has crashed is replaced when a tab is wanted."""
+
+    def __init__(self, playwright: Playwright) -> None:
+        self._playwright, self._browser = playwright, launch(playwright)
+
+    def new_context(self, **options: Any) -> BrowserContext:
+        """Return room for tabs that know nothing of each other's; options are Playwright's."""
+        if not self._browser.is_connected():
+            self._browser = launch(self._playwright)
+        return self._browser.new_context(**options)
+
+    def close(self) -> None:
+        """End it, with every tab."""
+        self._browser.close()

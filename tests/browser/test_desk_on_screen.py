@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from asking import until
-from playwright.sync_api import Browser, expect
+from chromium import Chromium
+from playwright.sync_api import expect
 from screen import Screen
 from served_lab import ServedLab
 
@@ -47,7 +48,7 @@ def fresh_lab() -> Iterator[ServedLab]:
 
 
 @pytest.fixture(scope="module")
-def desk_on_screen(chromium: Browser, fresh_lab: ServedLab, shots: Path) -> Iterator[Screen]:
+def desk_on_screen(chromium: Chromium, fresh_lab: ServedLab, shots: Path) -> Iterator[Screen]:
     """Open the address that ``make lab`` hands to the browser."""
     context = chromium.new_context(viewport={"width": 1400, "height": 900})
     context.set_default_timeout(100_000)

@@ -9,7 +9,8 @@ from functools import cache
 from itertools import pairwise
 
 import pytest
-from playwright.sync_api import Browser, Page
+from chromium import Chromium
+from playwright.sync_api import Page
 
 from ikdemo.lab.dashboard.group_history import GroupHistory
 from ikdemo.lab.dashboard.view_drawing import draw
@@ -121,9 +122,9 @@ def scenes() -> dict[str, tuple[list[Event], float]]:
     }
 
 
-@pytest.fixture(scope="module")
-def page(chromium: Browser) -> Iterator[Page]:
-    page = chromium.new_page(viewport={"width": 700, "height": 900})
+@pytest.fixture
+def page(chromium: Chromium) -> Iterator[Page]:
+    page = chromium.new_context(viewport={"width": 700, "height": 900}).new_page()
     yield page
     page.close()
 

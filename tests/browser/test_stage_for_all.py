@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from chromium import Chromium
+from playwright.sync_api import Page, expect
 from screen import OUTPUTS, Screen
 from served_lab import ServedLab
 
@@ -81,7 +82,7 @@ def test_every_control_is_within_five_tabs_and_some_arrows(
 
 
 @pytest.fixture
-def calm(chromium: Browser, served_lab: ServedLab, shots: Path) -> Iterator[Screen]:
+def calm(chromium: Chromium, served_lab: ServedLab, shots: Path) -> Iterator[Screen]:
     """Open a tab of a person who wants no motion."""
     context = chromium.new_context(viewport={"width": 1366, "height": 768}, reduced_motion="reduce")
     context.set_default_timeout(100_000)

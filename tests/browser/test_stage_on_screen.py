@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import pytest
 from asking import until
-from playwright.sync_api import Browser, Locator, Page, expect
+from chromium import Chromium
+from playwright.sync_api import Locator, Page, expect
 from screen import Screen
 from served_lab import ServedLab
 
@@ -61,7 +62,7 @@ START = (
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_at_every_kill_the_stage_is_in_sight(
-    chromium: Browser, served_lab: ServedLab, screen: Screen, width: int, height: int
+    chromium: Chromium, served_lab: ServedLab, screen: Screen, width: int, height: int
 ) -> None:
     page = screen.page
     page.set_viewport_size({"width": width, "height": height})

@@ -76,7 +76,7 @@ async def plugin(directory: Path, **options: Any) -> AsyncIterator[tuple[DockerI
 
 
 def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(asyncio.wait_for(story(), 50))
+    asyncio.run(asyncio.wait_for(story(), 100))
 
 
 async def printed(made: DockerInstances, instance: str, lines: int) -> list[str]:
@@ -565,7 +565,7 @@ def test_a_lost_answer_makes_no_second_container(
                 with pytest.raises(PluginFailure, match="the answer was lost"):
                     await made.provision(spec(FOREVER), "0")
             instance = await made.provision(spec(FOREVER), "0")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(100):
                 while len(client.containers(all=True)) > 1:  # noqa: ASYNC110  they are removed in the background
                     await asyncio.sleep(0.05)
             assert [one.id for one in await made.describe_instances({})] == [instance]

@@ -143,7 +143,7 @@ async def unwell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 
 
 def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(asyncio.wait_for(story(), 50))
+    asyncio.run(asyncio.wait_for(story(), 100))
 
 
 async def ids(plugin: DockerInstances) -> list[str]:

@@ -74,4 +74,4 @@ def test_an_image_is_pulled_once_for_all_who_wait_for_it(
         finally:
             await made.stop()
 
-    asyncio.run(asyncio.wait_for(story(), 50))
+    asyncio.run(asyncio.wait_for(story(), 100))

@@ -65,7 +65,7 @@ def properties(check: Any, **more: Any) -> Raw:
 
 
 def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(asyncio.wait_for(story(), 20))
+    asyncio.run(asyncio.wait_for(story(), 100))
 
 
 def checking() -> int:

@@ -73,4 +73,4 @@ def test_asked_once_in_a_pass_for_each_logical_id(
                 assert len(flavor.asked) == len(found)
         assert made[1] == made[2]
 
-    asyncio.run(asyncio.wait_for(story(), 30))
+    asyncio.run(asyncio.wait_for(story(), 100))

@@ -244,4 +244,4 @@ def test_a_plugin_that_was_restarted_is_looked_at(short_dir: Path) -> None:
         await peers.close()
         await flavor.stop()
 
-    asyncio.run(asyncio.wait_for(story(), 40))
+    asyncio.run(asyncio.wait_for(story(), 100))

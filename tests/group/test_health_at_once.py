@@ -71,7 +71,7 @@ class Telling(Vanilla):
 
 
 def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(asyncio.wait_for(story(), 20))
+    asyncio.run(asyncio.wait_for(story(), 100))
 
 
 @pytest.mark.parametrize(

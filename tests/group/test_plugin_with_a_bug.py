@@ -57,4 +57,4 @@ def test_one_pass_ends_and_says_why_and_the_next_goes_on(tmp_path: Path) -> None
         await groups.stop()
         await files.stop()
 
-    asyncio.run(asyncio.wait_for(story(), 30))
+    asyncio.run(asyncio.wait_for(story(), 100))

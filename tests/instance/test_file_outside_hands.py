@@ -455,7 +455,7 @@ def test_a_comparison_by_parts_keeps_nobody_waiting_and_misses_nothing(
                 await asyncio.sleep(0)
             assert turns > size // 6  # in whatever order the parts come
 
-    asyncio.run(asyncio.wait_for(story(), 20))
+    asyncio.run(asyncio.wait_for(story(), 100))
 
 
 def test_a_writer_in_another_process_is_never_seen_half_way(tmp_path: Path, running: Any) -> None:

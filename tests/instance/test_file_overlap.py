@@ -123,7 +123,7 @@ def test_one_instance_fills_a_slot_whatever_its_file_is_called_meanwhile(
                 ("provisioned", one) for one in made.values()
             }
 
-    asyncio.run(asyncio.wait_for(story(), 60))
+    asyncio.run(asyncio.wait_for(story(), 100))
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -159,4 +159,4 @@ def test_after_any_overlap_what_is_described_and_what_was_told_is_what_is_there(
                     told ^= {event.instance}
             assert told == living
 
-    asyncio.run(asyncio.wait_for(story(), 60))
+    asyncio.run(asyncio.wait_for(story(), 100))

@@ -47,7 +47,7 @@ WAYS = {
 
 
 def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(asyncio.wait_for(story(), 40))
+    asyncio.run(asyncio.wait_for(story(), 100))
 
 
 @pytest.fixture

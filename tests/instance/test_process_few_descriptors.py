@@ -39,7 +39,7 @@ def directory(tmp_path: Path) -> Iterator[Path]:
 
 
 def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(asyncio.wait_for(story(), 30))
+    asyncio.run(asyncio.wait_for(story(), 100))
 
 
 @contextmanager

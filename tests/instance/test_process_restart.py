@@ -47,7 +47,7 @@ async def begin(directory: Path, **options: Any) -> tuple[ProcessInstances, list
 
 
 def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(asyncio.wait_for(story(), 30))
+    asyncio.run(asyncio.wait_for(story(), 100))
 
 
 def pids(directory: Path) -> dict[str, int]:
@@ -151,7 +151,7 @@ asyncio.run(story())
         made, told = await begin(directory)
         ended = asyncio.Event()
         asyncio.get_running_loop().add_reader(held, ended.set)
-        await asyncio.wait_for(ended.wait(), 5)
+        await asyncio.wait_for(ended.wait(), 100)
         asyncio.get_running_loop().remove_reader(held)
         os.close(held)
         assert told == []

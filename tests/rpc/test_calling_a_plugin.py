@@ -169,7 +169,7 @@ def test_opaque_text_is_compacted_as_it_comes_in(against: Any, bounded: Any) -> 
         async with against(
             http(b'{"result": {"Groups": [{"ID": "g", "Properties": {"b": 1.0, "a": "<"}}]}}')
         ) as (client, _):
-            found = await client.call("Group.InspectGroups", Nothing(), Inspected, 5.0)
+            found = await client.call("Group.InspectGroups", Nothing(), Inspected, 100.0)
             assert found.groups == [GroupSpec("g", Raw(b'{"b":1.0,"a":"\\u003c"}'))]
 
     bounded(story())

@@ -286,7 +286,7 @@ def test_a_thousand_provisions_at_once(
 def follow(peers: Peers, name: str) -> Callable[[], Any]:
     """Return a function that awaits the next batch."""
     stream = peers.events(name)
-    return lambda: asyncio.wait_for(anext(stream), 5)
+    return lambda: asyncio.wait_for(anext(stream), 100)
 
 
 def test_events_come_as_they_happen_and_a_restart_is_a_gap(

@@ -91,7 +91,7 @@ def test_a_number_gives_the_same_story_in_every_process() -> None:
         }
         stories.append(
             subprocess.run(
-                command, env=environment, capture_output=True, text=True, timeout=50
+                command, env=environment, capture_output=True, text=True, timeout=200
             ).stdout
         )
     assert stories[0].count("\n") > 30
