@@ -12,6 +12,7 @@ import asyncio
 import logging
 import time
 
+from ..reconcile.observed_cache import REMOVALS
 from ..rpc.event_ring import BATCH
 from ..spi.contracts import Lookup
 from ..spi.errors import IkdemoError
@@ -20,6 +21,8 @@ from .supervisor import Supervisor
 
 RECONNECT_AFTER = 1.0
 """Seconds after which a watch that ended is begun again."""
+IN_ONE_TURN = 16
+"""Supervisors that are told of a batch, and make a pass, in one turn of the event loop."""
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +79,7 @@ class Subscriptions:
                         events = [event for event in events if event.time >= began]
                         catching_up = len(batch.events) == BATCH
                     position = Cursor(batch.stream, batch.next)
-                    self._tell(name, batch, events)
+                    await self._tell(name, batch, events)
             except IkdemoError as error:
                 log.info("The events of plugin %s cannot be followed now: %s", name, error)
             except Exception:
@@ -85,12 +88,52 @@ class Subscriptions:
                 )
             await asyncio.sleep(RECONNECT_AFTER)
 
-    def _tell(self, name: str, batch: EventBatch, events: list[Event]) -> None:
-        for supervisor in list(self._subscribers.get(name, ())):
+    async def _tell(self, name: str, batch: EventBatch, events: list[Event]) -> None:
+        """Give each supervisor what concerns it, a few supervisors in each turn of the loop: a
+        thousand events for two hundred groups are not two hundred thousand calls in one turn.
+        """
+        of_group = EventsByGroup(events)
+        for number, supervisor in enumerate(list(self._subscribers.get(name, ())), 1):
             if batch.gap:
                 supervisor.wake()
-            for event in events:
+            for event in of_group.for_group(supervisor.record.id):
                 supervisor.on_event(event)
+            if number % IN_ONE_TURN == 0:
+                await asyncio.sleep(0)
+
+
+class EventsByGroup:
+    """The events of one batch, found by the group that they concern.
+
+    >>> lost = [Event("lost", group=group, instance=f"i-{group}") for group in "aab"]
+    >>> events = EventsByGroup([*lost, Event("changed", instance="untagged")])
+    >>> [event.instance for event in events.for_group("b")]
+    ['i-b', 'untagged', 'i-a']
+    >>> [event.instance for event in events.for_group("c")]
+    ['untagged', 'i-b']
+    """
+
+    def __init__(self, events: list[Event]) -> None:
+        self._events: dict[str, list[Event]] = {}
+        self._untagged = [event for event in events if not event.group]
+        for event in events:
+            if event.group:
+                self._events.setdefault(event.group, []).append(event)
+        if self._untagged:  # they belong between the others, in the order in which they came
+            self._events = {
+                group: [event for event in events if event.group in ("", group)]
+                for group in self._events
+            }
+        removals = {event.group: event for event in reversed(events) if event.kind in REMOVALS}
+        self._removals = [event for group, event in removals.items() if group][-2:]
+
+    def for_group(self, group: str) -> list[Event]:
+        """Return the events about a group's instances or about unknown ones, in their order, and
+        one removal from another group, if there is any: it frees room.
+        """
+        own = self._events.get(group, self._untagged)
+        others = next((event for event in self._removals if event.group != group), None)
+        return own if others is None else [*own, others]
 
 
 def news(batch: EventBatch, position: Cursor) -> list[Event]:
