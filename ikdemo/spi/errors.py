@@ -4,6 +4,8 @@
     |-- SpecError            a document is wrong, until it is changed      no
     |-- PluginFailure        a plugin understood and said no               after observing
     |   |-- UnknownGroup     no such group is being watched                no
+    |   |-- NotLeader        another manager leads: ask that one           no
+    |   |-- VersionConflict  what was to be changed has changed meanwhile  after observing
     |   `-- RemoteFailure    the same, from the other side of a socket     after observing
     |-- PluginUnavailable    nothing was sent: no connection               yes
     |   `-- PluginNotFound   no socket of that name                        yes, once it runs
@@ -77,6 +79,21 @@ class UnknownGroup(PluginFailure):
         was raised.
         """
         return str(error).endswith("is not being watched")
+
+
+class VersionConflict(PluginFailure):
+    """What was to be changed is not of the version any longer that was read, so nothing was
+    changed: read it again, and decide again.
+    """
+
+
+class NotLeader(PluginFailure):
+    """A manager that does not lead changes nothing; in the words of InfraKit's."""
+
+    retry: ClassVar[Retry] = "no"
+
+    def __init__(self) -> None:
+        super().__init__("not-a-leader")
 
 
 class RemoteFailure(PluginFailure):
