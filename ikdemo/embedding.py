@@ -15,7 +15,15 @@ from typing import Any, Self, cast
 from .group.plugin import Groups
 from .reconcile.plan import sentences
 from .rpc.event_ring import EventRing
-from .spi.contracts import VERSION, FlavorPlugin, Found, InstancePlugin, Lifecycle, Plugin
+from .spi.contracts import (
+    VERSION,
+    FlavorPlugin,
+    Found,
+    GroupPlugin,
+    InstancePlugin,
+    Lifecycle,
+    Plugin,
+)
 from .spi.decode import decode
 from .spi.documents import Description, GroupSpec
 from .spi.errors import NotConverged, PluginNotFound, ProtocolError, SpecError
@@ -39,6 +47,11 @@ class _Here:
     async def flavor(self, name: str) -> Found[FlavorPlugin]:
         return Found(
             cast(FlavorPlugin, self._find(name, "Flavor")), self._plugins[name].offers | {"Events"}
+        )
+
+    async def group(self, name: str) -> Found[GroupPlugin]:
+        return Found(
+            cast(GroupPlugin, self._find(name, "Group")), self._plugins[name].offers | {"Events"}
         )
 
     def events(self, name: str) -> AsyncIterator[EventBatch]:

@@ -22,7 +22,15 @@ from msgspec import Meta, Raw, Struct
 
 from ..spi.decode import decode, encode
 from ..spi.documents import NULL, Document
-from ..spi.errors import OutcomeUnknown, PluginUnavailable, ProtocolError, RemoteFailure, SpecError
+from ..spi.errors import (
+    Fenced,
+    IkdemoError,
+    OutcomeUnknown,
+    PluginUnavailable,
+    ProtocolError,
+    RemoteFailure,
+    SpecError,
+)
 from ..spi.text import compact
 from .batcher import Batcher, PendingCall, Reply
 from .client_connection import Broken, ClientConnection, Response
@@ -84,7 +92,7 @@ class Client:
         ``reads`` says that the method changes nothing: if a kept-alive connection breaks, it is
         asked again on a new one. ``batch`` says that the plugin takes several calls at once; to any
         other what changes something goes on a new connection. Raises PluginUnavailable,
-        OutcomeUnknown, RemoteFailure, ProtocolError.
+        OutcomeUnknown, RemoteFailure, Fenced, ProtocolError.
         """
         number = next(self._ids)
         body = b'{"jsonrpc":"2.0","method":"%b","params":%b,"id":%d}' % (
@@ -253,12 +261,14 @@ def _read(reply: Reply, result: type[R], what: str) -> R:
         raise ProtocolError(f"{what}: the result is not what it should be: {error}") from None
 
 
-def _remote(error: Raw) -> RemoteFailure:
+def _remote(error: Raw) -> IkdemoError:
     """Turn an error object into the error it stands for; one of another shape is its own
     message.
     """
     try:
         said = decode(error, RemoteError)
+        if fenced := Fenced.said_by(said.message):
+            return fenced
         return RemoteFailure(_cut(said.message), remote_code=said.code, final=said.data == FINAL)
     except SpecError:
         return RemoteFailure(_cut(bytes(error).decode("utf-8", "replace")))

@@ -55,7 +55,7 @@ class Dispatcher:
         self._methods = {
             m.wire: (m, targets.get(m.service, plugin), holds_text(m.params))
             for m in METHODS
-            if m.needs in services
+            if m.service in services and m.needs in services
         }
         self._services = {m.service for m, _, _ in self._methods.values()}
         self._at_work = asyncio.Semaphore(AT_WORK)

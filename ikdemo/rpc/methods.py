@@ -4,7 +4,7 @@ contract's method behind it.
 One table serves both sides: the server looks methods up by name (``dispatch``), the proxies call
 through the same entries. Nothing else knows a wire name. Most methods are as their contract has
 them (``_plain``); a function of its own stands here only for what the wire has besides: a null for
-an empty list, a slot that only some plugins understand, a refusal in InfraKit's words.
+an empty list, a slot or an epoch that only some plugins understand, a refusal in InfraKit's words.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, get_args
 
-from msgspec import UNSET, Raw, Struct, structs
+from msgspec import UNSET, Raw, Struct, UnsetType, structs
 
 from ..spi import messages as m
 from ..spi.contracts import (
     VERSION,
     Digesting,
+    Fencing,
     FlavorPlugin,
     GroupPlugin,
     InstancePlugin,
@@ -122,9 +123,37 @@ async def _validate_instance(plugin: InstancePlugin, ask: m.ValidateInstance) ->
 
 
 async def _provision(plugin: InstancePlugin, ask: m.Provision) -> m.Provisioned:
-    if ask.slot is UNSET or not ask.slot or "Slots" not in plugin.offers:
-        return m.Provisioned(await plugin.provision(ask.spec))
-    return m.Provisioned(await plugin.provision(ask.spec, slot=ask.slot))
+    slot = ask.slot if ask.slot is not UNSET and "Slots" in plugin.offers else ""
+    asked = {"slot": slot} if slot else {}
+    return m.Provisioned(await plugin.provision(ask.spec, **asked, **_epoch(plugin, ask.epoch)))
+
+
+async def _destroy(plugin: InstancePlugin, ask: m.DestroyInstance) -> m.Ok:
+    await plugin.destroy(ask.instance, **_epoch(plugin, ask.epoch))
+    return m.Ok()
+
+
+async def _claim(plugin: Fencing, ask: m.ClaimGroup) -> m.Ok:
+    if not ask.group:
+        raise SpecError("$.Group: expected a group's ID", path="$.Group", expected="a group's ID")
+    if ask.epoch is UNSET:
+        raise SpecError(
+            "$.Epoch: expected a whole number >= 1",
+            path="$.Epoch",
+            expected="a whole number >= 1",
+        )
+    await plugin.claim(ask.group, ask.epoch)
+    return m.Ok()
+
+
+async def _commit(plugin: GroupPlugin, ask: m.CommitGroup) -> m.Details:
+    epoch = _epoch(plugin, ask.epoch)
+    return m.Details(await plugin.commit_group(ask.spec, ask.pretend, **epoch))
+
+
+def _epoch(plugin: Plugin, epoch: int | UnsetType) -> dict[str, Any]:
+    """Return what a plugin is called with besides, if it knows epochs, and one was given."""
+    return {} if epoch is UNSET or "Fence" not in plugin.offers else {"epoch": epoch}
 
 
 async def _describe_instances(plugin: InstancePlugin, ask: m.DescribeInstances) -> m.Descriptions:
@@ -173,7 +202,8 @@ VALIDATE_INSTANCE = Method(
     "Instance.Validate", m.ValidateInstance, m.Ok, QUICK, _validate_instance, reads=True
 )
 PROVISION = Method("Instance.Provision", m.Provision, m.Provisioned, SLOW, _provision)
-DESTROY = _plain("Instance.Destroy", m.DestroyInstance, m.Ok, SLOW, InstancePlugin.destroy)
+DESTROY = Method("Instance.Destroy", m.DestroyInstance, m.Ok, SLOW, _destroy)
+CLAIM = Method("Instance.Claim", m.ClaimGroup, m.Ok, QUICK, _claim, extension="Fence")
 DESCRIBE_INSTANCES = Method(
     "Instance.DescribeInstances",
     m.DescribeInstances,
@@ -204,7 +234,7 @@ HEALTHY = _plain(
 )
 DRAIN = _plain("Flavor.Drain", m.FlavorInstance, m.Ok, SLOW, FlavorPlugin.drain)
 
-COMMIT = _plain("Group.CommitGroup", m.CommitGroup, m.Details, SLOW, GroupPlugin.commit_group)
+COMMIT = Method("Group.CommitGroup", m.CommitGroup, m.Details, SLOW, _commit)
 FREE = _plain("Group.FreeGroup", m.GroupID, m.Ok, SLOW, GroupPlugin.free_group)
 DESTROY_GROUP = _plain("Group.DestroyGroup", m.GroupID, m.Ok, SLOW, GroupPlugin.destroy_group)
 DESCRIBE_GROUP = _plain(
@@ -224,7 +254,7 @@ FORCE_FREE = _plain("Reconcile.Free", m.FreeGroup, Freed, SLOW, GroupPlugin.forc
 # fmt: off
 METHODS: tuple[Method[Any, Any], ...] = (
     IMPLEMENTS, WATCH,
-    VALIDATE_INSTANCE, PROVISION, DESTROY, DESCRIBE_INSTANCES, DIGEST, LOGS,
+    VALIDATE_INSTANCE, PROVISION, DESTROY, CLAIM, DESCRIBE_INSTANCES, DIGEST, LOGS,
     VALIDATE_FLAVOR, PREPARE, HEALTHY, DRAIN,
     COMMIT, FREE, DESTROY_GROUP, DESCRIBE_GROUP, INSPECT,
     PLAN, WHY, PAUSE, RESUME, STEP, SCALE, LIST, FORCE_FREE,

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, UnsetType
 from msgspec.structs import replace
 
 from ..spi import messages as m
@@ -106,6 +106,10 @@ class _Proxy:
         self._validated = True
         await self._ask(method, params)
 
+    async def _known(self, epoch: int | None) -> int | UnsetType:
+        """Return an epoch as it is sent: only to what offers Fence."""
+        return epoch if epoch is not None and "Fence" in await self.handshake() else UNSET
+
     async def _ask(self, method: Method[A, R], params: A) -> R:
         offers = await self.handshake()
         if method.needs != self.interface and method.needs not in offers:
@@ -126,16 +130,21 @@ class InstanceClient(_Proxy):
     async def validate(self, properties: Raw) -> None:
         await self._validate(methods.VALIDATE_INSTANCE, m.ValidateInstance(properties))
 
-    async def provision(self, spec: InstanceSpec, slot: str | None = None) -> str | None:
+    async def provision(
+        self, spec: InstanceSpec, slot: str | None = None, epoch: int | None = None
+    ) -> str | None:
         known = slot is not None and "Slots" in await self.handshake()
-        return (
-            await self._ask(
-                methods.PROVISION, m.Provision(spec, slot if known and slot is not None else UNSET)
-            )
-        ).id
+        asked = m.Provision(
+            spec, slot if known and slot is not None else UNSET, await self._known(epoch)
+        )
+        return (await self._ask(methods.PROVISION, asked)).id
 
-    async def destroy(self, instance: str) -> None:
-        await self._ask(methods.DESTROY, m.DestroyInstance(instance))
+    async def destroy(self, instance: str, epoch: int | None = None) -> None:
+        asked = m.DestroyInstance(instance, await self._known(epoch))
+        await self._ask(methods.DESTROY, asked)
+
+    async def claim(self, group: str, epoch: int) -> None:
+        await self._ask(methods.CLAIM, m.ClaimGroup(group, epoch))
 
     async def describe_instances(
         self, tags: Mapping[str, str], slots: bool = False
@@ -181,8 +190,11 @@ class GroupClient(_Proxy):
 
     interface: Interface = "Group"
 
-    async def commit_group(self, spec: GroupSpec, pretend: bool = False) -> str:
-        return (await self._ask(methods.COMMIT, m.CommitGroup(spec, pretend))).details
+    async def commit_group(
+        self, spec: GroupSpec, pretend: bool = False, epoch: int | None = None
+    ) -> str:
+        asked = m.CommitGroup(spec, pretend, await self._known(epoch))
+        return (await self._ask(methods.COMMIT, asked)).details
 
     async def free_group(self, group: str) -> None:
         await self._ask(methods.FREE, m.GroupID(group))

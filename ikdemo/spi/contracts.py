@@ -5,10 +5,12 @@ and which extensions it has in ``offers`` ("Slots": provision is idempotent on (
 "ConstantHealth": health never changes, do not ask; "ConstantPrepare": the same question to prepare
 always has the same answer, do not ask again; "HealthEvents": each change of health is emitted, and
 only after several checks; "Logs": what instances print is kept, see ``Logging``; "Digest": what
-there is can be said in a line, see ``Digesting``; "FiltersByTag": what is described carries the
-tags that were asked for, even where its description does not repeat them). One that needs a
-beginning and an end also has ``start(emit)`` and ``stop()``. Errors are those of ``errors``:
-``SpecError`` for a document, ``PluginFailure`` for everything else a plugin refuses.
+there is can be said in a line, see ``Digesting``; "Fence": what an older leader asks for is
+refused, see ``Fencing``; "Stateless": a group plugin that remembers no group across a restart;
+"FiltersByTag": what is described carries the tags that were asked for, even where its description
+does not repeat them). One that needs a beginning and an end also has ``start(emit)`` and
+``stop()``. Errors are those of ``errors``: ``SpecError`` for a document, ``PluginFailure`` for
+everything else a plugin refuses.
 """
 
 from __future__ import annotations
@@ -98,6 +100,32 @@ class Digesting(Protocol):
         """Return the ``digest`` of the living instances that carry a group's tag."""
 
 
+@runtime_checkable
+class Fencing(Protocol):
+    """What an instance plugin with the extension Fence has besides.
+
+    An epoch is the number of a leader's time, greater than that of every leader before. Without one
+    both actions are what ``InstancePlugin`` says; with one they belong to a leader, and raise
+    Fenced when a greater epoch was claimed for the group, PluginFailure when theirs was not.
+    """
+
+    async def claim(self, group: str, epoch: int) -> None:
+        """Let nobody with a smaller epoch act on the instances of a group any longer.
+
+        On return that is durable, and what smaller epochs had begun is over, so that the next
+        description shows it. Claiming the same epoch again is no error. Raises Fenced when a
+        greater one was claimed, PluginFailure when what was begun does not end in time.
+        """
+
+    async def provision(
+        self, spec: InstanceSpec, slot: str | None = None, epoch: int | None = None
+    ) -> str | None:
+        """As ``InstancePlugin.provision``; the group is that of the spec's tag."""
+
+    async def destroy(self, instance: str, epoch: int | None = None) -> None:
+        """As ``InstancePlugin.destroy``; the group is that of the instance's tag."""
+
+
 class FlavorPlugin(Plugin, Protocol):
     """Knows what instances are for: prepares their specs, judges their health, drains them."""
 
@@ -121,9 +149,15 @@ class GroupPlugin(Plugin, Protocol):
     extension.
     """
 
-    async def commit_group(self, spec: GroupSpec, pretend: bool = False) -> str:
+    async def commit_group(
+        self, spec: GroupSpec, pretend: bool = False, epoch: int | None = None
+    ) -> str:
         """Validate, store (durable before the return) and act on a spec; return InfraKit's Details
         sentence.
+
+        ``epoch`` belongs to the Fence extension, and is given only where that is offered: the epoch
+        of the leader that commits, which the group has from then on. None leaves the group the one
+        it has. Raises Fenced when the group knows a greater one.
         """
 
     async def free_group(self, group: str) -> None:
@@ -187,6 +221,7 @@ class Lookup(Protocol):
 
     async def instance(self, name: str) -> Found[InstancePlugin]: ...
     async def flavor(self, name: str) -> Found[FlavorPlugin]: ...
+    async def group(self, name: str) -> Found[GroupPlugin]: ...
     def events(self, name: str) -> AsyncIterator[EventBatch]:
         """Yield batches of the plugin's events for ever, across its restarts; the first, and each
         after a loss, has ``gap``.

@@ -29,6 +29,8 @@ SlotName = Annotated[str, Meta(max_length=4200)]
 """A slot: a number, or a logical ID and which one of that name it is."""
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 """A whole number that every language holds."""
+Epoch = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+"""The number of a leader's time; greater than that of every leader before."""
 Moment = Annotated[float, Meta(ge=-62_135_596_800, le=253_402_300_799)]
 """Seconds since the epoch, between the years 1 and 9999."""
 

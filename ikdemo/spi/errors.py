@@ -13,6 +13,7 @@
     |-- ProtocolError        the other side does not speak what we speak   no
     |-- InUse                another living process owns it                when that is gone
     |   `-- LeaseLost        it was ours and is not any longer             no, stop
+    |       `-- Fenced       a newer leader has begun                      no, stop
     |-- CorruptState         a stored file cannot be trusted               no, a person looks at it
     `-- NotConverged         the deadline passed; carries the reasons      yes, waiting is free
 
@@ -22,6 +23,7 @@ nothing else.
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar, Literal
 
 from .text import visible
@@ -145,6 +147,36 @@ class InUse(IkdemoError):
 
 class LeaseLost(InUse):
     """What this process owned now belongs to another one, or is gone: stop writing at once."""
+
+
+class Fenced(LeaseLost):
+    """A leader of a later epoch has begun, so nothing is done any longer for one of ``epoch``.
+
+    ``begun`` is the later epoch. On the wire the sentence is all there is (InfraKit's programs pass
+    on nothing else of an error), so ``said_by`` knows it again.
+
+    >>> str(Fenced(7, 9)), Fenced.said_by(str(Fenced(7, 9))).begun
+    ('fenced: epoch 7 is over, 9 has begun', 9)
+    """
+
+    _SENTENCE: ClassVar[re.Pattern[str]] = re.compile(
+        r"fenced: epoch (\d{1,19}) is over, (\d{1,19}) has begun", re.ASCII
+    )
+
+    def __init__(self, epoch: int, begun: int) -> None:
+        super().__init__(f"fenced: epoch {epoch} is over, {begun} has begun")
+        self.epoch = epoch
+        self.begun = begun
+
+    @classmethod
+    def said_by(cls, message: str) -> Fenced | None:
+        """Return the error whose sentence a message is, None when it is another one.
+
+        >>> Fenced.said_by("write: fenced: epoch 7 is over, 9 has begun") is None
+        True
+        """
+        said = cls._SENTENCE.fullmatch(message)
+        return cls(int(said[1]), int(said[2])) if said else None
 
 
 class CorruptState(IkdemoError):

@@ -17,6 +17,7 @@ from .documents import (
     Api,
     Description,
     Document,
+    Epoch,
     GroupDescription,
     GroupSpec,
     Health,
@@ -45,8 +46,11 @@ class Implements(Document, frozen=True):
 
 
 class CommitGroup(Document, frozen=True):
+    """``epoch`` belongs to the Fence extension."""
+
     spec: GroupSpec = GroupSpec()
     pretend: bool = False
+    epoch: Epoch | UnsetType = UNSET
 
 
 class Details(Document, frozen=True):
@@ -72,12 +76,13 @@ class ValidateInstance(Document, frozen=True):
 
 
 class Provision(Document, frozen=True):
-    """``slot`` belongs to the Slots extension and stands beside the spec, so that plain plugins
-    never see it.
+    """``slot`` belongs to the Slots extension, ``epoch`` to Fence; they stand beside the spec, so
+    that plain plugins never see them.
     """
 
     spec: InstanceSpec = InstanceSpec()
     slot: SlotName | UnsetType = UNSET
+    epoch: Epoch | UnsetType = UNSET
 
 
 class Provisioned(Document, frozen=True):
@@ -85,7 +90,17 @@ class Provisioned(Document, frozen=True):
 
 
 class DestroyInstance(Document, frozen=True):
+    """``epoch`` belongs to the Fence extension."""
+
     instance: str = ""
+    epoch: Epoch | UnsetType = UNSET
+
+
+class ClaimGroup(Document, frozen=True):
+    """Parameters of the Fence extension's one method; both have to be given."""
+
+    group: str = ""
+    epoch: Epoch | UnsetType = UNSET
 
 
 class DescribeInstances(Document, frozen=True):

@@ -31,6 +31,7 @@ Code = Literal[
     "paused",
     "plugin-unreachable",
     "spec-refused",
+    "fenced",
 ]
 """Why something is not as wanted; machine-readable, stable."""
 

@@ -23,9 +23,9 @@ from ikdemo.group.plugin import Groups
 from ikdemo.group.registry import Registry
 from ikdemo.group.store import Record, Store
 from ikdemo.instance.file.plugin import FileInstances
-from ikdemo.spi.contracts import FlavorPlugin, Found, InstancePlugin
+from ikdemo.spi.contracts import FlavorPlugin, Found, GroupPlugin, InstancePlugin
 from ikdemo.spi.documents import GroupSpec, InstanceSpec
-from ikdemo.spi.errors import UnknownGroup
+from ikdemo.spi.errors import PluginNotFound, UnknownGroup
 from ikdemo.spi.events import EventBatch
 
 
@@ -94,6 +94,9 @@ class Process:
 
     async def flavor(self, name: str) -> Found[FlavorPlugin]:
         return Found(self.vanilla, self.vanilla.offers)
+
+    async def group(self, name: str) -> Found[GroupPlugin]:
+        raise PluginNotFound(name)
 
     async def events(self, name: str) -> AsyncIterator[EventBatch]:
         yield EventBatch("s", 0, [], gap=True)

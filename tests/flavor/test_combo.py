@@ -19,7 +19,7 @@ from ikdemo.flavor import combo as under_test
 from ikdemo.flavor.combo import Combo
 from ikdemo.flavor.vanilla import Vanilla
 from ikdemo.flavor.zookeeper import Zookeeper
-from ikdemo.spi.contracts import FlavorPlugin, Found, InstancePlugin
+from ikdemo.spi.contracts import FlavorPlugin, Found, GroupPlugin, InstancePlugin
 from ikdemo.spi.documents import Allocation, Attachment, Description, Health, InstanceSpec
 from ikdemo.spi.errors import (
     IkdemoError,
@@ -47,6 +47,9 @@ class Here:
         return Found(self._plugins[name], self._plugins[name].offers)
 
     async def instance(self, name: str) -> Found[InstancePlugin]:
+        raise PluginNotFound(name)
+
+    async def group(self, name: str) -> Found[GroupPlugin]:
         raise PluginNotFound(name)
 
     def events(self, name: str) -> AsyncIterator[EventBatch]:

@@ -325,6 +325,67 @@ def test_slots_reach_only_plugins_that_offer_them(plugins: Any) -> None:
         assert list(json.loads(described)["result"]["Descriptions"][0]) == members
 
 
+def test_epochs_reach_only_plugins_that_offer_fence(plugins: Any) -> None:
+    class Fencing(plugins.instances):
+        asked: list[Any]
+
+        async def provision(self, spec: Any, slot: str | None = None, **rest: Any) -> str | None:
+            self.asked.append(rest)
+            return await super().provision(spec, slot)
+
+        async def destroy(self, instance: str, **rest: Any) -> None:
+            self.asked.append(rest)
+            await super().destroy(instance)
+
+        async def claim(self, group: str, epoch: int) -> None:
+            self.asked.append({group: epoch})
+
+    head = '{"jsonrpc":"2.0","id":1,"method":"Instance.'
+    calls = (
+        head + 'Claim","params":{"Group":"web","Epoch":9}}',
+        head + 'Provision","params":{"Spec":{},"Epoch":9}}',
+        head + 'Destroy","params":{"Instance":"instance-0","epoch":9}}',
+    )
+    for offers, asked in (
+        (frozenset({"Fence"}), [{"web": 9}, {"epoch": 9}, {"epoch": 9}]),
+        (frozenset({"Slots"}), [{}, {}]),
+    ):
+        plugin = Fencing(offers)
+        plugin.asked = []
+        assert ["error" in json.loads(one) for one in answers(plugin, *calls)] == [
+            "Fence" not in offers,
+            False,
+            False,
+        ]
+        assert plugin.asked == asked
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ("{}", "$.Group: expected a group's ID"),
+        ('{"Group":"web"}', "$.Epoch: expected a whole number >= 1"),
+        ('{"Group":"web","Epoch":null}', "$.Epoch: expected a whole number >= 1"),
+        ('{"Group":"web","Epoch":0}', "$.Epoch"),
+        ('{"Group":"web","Epoch":-1}', "$.Epoch"),
+        ('{"Group":"web","Epoch":9223372036854775808}', "$.Epoch"),
+        ('{"Group":"web","Epoch":"9"}', "$.Epoch"),
+        ('{"Group":"web","Epoch":1.5}', "$.Epoch"),
+    ],
+)
+def test_a_claim_that_makes_no_sense_is_refused(plugins: Any, params: str, said: str) -> None:
+    plugin = plugins.instances(frozenset({"Fence"}))
+    call = '{"jsonrpc":"2.0","method":"Instance.Claim","params":' + params + ',"id":1}'
+    assert said in error(plugin, call)["message"]
+
+
+def test_a_group_plugin_that_fences_has_no_instances_to_claim(plugins: Any) -> None:
+    plugin = plugins.groups()
+    plugin.offers = frozenset({"Fence"})
+    call = '{"jsonrpc":"2.0","method":"Instance.Claim","params":{"Group":"g","Epoch":1},"id":1}'
+    assert error(plugin, call)["message"] == 'rpc: can\'t find service "Instance.Claim"'
+
+
 def test_an_empty_slot_is_none(plugins: Any) -> None:
     plugin = plugins.instances()
     answers(

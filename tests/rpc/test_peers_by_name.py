@@ -9,7 +9,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import pytest
 from msgspec import Raw
@@ -18,8 +18,15 @@ from ikdemo.rpc import peers as peers_module
 from ikdemo.rpc.event_ring import EventRing
 from ikdemo.rpc.peers import Peers
 from ikdemo.rpc.proxies import FlavorClient, GroupClient, InstanceClient
+from ikdemo.spi.contracts import Fencing
 from ikdemo.spi.documents import Allocation, Description, GroupSpec, Health, InstanceSpec
-from ikdemo.spi.errors import PluginNotFound, PluginUnavailable, ProtocolError, RemoteFailure
+from ikdemo.spi.errors import (
+    Fenced,
+    PluginNotFound,
+    PluginUnavailable,
+    ProtocolError,
+    RemoteFailure,
+)
 from ikdemo.spi.events import Event, EventBatch
 from ikdemo.spi.plans import Freed
 
@@ -128,6 +135,62 @@ def test_the_contracts_hold_across_a_socket(
                 ProtocolError, match="plugin g does not offer the Reconcile extension"
             ):
                 await group.plugin.why_group("x")
+
+    bounded(story())
+
+
+def test_epochs_cross_a_socket_and_what_is_fenced_is_known_again(
+    serve: Any, plugins: Any, short_dir: Path, bounded: Any
+) -> None:
+    class Instances(plugins.instances):
+        asked: ClassVar[list[Any]] = []
+
+        async def provision(self, spec: Any, slot: Any = None, epoch: Any = None) -> str | None:
+            self.asked.append(epoch)
+            return await super().provision(spec, slot)
+
+        async def destroy(self, instance: str, epoch: Any = None) -> None:
+            self.asked.append(epoch)
+            raise Fenced(7, 9)
+
+        async def claim(self, group: str, epoch: int) -> None:
+            self.asked.append((group, epoch))
+
+    class Groups(plugins.groups):
+        asked: ClassVar[list[Any]] = []
+
+        async def commit_group(self, spec: Any, pretend: bool = False, epoch: Any = None) -> str:
+            self.asked.append(epoch)
+            return await super().commit_group(spec, pretend)
+
+    async def story() -> None:
+        fence = frozenset({"Slots", "Fence"})
+        async with (
+            serve(Instances(fence), "i"),
+            serve(Instances(), "plain"),
+            serve(Groups(), "g"),
+            peers_of(short_dir) as peers,
+        ):
+            plugin = cast(Fencing, (await peers.instance("i")).plugin)
+            await plugin.claim("web", 9)
+            await plugin.provision(SPEC, "0", 9)
+            with pytest.raises(Fenced, match=r"^fenced: epoch 7 is over, 9 has begun$") as caught:
+                await plugin.destroy("instance-0", 7)
+            assert (caught.value.epoch, caught.value.begun) == (7, 9)
+            plain = cast(Fencing, (await peers.instance("plain")).plugin)
+            with pytest.raises(ProtocolError, match="does not offer the Fence extension"):
+                await plain.claim("web", 9)
+            await plain.provision(SPEC, "0", 9)
+            assert Instances.asked == [("web", 9), 9, 7, None]
+
+            group = (await peers.group("g")).plugin
+            await group.commit_group(GroupSpec("x"), False, 9)
+            Groups.offers = frozenset({"Fence"})
+        async with serve(Groups(), "g"), peers_of(short_dir) as peers:
+            group = (await peers.group("g")).plugin
+            await group.commit_group(GroupSpec("x"), False, 9)
+            await group.commit_group(GroupSpec("x"))
+            assert Groups.asked == [None, 9, None]
 
     bounded(story())
 

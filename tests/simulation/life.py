@@ -15,7 +15,7 @@ from unittest import mock
 from ikdemo.group import plugin as group_plugin
 from ikdemo.group.clock import Clock
 from ikdemo.group.plugin import Groups
-from ikdemo.spi.contracts import FlavorPlugin, Found, InstancePlugin
+from ikdemo.spi.contracts import FlavorPlugin, Found, GroupPlugin, InstancePlugin
 from ikdemo.spi.errors import PluginNotFound, PluginUnavailable
 from ikdemo.spi.events import Event, EventBatch
 
@@ -91,6 +91,9 @@ class GroupProcess(Process):
     async def flavor(self, name: str) -> Found[FlavorPlugin]:
         await self._reach(name, "plain")
         return Found(self._flavor, self._flavor.offers | self._extensions)
+
+    async def group(self, name: str) -> Found[GroupPlugin]:
+        raise PluginNotFound(name)
 
     async def events(self, name: str) -> AsyncIterator[EventBatch]:
         """Yield what plugins tell, late; now and then some of it is lost, which is told."""
