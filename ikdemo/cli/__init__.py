@@ -4,7 +4,7 @@ folder imports it.
 - ``main``: the programs ``infrakit`` and ``ikdemo``, and which verbs each has
 - ``commands``: finds the verb that a command line asks for, runs it, and has its help pages
 - ``flags``: reads flags by cobra's rules; ``columns``: lays out what is printed
-- ``connections``: reaches the plugin that a verb names; ``spec_files``: reads a FILE
+- ``verb_inputs``: reaches the plugin that a verb names, and reads its FILE
 - ``event_merge``: puts what several plugins tell into one order
 - ``exit_status``: how a program ends; ``logs``: how it logs
 - ``programs``: the plugin programs, their flags and defaults; ``plugin_program``: runs one

@@ -151,7 +151,7 @@ class Program:
 
     def _call(self, command: Command, verb: Verb, parsed: Parsed) -> int:
         from ..rpc.discovery import plugin_dir
-        from .connections import find
+        from .verb_inputs import find
 
         directory = plugin_dir()
         if "name" in parsed.values:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from .. import columns
 from ..commands import Invocation, Verb, say
-from ..connections import peers, ready
 from ..event_merge import EventMerge, MergedEvent, cause, follow
 from ..flags import Flag, duration
+from ..verb_inputs import peers, ready
 
 if TYPE_CHECKING:
     from ...spi.events import EventBatch

@@ -12,9 +12,8 @@ from ...spi.errors import PluginFailure
 from ...spi.text import indent, visible, visible_json
 from .. import columns
 from ..commands import QUIET, Invocation, Verb, say, show
-from ..connections import peers, reconciling
 from ..flags import Flag, switch, whole_number
-from ..spec_files import packed, read_document
+from ..verb_inputs import packed, peers, read_document, reconciling
 
 if TYPE_CHECKING:
     from ...spi.contracts import Found, GroupPlugin

@@ -25,8 +25,8 @@ from ...spi.errors import (
 from ...spi.plans import Reason, Step
 from .. import columns
 from ..commands import QUIET, Invocation, Verb, say, show
-from ..connections import peers, reconciling
 from ..flags import Flag, duration, switch
+from ..verb_inputs import peers, reconciling
 from .group_verbs import free as free_only
 from .group_verbs import listed, named
 from .group_verbs import ls as ls_only

@@ -16,9 +16,8 @@ from ...spi.errors import PluginFailure
 from ...spi.text import indent, visible, visible_json
 from .. import columns
 from ..commands import QUIET, Invocation, Verb, say, show
-from ..connections import peers, ready
 from ..flags import Flag, listed, whole_number
-from ..spec_files import packed, read_document, read_properties
+from ..verb_inputs import packed, peers, read_document, read_properties, ready
 
 TAGS = Flag("tags", "tags, as key=value,...", listed, (), placeholder="strings")
 

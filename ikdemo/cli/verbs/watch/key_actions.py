@@ -21,7 +21,7 @@ from ....spi.contracts import GroupPlugin
 from ....spi.documents import GROUP_TAG
 from ....spi.errors import IkdemoError, PluginFailure
 from ....spi.events import Event
-from ...connections import reconciling
+from ...verb_inputs import reconciling
 from .monitor import GroupMonitor
 
 HELP = "up/down slot  k kill its instance  p pause  r resume  s step  g group  q quit"

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ....assembly import ending_signals
 from ....spi.errors import IkdemoError, PluginFailure
 from ...commands import Invocation, Verb
-from ...connections import peers
 from ...event_merge import cause
+from ...verb_inputs import peers
 from ..group_verbs import listed
 
 if TYPE_CHECKING:

@@ -1,22 +1,35 @@
-"""Reach the plugin that a verb names: the look at the directory, and the connection for as long as
-the verb runs.
+"""What the words of a verb name: the plugin that it talks to, for as long as it runs, and the
+documents that it reads.
 
-Every verb that talks to a plugin comes through here.
+Every verb that talks to a plugin, or reads a FILE, comes through here; a mistake in a document is
+told with its file.
 """
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Raw
 
 from ..rpc import discovery
-from ..spi.errors import IkdemoError, PluginFailure
+from ..spi.decode import decode
+from ..spi.errors import IkdemoError, PluginFailure, SpecError
+from ..spi.sources import STANDARD_INPUT, file_of, plain
+from ..spi.text import compact
 
 if TYPE_CHECKING:
     from ..rpc.peers import Peers
     from ..spi.contracts import Found, GroupPlugin
+
+T = TypeVar("T")
+LARGEST = 8 << 20
+"""The largest document, in bytes, that a plugin takes."""
 
 
 def ready(directory: Path) -> None:
@@ -66,3 +79,34 @@ def reconciling(found: Found[GroupPlugin], name: str) -> GroupPlugin:
             f"the group plugin {name} cannot do this: it does not offer the Reconcile extension"
         )
     return found.plugin
+
+
+def read_document(file: str, kind: type[T]) -> T:
+    """Read one JSON value of ``kind`` from a file, a ``file://`` URL, or standard input for ``-``.
+
+    Raises OSError when it cannot be read, SpecError with the file's name when it is not what it
+    should be.
+    """
+    path = file_of(file)
+    with sys.stdin.buffer if file == STANDARD_INPUT else Path(path).open("rb") as stream:
+        text = stream.read(LARGEST + 1)
+    if file == STANDARD_INPUT and not text:  # in InfraKit's words, which knows no standard input
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), file)
+    try:
+        if len(text) > LARGEST:
+            raise SpecError(f"larger than {LARGEST >> 20} MiB")
+        return decode(plain(text), kind)
+    except SpecError as error:
+        raise SpecError(f"{file}: {error}", path=error.path, expected=error.expected) from None
+
+
+def read_properties(file: str) -> Raw:
+    """Read a file that is a plugin's Properties: any one JSON value, sent as it is but for white
+    space.
+    """
+    return packed(read_document(file, Raw))
+
+
+def packed(raw: Raw) -> Raw:
+    """Return opaque JSON as it travels, without white space."""
+    return Raw(compact(bytes(raw)))
