@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ikdemo.reconcile.analysis.simulator import Faults, Simulation
-from ikdemo.reconcile.model import Desired, slots_of
+from ikdemo.reconcile.desired import Desired, slots_of
 from ikdemo.spi.documents import Allocation
 
 from .bench import directory_in_memory

@@ -16,8 +16,9 @@ import msgspec
 from msgspec import structs
 
 from ikdemo.reconcile.backoff import ALLOWANCE
+from ikdemo.reconcile.desired import Desired, Pace, slots_of
 from ikdemo.reconcile.expectations import expect
-from ikdemo.reconcile.model import Desired, Memory, Observation, Pace, slots_of
+from ikdemo.reconcile.model import Memory, Observation
 from ikdemo.reconcile.plan import plan
 from ikdemo.reconcile.settle import settle, with_backoffs
 from ikdemo.spi.documents import Allocation, Health

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 from msgspec import UNSET
 
-from ..reconcile.model import Desired
+from ..reconcile.desired import Desired
 from ..spi.contracts import FlavorPlugin, Found, InstancePlugin, Lookup
 from ..spi.documents import GROUP_TAG, SHA_TAG, Description, GroupProperties, InstanceSpec
 from ..spi.errors import (

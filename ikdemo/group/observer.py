@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from msgspec import structs
 
+from ..reconcile.desired import UNHEALTHY_AFTER, Desired
 from ..reconcile.members import DescriptionSource, Members
-from ..reconcile.model import UNHEALTHY_AFTER, Desired, Expected, Observation
+from ..reconcile.model import Expected, Observation
 from ..reconcile.observed_cache import ObservedCache
 from ..spi.contracts import Digesting, FlavorPlugin, Found, Lookup
 from ..spi.documents import GROUP_TAG, Description, GroupProperties, Health

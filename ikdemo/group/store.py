@@ -14,7 +14,8 @@ from typing import Annotated
 from msgspec import Meta, Struct, structs
 
 from .. import disk
-from ..reconcile.model import BackoffState, Desired, Expected, desired_state
+from ..reconcile.desired import Desired, desired_state
+from ..reconcile.model import BackoffState, Expected
 from ..spi.config_sha import sha_of
 from ..spi.decode import decode, encode
 from ..spi.documents import GroupProperties

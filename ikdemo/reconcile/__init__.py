@@ -24,7 +24,8 @@ and properties can be tested over generated worlds. Nothing here reads a clock, 
 
 The files:
 
-- ``model``: what the planner is told and remembers: Desired, Observation, Memory and their parts.
+- ``desired``: what a group should be: its slots, the pace of an update.
+- ``model``: what the planner is told besides, and remembers: Observation, Memory and their parts.
 - ``plan``: the planner: surplus, unhealthy, missing, outdated; and its reasons as sentences.
 - ``plan_builder``: collects actions and reasons; no action where a back-off forbids it.
 - ``assignment``: which instance fills which slot, which are surplus, which are unmanaged.

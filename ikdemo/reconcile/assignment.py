@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from ..spi.plans import ObservedInstance
-from .model import BEYOND, Desired, slot_number
+from .desired import BEYOND, Desired, slot_number
 
 
 class Assignment(NamedTuple):
@@ -64,7 +64,7 @@ def assign(
     observation that is too old may show instances in range that are gone by now, and cost living
     ones out of range; never living ones in range.
 
-    >>> from ikdemo.reconcile.model import Slot
+    >>> from ikdemo.reconcile.desired import Slot
     >>> group = Desired("g", "new", (Slot("0"), Slot("1")))
     >>> assignment = assign(
     ...     group,

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from msgspec import structs
 
 from ..spi.plans import Action, Outcome
-from .model import EXPECTED_FOR, BackoffState, Creation, Desired, Memory, Observation, ReportedExit
+from .desired import Desired
+from .model import EXPECTED_FOR, BackoffState, Creation, Memory, Observation, ReportedExit
 
 BASE = 0.5
 """Seconds before the second attempt."""

@@ -15,7 +15,8 @@ from msgspec import structs
 
 from ..spi.plans import Action, Outcome
 from .backoff import CAP
-from .model import EXPECTED_FOR, Desired, Destroyed, Expected, Memory, Observation
+from .desired import Desired
+from .model import EXPECTED_FOR, Destroyed, Expected, Memory, Observation
 
 
 def expect(desired: Desired, memory: Memory, actions: Iterable[Action], now: float) -> Memory:

@@ -11,7 +11,8 @@ from msgspec import structs
 
 from ..spi.documents import Health
 from ..spi.plans import Outcome, Plan
-from .model import Desired, Memory, Observation
+from .desired import Desired
+from .model import Memory, Observation
 
 
 def unchecked(

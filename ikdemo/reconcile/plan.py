@@ -13,9 +13,10 @@ from collections.abc import Iterable
 from ..spi.documents import Health
 from ..spi.plans import Plan, Reason
 from .assignment import Assignment, assign
+from .desired import Desired
 from .expectations import without_destroyed
 from .health import unchecked, unhealthy_in_a_row
-from .model import Desired, Memory, Observation
+from .model import Memory, Observation
 from .plan_builder import PlanBuilder
 from .rolling import (
     awaits_update,
@@ -40,7 +41,7 @@ def plan(desired: Desired, observed: Observation, memory: Memory, now: float) ->
     are all times in ``memory`` and in the reasons. Pure: the same arguments give the same plan. On
     a doubtful observation there is no action.
 
-    >>> from ikdemo.reconcile.model import Slot
+    >>> from ikdemo.reconcile.desired import Slot
     >>> from ikdemo.spi.plans import ObservedInstance
     >>> group = Desired("g", "sha", (Slot("0"), Slot("1")))
     >>> todo = plan(

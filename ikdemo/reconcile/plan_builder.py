@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from ..spi.plans import Action, Code, ObservedInstance, Plan, Reason
 from .backoff import ALLOWANCE, GIVE_UP_AFTER, WINDOW
+from .desired import Desired, Slot
 from .expectations import still_expected
-from .model import BackoffState, Desired, Memory, Observation, Slot, reason_key
+from .model import BackoffState, Memory, Observation, reason_key
 
 
 class PlanBuilder:

@@ -15,7 +15,8 @@ from msgspec import structs
 from ..spi.documents import Health
 from ..spi.plans import ObservedInstance, Outcome, Plan
 from .assignment import Assignment
-from .model import Desired, Memory, Observation, Readiness, Slot, Update, slot_number
+from .desired import Desired, Slot, slot_number
+from .model import Memory, Observation, Readiness, Update
 from .plan_builder import PlanBuilder
 
 
@@ -114,7 +115,7 @@ def with_surge(desired: Desired, observed: Observation) -> Desired:
     What lives in slots beyond those (after a scale-down) is no part of an update: it stays where it
     is.
 
-    >>> from ikdemo.reconcile.model import Pace
+    >>> from ikdemo.reconcile.desired import Pace
     >>> group = Desired("g", "new", (Slot("0"),), pace=Pace(surge=1))
     >>> [
     ...     slot.name

@@ -12,16 +12,10 @@ from msgspec import structs
 
 from ..spi.plans import Outcome, Plan
 from .backoff import NO_BACKOFF, YOUNG_FOR, BackoffTracker, after_short_life
+from .desired import Desired
 from .expectations import destroyed, expected_after, is_repeated, still_expected, without_destroyed
 from .health import counting_times, still_forced, unchecked, unhealthy_in_a_row
-from .model import (
-    BackoffState,
-    Desired,
-    Memory,
-    Observation,
-    ReportedExit,
-    reason_key,
-)
+from .model import BackoffState, Memory, Observation, ReportedExit, reason_key
 from .rolling import readiness, update_after, with_surge
 
 
@@ -44,7 +38,7 @@ def settle(
     A doubtful observation changes nothing but since when. A slot's back-off ends when its instance
     has become old. Instances that end from outside lead to one only beyond the slot's allowance.
 
-    >>> from ikdemo.reconcile.model import Slot
+    >>> from ikdemo.reconcile.desired import Slot
     >>> from ikdemo.spi.plans import Action
     >>> group = Desired("g", "sha", (Slot("0"),))
     >>> failed = Outcome(Action("provision", "missing", "0"), error="no room")

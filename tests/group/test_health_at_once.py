@@ -15,8 +15,9 @@ from msgspec import Raw, structs
 import ikdemo
 from ikdemo.flavor.vanilla import Vanilla
 from ikdemo.instance.file.plugin import FileInstances
+from ikdemo.reconcile.desired import Desired, Pace, Slot
 from ikdemo.reconcile.health import force_replacement
-from ikdemo.reconcile.model import Desired, Memory, Observation, Pace, Slot
+from ikdemo.reconcile.model import Memory, Observation
 from ikdemo.reconcile.plan import plan
 from ikdemo.reconcile.settle import settle
 from ikdemo.spi.documents import Description, Health

@@ -246,7 +246,7 @@ MUTANTS = (
         "tests/group/test_freed_room.py::test_a_place_that_another_group_makes_free_is_taken_at_once",
     ),
     Mutant(
-        "ikdemo/reconcile/model.py",
+        "ikdemo/reconcile/desired.py",
         "return MIN_READY if self.can_fail else 0.0",
         "return 0.0",
         "tests/group/test_readiness.py::test_what_can_end_by_itself_has_to_live_five_seconds_before_the_next_one_leaves",

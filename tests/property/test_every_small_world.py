@@ -21,7 +21,8 @@ from small_world import World, search
 from ikdemo.reconcile import plan as planner
 from ikdemo.reconcile import rolling
 from ikdemo.reconcile.assignment import Assignment, assign
-from ikdemo.reconcile.model import Desired, Memory, Observation
+from ikdemo.reconcile.desired import Desired
+from ikdemo.reconcile.model import Memory, Observation
 from ikdemo.spi.plans import Plan
 
 STORM = World(1, 5, only_losses=True)

@@ -13,7 +13,8 @@ from profiles import PATIENCE, lived
 
 from ikdemo.reconcile.analysis.simulator import Faults, Simulation
 from ikdemo.reconcile.backoff import EARLY, GIVE_UP_AFTER, YOUNG_FOR
-from ikdemo.reconcile.model import Desired, Memory, Observation, ReportedExit, slots_of
+from ikdemo.reconcile.desired import Desired, slots_of
+from ikdemo.reconcile.model import Memory, Observation, ReportedExit
 from ikdemo.reconcile.plan import plan, sentences
 from ikdemo.reconcile.settle import record_exits, settle
 from ikdemo.spi.documents import Allocation, Health

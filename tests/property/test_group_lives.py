@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from profiles import PATIENCE, lived
 
 from ikdemo.reconcile.analysis.simulator import Faults, Simulation
-from ikdemo.reconcile.model import Desired, Pace, slots_of
+from ikdemo.reconcile.desired import Desired, Pace, slots_of
 from ikdemo.spi.documents import Allocation, Health
 from ikdemo.spi.plans import ObservedInstance
 

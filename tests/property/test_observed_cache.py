@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from profiles import PATIENCE, searched
 
 from ikdemo.reconcile.analysis.simulator import Faults, Simulation
-from ikdemo.reconcile.model import Desired, Memory, Observation, Pace, slots_of
+from ikdemo.reconcile.desired import Desired, Pace, slots_of
+from ikdemo.reconcile.model import Memory, Observation
 from ikdemo.reconcile.observed_cache import ObservedCache, is_safe
 from ikdemo.reconcile.plan import plan
 from ikdemo.reconcile.settle import with_backoffs

@@ -13,18 +13,8 @@ from msgspec import structs
 from profiles import PATIENCE, lived, searched
 
 from ikdemo.reconcile import plan as planner
-from ikdemo.reconcile.model import (
-    UNHEALTHY_AFTER,
-    BackoffState,
-    Desired,
-    Expected,
-    Memory,
-    Observation,
-    Pace,
-    Readiness,
-    Slot,
-    slots_of,
-)
+from ikdemo.reconcile.desired import UNHEALTHY_AFTER, Desired, Pace, Slot, slots_of
+from ikdemo.reconcile.model import BackoffState, Expected, Memory, Observation, Readiness
 from ikdemo.reconcile.plan import plan, sentences
 from ikdemo.reconcile.rolling import with_surge
 from ikdemo.reconcile.settle import settle

@@ -12,7 +12,8 @@ import pytest
 
 from ikdemo.reconcile.analysis.simulator import Faults, Simulation
 from ikdemo.reconcile.backoff import ALLOWANCE, CAP, REFILL, YOUNG_FOR, backoff
-from ikdemo.reconcile.model import Desired, Memory, Observation, Pace, ReportedExit, Slot, slots_of
+from ikdemo.reconcile.desired import Desired, Pace, Slot, slots_of
+from ikdemo.reconcile.model import Memory, Observation, ReportedExit
 from ikdemo.reconcile.plan import plan
 from ikdemo.reconcile.settle import record_exits, settle
 from ikdemo.spi.documents import Allocation, Health

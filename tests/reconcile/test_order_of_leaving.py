@@ -7,7 +7,8 @@ from __future__ import annotations
 import pytest
 
 from ikdemo.reconcile.assignment import assign
-from ikdemo.reconcile.model import Desired, Memory, Observation, Pace, slot_number, slots_of
+from ikdemo.reconcile.desired import Desired, Pace, slot_number, slots_of
+from ikdemo.reconcile.model import Memory, Observation
 from ikdemo.reconcile.plan import plan
 from ikdemo.reconcile.rolling import with_surge
 from ikdemo.spi.documents import Allocation, Health

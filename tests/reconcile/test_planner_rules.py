@@ -13,17 +13,8 @@ from typing import NamedTuple
 import pytest
 
 from ikdemo.reconcile.backoff import ALLOWANCE, GIVE_UP_AFTER
-from ikdemo.reconcile.model import (
-    BackoffState,
-    Desired,
-    Destroyed,
-    Expected,
-    Memory,
-    Observation,
-    Pace,
-    Readiness,
-    slots_of,
-)
+from ikdemo.reconcile.desired import Desired, Pace, slots_of
+from ikdemo.reconcile.model import BackoffState, Destroyed, Expected, Memory, Observation, Readiness
 from ikdemo.reconcile.plan import plan
 from ikdemo.reconcile.settle import settle
 from ikdemo.spi.documents import Allocation, Health

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...reconcile.analysis.theory import creations_with_backoff, creations_without_backoff
 from ...reconcile.backoff import GIVE_UP_AFTER
-from ...reconcile.model import Desired, Memory, Observation, ReportedExit, slots_of
+from ...reconcile.desired import Desired, slots_of
+from ...reconcile.model import Memory, Observation, ReportedExit
 from ...reconcile.plan import plan
 from ...reconcile.settle import record_exits, settle
 from ...spi.documents import Allocation, Health

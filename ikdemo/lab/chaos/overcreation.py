@@ -14,7 +14,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...reconcile.analysis.simulator import Dice, Faults, Simulation
-from ...reconcile.model import Desired, slots_of
+from ...reconcile.desired import Desired, slots_of
 from ...spi.documents import Allocation
 from ...spi.plans import Action, Outcome, Plan, Step
 from ..show.tables import Table

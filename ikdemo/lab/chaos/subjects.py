@@ -15,7 +15,7 @@ from typing import Protocol
 
 from ...reconcile.analysis.simulator import Simulation
 from ...reconcile.backoff import ALLOWANCE
-from ...reconcile.model import Desired, slots_of
+from ...reconcile.desired import Desired, slots_of
 from ...reconcile.settle import with_backoffs
 from ...spi.documents import Allocation
 from ...spi.errors import IkdemoError

@@ -16,7 +16,8 @@ from msgspec import Struct, structs
 from ...spi.documents import Health
 from ...spi.events import Event
 from ...spi.plans import Action, ObservedInstance, Outcome, Step
-from ..model import Desired, Memory, Observation, ReportedExit
+from ..desired import Desired
+from ..model import Memory, Observation, ReportedExit
 from ..observed_cache import ObservedCache, is_safe
 from ..plan import plan
 from ..settle import record_exits, settle, with_backoffs
