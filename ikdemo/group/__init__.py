@@ -10,6 +10,7 @@ of one event loop; only the store's files are written in another thread.
 - ``supervisor``: the loop of a group. Owns the task "supervisor of ID".
 - ``reconciler``: one pass: observe, plan, act, settle, persist.
 - ``observer``: when to observe, when to ask for health, when the cache will do.
+- ``observation``: makes one observation: what there is, and its health.
 - ``plugin_reports``: what plugins reported since the last pass.
 - ``executor``: carries out a plan. Owns up to 128 tasks while it does.
 - ``event_recorder``: emits and logs each fact about a group once.

@@ -30,7 +30,7 @@ from ..spi.documents import (
 from ..spi.durations import parse_duration
 from ..spi.errors import PluginFailure, PluginNotFound, RemoteFailure, SpecError
 from ..spi.text import compact, visible
-from .observer import View
+from .observation import View
 from .store import Record
 
 MOST_INSTANCES = 100_000

@@ -27,7 +27,8 @@ from ..spi.plans import Outcome, Plan, Reason, Step
 from .clock import Clock
 from .event_recorder import EventRecorder
 from .executor import Executor
-from .observer import Observer, View
+from .observation import View
+from .observer import Observer
 from .plugin_reports import PluginReports
 from .store import Record
 

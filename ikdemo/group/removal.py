@@ -15,7 +15,7 @@ from ..spi.errors import PluginUnavailable
 from ..spi.events import Emit, Event
 from ..spi.plans import Freed
 from .event_recorder import announce
-from .observer import observe_group
+from .observation import observe_group
 from .registry import Registry, changeable, existing
 from .store import Record
 from .supervisor import Supervisor
