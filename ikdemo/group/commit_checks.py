@@ -89,20 +89,14 @@ async def validate_with_plugins(properties: GroupProperties, lookup: Lookup) -> 
     try:
         flavor = await lookup.flavor(properties.flavor.plugin)
     except PluginNotFound as error:
-        raise SpecError(
-            f"Failed to find Flavor plugin '{error.name}':{error}",
-            path="$.Properties.Flavor.Plugin",
-        ) from None
+        raise _not_found("Flavor", error) from None
     await _validate_section(
         "Flavor", flavor.plugin.validate(properties.flavor.properties, properties.allocation)
     )
     try:
         instance = await lookup.instance(properties.instance.plugin)
     except PluginNotFound as error:
-        raise SpecError(
-            f"Failed to find Instance plugin '{error.name}':{error}",
-            path="$.Properties.Instance.Plugin",
-        ) from None
+        raise _not_found("Instance", error) from None
     await _validate_section("Instance", instance.plugin.validate(properties.instance.properties))
 
 
@@ -144,6 +138,13 @@ def _check_updating(properties: GroupProperties) -> None:
             path=f"{path}.Surge",
             expected="0",
         )
+
+
+def _not_found(section: str, error: PluginNotFound) -> SpecError:
+    return SpecError(
+        f"Failed to find {section} plugin '{error.name}':{error}",
+        path=f"$.Properties.{section}.Plugin",
+    )
 
 
 async def _validate_section(section: str, validation: Awaitable[None]) -> None:

@@ -25,10 +25,9 @@ class PlanBuilder:
         self.desired, self.observed, self.memory, self.now = desired, observed, memory, now
         self.actions: list[Action] = []
         self.reasons: list[Reason] = []
-        self.anomalies = [
-            self._reason("blocked", anomaly.text, instance=anomaly.instance)
-            for anomaly in observed.anomalies
-        ]
+        for anomaly in observed.anomalies:
+            self.because("blocked", anomaly.text, instance=anomaly.instance)
+        self.anomalies, self.reasons = self.reasons, []
         self.wakes: list[float] = []
         self.storms = False
 
@@ -48,7 +47,8 @@ class PlanBuilder:
         error: str = "",
     ) -> None:
         """Give a reason; since when something is not as wanted there is remembered."""
-        self.reasons.append(self._reason(code, text, slot, instance, awaits, error))
+        since = self.memory.since.get(reason_key(code, slot, instance), self.now)
+        self.reasons.append(Reason(code, text, slot, instance, since, awaits, error))
 
     def provision(self, slot: Slot, *, has_room: bool, sha: str = "") -> bool:
         """Fill an empty slot if it may be tried and there is room; say whether room was taken (or
@@ -115,18 +115,6 @@ class PlanBuilder:
         )
         self.wakes.extend(one.until for one in awaited.values())
         return set(awaited)
-
-    def _reason(
-        self,
-        code: Code,
-        text: str,
-        slot: str = "",
-        instance: str = "",
-        awaits: str = "",
-        error: str = "",
-    ) -> Reason:
-        since = self.memory.since.get(reason_key(code, slot, instance), self.now)
-        return Reason(code, text, slot, instance, since, awaits, error)
 
     def _may_try(self, key: str, *, slot: str, instance: str = "") -> bool:
         """Say whether a slot may be filled, or an instance destroyed, in spite of its back-off;
