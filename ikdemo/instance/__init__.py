@@ -5,7 +5,8 @@
 - ``docker``: an instance is a container.
 
 None of the three imports another; what they decide alike is beside them:
-- ``common``: events of instances, the occupant of a slot, tags, amounts of memory, ports.
+- ``common``: events of instances, the occupant of a slot, tags, amounts of memory, ports; the
+  settings of those whose instances outlive them.
 - ``single_flight``: operations that several callers share, such as ending one instance.
 - ``notices``: what inotify noticed in a directory.
 - ``output``: what an instance printed, cut to its end, kept for a while after its death.

@@ -1,5 +1,5 @@
 """What instance plugins of every kind decide alike: how they tell of an instance, who is in a slot,
-and what tags, amounts of memory and ports mean.
+what tags, amounts of memory and ports mean, and how those are set up whose instances outlive them.
 
 ``announce`` tells each fact once: as an event, and as a line of the log.
 """
@@ -14,10 +14,12 @@ import secrets
 import signal
 import socket
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from .. import disk
 from ..log_limit import LineLimit
+from ..spi.contracts import Interface
 from ..spi.documents import GROUP_TAG, SHA_TAG, Description, InstanceSpec
 from ..spi.errors import PluginFailure, SpecError
 from ..spi.events import Emit, Event
@@ -90,6 +92,38 @@ class ExitReason(NamedTuple):
 
     code: str
     text: str
+
+
+class LastingInstances:
+    """Instances that go on when their plugin ends, and are known again by the next one; unless
+    ``takes_along``, then a plugin that ends (but not one that is killed) ends them first.
+
+    ``grace``: seconds between asking and killing. ``most``: how many may live.
+    """
+
+    interface: Interface = "Instance"
+    offers = frozenset({"Slots", "Logs"})
+
+    def __init__(
+        self,
+        directory: Path | str,
+        *,
+        grace: float = 5.0,
+        most: int = 100,
+        takes_along: bool = False,
+    ) -> None:
+        self._path = Path(directory)
+        self._grace, self._most, self._takes_along = grace, most, takes_along
+
+
+def check_id(instance: str) -> None:
+    """Raise SpecError for an empty ID, which no instance has."""
+    if not instance:
+        raise SpecError(
+            "the ID of an instance must not be empty",
+            path="$.Instance",
+            expected="an instance's ID",
+        )
 
 
 def occupant(

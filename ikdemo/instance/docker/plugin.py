@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import NamedTuple
 
 from msgspec import UNSET, Raw
@@ -16,12 +15,11 @@ from msgspec.structs import replace
 
 from ... import disk
 from ...engine import Engine
-from ...spi.contracts import Interface
 from ...spi.decode import refuse_unknown
 from ...spi.documents import GROUP_TAG, NULL, Description, InstanceSpec, slot_of
 from ...spi.errors import IkdemoError, PluginFailure, SpecError
 from ...spi.events import Emit
-from ..common import has_tags
+from ..common import LastingInstances, check_id, has_tags
 from ..output import lines_of
 from .config import DockerProperties, read_properties
 from .containers import Containers
@@ -41,33 +39,12 @@ class _Parts(NamedTuple):
     engine_watch: EngineWatch
 
 
-class DockerInstances:
+class DockerInstances(LastingInstances):
     """Instances that are containers. Whose they are is said by a label, which names the directory
     that this plugin owns.
-
-    They go on when the plugin ends, and are known again by the next one; unless ``takes_along``,
-    then a plugin that ends (but not one that is killed) ends them first. ``grace``: seconds between
-    asking and killing. ``most``: how many may live.
     """
 
-    interface: Interface = "Instance"
-    offers = frozenset({"Slots", "Logs"})
-
-    def __init__(
-        self,
-        directory: Path | str,
-        *,
-        grace: float = 5.0,
-        most: int = 100,
-        takes_along: bool = False,
-    ) -> None:
-        self._path, self._grace, self._most, self._takes_along = (
-            Path(directory),
-            grace,
-            most,
-            takes_along,
-        )
-        self._parts: _Parts | None = None
+    _parts: _Parts | None = None
 
     async def start(self, emit: Emit) -> None:
         """Take the directory and what lives of it; what died meanwhile is told as lost. The engine
@@ -144,12 +121,7 @@ class DockerInstances:
         is no such instance.
         """
         containers = self._started().containers
-        if not instance:
-            raise SpecError(
-                "the ID of an instance must not be empty",
-                path="$.Instance",
-                expected="an instance's ID",
-            )
+        check_id(instance)
         await containers.end(instance, self._grace)
 
     async def describe_instances(

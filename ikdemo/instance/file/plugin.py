@@ -21,7 +21,7 @@ from ...spi.decode import decode
 from ...spi.documents import GROUP_TAG, Description, Document, InstanceSpec, slot_of
 from ...spi.errors import PluginFailure, SpecError
 from ...spi.events import Emit
-from ..common import has_tags, occupant
+from ..common import check_id, has_tags, occupant
 from . import format
 from .directory import Directory
 
@@ -90,12 +90,7 @@ class FileInstances:
         an ID, PluginFailure when there is no such instance.
         """
         directory = self._refreshed()
-        if not instance:
-            raise SpecError(
-                "the ID of an instance must not be empty",
-                path="$.Instance",
-                expected="an instance's ID",
-            )
+        check_id(instance)
         entry = directory.index.instance(instance) or directory.index.get(disk.check_name(instance))
         if entry is None:
             raise PluginFailure(

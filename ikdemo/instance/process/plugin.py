@@ -11,16 +11,14 @@ import os
 import secrets
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 from msgspec import UNSET, Raw
 from msgspec.structs import replace
 
-from ...spi.contracts import Interface
 from ...spi.documents import GROUP_TAG, NULL, Description, InstanceSpec, slot_of
 from ...spi.errors import PluginFailure, SpecError
 from ...spi.events import Emit
-from ..common import PID_TAG, free_port, has_tags, occupant
+from ..common import PID_TAG, LastingInstances, check_id, free_port, has_tags, occupant
 from ..output import lines_of, tail
 from . import procfs
 from .descriptors import check_free
@@ -33,33 +31,12 @@ PORT_TAG = "port"
 LONGEST_PID = 2**31 - 1
 
 
-class ProcessInstances:
+class ProcessInstances(LastingInstances):
     """Instances that are processes of this machine; their state files are in a directory that this
     plugin owns while it runs.
-
-    They go on when the plugin ends, and are known again by the next one; unless ``takes_along``,
-    then a plugin that ends (but not one that is killed) ends them first. ``grace``: seconds between
-    asking and killing. ``most``: how many may live.
     """
 
-    interface: Interface = "Instance"
-    offers = frozenset({"Slots", "Logs"})
-
-    def __init__(
-        self,
-        directory: Path | str,
-        *,
-        grace: float = 5.0,
-        most: int = 100,
-        takes_along: bool = False,
-    ) -> None:
-        self._path, self._grace, self._most, self._takes_along = (
-            Path(directory),
-            grace,
-            most,
-            takes_along,
-        )
-        self._table: ProcessTable | None = None
+    _table: ProcessTable | None = None
 
     async def start(self, emit: Emit) -> None:
         """Take the directory and what lives of it; what died meanwhile is told as lost.
@@ -146,12 +123,7 @@ class ProcessInstances:
         is no such instance.
         """
         table = self._started()
-        if not instance:
-            raise SpecError(
-                "the ID of an instance must not be empty",
-                path="$.Instance",
-                expected="an instance's ID",
-            )
+        check_id(instance)
         if instance not in table:
             raise PluginFailure(f"{instance} is no instance here")
         await table.end(instance, self._grace)
