@@ -16,7 +16,7 @@ from ...spi.errors import IkdemoError
 from ...spi.events import Event
 from ..host.group_commands import GroupCommands
 from ..host.plugin_commands import PluginCommands
-from ..show.step_view import slot_of
+from ..show.step_view import told_slot
 from ..show.tables import Table
 from .targets import (
     DOCKER_EFFECTS,
@@ -101,7 +101,7 @@ class FaultInjection:
             ]
             return Table([*columns, "pid"], rows)
         described = [
-            (slot_of(one) or "-", one.id, one.tags or {}) for one in self._groups.living(group)
+            (told_slot(one) or "-", one.id, one.tags or {}) for one in self._groups.living(group)
         ]
         found = [
             (slot, name, tags.get(ADDRESS_TAG, ""), tags.get(PORT_TAG, ""))
@@ -131,7 +131,7 @@ class FaultInjection:
 
     def _targets(self, group: str) -> list[Target]:
         """Return every instance of a group that lives now, in the order of slots."""
-        return [(slot_of(one), one.id) for one in self._groups.living(group)]
+        return [(told_slot(one), one.id) for one in self._groups.living(group)]
 
     def _records(self, group: str) -> list[tuple[str, ProcessRecord]]:
         """Return slot and record of every process of a group, in the order of slots; what has just

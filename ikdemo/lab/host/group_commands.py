@@ -28,7 +28,7 @@ from ...spi.errors import (
 )
 from ...spi.plans import Reason
 from ...spi.text import indent
-from ..show.step_view import StepView, instance_table, reasons, slot_of
+from ..show.step_view import StepView, instance_table, reasons, told_slot
 from ..show.tables import Table, Words
 from ..teaching.specs import text_of
 from .plugin_commands import PluginCommands
@@ -181,7 +181,7 @@ class GroupCommands:
         them now.
         """
         found = self._call(self._instances(self.instance_plugin(group), group))
-        return sorted(found, key=lambda one: (slot_of(one).zfill(9), one.id))
+        return sorted(found, key=lambda one: (told_slot(one).zfill(9), one.id))
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         return self._plugins.session.call(work)
@@ -211,7 +211,7 @@ class GroupCommands:
         flavor = (await self._plugins.session.peers.flavor(spec.flavor.plugin)).plugin
         living = await self._instances(spec.instance.plugin, group)
         said = [
-            (slot_of(one) or "-", one.id, await flavor.healthy(spec.flavor.properties, one))
+            (told_slot(one) or "-", one.id, await flavor.healthy(spec.flavor.properties, one))
             for one in living
         ]
         return sorted((slot, name, health.name.lower()) for slot, name, health in said)

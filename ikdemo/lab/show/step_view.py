@@ -88,12 +88,12 @@ def instance_table(described: Iterable[Description], slots: Mapping[str, str]) -
     for one in described:
         tags = one.tags or {}
         shown = ", ".join(f"{key}={value}" for key, value in sorted(tags.items()) if key != SHA_TAG)
-        slot = slot_of(one) or slots.get(one.id, "")
+        slot = told_slot(one) or slots.get(one.id, "")
         rows.append((slot or "-", one.id, tags.get(SHA_TAG, "-")[:7], shown))
     rows.sort(key=lambda row: (row[0].zfill(9), row[1]))
     return Table(["slot", "instance", "config", "tags"], rows, empty="There is no instance.")
 
 
-def slot_of(described: Description) -> str:
+def told_slot(described: Description) -> str:
     """Return the slot that an instance plugin told, or nothing."""
     return described.slot if isinstance(described.slot, str) else ""
