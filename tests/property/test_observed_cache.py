@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from profiles import PATIENCE, searched
+from storms import PASSES, SIZE, check_update, check_whole
 
 from ikdemo.reconcile.analysis.simulator import Faults, Simulation
 from ikdemo.reconcile.desired import Desired, Pace, slots_of
@@ -25,7 +26,7 @@ from ikdemo.spi.plans import Action, ObservedInstance, Outcome, Plan
 
 pytestmark = pytest.mark.timeout(PATIENCE)
 
-RUNS, PASSES, SIZE = 60, 80, 5
+RUNS = 60
 KINDS = ["refused", "lost", "doubled", "late", "blind", "stale", "partial", "deaf", "missed"]
 ALL = Faults(**dict.fromkeys(KINDS, 0.1))
 
@@ -66,12 +67,8 @@ def test_there_is_never_one_too_many_and_no_healthy_one_is_harmed(kind: str) -> 
     injected = 0
     for seed in range(RUNS):
         simulation = storm(seed, faults, group())
-        assert simulation.peak <= SIZE, seed
-        assert simulation.harmed == 0, seed
-        assert simulation.settle_down(60), simulation.dry_run().plan.reasons
-        assert len(simulation.living) == SIZE
+        check_whole(simulation, seed)
         injected += sum(simulation.counts[name] for name in KINDS)
-        assert simulation.dry_run().plan.actions == ()
     assert injected > RUNS
 
 
@@ -81,16 +78,7 @@ def test_there_is_never_one_too_many_and_no_healthy_one_is_harmed(kind: str) -> 
 def test_an_update_under_faults_stays_within_size_and_surge_and_ends(pace: Pace) -> None:
     for seed in range(RUNS):
         simulation = storm(seed, Faults(), group(pace=pace))
-        assert simulation.settle_down(10)
-        simulation.set_desired(group("v2", pace=pace))
-        simulation.begin_count()
-        simulation.faults = ALL
-        for _ in range(PASSES):
-            simulation.step()
-        assert simulation.peak <= SIZE + pace.surge, seed
-        assert simulation.settle_down(200), simulation.dry_run().plan.reasons
-        assert {seen.sha for seen in simulation.living.values()} == {"v2"}
-        assert len(simulation.living) == SIZE
+        check_update(simulation, group("v2", pace=pace), ALL, seed)
 
 
 def test_without_faults_a_hundred_kills_are_healed_between_two_looks() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 
 import pytest
+from storms import PASSES, SIZE, check_update, check_whole
 
 from ikdemo.reconcile.analysis.simulator import Faults, Simulation
 from ikdemo.reconcile.backoff import ALLOWANCE, CAP, REFILL, YOUNG_FOR, backoff
@@ -19,7 +20,7 @@ from ikdemo.reconcile.settle import record_exits, settle
 from ikdemo.spi.documents import Allocation, Health
 from ikdemo.spi.plans import ObservedInstance, Outcome, Plan
 
-RUNS, PASSES, SIZE = 60, 80, 5
+RUNS = 60
 KINDS = ["refused", "lost", "doubled", "late", "blind", "stale", "partial"]
 ALL = Faults(refused=0.1, lost=0.1, doubled=0.1, late=0.1, blind=0.1, stale=0.1, partial=0.1)
 
@@ -47,13 +48,9 @@ def test_with_slots_there_is_never_one_too_many_and_no_healthy_one_is_harmed(kin
     injected = 0
     for seed in range(RUNS):
         simulation = storm(seed, faults, group())
-        assert simulation.peak <= SIZE, seed
-        assert simulation.harmed == 0, seed
-        assert simulation.settle_down(60), simulation.dry_run().plan.reasons
-        assert len(simulation.living) == SIZE
+        check_whole(simulation, seed)
         injected += sum(simulation.counts[name] for name in KINDS)
         made = simulation.counts["made"]
-        assert simulation.dry_run().plan.actions == ()
         simulation.step()
         assert simulation.counts["made"] == made
     assert injected > RUNS
@@ -76,16 +73,7 @@ def test_without_slots_none_is_made_while_one_is_expected(kind: str) -> None:
 def test_an_update_under_faults_stays_within_size_and_surge_and_ends(pace: Pace) -> None:
     for seed in range(RUNS):
         simulation = storm(seed, Faults(), group(pace=pace))
-        assert simulation.settle_down(10)
-        simulation.set_desired(group("v2", pace=pace))
-        simulation.begin_count()
-        simulation.faults = ALL
-        for _ in range(PASSES):
-            simulation.step()
-        assert simulation.peak <= SIZE + pace.surge, seed
-        assert simulation.settle_down(200), simulation.dry_run().plan.reasons
-        assert {seen.sha for seen in simulation.living.values()} == {"v2"}
-        assert len(simulation.living) == SIZE
+        check_update(simulation, group("v2", pace=pace), ALL, seed)
 
 
 def test_the_unhealthy_are_replaced_one_or_two_at_a_time_and_not_when_most_are() -> None:
