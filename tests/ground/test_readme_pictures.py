@@ -10,6 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from docs.pictures import healing
+from docs.pictures.film import PLAY
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
@@ -66,4 +67,4 @@ def test_the_slots_are_counted_from_the_lives_that_were_recorded() -> None:
     )
     assert film.filled(-healing.BEFORE) == film.filled(film.whole) == healing.SIZE
     assert 0 < film.noticed < film.whole == max(bar.born for bar in film.bars)
-    assert film.slower * film.length / 1000 >= healing.PLAY
+    assert film.slower * film.length / 1000 >= PLAY
