@@ -9,8 +9,8 @@
 - ``containers``: those of one owner: created, ended, lost. A task for each end.
 - ``engine_watch``: the engine's events, a comparison now and then, and coming back to an engine
   that was away: one task.
-- ``exit_reason``: how a container ended, and who ended it.
-- ``reaper``: removes dead containers and keeps their last output. A task for each removal.
+- ``reaper``: how a container ended, and who ended it; removes the dead and keeps their last output.
+  A task for each removal.
 - ``orphans``: containers whose plugin's directory is gone; and the note in it that says whose they
   are.
 

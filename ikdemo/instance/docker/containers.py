@@ -19,7 +19,6 @@ from ...spi.errors import OutcomeUnknown, PluginFailure
 from ...spi.events import Emit
 from ..common import ExitReason, announce
 from ..single_flight import SingleFlight
-from .exit_reason import ExitSignals, time_of
 from .labels import (
     ALIVE,
     INSTANCE,
@@ -32,7 +31,7 @@ from .labels import (
     has_labels,
     labels_of,
 )
-from .reaper import Reaper
+from .reaper import ExitSignals, Reaper, time_of
 
 REMEMBERED = 2000
 """Dead containers that are not taken for living ones, should an old list say so."""
