@@ -1,6 +1,7 @@
 """Flavor plugins: each knows what instances are for.
 
-- ``vanilla``: adds Init lines and tags; its instances are always healthy.
+- ``vanilla``: adds Init lines and tags; its instances are always healthy. How every flavor reads
+  its properties.
 - ``probe``: what vanilla does, and checks of each instance's health. A task for each instance that
   is checked, and one that forgets those that are gone.
 - ``health_check``: one check, the health that follows from several, and the loop of checks of one
@@ -8,7 +9,6 @@
 - ``combo``: several flavors at once, and their health events. A task for each flavor that is
   followed.
 - ``zookeeper``: makes pets the members of one ZooKeeper ensemble.
-- ``common``: how a flavor reads its properties.
 
 No flavor keeps a file.
 """

@@ -33,7 +33,7 @@ from ..spi.documents import (
 )
 from ..spi.errors import IkdemoError, OutcomeUnknown, PluginFailure, RemoteFailure, SpecError
 from ..spi.events import Emit, Event
-from .common import read
+from .vanilla import read
 
 ANSWER_SECONDS, DRAIN_SECONDS = 25.0, 280.0
 """How long all flavors together have; a little less than callers wait, so that they learn who was

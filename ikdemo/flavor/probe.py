@@ -20,7 +20,6 @@ from ..spi.decode import refuse_unknown
 from ..spi.documents import GROUP_TAG, Allocation, Description, Health, InstanceSpec
 from ..spi.errors import PluginFailure
 from ..spi.events import Emit, Event
-from .common import read
 from .health_check import (
     CheckSettings,
     Endpoint,
@@ -30,7 +29,7 @@ from .health_check import (
     endpoint_of,
     seconds_of,
 )
-from .vanilla import Vanilla, VanillaProperties
+from .vanilla import Vanilla, VanillaProperties, read
 
 AT_ONCE = 64
 """Checks in flight at a time."""

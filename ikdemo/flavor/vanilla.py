@@ -1,17 +1,37 @@
 """The flavor ``vanilla``: adds lines of Init and tags to what an instance is made from; its
 instances are always healthy.
 
-Keeps nothing and touches nothing.
+Keeps nothing and touches nothing. Here is also how every flavor reads its own properties
+(``read``): they must be there, and be of its type.
 """
 
 from __future__ import annotations
+
+from typing import TypeVar
 
 from msgspec import Raw
 from msgspec.structs import replace
 
 from ..spi.contracts import Interface
-from ..spi.documents import Allocation, Description, Document, Health, InstanceSpec
-from .common import read, require
+from ..spi.decode import decode
+from ..spi.documents import NULL, Allocation, Description, Document, Health, InstanceSpec
+from ..spi.errors import SpecError
+
+P = TypeVar("P", bound=Document)
+
+
+def read(properties: Raw, kind: type[P]) -> P:
+    """Decode properties as a flavor's own type; raises SpecError, with the place of what is
+    wrong.
+    """
+    require(properties)
+    return decode(properties, kind, path="$.Properties")
+
+
+def require(properties: Raw) -> None:
+    """Raise SpecError for properties that are absent or null, which no flavor takes."""
+    if properties == NULL:
+        raise SpecError("Properties must be set", path="$.Properties", expected="an object")
 
 
 class VanillaProperties(Document, frozen=True):

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from ..spi.contracts import Interface
 from ..spi.documents import Allocation, Description, Document, Health, InstanceSpec
 from ..spi.errors import SpecError
-from .common import read, require
+from .vanilla import read, require
 
 MEMBER = "member"
 MOST = 255

@@ -20,7 +20,6 @@ FILES = sorted((ROOT / "ikdemo").rglob("*.py"))
 
 SHARED = {
     "plugin": "each kind of plugin has its methods in plugin.py of its own folder",
-    "common": "what the plugins of one folder share",
     "orphans": "the same question, asked of processes and of containers",
 }
 """Names that several modules may have, each with the reason."""
