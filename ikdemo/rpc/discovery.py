@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 ENVIRONMENT = "INFRAKIT_PLUGINS_DIR"
 LONGEST_PATH = 107
 """Bytes that the path of a Unix socket may have on Linux."""
+UNREADY = "~"
+"""How the name of a socket ends that does not listen yet; no plugin's name does."""
 
 
 def plugin_dir(environ: Mapping[str, str] | None = None) -> Path:
@@ -71,8 +73,8 @@ def listing(directory: Path) -> list[tuple[str, Path]]:
     """Return name and socket path of every plugin, sorted by name; none when there is no such
     directory.
 
-    A socket whose plugin has died is listed as well. Folders are skipped; anything else is skipped
-    with a warning.
+    A socket whose plugin has died is listed as well, one that does not listen yet is not. Folders
+    are skipped; anything else is skipped with a warning.
     """
     try:
         entries = sorted(directory.iterdir())
@@ -89,7 +91,8 @@ def listing(directory: Path) -> list[tuple[str, Path]]:
         except FileNotFoundError:
             continue
         if stat.S_ISSOCK(mode):
-            found.append((path.name, path))
+            if not path.name.endswith(UNREADY):
+                found.append((path.name, path))
         elif not stat.S_ISDIR(mode):
             log.warning("Loading plugin err= File is not a socket: %s", path)
     return found

@@ -1,8 +1,8 @@
 """Takes a socket's path, listens there and accepts connections.
 
-Decided only here: how a path is taken (a stale socket is replaced, a live one never) and given
-back, and what happens when no connection can be accepted (idle ones are ended, then it is tried
-again).
+Decided only here: how a path is taken (a stale socket is replaced, a live one never, and what is
+there listens already) and given back, and what happens when no connection can be accepted (idle
+ones are ended, then it is tried again).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..spi.errors import InUse, SpecError
-from .discovery import check_length, ensure_dir
+from .discovery import UNREADY, check_length, ensure_dir
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ async def listen(
     check_length(path)
     ensure_dir(path.parent)
     async with _lock(path.parent):
-        _remove_stale(path)
+        _check_free(path)
         return Listener(path, _bind(path), make, make_room)
 
 
@@ -69,7 +69,6 @@ class Listener:
         self._has_warned = False
         found = path.lstat()
         self._identity = found.st_dev, found.st_ino
-        bound.listen(BACKLOG)
         self._listen()
 
     def remove_socket(self) -> None:
@@ -166,9 +165,9 @@ async def _lock(directory: Path) -> AsyncIterator[None]:
         os.close(descriptor)
 
 
-def _remove_stale(path: Path) -> None:
-    """Remove a stale socket; raises InUse when something lives behind it, SpecError when it is
-    something else.
+def _check_free(path: Path) -> None:
+    """Say that a path can be taken, as nothing is there or a stale socket; raises InUse when
+    something lives behind it, SpecError when it is something else.
     """
     try:
         mode = path.lstat().st_mode
@@ -183,16 +182,24 @@ def _remove_stale(path: Path) -> None:
         raise InUse(f"{path.name} is already served by a live plugin")
     if outcome not in (errno.ECONNREFUSED, errno.ENOENT):
         raise InUse(f"whether {path} is in use cannot be told: {os.strerror(outcome)}")
-    path.unlink(missing_ok=True)
 
 
 def _bind(path: Path) -> socket.socket:
-    """Bind a socket that has mode 0600 from its first moment."""
+    """Put a socket at a path, in the place of a stale one, that has mode 0600 and listens from its
+    first moment there.
+
+    Until then it has another name, no longer than its own, so that no client can come too early.
+    """
+    unready = path.with_name(path.name[:-1] + UNREADY)
     bound = socket.socket(socket.AF_UNIX)
     try:
         bound.setblocking(False)
         os.fchmod(bound.fileno(), 0o600)  # Linux gives the file the mode of the socket
-        bound.bind(os.fspath(path))
+        if unready.is_socket():  # of a plugin that was killed just here
+            unready.unlink()
+        bound.bind(os.fspath(unready))
+        bound.listen(BACKLOG)
+        unready.rename(path)
     except OSError as error:
         bound.close()
         raise SpecError(f"the socket {path} cannot be made: {error.strerror}") from None

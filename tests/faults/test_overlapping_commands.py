@@ -159,7 +159,7 @@ class Overlap:
 
 
 def _answers(path: str) -> bool:
-    """Say whether a plugin listens there: its socket is there a moment before it does."""
+    """Say whether a plugin listens there: one that was killed leaves its socket."""
     with socket.socket(socket.AF_UNIX) as asked:
         return asked.connect_ex(path) == 0
 

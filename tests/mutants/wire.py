@@ -8,6 +8,12 @@ from .mutant import Mutant
 
 MUTANTS = (
     Mutant(
+        "ikdemo/rpc/listener.py",
+        "        bound.listen(BACKLOG)\n        unready.rename(path)\n",
+        "        unready.rename(path)\n        bound.listen(BACKLOG)\n",
+        "tests/rpc/test_serving_a_socket.py::test_a_socket_that_is_there_is_never_one_that_does_not_listen",
+    ),
+    Mutant(
         "ikdemo/rpc/client_connection.py",
         "self._size > (REPLY_LIMIT if self._has_head else HEAD_LIMIT)",
         "self._size > HEAD_LIMIT and not self._has_head",

@@ -22,6 +22,7 @@ from ikdemo.rpc import dispatch
 from ikdemo.rpc import server as server_module
 from ikdemo.rpc.client import Client
 from ikdemo.rpc.client_connection import ClientConnection
+from ikdemo.rpc.discovery import LONGEST_PATH, listing
 from ikdemo.rpc.event_ring import EventRing
 from ikdemo.rpc.methods import DESCRIBE_INSTANCES, PROVISION, WATCH
 from ikdemo.rpc.server import Server
@@ -46,6 +47,20 @@ async def main():
     await asyncio.Event().wait()
 
 asyncio.run(main())
+"""
+
+
+FOLLOWER = """
+import errno, socket, sys
+
+refused = 0
+for path in sys.argv[1:]:
+    with socket.socket(socket.AF_UNIX) as client:
+        while outcome := client.connect_ex(path):
+            if outcome != errno.ENOENT:
+                assert outcome == errno.ECONNREFUSED, outcome
+                refused += 1
+    print(refused, flush=True)
 """
 
 
@@ -170,6 +185,65 @@ def test_a_full_queue_is_a_sign_of_life(
             with pytest.raises(InUse):
                 async with serve(plugins.instances()):
                     pass
+
+    bounded(story())
+
+
+def test_a_socket_that_is_there_is_never_one_that_does_not_listen(
+    short_dir: Path, plugins: Any, bounded: Any
+) -> None:
+    """A process asks for each of many plugins again and again, until it is there."""
+    paths = [short_dir / f"plugin-{number}" for number in range(500)]
+    follower = subprocess.Popen(
+        [sys.executable, "-c", FOLLOWER, *map(str, paths)], stdout=subprocess.PIPE, text=True
+    )
+
+    async def story() -> None:
+        assert follower.stdout
+        refused = ""
+        for path in paths:
+            server = Server(plugins.instances(), path, EventRing(path.name))
+            await server.start()
+            refused = follower.stdout.readline()
+            await server.stop()
+        assert refused == "0\n"
+
+    try:
+        bounded(story())
+    finally:
+        end(follower)
+
+
+def test_what_a_plugin_left_that_was_killed_before_it_listened_is_removed(
+    serve: Any, short_dir: Path, plugins: Any, bounded: Any
+) -> None:
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(short_dir / "plugi~"))
+
+    def there() -> list[Path]:
+        return list(short_dir.iterdir())
+
+    async def story() -> None:
+        assert listing(short_dir) == []
+        async with serve(plugins.instances()) as server:
+            assert there() == [server.path]
+        (short_dir / "plugi~").write_text("precious")
+        with pytest.raises(SpecError, match="cannot be made"):
+            async with serve(plugins.instances()):
+                pass
+
+    bounded(story())
+    assert (short_dir / "plugi~").read_text() == "precious"
+
+
+def test_a_path_of_107_bytes_is_served(short_dir: Path, plugins: Any, bounded: Any) -> None:
+    path = short_dir / ("x" * (LONGEST_PATH - len(str(short_dir)) - 1))
+
+    async def story() -> None:
+        server = Server(plugins.instances(), path, EventRing("long"))
+        await server.start()
+        assert (await describe(path)).descriptions == []
+        await server.stop()
 
     bounded(story())
 
