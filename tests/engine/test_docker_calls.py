@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import lasting
 import pytest
 from engine.private import IMAGE, PrivateEngine
+from lasting import FOREVER, Ear, printed, run
 from msgspec import Raw
 
 from ikdemo.engine import Engine
@@ -26,36 +28,10 @@ from ikdemo.instance.docker.labels import MARK, OWNER, Labels
 from ikdemo.instance.docker.plugin import DockerInstances
 from ikdemo.spi.documents import Description, InstanceSpec
 from ikdemo.spi.errors import InUse, PluginFailure, SpecError
-from ikdemo.spi.events import Event
-
-FOREVER = "exec sleep 1000"
-
-
-class Ear:
-    """Collects events; ``next`` waits for one of a kind that was not asked for yet."""
-
-    def __init__(self) -> None:
-        self._events: asyncio.Queue[Event] = asyncio.Queue()
-        self.told: list[Event] = []
-
-    def __call__(self, event: Event) -> None:
-        self.told.append(event)
-        self._events.put_nowait(event)
-
-    async def next(self, kind: str) -> Event:
-        async with asyncio.timeout(100):
-            while (event := await self._events.get()).kind != kind:
-                pass
-            return event
 
 
 def spec(script: str = "", sha: str = "s", **properties: Any) -> InstanceSpec:
-    properties = {"Image": IMAGE, **properties}
-    return InstanceSpec(
-        Raw(json.dumps(properties).encode()),
-        {"infrakit.group": "g", "infrakit.config_sha": sha},
-        script,
-    )
+    return lasting.spec(script, sha, **{"Image": IMAGE, **properties})
 
 
 @pytest.fixture
@@ -73,17 +49,6 @@ async def plugin(directory: Path, **options: Any) -> AsyncIterator[tuple[DockerI
         yield made, ear
     finally:
         await made.stop()
-
-
-def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(asyncio.wait_for(story(), 100))
-
-
-async def printed(made: DockerInstances, instance: str, lines: int) -> list[str]:
-    async with asyncio.timeout(100):
-        while len(text := await made.logs(instance)) < lines:  # noqa: ASYNC110  no event tells what was printed
-            await asyncio.sleep(0.02)
-    return text
 
 
 async def gone(client: docker.APIClient, name: str) -> None:

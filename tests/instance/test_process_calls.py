@@ -10,12 +10,13 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lasting import FOREVER, Ear, printed, run, spec
 from marked import marked
 from msgspec import UNSET, Raw
 
@@ -26,33 +27,6 @@ from ikdemo.instance.process.spawn import LONGEST
 from ikdemo.spi.decode import encode
 from ikdemo.spi.documents import Description, InstanceSpec
 from ikdemo.spi.errors import PluginFailure, SpecError
-from ikdemo.spi.events import Event
-
-FOREVER = "exec sleep 1000"
-
-
-class Ear:
-    """Collects events; ``next`` waits for one of a kind that was not asked for yet."""
-
-    def __init__(self) -> None:
-        self._events: asyncio.Queue[Event] = asyncio.Queue()
-
-    def __call__(self, event: Event) -> None:
-        self._events.put_nowait(event)
-
-    async def next(self, kind: str) -> Event:
-        async with asyncio.timeout(100):
-            while (event := await self._events.get()).kind != kind:
-                pass
-            return event
-
-
-def spec(script: str = "", sha: str = "s", **properties: Any) -> InstanceSpec:
-    return InstanceSpec(
-        Raw(json.dumps(properties).encode()),
-        {"infrakit.group": "g", "infrakit.config_sha": sha},
-        script,
-    )
 
 
 def pid_of(directory: Path, instance: str) -> int:
@@ -71,18 +45,6 @@ async def plugin(directory: Path, **options: Any) -> AsyncIterator[tuple[Process
         yield made, ear
     finally:
         await made.stop()
-
-
-def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(asyncio.wait_for(story(), 100))
-
-
-async def printed(made: ProcessInstances, instance: str, lines: int) -> list[str]:
-    """Wait until an instance has printed so many lines."""
-    async with asyncio.timeout(100):
-        while len(text := await made.logs(instance)) < lines:  # noqa: ASYNC110  a file tells nobody that it grew
-            await asyncio.sleep(0.01)
-    return text
 
 
 def test_an_instance_knows_who_it_is_and_where_to_listen(tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lasting import run
 from marked import marked
 from msgspec import Raw
 
@@ -44,10 +45,6 @@ WAYS = {
     "a child of one in another session, environment cleared": "setsid sh -c 'env -i setsid sleep "
     "1000 & exec sleep 1000' &",
 }
-
-
-def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(asyncio.wait_for(story(), 100))
 
 
 @pytest.fixture

@@ -9,12 +9,13 @@ import errno
 import os
 import resource
 import signal
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lasting import run
 from marked import marked
 from msgspec import Raw
 
@@ -36,10 +37,6 @@ def directory(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "p"
     for pid in marked(tmp_path / "p"):
         os.kill(pid, signal.SIGKILL)
-
-
-def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(asyncio.wait_for(story(), 100))
 
 
 @contextmanager

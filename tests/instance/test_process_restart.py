@@ -12,11 +12,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lasting import run
 from marked import marked
 from msgspec import Raw
 
@@ -44,10 +45,6 @@ async def begin(directory: Path, **options: Any) -> tuple[ProcessInstances, list
     told: list[Event] = []
     await made.start(told.append)
     return made, told
-
-
-def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(asyncio.wait_for(story(), 100))
 
 
 def pids(directory: Path) -> dict[str, int]:
