@@ -2,8 +2,8 @@
 effect.
 
 Each event is held back for a moment, in which an earlier one of another plugin may still arrive.
-One that arrives later than that is not lost: it comes at once, and is said to be late. Pure: what
-time it is, is an argument.
+One that arrives later than that is not lost: it comes at once, and is said to be late. What time it
+is, is an argument; only ``as_due`` waits.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -57,6 +58,7 @@ class EventMerge:
         self._latest: dict[str, float] = {}
         self._released = self._told = float("-inf")
         self._order = 0
+        self._arrived = asyncio.Event()
 
     def add(self, plugin: str, events: Iterable[Event], now: float) -> None:
         """Take in what one plugin has told, in its order; ``now`` is in seconds of a monotonic
@@ -67,6 +69,8 @@ class EventMerge:
             self._order += 1
             heapq.heappush(self._held, _Held(at, self._order, event))
             self._arrivals.append((now, at))
+        if self._arrivals:
+            self._arrived.set()
 
     def due(self, now: float) -> Iterator[MergedEvent]:
         """Yield, in the order of time, what was held back long enough, and what is earlier than
@@ -88,6 +92,18 @@ class EventMerge:
     def next_due(self) -> float | None:
         """Return when something will be due; None while nothing is held back."""
         return self._arrivals[0][0] + self._hold if self._arrivals else None
+
+    async def as_due(self) -> AsyncIterator[list[MergedEvent]]:
+        """Yield, for ever, what has become due, as soon as it is."""
+        while True:
+            if events := list(self.due(time.monotonic())):
+                yield events
+            due = self.next_due()
+            if due is None:
+                self._arrived.clear()
+                await self._arrived.wait()
+            else:
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     def _tell(self) -> MergedEvent:
         held = heapq.heappop(self._held)

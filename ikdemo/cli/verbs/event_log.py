@@ -68,7 +68,6 @@ class EventPrinter:
         self.merge = EventMerge()
         self._group, self._began = group, time.time()
         self._following: set[str] = set()
-        self._arrived = asyncio.Event()
 
     def take(self, name: str, batch: EventBatch) -> None:
         """Take in what a plugin says."""
@@ -84,19 +83,11 @@ class EventPrinter:
             if event.time >= self._began and self._group in ("", event.group)
         ]
         self.merge.add(name, wanted, time.monotonic())
-        if wanted:
-            self._arrived.set()
 
     async def print(self) -> None:
         """Print each event when it is due, for ever."""
-        while True:
-            self.say(self.merge.due(time.monotonic()))
-            due = self.merge.next_due()
-            if due is None:
-                self._arrived.clear()
-                await self._arrived.wait()
-            else:
-                await asyncio.sleep(max(0.0, due - time.monotonic()))
+        async for events in self.merge.as_due():
+            self.say(events)
 
     def say(self, events: Iterable[MergedEvent]) -> None:
         """Print events, each with a word if it comes out of turn."""

@@ -51,7 +51,7 @@ class GroupMonitor:
         self._directory = directory
         self._record, self._history, self._mark = Timeline(), GroupHistory(group), 0
         self._merge, self._began = EventMerge(), time.time()
-        self._arrived, self._doubted, self._ask = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._doubted, self._ask = asyncio.Event(), asyncio.Event()
         self._wanted: tuple[int, str] | None = None
         self._heard, self._tells = 0, True
         self._reasons: list[Reason] = []
@@ -99,7 +99,6 @@ class GroupMonitor:
     def note(self, event: Event) -> None:
         """Write down what is done here to an instance, in its turn among what plugins tell."""
         self._merge.add("watch", [event], time.monotonic())
-        self._arrived.set()
 
     def _take(self, name: str, batch: EventBatch) -> None:
         if batch.gap:
@@ -110,21 +109,11 @@ class GroupMonitor:
             if event.time >= self._began and event.group == self.group
         ]
         self._merge.add(name, told, time.monotonic())
-        if told:
-            self._arrived.set()
 
     async def _tell(self) -> None:
         """Let the story hear each event when it is due, in the order of time."""
-        while True:
-            events = [told.event for told in self._merge.due(time.monotonic())]
-            if events:
-                self._hear(events)
-            due = self._merge.next_due()
-            if due is None:
-                self._arrived.clear()
-                await self._arrived.wait()
-            else:
-                await asyncio.sleep(max(0.0, due - time.monotonic()))
+        async for events in self._merge.as_due():
+            self._hear([told.event for told in events])
 
     def _hear(self, events: list[Event]) -> None:
         for event in events:
