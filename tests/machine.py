@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 
 from browser import chromium
-from engine import image_inputs, private
+from engine import etcd3, image_inputs, private
 
 IN_CI = any(os.environ.get(name) for name in ("CI", "IKDEMO_CI"))
 
@@ -22,6 +22,8 @@ def skipped() -> Iterator[tuple[str, str]]:
         yield "containers (tests/engine)", reason
     elif not shutil.which("docker"):
         yield "the walk-through's containers", "Docker's own command: apt-get install docker.io"
+    if reason := etcd3.lacking():
+        yield "leaders by etcd (tests/engine/test_etcd_*.py)", reason
     if reason := image_inputs.not_built():
         yield "the lab's image (tests/engine/test_lab_image.py)", reason
     if chromium.program() is None:

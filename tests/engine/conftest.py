@@ -1,7 +1,7 @@
 """The engine that container tests share, in a network of its own, and the rule that no test leaves
-anything in it.
+anything in it; and an etcd of one member, likewise.
 
-Where an engine cannot be started, these tests are skipped and say what is lacking; in CI that is a
+Where either cannot be started, its tests are skipped and say what is lacking; in CI that is a
 failure, as any skip.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import docker
 import pytest
+from engine.etcd3 import Etcd3, running
 from engine.image_inputs import not_built
 from engine.private import PrivateEngine, lacking
 
@@ -53,6 +54,22 @@ def engine(
         private_engine.restart()
     left = sweep(private_engine.host)
     assert not left, f"left in the engine: {left}"
+
+
+@pytest.fixture(scope="session")
+def one_member() -> Iterator[Etcd3]:
+    """Start one member for all tests; a test asks for ``etcd``, which puts it into the network."""
+    with running([1]) as made:
+        yield made
+
+
+@pytest.fixture
+def etcd(one_member: Etcd3) -> Iterator[Etcd3]:
+    """Give an etcd of one member, without keys, in whose network the test runs."""
+    for key in ("test/", "infrakit/"):
+        one_member.remove(key)
+    with one_member.at(1):
+        yield one_member
 
 
 def sweep(host: str) -> list[str]:
