@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from xdist.scheduler import LoadScopeScheduling
 
 SHARED = ("tests/browser/", "tests/engine/")
-"""Folders whose tests share one JupyterLab, or one Docker engine."""
+"""Folders whose tests share one JupyterLab, or one Docker engine and one etcd."""
 WHOLE = (
+    "tests/engine/test_etcd_failover.py",
     "tests/engine/test_lab_image.py",
     "tests/ground/test_recovery_page.py",
     "tests/lab/test_lab_servers.py",

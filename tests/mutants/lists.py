@@ -8,6 +8,7 @@ from . import (
     files,
     group,
     labs,
+    leaders,
     planner,
     processes,
     recovery,
@@ -29,6 +30,7 @@ LISTS: dict[str, tuple[Mutant, ...]] = {
     "desk": desk.MUTANTS,
     "recovery": recovery.MUTANTS,
     "labs": labs.MUTANTS,
+    "leaders": leaders.MUTANTS,
     "wire": wire.MUTANTS,
     "soak": soak.MUTANTS,
 }
