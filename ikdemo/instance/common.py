@@ -24,6 +24,7 @@ from ..spi.documents import GROUP_TAG, SHA_TAG, Description, InstanceSpec
 from ..spi.errors import PluginFailure, SpecError
 from ..spi.events import Emit, Event
 from ..spi.text import visible
+from .fence import Fence
 
 log = logging.getLogger(__name__)
 limit = LineLimit(log)
@@ -102,7 +103,7 @@ class LastingInstances:
     """
 
     interface: Interface = "Instance"
-    offers = frozenset({"Slots", "Logs"})
+    offers = frozenset({"Slots", "Logs", "Fence"})
 
     def __init__(
         self,
@@ -114,6 +115,7 @@ class LastingInstances:
     ) -> None:
         self._path = Path(directory)
         self._grace, self._most, self._takes_along = grace, most, takes_along
+        self._fence = Fence()
 
 
 def check_id(instance: str) -> None:

@@ -50,7 +50,8 @@ class DockerInstances(LastingInstances):
         """Take the directory and what lives of it; what died meanwhile is told as lost. The engine
         may come later.
 
-        Raises InUse, PluginFailure, and IkdemoError where it cannot be told which engine is meant.
+        Raises InUse, PluginFailure, CorruptState, and IkdemoError where it cannot be told which
+        engine is meant.
         """
         engine = Engine()
         try:
@@ -60,11 +61,12 @@ class DockerInstances(LastingInstances):
         lease = disk.Lease(self._path)
         try:
             owner_labels = leave_note(lease, self._path.resolve(), engine.host)
-        except PluginFailure:
+            self._fence.open(lease.fd)
+        except IkdemoError:
             lease.release()
             raise
         containers = Containers(engine, owner_labels, emit)
-        provisioner = Provisioner(containers, self._most)
+        provisioner = Provisioner(containers, self._fence, self._most)
         self._parts = _Parts(
             lease, containers, provisioner, EngineWatch(containers, provisioner, emit)
         )
@@ -78,6 +80,7 @@ class DockerInstances(LastingInstances):
             return
         parts, self._parts = self._parts, None
         await parts.provisioner.close()
+        await self._fence.close()
         if self._takes_along:
             with suppress(IkdemoError):
                 endings = [
@@ -101,28 +104,42 @@ class DockerInstances(LastingInstances):
         read_properties(bytes(properties), "$.Properties")
         refuse_unknown(properties, DockerProperties, path="$.Properties")
 
-    async def provision(self, spec: InstanceSpec, slot: str | None = None) -> str:
+    async def claim(self, group: str, epoch: int) -> None:
+        """Refuse older leaders from now on; raises also when the directory, which keeps the epochs,
+        is not there. See ``Fencing``.
+        """
+        lease = self._started().lease
+        lease.check_place()
+        await self._fence.claim(group, epoch, lease.fd)
+
+    async def provision(
+        self, spec: InstanceSpec, slot: str | None = None, epoch: int | None = None
+    ) -> str:
         """Start one container and return its instance's ID, or the ID of the instance that lives in
         the slot of the spec's group.
 
         Killed half-way leaves an instance that is known, or a container that the next start
-        removes. Raises SpecError, and PluginFailure when the slot is taken, there is no room, or
-        the engine refuses.
+        removes. Raises SpecError, Fenced, and PluginFailure when the slot is taken, there is no
+        room, or the engine refuses.
         """
         parts = self._started()
         properties = read_properties(bytes(spec.properties), "$.Spec.Properties")
-        return await parts.provisioner.provision(properties, spec, slot_of(slot))
+        return await parts.provisioner.provision(properties, spec, slot_of(slot), epoch)
 
-    async def destroy(self, instance: str) -> None:
+    async def destroy(self, instance: str, epoch: int | None = None) -> None:
         """End an instance: SIGTERM to its first process, SIGKILL after the grace time, and its
         container is removed.
 
-        Goes on if the caller goes away. Raises SpecError for an empty ID, PluginFailure when there
-        is no such instance.
+        Goes on if the caller goes away. Raises SpecError for an empty ID, Fenced, PluginFailure
+        when there is no such instance.
         """
         containers = self._started().containers
         check_id(instance)
-        await containers.end(instance, self._grace)
+        found = [] if epoch is None else await containers.list_all(f"{INSTANCE}={instance}")
+        group = found[0].labels.group if found else ""
+        await self._fence.act(
+            group, epoch if found else None, lambda: containers.end(instance, self._grace)
+        )
 
     async def describe_instances(
         self, tags: Mapping[str, str], slots: bool = False

@@ -14,10 +14,16 @@ from ...engine import Engine
 from ...spi.documents import GROUP_TAG, SHA_TAG, InstanceSpec
 from ...spi.errors import IkdemoError, PluginFailure, SpecError
 from ..common import free_port, occupant
+from ..fence import Fence
 from ..single_flight import SingleFlight
 from .config import DockerProperties, config_of
 from .containers import Containers
 from .labels import SLOT, TAG, Labels
+
+_Key = tuple[str, object, str, int | None]
+"""Group, slot, configuration and epoch of a provision: what is refused to an older leader must not
+be refused to the next one, who asks for the same.
+"""
 
 
 class Provisioner:
@@ -25,11 +31,10 @@ class Provisioner:
     ``has_init``: see ``config_of``.
     """
 
-    def __init__(self, containers: Containers, most: int) -> None:
-        self.has_init = False
+    def __init__(self, containers: Containers, fence: Fence, most: int) -> None:
+        self.has_init, self._fence = False, fence
         self._containers, self._most, self._pulls = containers, most, ImagePulls(containers.engine)
-        # by group, slot and configuration
-        self._provisions = SingleFlight[tuple[str, object, str], str]()
+        self._provisions = SingleFlight[_Key, str]()
 
     async def close(self) -> None:
         """Wait for no image any longer, and finish what else was begun."""
@@ -37,43 +42,55 @@ class Provisioner:
         await self._provisions.finish()
 
     async def provision(
-        self, properties: DockerProperties, spec: InstanceSpec, slot: str | None
+        self,
+        properties: DockerProperties,
+        spec: InstanceSpec,
+        slot: str | None,
+        epoch: int | None = None,
     ) -> str:
         """Return the ID of the instance that lives in a slot, or of a new one; goes on if the
         caller goes away.
 
         A call for a slot that is being filled waits for the same container. Raises PluginFailure
-        when another configuration is there, or there is no room, and what the engine raises.
+        when another configuration is there, or there is no room, Fenced, and what the engine
+        raises.
         """
         tags = spec.tags or {}
         group = tags.get(GROUP_TAG, "")
-        key = group, object() if slot is None else slot, tags.get(SHA_TAG, "")
+        self._fence.check(group, epoch)
+        key = group, object() if slot is None else slot, tags.get(SHA_TAG, ""), epoch
         while others := self._others_in_slot(key):
             await asyncio.wait(others)
         return await self._provisions.do(
             key,
-            lambda: self._provision(properties, spec, slot),
+            lambda: self._provision(properties, spec, slot, epoch),
             name=f"provision for slot {slot} of {group}",
         )
 
-    def _others_in_slot(self, key: tuple[str, object, str]) -> list[asyncio.Task[str]]:
-        """Return the provisions under way in a slot for another configuration."""
+    def _others_in_slot(self, key: _Key) -> list[asyncio.Task[str]]:
+        """Return the provisions under way in a slot for another configuration, or leader."""
         begun = self._provisions.tasks.items()
         return [task for other, task in begun if other != key and other[:2] == key[:2]]
 
     async def _provision(
-        self, properties: DockerProperties, spec: InstanceSpec, slot: str | None
+        self, properties: DockerProperties, spec: InstanceSpec, slot: str | None, epoch: int | None
     ) -> str:
+        group = (spec.tags or {}).get(GROUP_TAG, "")
+
+        async def create() -> str | None:
+            # a pull may have taken long: who may act is looked at again, and held until it is done
+            return await self._fence.act(group, epoch, lambda: self._create(properties, spec, slot))
+
         if slot is not None and (instance := await self._occupant(spec, slot)) is not None:
             return instance
         if properties.pull == "always":
             await self._pulls.pull(properties.image)
-        if (instance := await self._create(properties, spec, slot)) is not None:
+        if (instance := await create()) is not None:
             return instance
         if properties.pull == "never":
             raise PluginFailure(f"the engine has no image {properties.image}, and Pull is never")
         await self._pulls.pull(properties.image)
-        if (instance := await self._create(properties, spec, slot)) is not None:
+        if (instance := await create()) is not None:
             return instance
         raise PluginFailure(f"image {properties.image} was pulled, and the engine does not have it")
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from ... import disk
 from ...spi.errors import IkdemoError, PluginFailure
 from ...spi.events import Emit
+from ..fence import Fence
 from ..notices import Notice, Notices
 from .contents import Contents, stamp
 from .index import Entry, Index
@@ -43,8 +44,8 @@ _log = logging.getLogger(__name__)
 class Directory:
     """One instance directory, from ``open`` to ``close``, across its disappearance and return."""
 
-    def __init__(self, path: Path, emit: Emit) -> None:
-        self.path = path
+    def __init__(self, path: Path, emit: Emit, fence: Fence) -> None:
+        self.path, self._fence = path, fence
         self._contents = Contents(path, emit)
         self._lease: disk.Lease | None = None
         self._notices: Notices | None = None
@@ -59,9 +60,15 @@ class Directory:
         """The instances, as of the last ``refresh``."""
         return self._contents.index
 
+    @property
+    def fd(self) -> int:
+        """The directory itself, after a ``refresh`` that found it."""
+        assert self._lease is not None, "refresh comes first"
+        return self._lease.fd
+
     def open(self) -> None:
-        """Create the directory if it is missing (mode 0700), take it and read it; raises InUse or
-        PluginFailure.
+        """Create the directory if it is missing (mode 0700), take it and read it; raises InUse,
+        PluginFailure or CorruptState.
         """
         try:
             self.path.mkdir(mode=0o700)
@@ -95,7 +102,7 @@ class Directory:
         """
         try:
             self._find()
-            self._catch_up(self._fd)
+            self._catch_up(self.fd)
         except IkdemoError:
             self._in_doubt = True  # what was half applied is compared as a whole next time
             self._look_later()
@@ -111,21 +118,16 @@ class Directory:
         for what is no such file.
         """
         description = self._contents.read(data)
-        written = disk.write_atomic(self._fd, name, data)
+        written = disk.write_atomic(self.fd, name, data)
         self._contents.add(Entry(name, stamp(written), description))
 
     def remove(self, entry: Entry) -> None:
         """Delete an instance file; raises PluginFailure when the system refuses."""
         try:
-            os.unlink(entry.name, dir_fd=self._fd)
+            os.unlink(entry.name, dir_fd=self.fd)
         except OSError as error:
             raise disk.refusal("remove", self.path / entry.name, error) from None
         self._contents.remove(entry)
-
-    @property
-    def _fd(self) -> int:
-        assert self._lease is not None, "attend comes first"
-        return self._lease.fd
 
     def _find(self) -> None:
         """Make sure that the path leads to the directory that was taken, or take the successor of a
@@ -161,6 +163,7 @@ class Directory:
         try:
             disk.clear_leftovers(self._lease.fd)
             disk.check_writable(self._lease.fd)
+            self._fence.open(self._lease.fd)
             self._watch(self._lease.fd)
             self._compare(self._lease.fd, {})
         except BaseException:

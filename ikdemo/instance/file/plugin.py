@@ -22,6 +22,7 @@ from ...spi.documents import GROUP_TAG, Description, Document, InstanceSpec, slo
 from ...spi.errors import PluginFailure, SpecError
 from ...spi.events import Emit
 from ..common import check_id, has_tags, occupant
+from ..fence import Fence
 from . import format
 from .directory import Directory
 
@@ -34,26 +35,36 @@ class FileInstances:
     """Instances that are JSON files in one directory, which this plugin owns while it runs."""
 
     interface: Interface = "Instance"
-    offers = frozenset({"ConstantLife", "Slots", "Digest"})
+    offers = frozenset({"ConstantLife", "Slots", "Digest", "Fence"})
 
     def __init__(self, directory: Path | str) -> None:
         self._path = Path(directory)
         self._directory: Directory | None = None
+        self._fence = Fence()
         self._refreshed_at: object = None
         # seeded by the system, which would otherwise be asked for each ID
         self._random = random.Random()
 
     async def start(self, emit: Emit) -> None:
-        """Take the directory, creating it if only it is missing; raises InUse or PluginFailure."""
-        directory = Directory(self._path, emit)
+        """Take the directory, creating it if only it is missing; raises InUse, PluginFailure or
+        CorruptState.
+        """
+        directory = Directory(self._path, emit, self._fence)
         directory.open()
         self._directory = directory
 
     async def stop(self) -> None:
         """Give the directory back; its files stay."""
         if self._directory is not None:
+            await self._fence.close()
             self._directory.close()
             self._directory = None
+
+    async def claim(self, group: str, epoch: int) -> None:
+        """Refuse older leaders from now on; raises also when the directory, which keeps the epochs,
+        is not there. See ``Fencing``.
+        """
+        await self._fence.claim(group, epoch, self._refreshed().fd)
 
     async def validate(self, properties: Raw) -> None:
         """Accept any JSON object; raises SpecError."""
@@ -63,16 +74,19 @@ class FileInstances:
             )
         _check_object(properties, "$.Properties")
 
-    async def provision(self, spec: InstanceSpec, slot: str | None = None) -> str:
+    async def provision(
+        self, spec: InstanceSpec, slot: str | None = None, epoch: int | None = None
+    ) -> str:
         """Write one instance file and return its ID, or the ID of the living instance in the slot
         of the spec's group.
 
-        Killed half-way leaves the whole file or none. Raises SpecError, and PluginFailure when the
-        slot is taken by another configuration or the file cannot be written.
+        Killed half-way leaves the whole file or none. Raises SpecError, Fenced, and PluginFailure
+        when the slot is taken by another configuration or the file cannot be written.
         """
         slot = slot_of(slot)
         directory = self._refreshed()
         tags = spec.tags or {}
+        self._fence.check(tags.get(GROUP_TAG, ""), epoch)
         if bytes(spec.properties) != b"null":
             _check_object(spec.properties, "$.Spec.Properties")
         if slot is not None and (there := directory.index.at(tags.get(GROUP_TAG, ""), slot)):
@@ -81,13 +95,13 @@ class FileInstances:
         directory.add(instance, format.write(instance, spec, slot))
         return instance
 
-    async def destroy(self, instance: str) -> None:
+    async def destroy(self, instance: str, epoch: int | None = None) -> None:
         """Delete the file that describes this ID, and its copies, or else the instance file of this
         name.
 
         The file that stands for the instance goes last: killed half-way leaves the instance. A copy
         with another group's tag is that group's from then on. Raises SpecError for what cannot be
-        an ID, PluginFailure when there is no such instance.
+        an ID, Fenced, PluginFailure when there is no such instance.
         """
         directory = self._refreshed()
         check_id(instance)
@@ -96,6 +110,7 @@ class FileInstances:
             raise PluginFailure(
                 f"remove {disk.shown(self._path / instance)}: {self._absence(instance)}"
             )
+        self._fence.check(entry.group, epoch)
         for copy in directory.index.of_id(instance):
             if copy is not entry and copy.group == entry.group:
                 directory.remove(copy)

@@ -41,11 +41,12 @@ class ProcessInstances(LastingInstances):
     async def start(self, emit: Emit) -> None:
         """Take the directory and what lives of it; what died meanwhile is told as lost.
 
-        Raises InUse, and PluginFailure, also when it cannot be told whether an instance lives: all
-        stays as it is then.
+        Raises InUse, CorruptState, and PluginFailure, also when it cannot be told whether an
+        instance lives: all stays as it is then.
         """
         state_files = StateFiles(self._path)
         try:
+            self._fence.open(state_files.fd)
             table = ProcessTable(state_files, emit)
             table.restore()
         except BaseException:
@@ -58,6 +59,7 @@ class ProcessInstances(LastingInstances):
         if self._table is None:
             return
         table = self._table
+        await self._fence.close()
         if self._takes_along:
             endings = [table.end(process.record.id, self._grace) for process in table]
             await asyncio.gather(*endings, return_exceptions=True)
@@ -73,14 +75,28 @@ class ProcessInstances(LastingInstances):
             )
         check_properties(bytes(properties), "$.Properties")
 
-    async def provision(self, spec: InstanceSpec, slot: str | None = None) -> str:
+    async def claim(self, group: str, epoch: int) -> None:
+        """Refuse older leaders from now on; raises also when the directory, which keeps the epochs,
+        is not there. See ``Fencing``.
+        """
+        state_files = self._started().state_files
+        state_files.check_held()
+        await self._fence.claim(group, epoch, state_files.fd)
+
+    async def provision(
+        self, spec: InstanceSpec, slot: str | None = None, epoch: int | None = None
+    ) -> str:
         """Start one process and return its instance's ID, or the ID of the instance that lives in
         the slot of the spec's group.
 
         Killed half-way leaves an instance that is known, or a process that the next start ends.
-        Raises SpecError, and PluginFailure when the slot is taken, there is no room, or the system
-        refuses.
+        Raises SpecError, Fenced, and PluginFailure when the slot is taken, there is no room, or the
+        system refuses.
         """
+        group = (spec.tags or {}).get(GROUP_TAG, "")
+        return await self._fence.act(group, epoch, lambda: self._provision(spec, slot))
+
+    async def _provision(self, spec: InstanceSpec, slot: str | None) -> str:
         table = self._started()
         properties = read_properties(bytes(spec.properties), "$.Spec.Properties")
         command = command_of(properties, spec.init)
@@ -115,18 +131,19 @@ class ProcessInstances(LastingInstances):
             raise
         return instance
 
-    async def destroy(self, instance: str) -> None:
+    async def destroy(self, instance: str, epoch: int | None = None) -> None:
         """End an instance: SIGTERM to its whole group, SIGKILL after the grace time; nothing of it
         is left on return.
 
-        Goes on if the caller goes away. Raises SpecError for an empty ID, PluginFailure when there
-        is no such instance.
+        Goes on if the caller goes away. Raises SpecError for an empty ID, Fenced, PluginFailure
+        when there is no such instance.
         """
         table = self._started()
         check_id(instance)
         if instance not in table:
             raise PluginFailure(f"{instance} is no instance here")
-        await table.end(instance, self._grace)
+        group = table.group_of(instance)
+        await self._fence.act(group, epoch, lambda: table.end(instance, self._grace))
 
     async def describe_instances(
         self, tags: Mapping[str, str], slots: bool = False

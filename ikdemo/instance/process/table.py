@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Collection, Coroutine, Iterator, Set
 
+from ...spi.documents import GROUP_TAG
 from ...spi.errors import PluginFailure
 from ...spi.events import Emit, Event
 from ..common import ExitReason, announce
@@ -48,6 +49,10 @@ class ProcessTable:
     def __contains__(self, instance: str) -> bool:
         """Say whether an instance is alive."""
         return instance in self._processes
+
+    def group_of(self, instance: str) -> str:
+        """Return the group of a living instance, by its tag; empty where it has none."""
+        return (self._processes[instance].record.tags or {}).get(GROUP_TAG, "")
 
     def restore(self) -> None:
         """Restore what lives, tell as lost what does not, and end every process of ours that no
