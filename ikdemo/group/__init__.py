@@ -12,6 +12,7 @@ of one event loop; only the store's files are written in another thread.
 - ``observer``: when to observe, when to ask for health, when the cache will do.
 - ``observation``: makes one observation: what there is, and its health.
 - ``plugin_reports``: what plugins reported since the last pass.
+- ``epoch_claim``: whether the loop may act, or a later leader has begun.
 - ``executor``: carries out a plan. Owns up to 128 tasks while it does.
 - ``event_recorder``: emits and logs each fact about a group once.
 - ``subscriptions``: one watch for each plugin; wakes the loops it concerns. Owns a task "events of

@@ -15,8 +15,8 @@ from ..spi.events import Emit, Event
 from ..spi.plans import Action, Outcome, Plan
 from ..spi.text import visible
 
-STOPPED = ("halted", "too-many-sick", "spec-refused")
-"""Reasons that only a person or a change of the world ends."""
+STOPPED = ("halted", "too-many-sick", "spec-refused", "fenced")
+"""Reasons that only a person, a leader or a change of the world ends."""
 
 
 class EventRecorder:

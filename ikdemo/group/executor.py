@@ -15,9 +15,10 @@ import msgspec
 from msgspec import UNSET
 
 from ..reconcile.desired import Desired
-from ..spi.contracts import FlavorPlugin, Found, InstancePlugin, Lookup
+from ..spi.contracts import Fencing, FlavorPlugin, Found, InstancePlugin, Lookup
 from ..spi.documents import GROUP_TAG, SHA_TAG, Description, GroupProperties, InstanceSpec
 from ..spi.errors import (
+    Fenced,
     IkdemoError,
     OutcomeUnknown,
     PluginFailure,
@@ -26,6 +27,7 @@ from ..spi.errors import (
     SpecError,
 )
 from ..spi.plans import Action, Outcome
+from .epoch_claim import EpochClaim
 
 PARALLEL_ACTIONS = 128
 """Actions of one group in flight at a time: two full arrays, one worked on while the next is on its
@@ -43,31 +45,39 @@ class Executor:
         desired: Desired,
         properties: GroupProperties,
         good: GroupProperties | None,
+        claim: EpochClaim,
         described: Iterable[Description],
         report: Callable[[Outcome], None],
     ) -> None:
         """``good``: the properties whose hash is that of ``desired.good``, for slots that are
-        filled as they were.
+        filled as they were. ``claim``: on the group, for the leader for whom this acts.
         """
         self._desired, self._properties, self._report = desired, properties, report
         self._good = good or properties
         self._described = {d.id: d for d in described}
         self._prepared: dict[tuple[str, str | None], asyncio.Task[InstanceSpec]] = {}
+        self._claim, self._epoch = claim, claim.epoch
         self._instance: Found[InstancePlugin]
+        self._fencing: Fencing | None = None
         self._flavors: dict[str, Found[FlavorPlugin] | IkdemoError] = {}
 
     async def act(
         self, actions: Sequence[Action], lookup: Lookup, still_wanted: Callable[[], bool]
     ) -> tuple[Outcome, ...]:
-        """Carry out ``actions``; those not begun when ``still_wanted`` turns false are left out.
+        """Carry out ``actions``; those not begun when ``still_wanted`` turns false, or a later
+        leader has begun, are left out.
 
         A flavor that cannot be found makes provisioning fail, not destruction.
         """
         try:
             self._instance = await lookup.instance(self._properties.instance.plugin)
+            self._fencing = await self._claim.make(self._instance, self._epoch)
+        except Fenced:
+            return ()
         except IkdemoError as error:
-            # nothing was begun, so there is nothing to report
-            return tuple(_failed(action, error) for action in actions)
+            # nothing was begun, so there is nothing to report, and nothing to count as an attempt
+            failed = (_failed(action, error) for action in actions)
+            return tuple(msgspec.structs.replace(one, unreachable=True) for one in failed)
         for name in {self._properties.flavor.plugin, self._good.flavor.plugin}:
             try:
                 self._flavors[name] = await lookup.flavor(name)
@@ -78,7 +88,7 @@ class Executor:
 
         async def work() -> None:
             for action in left:
-                if not still_wanted():
+                if not still_wanted() or self._claim.is_fenced:
                     return
                 outcome = await self._outcome(action)
                 if outcome is not None:
@@ -91,13 +101,16 @@ class Executor:
         return tuple(outcomes)
 
     async def _outcome(self, action: Action) -> Outcome | None:
-        """Carry out one action; None when it was prepared, and something else is desired by
-        then.
+        """Carry out one action; None when it was prepared, and something else is desired, or a
+        later leader has begun, by then.
         """
         try:
             return await (
                 self._provision(action) if action.verb == "provision" else self._destroy(action)
             )
+        except Fenced as error:
+            self._claim.on_refusal(error)
+            return None
         except IkdemoError as error:
             return _failed(action, error)
 
@@ -107,7 +120,12 @@ class Executor:
             return None
         slot = action.slot if "Slots" in self._instance.offers else None
         try:
-            instance = await self._instance.plugin.provision(prepared, slot) or ""
+            if self._fencing is None:
+                instance = await self._instance.plugin.provision(prepared, slot) or ""
+            else:
+                instance = await self._fencing.provision(prepared, slot, self._epoch) or ""
+        except Fenced:
+            raise
         except IkdemoError as error:
             # not for good at the first word: a machine changes, as when a program is replaced
             failed = _failed(action, error)
@@ -153,7 +171,10 @@ class Executor:
         await self._drain(action)
         if not self._still_wanted():
             return None
-        await self._instance.plugin.destroy(action.instance)
+        if self._fencing is None:
+            await self._instance.plugin.destroy(action.instance)
+        else:
+            await self._fencing.destroy(action.instance, self._epoch)
         return Outcome(action, action.instance)
 
     async def _drain(self, action: Action) -> None:

@@ -13,11 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from ..spi.contracts import Interface, Lookup
 from ..spi.decode import encode
 from ..spi.documents import SHA_TAG, Allocation, GroupDescription, GroupProperties, GroupSpec
-from ..spi.errors import PluginFailure, SpecError, UnknownGroup
+from ..spi.errors import Fenced, PluginFailure, SpecError, UnknownGroup
 from ..spi.events import Emit, Event
 from ..spi.plans import Freed, Reason, Step
 from . import removal
@@ -44,10 +45,12 @@ time.
 
 
 class Groups:
-    """Every group of one group plugin. ``state_dir`` None keeps nothing across restarts."""
+    """Every group of one group plugin. ``state_dir`` None keeps nothing across restarts, which
+    ``offers`` then says.
+    """
 
     interface: Interface = "Group"
-    offers = frozenset({"Reconcile"})
+    offers = frozenset({"Fence", "Reconcile"})
 
     def __init__(
         self,
@@ -58,6 +61,8 @@ class Groups:
         clock: Clock | None = None,
     ) -> None:
         clock = clock or Clock()
+        if state_dir is None:
+            self.offers = self.offers | {"Stateless"}
         self._lookup = lookup
         self._store = Store(state_dir, clock.boot)
         self._registry = Registry(self._store, lookup, poll_interval, clock)
@@ -73,16 +78,19 @@ class Groups:
         """End the loops, not the groups: what was begun is finished, the records stay."""
         await self._registry.close()
 
-    async def commit_group(self, spec: GroupSpec, pretend: bool = False) -> str:
+    async def commit_group(
+        self, spec: GroupSpec, pretend: bool = False, epoch: int | None = None
+    ) -> str:
         """Validate, store and act on a spec; return InfraKit's Details. See GroupPlugin."""
         properties = checked_properties(spec)
         held = self._supervisors.get(spec.id)
         if held is not None and not held.record.freed:
             # that it is being destroyed comes before what its plugins say, which may be why
             changeable(held.record, spec.id)
+            _epoch_after(held, epoch)
         await validate_with_plugins(properties, self._lookup)
         return await self._commit(
-            spec.id, lambda before: properties, pretend
+            spec.id, lambda before: properties, pretend, epoch
         ) + unknown_members_note(spec)
 
     async def scale_group(self, group: str, size: int) -> str:
@@ -129,7 +137,7 @@ class Groups:
         view, todo = await supervisor.reconciler.dry_run(ask_health=False)
         if view.observed.error:
             raise PluginFailure(view.observed.error)
-        described = [msgspec.structs.replace(d, slot=msgspec.UNSET) for d in view.described]
+        described = [msgspec.structs.replace(d, slot=UNSET) for d in view.described]
         return GroupDescription(described, todo.converged and supervisor.reconciler.is_converged)
 
     async def inspect_groups(self) -> list[GroupSpec]:
@@ -190,18 +198,22 @@ class Groups:
         return await supervisor.step()
 
     async def _commit(
-        self, group: str, wanted: Callable[[Record | None], GroupProperties], pretend: bool
+        self,
+        group: str,
+        wanted: Callable[[Record | None], GroupProperties],
+        pretend: bool,
+        epoch: int | None = None,
     ) -> str:
-        """Commit what ``wanted`` makes of the present record. The snapshot that Details need is
-        taken before, without a lock.
+        """Commit what ``wanted`` makes of the present record, for a leader of an ``epoch``. The
+        snapshot that Details need is taken before, without a lock.
         """
         for _ in range(ATTEMPTS):
             await self._registry.wait_until_ended(group)
             seen = await self._take_snapshot(group)
             try:
                 if pretend:
-                    return self._after_commit(group, seen, wanted)[1]
-                return await self._store_commit(group, seen, wanted)
+                    return self._after_commit(group, seen, wanted, epoch)[1]
+                return await self._store_commit(group, seen, wanted, epoch)
             except StaleSnapshot:
                 continue
         raise PluginFailure(
@@ -220,12 +232,13 @@ class Groups:
         group: str,
         seen: CommitSnapshot | None,
         wanted: Callable[[Record | None], GroupProperties],
+        epoch: int | None,
     ) -> str:
         said = ""
 
         def replaced(before: Record | None) -> Record:
             nonlocal said
-            after, said = self._after_commit(group, seen, wanted)
+            after, said = self._after_commit(group, seen, wanted, epoch)
             return after
 
         def notify(supervisor: Supervisor, changed: bool) -> None:
@@ -249,24 +262,32 @@ class Groups:
         group: str,
         seen: CommitSnapshot | None,
         wanted: Callable[[Record | None], GroupProperties],
+        epoch: int | None,
     ) -> tuple[Record, str]:
         """Return the record after a commit, and its Details; raises StaleSnapshot when another
-        snapshot is needed.
+        snapshot is needed, Fenced when a later leader has committed.
         """
         supervisor = self._supervisors.get(group)
         if supervisor is None:
             properties = wanted(None)
-            return Record(group, properties), details_of(None, seen, properties, is_converged=False)
+            after = Record(group, properties, epoch=UNSET if epoch is None else epoch)
+            return after, details_of(None, seen, properties, is_converged=False)
         before = supervisor.record
         if before.freed:
             raise StaleSnapshot
         changeable(before, group)
+        epoch_after = _epoch_after(supervisor, epoch)
         properties = wanted(before)
         said = details_of(before, seen, properties, is_converged=supervisor.reconciler.is_converged)
         backoffs = before.backoffs if properties == before.properties else {}
         good = before.properties if supervisor.reconciler.is_converged else before.good
         after = msgspec.structs.replace(
-            before, properties=properties, rolls=True, backoffs=backoffs, good=good
+            before,
+            properties=properties,
+            rolls=True,
+            backoffs=backoffs,
+            good=good,
+            epoch=epoch_after,
         )
         return after, said
 
@@ -287,3 +308,14 @@ class Groups:
         if supervisor is None or supervisor.record.freed:
             raise UnknownGroup(group)
         return supervisor
+
+
+def _epoch_after(supervisor: Supervisor, epoch: int | None) -> int | UnsetType:
+    """Return the epoch of a group after a commit of a leader, or of a client without one (None);
+    raises Fenced when that of a later leader is known.
+    """
+    if epoch is None:
+        return supervisor.record.epoch
+    if epoch < (latest := supervisor.reconciler.claim.latest):
+        raise Fenced(epoch, latest)
+    return epoch

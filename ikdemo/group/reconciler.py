@@ -25,6 +25,7 @@ from ..spi.errors import IkdemoError
 from ..spi.events import Emit, Event
 from ..spi.plans import Outcome, Plan, Reason, Step
 from .clock import Clock
+from .epoch_claim import EpochClaim
 from .event_recorder import EventRecorder
 from .executor import Executor
 from .observation import View
@@ -69,10 +70,12 @@ class Reconciler:
         self._reports = PluginReports(record.id, clock)
         self._cancelled = self.in_doubt = False
         self._overtaken_by = ""
+        self.claim = EpochClaim(record.id)
         self._set(record)
 
     def _set(self, record: Record) -> None:
         self.record, self.desired = record, record.desired(self._poll)
+        self.claim.set_epoch(record.epoch)
 
     @property
     def is_converged(self) -> bool:
@@ -160,6 +163,8 @@ class Reconciler:
     async def _pass(self, *, asked: bool) -> Step | None:
         """Make one pass; see ``make_pass``. A bug in it is raised."""
         desired, paused = self.desired, self.record.paused
+        if await self.claim.make_first(self._lookup, self.record.properties.instance.plugin):
+            self._observer.invalidate()
         view, todo = await self._decide(fresh=asked or desired.destroying)
         if desired is not self.desired or self._cancelled:
             return None
@@ -180,7 +185,9 @@ class Reconciler:
         )
         if self._must_persist(view):
             await self._remember(view)
-        if view.observed.error:
+        if self.claim.is_fenced and todo.actions and not outcomes:
+            return None  # found out while acting: say so in a plan
+        if view.observed.error or self.claim.is_fenced:
             self.in_doubt = True
         return Step(
             view.observed.instances,
@@ -229,6 +236,7 @@ class Reconciler:
             desired,
             self.record.properties,
             self.record.last_good,
+            self.claim,
             view.described,
             self._recorder.on_outcome,
         )
@@ -286,7 +294,8 @@ class Reconciler:
         return update.sha if update and view.applied_to(self.desired).pace.waits else ""
 
     def _plan(self, view: View) -> Plan:
-        return plan(view.applied_to(self.desired), view.observed, self._memory, self._clock.now())
+        desired = view.applied_to(self.desired)
+        return self.claim.marked(plan(desired, view.observed, self._memory, self._clock.now()))
 
 
 def _failed(error: Exception) -> Plan:

@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-from msgspec import Meta, Struct, structs
+from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 from .. import disk
 from ..reconcile.desired import Desired, desired_state
 from ..reconcile.model import BackoffState, Expected
 from ..spi.config_sha import sha_of
 from ..spi.decode import decode, encode
-from ..spi.documents import GroupProperties
+from ..spi.documents import Epoch, GroupProperties
 from ..spi.errors import CorruptState, LeaseLost, SpecError
 from ..spi.plans import ObservedInstance
 
@@ -34,9 +34,9 @@ class Record(Struct, frozen=True, rename={"backoffs": "troubled"}):
     ``destroying``, ``freed`` and ``paused`` are marks that outlive the process. So do ``backoffs``,
     by slot. ``expected``: what was asked of an instance plugin without slots and has not been
     described yet, and ``members``: what is known of the instances of such a plugin, by their ID.
-    ``boot``: the boot of the machine in whose seconds the times are; written by ``Store``. ``good``
-    is what was committed when the group was converged last, before ``properties``; None when it
-    never was.
+    ``boot``: the boot of the machine in whose seconds the times are; written by ``Store``.
+    ``epoch``: that of the leader who committed the group, if one did. ``good`` is what was
+    committed when the group was converged last, before ``properties``; None when it never was.
     """
 
     id: str
@@ -51,6 +51,7 @@ class Record(Struct, frozen=True, rename={"backoffs": "troubled"}):
     expected: Mapping[str, Expected] = {}
     members: Mapping[str, ObservedInstance] = {}
     boot: str = ""
+    epoch: Epoch | UnsetType = UNSET
     format: Annotated[int, Meta(ge=1)] = FORMAT
 
     @property

@@ -104,6 +104,8 @@ def remedy(group: str, reasons: Sequence[Reason]) -> str:
         cure = f"Find what ends the instances, then: lab.resume({group!r})"
     elif codes & {"halted", "spec-refused"}:
         cure = "Commit a version that works: lab.commit(...)"
+    elif "fenced" in codes:
+        cure = "Commit through the manager that leads: this group plugin does nothing any longer"
     elif "plugin-unreachable" in codes:
         cure = "Start what is not running: lab.plugins() lists it"
     else:
