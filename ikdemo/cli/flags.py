@@ -167,10 +167,8 @@ def _shorts(
         elif flag.read is switch:
             text = "true"
         else:
-            text, letters = (
-                letters or _next(rest, f"flag needs an argument: '{letter}' in {word}"),
-                "",
-            )
+            text = letters or _next(rest, f"flag needs an argument: '{letter}' in {word}")
+            letters = ""
         yield word, flag, text
 
 

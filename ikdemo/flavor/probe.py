@@ -194,8 +194,6 @@ def _settings(properties: Raw, instance: Description) -> CheckSettings:
         ("INSTANCE_ID", instance.id),
         *((("ADDRESS", endpoint.host), ("PORT", str(endpoint.port))) if endpoint else ()),
     )
-    interval, timeout = (
-        seconds_of(probe.interval, "$.Properties.Interval"),
-        seconds_of(probe.timeout, "$.Properties.Timeout"),
-    )
+    interval = seconds_of(probe.interval, "$.Properties.Interval")
+    timeout = seconds_of(probe.timeout, "$.Properties.Timeout")
     return CheckSettings(probe.check, endpoint, variables, interval, timeout, probe.threshold)

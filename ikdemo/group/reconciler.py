@@ -250,11 +250,9 @@ class Reconciler:
         """Make durable what a restart must know; say whether that could be done."""
 
         def remembered(record: Record) -> Record:
-            memory, known, self._persisted_version = (
-                self._memory,
-                record.members,
-                self._observer.members.version,
-            )
+            memory = self._memory
+            known = record.members
+            self._persisted_version = self._observer.members.version
             if not view.observed.error:
                 known = {} if view.idempotent else dict(self._observer.members.known)
             return msgspec.structs.replace(

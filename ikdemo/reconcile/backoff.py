@@ -190,10 +190,8 @@ class BackoffTracker:
             )
         elif outcome.error:
             attempts = before.attempts + 1
-            not_before, unproductive = (
-                self._now + backoff(self._desired.group, key, attempts),
-                before.unproductive + outcome.unproductive,
-            )
+            not_before = self._now + backoff(self._desired.group, key, attempts)
+            unproductive = before.unproductive + outcome.unproductive
             refused = action.verb == "provision" and not (outcome.terminal or unproductive)
             self.backoffs[key] = BackoffState(
                 attempts,

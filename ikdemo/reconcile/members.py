@@ -63,11 +63,9 @@ class Members:
         kept, anomalies, doubt = self._select(described, source)
         if doubt:
             return Observation(error=doubt), []
-        seen, new, expectations = (
-            list[ObservedInstance](),
-            list[str](),
-            _Expectations({} if source.slots else expected),
-        )
+        seen = list[ObservedInstance]()
+        new = list[str]()
+        expectations = _Expectations({} if source.slots else expected)
         for one in kept:
             known = self._known.get(one.id)
             if known is None:

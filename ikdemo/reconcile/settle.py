@@ -62,10 +62,8 @@ def settle(
     if plan.actions and not desired.idempotent:
         expected = expected_after(desired, expected, plan.actions, outcomes, now)
     observed_at = now if observed_at is None else observed_at
-    unhealthy, readiness_by_id = (
-        unhealthy_in_a_row(desired, observed, memory, observed_at),
-        readiness(desired, observed, memory, observed_at),
-    )
+    unhealthy = unhealthy_in_a_row(desired, observed, memory, observed_at)
+    readiness_by_id = readiness(desired, observed, memory, observed_at)
     return Memory(
         tracker.backoffs,
         tracker.created,

@@ -33,12 +33,10 @@ class EngineWatch:
 
     def __init__(self, containers: Containers, provisioner: Provisioner, emit: Emit) -> None:
         self.first_sync = asyncio.Event()
-        self._containers, self._provisioner, self._engine, self._emit = (
-            containers,
-            provisioner,
-            containers.engine,
-            emit,
-        )
+        self._containers = containers
+        self._provisioner = provisioner
+        self._engine = containers.engine
+        self._emit = emit
         self._last_error = ""
         self._is_first = True
         self._task = asyncio.create_task(self._watch(), name="engine watch")

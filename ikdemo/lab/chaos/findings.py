@@ -151,10 +151,8 @@ class Findings(FigureResult):
         plain = {
             one.name: getattr(self, one.name) for one in fields(self) if one.name != "recovery"
         }
-        kills, measures = (
-            [kill._asdict() for kill in self.kills],
-            [one.to_dict() for one in self.measures],
-        )
+        kills = [kill._asdict() for kill in self.kills]
+        measures = [one.to_dict() for one in self.measures]
         return {**plain, "kills": kills, "shares": list(self.shares), "measures": measures}
 
     @property

@@ -17,11 +17,9 @@ from ..show.tables import visible_html
 from ..show.theme import AS_WANTED, DIFFERENT, ENDED, PAUSED, Sign
 
 T = TypeVar("T", bound=Box)
-BUSY, DONE, REFUSED = (
-    PAUSED._replace(word="busy"),
-    AS_WANTED._replace(word="done"),
-    DIFFERENT._replace(word="not done"),
-)
+BUSY = PAUSED._replace(word="busy")
+DONE = AS_WANTED._replace(word="done")
+REFUSED = DIFFERENT._replace(word="not done")
 
 
 class Buttons:

@@ -144,10 +144,8 @@ class GroupHistory:
 
     def _note_step(self, event: Event, orderly: bool) -> None:
         """Write down a change of what is filled, and whether something was lost by it."""
-        service, before = (
-            self._service,
-            self._steps[-1] if self._steps else CurveStep(self._now, 0, 0, 0, 0),
-        )
+        service = self._service
+        before = self._steps[-1] if self._steps else CurveStep(self._now, 0, 0, 0, 0)
         reached = max(before.reached if before.size == service.size else 0, service.filled)
         step = CurveStep(self._now, service.size, service.filled, service.current, reached)
         if step[1:] == before[1:]:
@@ -162,10 +160,8 @@ class GroupHistory:
         if self._fall is not None and self._fall.seconds is None:
             self._fall = self._fall._replace(fewest=min(self._fall.fewest, step.filled))
             if step.filled == step.size:
-                self._fall, self._healed = (
-                    self._fall._replace(seconds=self._now - self._fell),
-                    self._now,
-                )
+                self._fall = self._fall._replace(seconds=self._now - self._fell)
+                self._healed = self._now
         if not step.size:
             self._fall = None
 

@@ -91,10 +91,8 @@ def _bar(life: Life, nth: int, now: float, middle: float, high: int, left: int, 
     """Draw one instance from its beginning to its end, and say which of its slot it is where there
     is room.
     """
-    start, end = (
-        _at(life.born, now, left, wide),
-        _at(now if life.died is None else life.died, now, left, wide),
-    )
+    start = _at(life.born, now, left, wide)
+    end = _at(now if life.died is None else life.died, now, left, wide)
     place = (
         f'x="{start:.1f}" y="{middle - high / 2}" width="{max(1.0, end - start):.1f}" '
         f'height="{high}"'
@@ -102,10 +100,8 @@ def _bar(life: Life, nth: int, now: float, middle: float, high: int, left: int, 
     bar = f'<rect {place} fill="{FILLS[nth % len(FILLS)]}"/>'
     served = min([end, *(_at(down.start, now, left, wide) for down in life.down)])
     for down in life.down:
-        since, until = (
-            _at(down.start, now, left, wide),
-            end if down.end is None else _at(down.end, now, left, wide),
-        )
+        since = _at(down.start, now, left, wide)
+        until = end if down.end is None else _at(down.end, now, left, wide)
         hollow = (
             f'x="{since:.1f}" y="{middle - high / 2 + 1}" '
             f'width="{max(1.0, until - since):.1f}" height="{high - 2}"'

@@ -53,11 +53,9 @@ class LiveView:
         self._ended, self._woken = "", False
         self.changed = 0.0
         """When the group changed last, in seconds since the epoch."""
-        self.reason, self.drawing, self.log = (
-            html_widget(),
-            html_widget("ik-picture"),
-            html_widget(),
-        )
+        self.reason = html_widget()
+        self.drawing = html_widget("ik-picture")
+        self.log = html_widget()
         self.replay = Replay(group)
         self._box = box(self.drawing, self.reason, self.replay.box, self.log)
 
@@ -91,10 +89,8 @@ class LiveView:
 
     def still(self) -> dict[str, Any]:
         """Return the last picture and its words."""
-        data, said = (
-            b64encode(self._still.encode()).decode(),
-            visible_html(f"{self._words} Run the cell to see it move."),
-        )
+        data = b64encode(self._still.encode()).decode()
+        said = visible_html(f"{self._words} Run the cell to see it move.")
         return {
             "text/plain": visible(self._words),
             "text/html": shown_image(f"data:image/svg+xml;base64,{data}", said),

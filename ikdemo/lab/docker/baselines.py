@@ -72,13 +72,11 @@ class SwarmService:
             if delay is None
             else f"Swarm service, restart delay {delay:g} s"
         )
-        self._api, self._image, self._command, self._delay, self._service = (
-            api,
-            image,
-            list(command),
-            delay,
-            "",
-        )
+        self._api = api
+        self._image = image
+        self._command = list(command)
+        self._delay = delay
+        self._service = ""
         self.labels = {**(labels or {}), LABEL: self.who}
 
     def start(self, size: int) -> None:

@@ -190,10 +190,8 @@ class Timeline:
         del self._events[: self._half]
         self._forgotten += self._half
         self._half = len(self._events)
-        self._led_to, self._halfway = (
-            self._halfway,
-            [event for one in self._groups.values() for event in one.events()],
-        )
+        self._led_to = self._halfway
+        self._halfway = [event for one in self._groups.values() for event in one.events()]
 
 
 def _found(plugin: str, description: Description, since: float) -> Event:

@@ -98,12 +98,10 @@ def lives(events: Iterable[Event]) -> list[Life]:
     >>> [(life.born, life.died, life.ended) for life in lives(story)]
     [(0.0, 2.0, 'lost')]
     """
-    state, open_lives, finished, now = (
-        ServiceState(),
-        dict[str, _Open](),
-        list[Life](),
-        float("-inf"),
-    )
+    state = ServiceState()
+    open_lives = dict[str, _Open]()
+    finished = list[Life]()
+    now = float("-inf")
     for event in events:
         now = max(now, event.time)
         state.read(event)

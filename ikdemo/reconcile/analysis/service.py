@@ -145,11 +145,9 @@ class ServiceState:
 
     def _set_desired(self, size: int, sha: str) -> None:
         self.size, self.sha, self.there = size, sha, 0
-        self._any, self._well, self._good = (
-            _FilledSlots(size),
-            _FilledSlots(size),
-            _FilledSlots(size),
-        )
+        self._any = _FilledSlots(size)
+        self._well = _FilledSlots(size)
+        self._good = _FilledSlots(size)
         for instance in self.living:
             self._count(instance, 1)
 

@@ -203,10 +203,10 @@ class GroupMonitor:
                 async with asyncio.timeout(AGAIN):
                     group_plugin = await self.found.group(self.group_plugin)
                     can_say = "Reconcile" in group_plugin.offers
-                    self._reasons, self._error = (
-                        await group_plugin.plugin.why_group(self.group) if can_say else [],
-                        None,
+                    self._reasons = (
+                        await group_plugin.plugin.why_group(self.group) if can_say else []
                     )
+                    self._error = None
             except TimeoutError:
                 self._error = OutcomeUnknown(
                     f"{self.group_plugin} has not answered for {AGAIN:.0f} s"
