@@ -124,57 +124,33 @@ class PlanBuilder:
         if backoff_state is None:
             return True
         what = "destroying it" if instance else "making an instance"
+        code: Code = "backing-off"
+        error, awaits = backoff_state.error, "the next attempt"
         if backoff_state.terminal:
-            text = f"{what} was refused: {backoff_state.error}"
-            self.because(
-                "spec-refused",
-                text,
-                slot=slot,
-                instance=instance,
-                awaits="another spec",
-                error=backoff_state.error,
-            )
-            return False
-        if backoff_state.unproductive >= GIVE_UP_AFTER:
+            code, awaits = "spec-refused", "another spec"
+            text = f"{what} was refused: {error}"
+        elif backoff_state.unproductive >= GIVE_UP_AFTER:
+            code, awaits = "halted", "another spec, or to be resumed"
             text = (
                 f"stopped trying until the spec changes: {backoff_state.unproductive} "
-                "attempts in a row came to nothing, the last one: "
+                f"attempts in a row came to nothing, the last one: {error}"
             )
-            self.because(
-                "halted",
-                text + backoff_state.error,
-                slot=slot,
-                instance=instance,
-                awaits="another spec, or to be resumed",
-            )
-            return False
-        if self.now >= backoff_state.not_before:
+        elif self.now >= backoff_state.not_before:
             return True
-        self.wakes.append(backoff_state.not_before)
-        if backoff_state.unreachable:
-            self.because(
-                "plugin-unreachable",
-                backoff_state.error,
-                slot=slot,
-                instance=instance,
-                awaits="the plugin to answer",
-            )
-            return False
-        text = f"{what} failed {_times(backoff_state)}"
-        if backoff_state.storm:
-            self.storms = True
-            text = (
-                "its instances end from outside again and again: "
-                f"{backoff_state.storm + ALLOWANCE - 1} by now"
-            )
-        self.because(
-            "backing-off",
-            text,
-            slot=slot,
-            instance=instance,
-            awaits="the next attempt",
-            error=backoff_state.error,
-        )
+        else:
+            self.wakes.append(backoff_state.not_before)
+            text = f"{what} failed {_times(backoff_state)}"
+            if backoff_state.unreachable:
+                code, awaits, text = "plugin-unreachable", "the plugin to answer", error
+            elif backoff_state.storm:
+                self.storms = True
+                text = (
+                    "its instances end from outside again and again: "
+                    f"{backoff_state.storm + ALLOWANCE - 1} by now"
+                )
+        if code in ("halted", "plugin-unreachable"):
+            error = ""  # the text says it
+        self.because(code, text, slot=slot, instance=instance, awaits=awaits, error=error)
         return False
 
 

@@ -163,20 +163,20 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/reconcile/plan_builder.py",
-        "        if backoff_state.unproductive >= GIVE_UP_AFTER:",
-        "        if False:",
+        "        elif backoff_state.unproductive >= GIVE_UP_AFTER:",
+        "        elif False:",
         "tests/reconcile/test_planner_rules.py::test_the_planner",
     ),
     Mutant(
         "ikdemo/reconcile/plan_builder.py",
-        "        if self.now >= backoff_state.not_before:",
-        "        if self.now > backoff_state.not_before:",
+        "        elif self.now >= backoff_state.not_before:",
+        "        elif self.now > backoff_state.not_before:",
         "tests/reconcile/test_planner_rules.py::test_the_planner",
     ),
     Mutant(
         "ikdemo/reconcile/plan_builder.py",
-        "        if self.now >= backoff_state.not_before:",
-        "        if True:",
+        "        elif self.now >= backoff_state.not_before:",
+        "        elif True:",
         "tests/reconcile/test_planner_rules.py::test_the_planner",
     ),
     Mutant(
