@@ -103,9 +103,8 @@ class ObservedCache:
                 )
         if self._instances is None:
             return
-        new = (
-            provisioned.keys() - self._instances.keys()
-        )  # of what was there already there is no echo
+        # of what was there already there is no echo
+        new = provisioned.keys() - self._instances.keys()
         self._own_events[-1] |= {("provisioned", instance) for instance in new - self._added}
         self._added -= new
         self._observed = None
