@@ -21,7 +21,7 @@ from .rpc.event_ring import EventRing
 from .rpc.peers import Peers
 from .rpc.proxies import FlavorClient, GroupClient, InstanceClient
 from .rpc.server import Server
-from .spi.contracts import Lifecycle, Lookup, Plugin
+from .spi.contracts import BeginsWhenServed, Lifecycle, Lookup, Plugin
 from .spi.errors import SpecError
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,10 @@ async def serve(plugin: Plugin, *, name: str, directory: Path | None = None) -> 
         await plugin.start(ring.append)
     try:
         await server.start()
+        if isinstance(plugin, BeginsWhenServed):
+            await plugin.serving()
     except BaseException:
+        await server.stop(grace=0.0)
         if isinstance(plugin, Lifecycle):
             await plugin.stop()
         raise

@@ -11,6 +11,7 @@ import itertools
 import os
 import re
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,8 @@ _NO_FILE = {
     errno.ENXIO: "is a socket, not a file",
 }
 _serial = itertools.count()
+LOCK_PAUSE = 0.02
+"""Seconds between two tries to take a lock file."""
 
 
 def check_name(name: str) -> str:
@@ -139,6 +142,37 @@ def opened(directory: Path) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def locked(directory: int, name: str, wait: float) -> Iterator[None]:
+    """Hold the lock file ``name`` of an open directory, made where it is missing, from entry to
+    exit, against other processes and threads.
+
+    Raises InUse after ``wait`` seconds, OSError when the file cannot be had. Blocks its thread.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    lock = os.open(name, flags, 0o644, dir_fd=directory)
+    try:
+        until = time.monotonic() + wait
+        while not _takes(lock):
+            if time.monotonic() > until:
+                raise InUse(
+                    f"{shown(path_of(directory) / name)} is in use by {_owner(os.fstat(lock))} "
+                    f"since {wait:.0f} s or more"
+                )
+            time.sleep(LOCK_PAUSE)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _takes(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def write_atomic(

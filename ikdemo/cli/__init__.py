@@ -7,7 +7,8 @@ folder imports it.
 - ``verb_inputs``: reaches the plugin that a verb names, and reads its FILE
 - ``event_merge``: puts what several plugins tell into one order
 - ``exit_status``: how a program ends; ``logs``: how it logs
-- ``programs``: the plugin programs, their flags and defaults; ``plugin_program``: runs one
+- ``programs``: the plugin programs, their flags and defaults; ``plugin_program``: runs one;
+  ``manager_program``: the one whose back ends are sub commands
 - ``forking``: forks a process for each plugin of ``ikdemo up``
 - ``jupyter``: JupyterLab with our layout; ``working_copy``: the learner's copy of the notebooks
 - ``verbs``: one file for each family of verbs

@@ -59,6 +59,18 @@ IKDEMO = Program(
             ("plugin_verbs.INSTANCE", "plugin_verbs.INSTANCE_LOGS"),
             (_NAME,),
         ),
+        Command(
+            "manager",
+            "Commit several groups at once, to a manager",
+            ("manager_verbs.MANAGER",),
+            (_GROUP_NAME,),
+        ),
+        Command(
+            "leader",
+            "Say which of several managers leads, and since when",
+            ("manager_verbs.LEADER",),
+            (_GROUP_NAME,),
+        ),
         *_INFRAKIT[2:],
         Command(
             "watch",

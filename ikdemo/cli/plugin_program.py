@@ -31,8 +31,8 @@ class PluginProgram:
     """A program that serves one plugin, of the class ``plugin``, named as ``module:Class``.
 
     ``make`` makes it of that class, the flags, the folder of the sockets and the lookup of other
-    plugins. ``socket`` is the plugin's usual name, and the short one of the program. ``check``
-    raises IkdemoError for flags that do not go together.
+    plugins. ``socket`` is the plugin's usual name. ``check`` raises IkdemoError for flags that do
+    not go together.
     """
 
     name: str
@@ -42,6 +42,11 @@ class PluginProgram:
     make: Callable[[Callable[..., Plugin], Flags, Path, Lookup], Plugin]
     flags: tuple[Flag, ...] = ()
     check: Callable[[Flags], None] = lambda values: None
+
+    @property
+    def short(self) -> str:
+        """The short name of the program."""
+        return self.socket
 
     def run(self, argv: Sequence[str]) -> int:
         """Serve until SIGTERM or Ctrl-C and return the exit status; raises IkdemoError when the
@@ -62,12 +67,18 @@ class PluginProgram:
         """Return the values of the flags; raises IkdemoError for every slip that shows before
         anything is served.
         """
+        return self._read(argv, self._flags())
+
+    def _read(
+        self, argv: Sequence[str], flags: tuple[Flag, ...], words: tuple[str, ...] = ()
+    ) -> Flags:
+        """Return the values of these flags, beside which no words but ``words`` may stand."""
         from ..disk import check_name
         from ..rpc.discovery import check_length, plugin_dir
 
-        parsed = parse(argv, self._flags())
-        if parsed.words:
-            raise IkdemoError(unknown(parsed.words[0], self.name, ["version", "help"]))
+        parsed = parse(argv, flags)
+        if rest := parsed.words[len(words) :]:
+            raise IkdemoError(unknown(rest[0], " ".join((self.name, *words)), ["version", "help"]))
         check_length(plugin_dir() / check_name(parsed.values["name"]))
         self.check(parsed.values)
         return parsed.values

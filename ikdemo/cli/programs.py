@@ -14,6 +14,7 @@ from ..spi.errors import IkdemoError
 from .commands import unknown
 from .exit_status import guarded
 from .flags import Flag, duration, whole_number
+from .manager_program import MANAGER
 from .plugin_program import Flags, PluginProgram
 
 if TYPE_CHECKING:
@@ -182,6 +183,7 @@ _PROGRAMS = (
         "flavor.zookeeper:Zookeeper",
         _flavor,
     ),
+    MANAGER,
 )
 
 
@@ -189,11 +191,11 @@ def find(name: str) -> PluginProgram:
     """Return the program of this name, or of this short one, such as ``group``; raises IkdemoError
     when there is none.
     """
-    found = next((p for p in _PROGRAMS if name in (p.name, p.socket)), None)
+    found = next((p for p in _PROGRAMS if name in (p.name, p.short)), None)
     if found is None:
         raise IkdemoError(
             f"There is no plugin {name!r} to start; there are: "
-            f"{', '.join(p.socket for p in _PROGRAMS)}"
+            f"{', '.join(p.short for p in _PROGRAMS)}"
         )
     return found
 

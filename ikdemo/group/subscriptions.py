@@ -16,7 +16,7 @@ from ..reconcile.observed_cache import REMOVALS
 from ..rpc.event_ring import BATCH
 from ..spi.contracts import Lookup
 from ..spi.errors import IkdemoError
-from ..spi.events import Cursor, Event, EventBatch
+from ..spi.events import Cursor, Event, EventBatch, news
 from .supervisor import Supervisor
 
 RECONNECT_AFTER = 1.0
@@ -134,21 +134,3 @@ class EventsByGroup:
         own = self._events.get(group, self._untagged)
         others = next((event for event in self._removals if event.group != group), None)
         return own if others is None else [*own, others]
-
-
-def news(batch: EventBatch, position: Cursor) -> list[Event]:
-    """Return the events of a batch that come after ``position``; all of them where the stream is
-    another one.
-
-    >>> batch = EventBatch(
-    ...     "s", 12, [Event("lost", instance="i-1"), Event("lost", instance="i-2")], gap=True
-    ... )
-    >>> (
-    ...     [event.instance for event in news(batch, Cursor("s", 11))],
-    ...     len(news(batch, Cursor("other", 99))),
-    ... )
-    (['i-2'], 2)
-    """
-    if batch.stream != position.stream:
-        return batch.events
-    return batch.events[max(0, position.next - (batch.next - len(batch.events))) :]

@@ -4,7 +4,16 @@ Of several managers one leads. It stores what is committed where all of them can
 manager that becomes the leader commits what is stored. It reaches the group plugin as any other
 plugin, by ``Lookup.group``, and never imports one. Everything runs in the thread of one event loop.
 
-- ``backend``: what a back end does: says who leads, and keeps the global spec.
+- ``plugin``: the group plugin that clients see; what they change becomes a command. Owns the task
+  "events of NAME".
+- ``command_queue``: commands and changes of leadership, one at a time. Owns the task "manager's
+  queue".
+- ``leadership``: whether this manager leads, now. Owns the tasks "leadership", "changes of
+  leadership" and, while it asks, "a look".
+- ``handover``: what the group plugin behind is to keep: what is stored, or nothing.
+- ``group_behind``: that group plugin: how it is found, and what it has to be.
+- ``stored``: changes the stored global spec: loads, changes and saves it as one step.
 - ``global_spec``: the document with all groups, and the forms it is stored in.
+- ``backend``: what a back end does: says who leads, and keeps the global spec.
 - ``stores``: the back ends, a file each.
 """

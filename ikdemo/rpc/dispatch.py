@@ -50,15 +50,21 @@ class Dispatcher:
     """Answers requests with one plugin's methods."""
 
     def __init__(self, plugin: Plugin, ring: EventRing) -> None:
-        services = {plugin.interface, "Plugin", "Events", *plugin.offers}
-        targets: dict[str, Any] = {"Events": ring}
+        self._plugin, self._ring = plugin, ring
+        self._take_up(plugin.offers)
+        self._at_work = asyncio.Semaphore(AT_WORK)
+
+    def _take_up(self, offers: frozenset[str]) -> None:
+        """Answer the methods of these extensions from now on."""
+        self._offers = offers
+        services = {self._plugin.interface, "Plugin", "Events", *offers}
+        targets: dict[str, Any] = {"Events": self._ring}
         self._methods = {
-            m.wire: (m, targets.get(m.service, plugin), holds_text(m.params))
+            m.wire: (m, targets.get(m.service, self._plugin), holds_text(m.params))
             for m in METHODS
             if m.service in services and m.needs in services
         }
         self._services = {m.service for m, _, _ in self._methods.values()}
-        self._at_work = asyncio.Semaphore(AT_WORK)
 
     async def answer(self, body: bytes) -> bytes:
         """Do what a body asks and return the reply, one line of JSON; empty when nothing wants
@@ -138,6 +144,8 @@ class Dispatcher:
             ) from None
 
     def _find(self, name: str) -> tuple[Method[Any, Any], Any, bool]:
+        if self._plugin.offers != self._offers:  # as of a manager, whose group plugin came later
+            self._take_up(self._plugin.offers)
         if name in self._methods:
             return self._methods[name]
         service, *rest = name.split(".")

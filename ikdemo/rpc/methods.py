@@ -24,9 +24,10 @@ from ..spi.contracts import (
     GroupPlugin,
     InstancePlugin,
     Logging,
+    Managing,
     Plugin,
 )
-from ..spi.documents import NULL, Api, Document
+from ..spi.documents import NULL, Api, Document, LeaderReport
 from ..spi.errors import SpecError
 from ..spi.events import EventBatch
 from ..spi.plans import Freed, Step
@@ -190,7 +191,7 @@ def _plain(
         answer = await getattr(plugin, member.__name__)(*structs.astuple(ask))
         if result is m.Ok:
             return result()
-        return answer if result in (Step, Freed) else wrap(answer)
+        return answer if result in (Step, Freed, LeaderReport) else wrap(answer)
 
     return Method(wire, params, result, deadline, call, reads, extension, member)
 
@@ -251,6 +252,11 @@ SCALE = _plain("Reconcile.Scale", m.ScaleGroup, m.Details, SLOW, GroupPlugin.sca
 LIST = Method("Reconcile.List", m.Nothing, m.Inspected, QUICK, _list, reads=True)
 FORCE_FREE = _plain("Reconcile.Free", m.FreeGroup, Freed, SLOW, GroupPlugin.force_free)
 
+LEADER = _plain("Manager.Leader", m.Nothing, LeaderReport, QUICK, Managing.leader, reads=True)
+COMMIT_GROUPS = _plain(
+    "Manager.Commit", m.CommitGroups, m.CommittedGroups, SLOW, Managing.commit_groups
+)
+
 # fmt: off
 METHODS: tuple[Method[Any, Any], ...] = (
     IMPLEMENTS, WATCH,
@@ -258,5 +264,6 @@ METHODS: tuple[Method[Any, Any], ...] = (
     VALIDATE_FLAVOR, PREPARE, HEALTHY, DRAIN,
     COMMIT, FREE, DESTROY_GROUP, DESCRIBE_GROUP, INSPECT,
     PLAN, WHY, PAUSE, RESUME, STEP, SCALE, LIST, FORCE_FREE,
+    LEADER, COMMIT_GROUPS,
 )
 # fmt: on

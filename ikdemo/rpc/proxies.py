@@ -23,9 +23,11 @@ from ..spi.documents import (
     Description,
     Document,
     GroupDescription,
+    GroupDetails,
     GroupSpec,
     Health,
     InstanceSpec,
+    LeaderReport,
 )
 from ..spi.errors import OutcomeUnknown, PluginUnavailable, ProtocolError
 from ..spi.plans import Freed, Reason, Step
@@ -186,7 +188,9 @@ class FlavorClient(_Proxy):
 
 
 class GroupClient(_Proxy):
-    """A group plugin behind a socket; the last seven methods need the Reconcile extension."""
+    """A group plugin behind a socket; the last two methods need the Manager extension, the eight
+    before them Reconcile.
+    """
 
     interface: Interface = "Group"
 
@@ -231,3 +235,12 @@ class GroupClient(_Proxy):
 
     async def force_free(self, group: str, force: bool = False) -> Freed:
         return await self._ask(methods.FORCE_FREE, m.FreeGroup(group, force))
+
+    async def leader(self) -> LeaderReport:
+        return await self._ask(methods.LEADER, m.Nothing())
+
+    async def commit_groups(
+        self, specs: list[GroupSpec], pretend: bool = False
+    ) -> list[GroupDetails]:
+        asked = m.CommitGroups(list(specs), pretend)
+        return (await self._ask(methods.COMMIT_GROUPS, asked)).groups or []

@@ -22,7 +22,16 @@ from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from msgspec import Raw
 
-from .documents import Allocation, Description, GroupDescription, GroupSpec, Health, InstanceSpec
+from .documents import (
+    Allocation,
+    Description,
+    GroupDescription,
+    GroupDetails,
+    GroupSpec,
+    Health,
+    InstanceSpec,
+    LeaderReport,
+)
 from .events import Emit, EventBatch
 from .plans import Freed, Reason, Step
 
@@ -56,6 +65,15 @@ class Lifecycle(Protocol):
 
     async def start(self, emit: Emit) -> None: ...
     async def stop(self) -> None: ...
+
+
+@runtime_checkable
+class BeginsWhenServed(Protocol):
+    """What a plugin has that begins something only once it is served, so that no other process can
+    have its name.
+    """
+
+    async def serving(self) -> None: ...
 
 
 class InstancePlugin(Plugin, Protocol):
@@ -199,6 +217,20 @@ class GroupPlugin(Plugin, Protocol):
         """Stop watching and say what is left; with ``force`` also a group that is being
         destroyed.
         """
+
+
+class Managing(Protocol):
+    """What a group plugin with the extension Manager has besides: one that stands before another
+    and keeps groups only while it leads.
+    """
+
+    async def leader(self) -> LeaderReport:
+        """Say who leads."""
+
+    async def commit_groups(
+        self, specs: list[GroupSpec], pretend: bool = False
+    ) -> list[GroupDetails]:
+        """Commit several groups, all of them or none, and return the Details of each."""
 
 
 P = TypeVar("P", covariant=True)

@@ -147,6 +147,32 @@ class GroupDescription(Document, frozen=True):
     converged: bool = False
 
 
+class GroupDetails(Document, frozen=True):
+    """The Details of committing one of several groups."""
+
+    id: Name = ""
+    details: str = ""
+
+
+class LeaderReport(Document, frozen=True):
+    """Who leads, as a manager can tell. ``name`` is empty when nobody does, or it cannot be known.
+
+    ``since`` and ``renewed`` (the last confirmed renewal) are seconds since the epoch, 0 where that
+    is not known; ``leads``: the manager that was asked does; ``why``: why it does not. ``store`` is
+    the back end, ``behind`` the group plugin, which with ``fences`` passes the epoch on.
+    """
+
+    name: str = ""
+    epoch: Count = 0
+    since: Moment = 0.0
+    renewed: Moment = 0.0
+    store: str = ""
+    leads: bool = False
+    why: str = ""
+    behind: str = ""
+    fences: bool = False
+
+
 class Health(IntEnum):
     """What a flavor says of an instance. Only UNHEALTHY is evidence; UNKNOWN never counts against
     anything.

@@ -3,7 +3,8 @@
 Plugins make ``Event`` values and hand them to the ``Emit`` callable they were started with; the
 ring behind it (``rpc.event_ring``) stamps the time. Kinds by plugin: instance: provisioned,
 destroyed, lost, changed, reported; flavor: health; group: committed, freed, destroying, gone,
-planned, acted, converged, drifted, halted, resumed, paused; fault injection: fault,
+planned, acted, converged, drifted, halted, resumed, paused; manager: elected,
+stepped-down; fault injection: fault,
 mended.
 """
 
@@ -59,3 +60,21 @@ class EventBatch(Document, frozen=True):
     next: Count
     events: list[Event]
     gap: bool = False
+
+
+def news(batch: EventBatch, position: Cursor) -> list[Event]:
+    """Return the events of a batch that come after ``position``; all of them where the stream is
+    another one.
+
+    >>> batch = EventBatch(
+    ...     "s", 12, [Event("lost", instance="i-1"), Event("lost", instance="i-2")], gap=True
+    ... )
+    >>> (
+    ...     [event.instance for event in news(batch, Cursor("s", 11))],
+    ...     len(news(batch, Cursor("other", 99))),
+    ... )
+    (['i-2'], 2)
+    """
+    if batch.stream != position.stream:
+        return batch.events
+    return batch.events[max(0, position.next - (batch.next - len(batch.events))) :]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import UNSET, Meta, Raw, UnsetType
+from msgspec import UNSET, Meta, Raw, UnsetType, field
 
 from .documents import (
     NULL,
@@ -19,6 +19,7 @@ from .documents import (
     Document,
     Epoch,
     GroupDescription,
+    GroupDetails,
     GroupSpec,
     Health,
     InstanceSpec,
@@ -183,6 +184,17 @@ class FreeGroup(Document, frozen=True):
 
     id: str = ""
     force: bool = False
+
+
+class CommitGroups(Document, frozen=True):
+    """Parameters of the Manager extension: several groups, all of them or none."""
+
+    groups: list[GroupSpec] = field(default_factory=list)
+    pretend: bool = False
+
+
+class CommittedGroups(Document, frozen=True):
+    groups: list[GroupDetails] | None = None
 
 
 class Reasons(Document, frozen=True):

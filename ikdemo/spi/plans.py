@@ -32,6 +32,7 @@ Code = Literal[
     "plugin-unreachable",
     "spec-refused",
     "fenced",
+    "no-leader",
 ]
 """Why something is not as wanted; machine-readable, stable."""
 

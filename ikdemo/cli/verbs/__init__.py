@@ -4,6 +4,7 @@ its verbs.
 - ``group_verbs``: InfraKit's verbs of a group, and ``scale``
 - ``loop_verbs``: ikdemo's: why, plan, pause, step, resume, wait
 - ``plugin_verbs``: the verbs of one plugin: instances, their logs, flavors, which plugins run
+- ``manager_verbs``: which manager leads; all groups of a document at once
 - ``up``: starts plugins together; ``demo``: the whole walk-through, from start to plot
 - ``lab_verbs``: JupyterLab on the learner's copy; the labs that are open
 - ``event_log``: what all plugins say, in the order of time

@@ -1,0 +1,502 @@
+"""The manager as a group plugin: clients talk to it as to any other, and what they change is stored
+before the group plugin behind it is told.
+
+Commits, scales, frees and destroys are carried out one at a time, in the order in which they came
+(``CommandQueue``), and so are changes of leadership, which come first. What only asks passes
+straight on, whoever leads. What is done is in ``handover`` and ``stored``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from msgspec import Raw, structs
+
+from ..spi.contracts import GroupPlugin, Interface, Lookup
+from ..spi.decode import decode, fold
+from ..spi.documents import (
+    GroupDescription,
+    GroupDetails,
+    GroupProperties,
+    GroupSpec,
+    LeaderReport,
+)
+from ..spi.errors import (
+    Fenced,
+    IkdemoError,
+    NotLeader,
+    OutcomeUnknown,
+    PluginFailure,
+    PluginNotFound,
+    PluginUnavailable,
+    SpecError,
+    UnknownGroup,
+)
+from ..spi.events import Cursor, Emit, Event, news
+from ..spi.plans import Code, Freed, Reason, Step
+from ..spi.text import quote
+from .backend import Backend
+from .command_queue import CommandQueue
+from .global_spec import GlobalSpec, GroupEntry
+from .group_behind import GroupBehind
+from .handover import Handover
+from .leadership import LEADS_NOT, Leadership, boottime
+from .stored import StoredSpec
+
+RETRY_AFTER = (0.5, 30.0)
+"""Seconds after which a handover that failed is tried again: at first, and at most."""
+STOP_WAIT = 10.0
+"""Seconds that the groups get to be freed before leadership is handed over."""
+FOLLOW_AGAIN = 1.0
+"""Seconds after which following the group plugin's events is begun again."""
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+class Manager:
+    """Stands before the group plugin called ``behind``, and leads or not as ``backend`` says."""
+
+    interface: Interface = "Group"
+
+    def __init__(
+        self,
+        lookup: Lookup,
+        backend: Backend,
+        behind: str,
+        now: Callable[[], float] = boottime,
+    ) -> None:
+        self._lookup, self._backend = lookup, backend
+        self._behind = GroupBehind(lookup, behind)
+        self._leadership = Leadership(backend, self._looked, now)
+        self._stored = StoredSpec(backend, self._leadership)
+        self._handover = Handover(self._behind, self._stored, self._leadership)
+        self._queue = CommandQueue(self._reconcile)
+        self._emit: Emit = lambda event: None
+        self._follower: asyncio.Task[None] | None = None
+        self._retry: asyncio.TimerHandle | None = None
+        self._pause = RETRY_AFTER[0]
+        self._said = ""
+        self._known: tuple[int | None, str] = (None, "")
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """The extension Manager, and Reconcile where the group plugin behind offers it."""
+        return self._behind.offers & {"Reconcile"} | {"Manager"}
+
+    async def start(self, emit: Emit) -> None:
+        """Make sure of the group plugin and of the back end; nothing is asked who leads yet.
+
+        Raises PluginNotFound when there is no such socket, and what says that the two can never
+        work. A group plugin that does not answer yet is waited for later.
+        """
+        self._emit = emit
+        await self._backend.start()
+        try:
+            await self._meet()
+        except BaseException:
+            await self._backend.stop()
+            raise
+
+    async def _meet(self) -> None:
+        """Make sure that the group plugin is one to stand before, if it answers by now."""
+        try:
+            await self._behind.find()
+        except PluginNotFound:
+            raise
+        except (PluginUnavailable, OutcomeUnknown) as error:
+            log.warning("The group plugin %s does not answer yet: %s", self._behind.name, error)
+        else:
+            if not self._behind.fences:
+                log.warning(
+                    "The group plugin %s does not offer the extension Fence: a leader that was "
+                    "stopped and wakes up may act once more before it knows that another one leads",
+                    self._behind.name,
+                )
+
+    async def serving(self) -> None:
+        """Begin to campaign: the name is taken, so no other process has it."""
+        self._queue.start()
+        self._leadership.start()
+        loop = asyncio.get_running_loop()
+        self._follower = loop.create_task(self._follow(), name=f"events of {self._behind.name}")
+
+    async def stop(self) -> None:
+        """End. What the group plugin keeps it goes on keeping, as with InfraKit's manager, unless
+        another manager can lead from now on: then it is freed before.
+        """
+        if self._follower is not None:
+            self._follower.cancel()
+            await asyncio.gather(self._follower, return_exceptions=True)
+        if self._retry is not None:
+            self._retry.cancel()
+        await self._queue.stop()
+        led = self._leadership.term is not None
+        await self._leadership.stop()
+        if led and self._backend.resigns:
+            try:
+                async with asyncio.timeout(STOP_WAIT):
+                    await self._handover.keep_nothing()
+            except (IkdemoError, TimeoutError) as error:
+                log.warning("Not every group could be freed at the end: %s", error)
+        await self._backend.stop()
+
+    async def commit_group(
+        self, spec: GroupSpec, pretend: bool = False, epoch: int | None = None
+    ) -> str:
+        """Ask the group plugin whether it would, store the spec, have it committed, and return the
+        Details. ``epoch`` is of no meaning here.
+
+        Raises NotLeader, also when it is only pretended, and what the group plugin and the store
+        raise. What the group plugin refuses is not stored; what is stored and could not be
+        committed is committed as soon as that can be done.
+        """
+        (details,) = await self.commit_groups([spec], pretend)
+        return details.details
+
+    async def commit_groups(
+        self, specs: Sequence[GroupSpec], pretend: bool = False
+    ) -> list[GroupDetails]:
+        """Commit several groups as one: all are asked for before one is stored, and all are stored
+        by one write. Raises as ``commit_group`` does.
+        """
+        return await self._queue.carry_out(lambda: self._commit(specs, pretend))
+
+    async def scale_group(self, group: str, size: int) -> str:
+        """Commit another size of a Size group, 0 included; return the Details."""
+        return await self._queue.carry_out(lambda: self._scale(group, size))
+
+    async def free_group(self, group: str) -> None:
+        """Take the group out of the store, then have it freed; its instances stay.
+
+        Refused while another manager leads, as is ``destroy_group``: the group is stored there, and
+        would come back with the next leader.
+        """
+        await self._queue.carry_out(lambda: self._remove(group, "free"))
+
+    async def destroy_group(self, group: str) -> None:
+        """Take the group out of the store, then have it destroyed.
+
+        Should that fail, the group does not come back, and its instances may be left.
+        """
+        await self._queue.carry_out(lambda: self._remove(group, "destroy"))
+
+    async def force_free(self, group: str, force: bool = False) -> Freed:
+        """Take the group out of the store, then have it freed with its instances told."""
+        return await self._queue.carry_out(lambda: self._force_free(group, force))
+
+    async def describe_group(self, group: str) -> GroupDescription:
+        """Describe a group that the group plugin keeps, whoever leads."""
+        return await (await self._plugin()).describe_group(group)
+
+    async def inspect_groups(self) -> list[GroupSpec]:
+        """Return the groups that the group plugin keeps; none where another manager leads."""
+        return await (await self._plugin()).inspect_groups()
+
+    async def list_groups(self) -> list[GroupSpec]:
+        """Return the groups that the group plugin keeps or destroys."""
+        return await (await self._plugin()).list_groups()
+
+    async def plan_group(self, group: str) -> Step:
+        """Observe and plan without acting."""
+        return await (await self._plugin()).plan_group(group)
+
+    async def pause_group(self, group: str) -> None:
+        """Keep the loop from acting, for as long as this manager leads."""
+        await (await self._plugin()).pause_group(group)
+
+    async def resume_group(self, group: str) -> None:
+        """Let the loop act again."""
+        await (await self._plugin()).resume_group(group)
+
+    async def step_group(self, group: str) -> Step:
+        """Make one acting pass of a paused loop."""
+        return await (await self._plugin()).step_group(group)
+
+    async def why_group(self, group: str) -> list[Reason]:
+        """Say why the group is not as wanted; that no leader keeps it comes first."""
+        if self._leadership.term is None:
+            report = await self.leader()
+            leads = f"{report.name} leads: ask that manager" if report.name else "no manager leads"
+            return [Reason("no-leader", f"this manager does not lead; {leads}", error=report.why)]
+        if failed := self._handover.failed.get(group):
+            text = f"the group is stored and could not be committed yet: {failed}"
+            return [Reason(_code_of(failed), text)]
+        return await (await self._plugin()).why_group(group)
+
+    async def leader(self) -> LeaderReport:
+        """Say who leads, and since when."""
+        held = self._leadership
+        report = LeaderReport(
+            store=self._backend.name,
+            leads=held.term is not None,
+            why=held.why,
+            behind=self._behind.name,
+            fences=self._behind.fences,
+        )
+        try:
+            leader = await self._backend.leader()
+        except IkdemoError as error:
+            return structs.replace(report, why=str(error))
+        if leader is None:
+            return report
+        ours = held.term is not None and held.term.epoch == leader.epoch
+        return structs.replace(
+            report,
+            name=leader.name,
+            epoch=leader.epoch,
+            since=leader.since,
+            renewed=held.renewed if ours else leader.renewed,
+        )
+
+    async def _plugin(self) -> GroupPlugin:
+        return (await self._lookup.group(self._behind.name)).plugin
+
+    async def _commit(self, specs: Sequence[GroupSpec], pretend: bool) -> list[GroupDetails]:
+        epoch = (await self._leadership.ensure()).epoch
+        said = []
+        for spec in specs:
+            details = await self._pretend(spec, epoch)
+            said.append(GroupDetails(spec.id, details))
+        if pretend:
+            return said
+
+        def added(stored: GlobalSpec) -> GlobalSpec:
+            for spec in specs:
+                stored = stored.with_group(spec, self._behind.name)
+            return stored
+
+        await self._store(added, epoch)
+        said = []
+        for spec in specs:
+            details = await self._give(GroupEntry(self._behind.name, spec), epoch)
+            said.append(GroupDetails(spec.id, details))
+        return said
+
+    async def _pretend(self, spec: GroupSpec, epoch: int) -> str:
+        try:
+            return await self._leadership.while_leading(
+                epoch, lambda: self._behind.commit(spec, epoch, pretend=True)
+            )
+        except OutcomeUnknown:  # it was only pretended, so that nothing has happened
+            await self._leadership.ensure(epoch)
+            raise
+
+    async def _store(self, update: Callable[[GlobalSpec], GlobalSpec], epoch: int) -> None:
+        """Change what is stored; should it not be known whether it is, find out soon."""
+        try:
+            await self._stored.change(update, epoch)
+        except OutcomeUnknown:
+            self._reconcile_later()
+            raise
+
+    async def _give(self, entry: GroupEntry, epoch: int) -> str:
+        """Hand over what was stored just now."""
+        return await self._after_store(
+            self._handover.give(entry, epoch), "the group is stored and is committed when it can be"
+        )
+
+    async def _after_store(self, call: Awaitable[T], stored: str) -> T:
+        """Tell the group plugin what is stored already; should that fail, say both, and make up for
+        it later.
+        """
+        try:
+            return await call
+        except NotLeader:
+            raise OutcomeUnknown(f"leadership was lost meanwhile; {stored}") from None
+        except (PluginUnavailable, OutcomeUnknown) as error:
+            self._reconcile_later()
+            raise OutcomeUnknown(f"{error}; {stored}") from None
+        except IkdemoError:
+            self._reconcile_later()
+            raise
+
+    async def _scale(self, group: str, size: int) -> str:
+        epoch = (await self._leadership.ensure()).epoch
+        entry = (await self._stored.load()).groups.get(group)
+        if entry is None:
+            raise UnknownGroup(group)
+        scaled = structs.replace(entry, properties=scaled_spec(entry.properties, size))
+        if not self._handover.is_given(group, epoch, entry):
+            why = self._handover.failed.get(group)
+            raise PluginFailure(
+                f"Group '{group}' cannot be scaled yet: {why or 'it is committed just now'}"
+            )
+        if size:  # none is no size for a commit, and needs no instance
+            await self._pretend(scaled.properties, epoch)
+        plugin = (await self._behind.find()).plugin
+
+        def changed(stored: GlobalSpec) -> GlobalSpec:
+            if stored.groups.get(group) not in (entry, scaled):
+                raise PluginFailure(f"Group '{group}' was changed by another program; try again")
+            return GlobalSpec({**stored.groups, group: scaled})
+
+        await self._store(changed, epoch)
+        self._handover.forget(group)
+        said = await self._after_store(
+            self._leadership.while_leading(epoch, lambda: plugin.scale_group(group, size)),
+            "the size is stored and is wanted as soon as it can be",
+        )
+        self._handover.note(epoch, scaled)
+        return said
+
+    async def _remove(self, group: str, verb: str) -> None:
+        epoch, was_stored = await self._take_out(group)
+
+        async def passed_on() -> None:
+            plugin = (await self._behind.find()).plugin
+            try:
+                await (plugin.free_group if verb == "free" else plugin.destroy_group)(group)
+            except IkdemoError as error:
+                if not (was_stored and UnknownGroup.is_said_by(error)):
+                    raise
+
+        await self._after_store(
+            self._leadership.while_leading(epoch, passed_on), _left(group, verb, was_stored)
+        )
+
+    async def _force_free(self, group: str, force: bool) -> Freed:
+        epoch, was_stored = await self._take_out(group)
+
+        async def passed_on() -> Freed:
+            return await (await self._behind.find()).plugin.force_free(group, force)
+
+        return await self._after_store(
+            self._leadership.while_leading(epoch, passed_on), _left(group, "free", was_stored)
+        )
+
+    async def _take_out(self, group: str) -> tuple[int, bool]:
+        """Take a group out of the store, before anything is passed on: what was freed or destroyed
+        must not come back, whoever leads next.
+        """
+        epoch = (await self._leadership.ensure()).epoch
+        was_stored = False
+
+        def removed(stored: GlobalSpec) -> GlobalSpec:
+            nonlocal was_stored
+            was_stored = was_stored or group in stored.groups
+            return stored.without(group)
+
+        await self._store(removed, epoch)
+        self._handover.forget(group)
+        return epoch, was_stored
+
+    async def _reconcile(self) -> None:
+        """Bring the group plugin to what it has to keep; try again later what fails."""
+        term = self._leadership.term
+        try:
+            if term is None:
+                await self._handover.keep_nothing()
+            else:
+                await self._handover.keep_stored(term.epoch)
+        except NotLeader:
+            return  # the next look tells, and asks for this again
+        except IkdemoError as error:
+            self._note(f"The stored groups are not all kept yet: {error}" if term else "")
+            self._reconcile_later()
+            return
+        self._note("")
+        if self._handover.failed:
+            self._reconcile_later()
+        else:
+            self._pause = RETRY_AFTER[0]
+
+    def _note(self, text: str) -> None:
+        if text and text != self._said:
+            log.error("%s", text)
+        self._said = text
+
+    def _reconcile_later(self) -> None:
+        """Reconcile after a pause that grows from time to time."""
+        if self._retry is None:
+            loop = asyncio.get_running_loop()
+            self._retry = loop.call_later(self._pause, self._reconcile_now)
+            self._pause = min(self._pause * 2, RETRY_AFTER[1])
+
+    def _reconcile_now(self) -> None:
+        self._retry = None
+        self._queue.reconcile()
+
+    def _looked(self) -> None:
+        """Take up what a look has told: a change is said, and reconciled at once."""
+        term, why = self._leadership.term, self._leadership.why
+        before, self._known = self._known, (term.epoch if term else None, why)
+        if term is not None and before[0] != term.epoch:
+            text = f"{self._backend.name}: epoch {term.epoch}"
+            log.info("This manager leads: %s", text)
+            self._emit(Event("elected", text=text))
+            self._pause = RETRY_AFTER[0]
+            self._queue.reconcile()
+        if term is None:
+            if before != self._known:
+                level = logging.INFO if why == LEADS_NOT else logging.WARNING
+                log.log(level, "This manager does not lead: %s", why)
+            if before[0] is not None:
+                self._emit(Event("stepped-down", text=why))
+            self._queue.reconcile()
+
+    async def _follow(self) -> None:
+        """Pass the group plugin's events on, and reconcile when it was started anew."""
+        while True:
+            try:
+                await self._pass_on_events()
+            except Exception:
+                log.exception("Following the group plugin ended unexpectedly and is begun again")
+            await asyncio.sleep(FOLLOW_AGAIN)
+
+    async def _pass_on_events(self) -> None:
+        position, first = Cursor(), True
+        async for batch in self._lookup.events(self._behind.name):
+            events = news(batch, position)
+            if batch.gap and (batch.stream != position.stream or not batch.stream):
+                events = [] if first else events
+                await self._greet()
+            first, position = False, Cursor(batch.stream, batch.next)
+            for event in events:
+                self._emit(event)
+
+    async def _greet(self) -> None:
+        """Learn what the group plugin that was reached offers, and reconcile."""
+        try:
+            await self._behind.find()
+        except IkdemoError as error:
+            self._note(str(error))
+        self._queue.reconcile()
+
+
+def _left(group: str, verb: str, was_stored: bool) -> str:
+    """Say what a command leaves that was not answered after the store had changed."""
+    if not was_stored:
+        return f"group {group} was not stored"
+    left = "" if verb == "free" else "; its instances may be left: commit it and destroy it again"
+    return f"group {group} is no longer stored and does not come back{left}"
+
+
+def _code_of(failed: IkdemoError) -> Code:
+    if isinstance(failed, Fenced):
+        return "fenced"
+    away = isinstance(failed, PluginUnavailable | OutcomeUnknown)
+    return "plugin-unreachable" if away else "spec-refused"
+
+
+def scaled_spec(spec: GroupSpec, size: int) -> GroupSpec:
+    """Return a spec with another Size; all else keeps its text. Raises SpecError.
+
+    >>> bytes(scaled_spec(GroupSpec("g", Raw(b'{"X":1.0,"allocation":{"Size":2}}')), 3).properties)
+    b'{"X":1.0,"allocation":{"Size":3}}'
+    """
+    if size < 0:
+        raise SpecError(
+            "$.Size: expected a whole number >= 0", path="$.Size", expected="a whole number >= 0"
+        )
+    if decode(spec.properties, GroupProperties).allocation.logical_ids:
+        raise SpecError(f"Group '{spec.id}' has LogicalIDs; only a group with a Size can be scaled")
+    members = decode(spec.properties, dict[str, Raw])
+    name = next((name for name in members if fold(name) == "allocation"), "Allocation")
+    members[name] = Raw(b'{"Size":%d}' % size)
+    written = b",".join(b"%b:%b" % (quote(key).encode(), bytes(members[key])) for key in members)
+    return GroupSpec(spec.id, Raw(b"{%b}" % written))
