@@ -20,7 +20,7 @@ from msgspec import Raw
 
 from ikdemo.etcd.election import since_boot
 from ikdemo.manager.backend import Term
-from ikdemo.manager.stores.etcd_store import EtcdStore
+from ikdemo.manager.stores.etcd_store import EtcdBackend
 from ikdemo.spi.documents import GroupSpec
 from ikdemo.spi.errors import IkdemoError, LeaseLost, VersionConflict
 
@@ -33,7 +33,7 @@ class Candidate:
     """One contestant: its store, its term, and what it has to tell."""
 
     def __init__(self, name: str, lease: float, log: str, endpoints: list[str]) -> None:
-        self._store = EtcdStore(name, endpoints, lease=lease)
+        self._store = EtcdBackend(name, endpoints, lease=lease)
         self._name, self._term = name, Term(0, 0.0)
         self._log = Path(log).open("a", buffering=1)  # noqa: SIM115  as long as the process
         self._stops = self._rests = False

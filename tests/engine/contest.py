@@ -31,11 +31,12 @@ class Leading(NamedTuple):
 
 class Contest:
     """Three processes, numbered as the members; ``start`` starts the one of a number, called
-    ``c<number>``, in its member's namespace.
+    ``c<number>``, in its member's namespace. ``writer``: the epoch that a write says its writer
+    believed in.
     """
 
-    def __init__(self, etcd: Etcd3, start: Start) -> None:
-        self.etcd, self._start = etcd, start
+    def __init__(self, etcd: Etcd3, start: Start, writer: Callable[[Written], int]) -> None:
+        self.etcd, self._start, self.writer = etcd, start, writer
         self.processes: dict[int, subprocess.Popen[Any]] = {}
         self._since = etcd.revision() + 1
         self._down = set[int]()
@@ -91,9 +92,9 @@ class Contest:
 
         def look() -> Written | None:
             found = self.etcd.read(GROUPS)
-            if found is None or found.revision <= after or epoch_of(found) < epoch:
+            if found is None or found.revision <= after or self.writer(found) < epoch:
                 return None
-            assert epoch_of(found) == epoch, "another leader was elected meanwhile"
+            assert self.writer(found) == epoch, "another leader was elected meanwhile"
             return found
 
         return self.wait(look, f"epoch {epoch} writes nothing")
@@ -110,19 +111,18 @@ class Contest:
         raise AssertionError(otherwise)
 
     def judge(self) -> list[Written]:
-        """See that every accepted write was its leader's: in the order of revisions, no epoch comes
-        after a greater one, and each is that of the leader key of its moment. Return the writes.
+        """See that every accepted write was its leader's: in the order of revisions, each says the
+        epoch of the leader key of its moment, which never goes back. Return the writes.
         """
         writes, leader, greatest = [], 0, 0
         for event in self.etcd.history(self._since):
             if event.key == LEADER:
                 leader = 0 if event.value is None else event.created
-                assert leader == 0 or leader >= greatest
+                assert leader == 0 or leader >= greatest, f"epoch {leader} after {greatest}"
+                greatest = max(leader, greatest)
             elif event.key == GROUPS and event.value is not None:
-                epoch = epoch_of(event)
-                assert epoch >= greatest, f"epoch {epoch} wrote after {greatest}"
-                assert leader in (0, epoch), f"epoch {epoch} wrote while {leader} led"
-                greatest = epoch
+                writer = self.writer(event)
+                assert writer == leader, f"epoch {writer} wrote while {leader} led"
                 writes.append(event)
         return writes
 
@@ -132,12 +132,6 @@ class Contest:
             process.kill()
             process.wait()
         self.processes.clear()
-
-
-def epoch_of(write: Written) -> int:
-    """Return which epoch the writer of a document believed in."""
-    assert write.value is not None
-    return int(json.loads(write.value)["Groups"]["written"]["Properties"]["Properties"]["epoch"])
 
 
 def said(log: Path, by: str = "") -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ an older leader writes late is refused.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from engine.contest import Contest, said
-from engine.etcd3 import MEMBERS, Etcd3, running
+from engine.etcd3 import MEMBERS, Etcd3, Written, running
 
 LEASE = "2"
 TESTS = Path(__file__).parents[1]
@@ -38,7 +39,7 @@ def candidates(etcd: Etcd3, log: Path) -> Iterator[Contest]:
         command = [sys.executable, "-m", "engine.candidate", f"c{number}", LEASE, str(log)]
         return subprocess.Popen([*command, *etcd.endpoints(number)], env=environment)
 
-    made = Contest(etcd, start)
+    made = Contest(etcd, start, epoch_of)
     yield made
     made.close()
 
@@ -151,6 +152,12 @@ def test_etcd_s_own_leader_can_be_killed(contest: Contest) -> None:
         contest.wrote(contest.leading().epoch, after=contest.etcd.revision())
     finally:
         contest.etcd.start(member)
+
+
+def epoch_of(write: Written) -> int:
+    """Return what a candidate has written into the document."""
+    assert write.value is not None
+    return int(json.loads(write.value)["Groups"]["written"]["Properties"]["Properties"]["epoch"])
 
 
 def facts(log: Path, name: str, began: int, what: str) -> list[dict[str, object]]:

@@ -17,7 +17,7 @@ from msgspec import Raw
 from ikdemo.etcd.addresses import Address
 from ikdemo.manager.backend import Backend, Kept, Term
 from ikdemo.manager.global_spec import GlobalSpec, as_json
-from ikdemo.manager.stores.etcd_store import EtcdStore
+from ikdemo.manager.stores.etcd_store import EtcdBackend
 from ikdemo.spi.documents import GroupSpec
 from ikdemo.spi.errors import (
     CorruptState,
@@ -35,11 +35,11 @@ V0_5 = b"""{"Groups": {"web": {"Plugin": "group-stateless",
   "Properties": {"ID": "web", "Properties": {"Allocation": {"Size": 3}}}}}}"""
 
 
-def store(name: str = "group", endpoint: str = MEMBER, lease: float = 60.0) -> EtcdStore:
-    return EtcdStore(name, [endpoint], within=LONG, lease=lease)
+def store(name: str = "group", endpoint: str = MEMBER, lease: float = 60.0) -> EtcdBackend:
+    return EtcdBackend(name, [endpoint], within=LONG, lease=lease)
 
 
-def with_stores(work: Callable[[EtcdStore, EtcdStore], Awaitable[None]]) -> None:
+def with_stores(work: Callable[[EtcdBackend, EtcdBackend], Awaitable[None]]) -> None:
     async def go() -> None:
         one, other = store("one"), store("other")
         try:
@@ -68,7 +68,7 @@ async def led(candidate: Backend) -> Term:
 
 
 def test_what_is_saved_is_plain_json_where_infrakit_0_5_has_it(etcd: Etcd3) -> None:
-    async def work(one: EtcdStore, other: EtcdStore) -> None:
+    async def work(one: EtcdBackend, other: EtcdBackend) -> None:
         empty = await one.load()
         assert empty.spec == GlobalSpec()
         saved = await one.save(web(3), empty, await led(one))
@@ -90,7 +90,7 @@ def test_what_is_saved_is_plain_json_where_infrakit_0_5_has_it(etcd: Etcd3) -> N
 
 
 def test_one_leads_and_everybody_can_say_who(etcd: Etcd3) -> None:
-    async def work(one: EtcdStore, other: EtcdStore) -> None:
+    async def work(one: EtcdBackend, other: EtcdBackend) -> None:
         assert await other.leader() is None
         term = await led(one)
         assert await other.look() is None
@@ -107,7 +107,7 @@ def test_one_leads_and_everybody_can_say_who(etcd: Etcd3) -> None:
 
 
 def test_a_leader_key_of_another_program_is_told_as_it_is(etcd: Etcd3) -> None:
-    async def work(one: EtcdStore, _: EtcdStore) -> None:
+    async def work(one: EtcdBackend, _: EtcdBackend) -> None:
         for value in (b"\xff odd", b'{"name": 1}', b"[]"):
             etcd.put(LEADER, value)
             leader = await one.leader()
@@ -117,7 +117,7 @@ def test_a_leader_key_of_another_program_is_told_as_it_is(etcd: Etcd3) -> None:
 
 
 def test_a_save_of_an_older_epoch_is_refused(etcd: Etcd3) -> None:
-    async def work(one: EtcdStore, other: EtcdStore) -> None:
+    async def work(one: EtcdBackend, other: EtcdBackend) -> None:
         term = await led(one)
         kept = await one.save(web(1), await one.load(), term)
         await one.stop()
@@ -133,7 +133,7 @@ def test_a_save_of_an_older_epoch_is_refused(etcd: Etcd3) -> None:
 
 
 def test_a_save_over_another_version_is_refused(etcd: Etcd3) -> None:
-    async def work(one: EtcdStore, _: EtcdStore) -> None:
+    async def work(one: EtcdBackend, _: EtcdBackend) -> None:
         term = await led(one)
         empty = await one.load()
         kept = await one.save(web(1), empty, term)
@@ -168,7 +168,7 @@ def test_a_save_without_an_answer_may_have_happened(etcd: Etcd3) -> None:
     "stored", [b"not json", b"[]", b'{"Version": 2, "Groups": {}}', b'{"Other": 1}', b"\xff\x00"]
 )
 def test_a_document_that_cannot_be_read_is_left_as_it_is(etcd: Etcd3, stored: bytes) -> None:
-    async def work(one: EtcdStore, _: EtcdStore) -> None:
+    async def work(one: EtcdBackend, _: EtcdBackend) -> None:
         await led(one)
         etcd.put(GROUPS, stored)
         with pytest.raises(CorruptState) as caught:
@@ -181,7 +181,7 @@ def test_a_document_that_cannot_be_read_is_left_as_it_is(etcd: Etcd3, stored: by
 
 
 def test_a_document_too_large_for_etcd_is_not_sent(etcd: Etcd3) -> None:
-    async def work(one: EtcdStore, _: EtcdStore) -> None:
+    async def work(one: EtcdBackend, _: EtcdBackend) -> None:
         term, empty = await led(one), await one.load()
         large = GlobalSpec().with_group(GroupSpec("web", Raw(b'"%b"' % (b"x" * 1_600_000))), "g")
         with pytest.raises(SpecError, match="and etcd takes 1568768"):
@@ -204,4 +204,4 @@ def test_a_document_too_large_for_etcd_is_not_sent(etcd: Etcd3) -> None:
 )
 def test_flags_that_can_never_work_are_one_sentence(given: dict[str, object], said: str) -> None:
     with pytest.raises(IkdemoError, match=said):
-        EtcdStore("group", **{"endpoints": [MEMBER], **given})  # type: ignore[arg-type]
+        EtcdBackend("group", **{"endpoints": [MEMBER], **given})  # type: ignore[arg-type]

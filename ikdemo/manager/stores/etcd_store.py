@@ -40,7 +40,7 @@ class LeaderRecord(Struct, frozen=True, rename="pascal"):
 _records = Decoder(LeaderRecord)
 
 
-class EtcdStore:
+class EtcdBackend:
     """One manager's part in an etcd. ``name``: what it is called; ``endpoints``: where the members
     are. ``within``: seconds for a request, over all members; ``lease``: seconds; ``poll``: seconds
     between two looks at most.
@@ -113,7 +113,9 @@ class EtcdStore:
         leader = decided.found[0]
         if leader is None or leader.create_revision != term.epoch:
             raise _over(term.epoch, leader)
-        raise VersionConflict(f"the key {GROUPS.decode()} in etcd")
+        raise VersionConflict(
+            f"the key {GROUPS.decode()} in etcd was changed by another program meanwhile; try again"
+        )
 
     async def leader(self) -> Leader | None:
         """Say who leads by the leader key, whichever manager asks."""
