@@ -60,14 +60,8 @@ MUTANTS = (
     Mutant(_RECONCILER, "if (asked or not paused) and todo.actions", "if todo.actions", _FIRST),
     Mutant(
         _PLUGIN,
-        """        after = msgspec.structs.replace(
-            before, properties=properties, rolls=True, backoffs=backoffs, good=good
-        )
-""",
-        """        after = Record(
-            group, properties, rolls=True, backoffs=backoffs, good=good
-        )
-""",
+        "        after = msgspec.structs.replace(\n            before,\n",
+        "        after = Record(\n            group,\n",
         _FIRST,
     ),
     Mutant(_PLUGIN, "paused=False, backoffs={})", "backoffs={})", _FIRST),
