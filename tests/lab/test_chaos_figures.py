@@ -6,65 +6,87 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from xml.etree import ElementTree
 
 import pytest
 
 from ikdemo.lab import Experiment, Simulated, availability, crash_loops, overcreation
+from ikdemo.lab.chaos.crashes import CrashLoops
+from ikdemo.lab.chaos.overcreation import Overcreation
 from ikdemo.lab.chaos.results import FigureResult
 from ikdemo.reconcile.backoff import GIVE_UP_AFTER
 
 SVG = "{http://www.w3.org/2000/svg}"
-CRASHES = crash_loops(slots=10)
-STORMS = overcreation(runs=20)
-PICTURES: dict[str, tuple[FigureResult, tuple[str, ...]]] = {
-    "times": (
-        Experiment(Simulated(), kills=60, rate=0.004).run(),
-        ("theory: dashed", "measured: 60 kills", "share of kills healed"),
-    ),
+
+
+@cache
+def crashes() -> CrashLoops:
+    return crash_loops(slots=10)
+
+
+@cache
+def storms() -> Overcreation:
+    return overcreation(runs=20)
+
+
+@cache
+def found(name: str) -> FigureResult:
+    """Return what is drawn, which takes a while."""
+    match name:
+        case "times":
+            return Experiment(Simulated(), kills=60, rate=0.004).run()
+        case "availability":
+            return availability([2.0, 10.0], [0.01, 0.1], kills=40)
+        case "over-creation":
+            return storms()
+    return crashes()
+
+
+PICTURES = {
+    "times": ("theory: dashed", "measured: 60 kills", "share of kills healed"),
     "availability": (
-        availability([2.0, 10.0], [0.01, 0.1], kills=40),
-        ("look every 2 s", "look every 10 s", "hollow: simulated, filled: measured"),
+        "look every 2 s",
+        "look every 10 s",
+        "hollow: simulated, filled: measured",
     ),
     "over-creation": (
-        STORMS,
-        (
-            "stale: an earlier answer",
-            "counting: too many in",
-            "slots: too many in",
-            "0% of 20 runs",
-        ),
+        "stale: an earlier answer",
+        "counting: too many in",
+        "slots: too many in",
+        "0% of 20 runs",
     ),
-    "crash loops": (CRASHES, ("no back-off: 601", "back-off, then giving up: 9", "theory: dashed")),
+    "crash loops": ("no back-off: 601", "back-off, then giving up: 9", "theory: dashed"),
 }
+"""What each picture says, among other words."""
 
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_the_picture_is_told_in_words_and_is_the_same_every_time(name: str) -> None:
-    found, wanted = PICTURES[name]
-    text = found.svg()
+    drawn = found(name)
+    text = drawn.svg()
     root = ElementTree.fromstring(text)
     assert root.get("role") == "img"
-    assert root.findtext(f"{SVG}title") == found.title
-    assert root.findtext(f"{SVG}desc") == found.words
+    assert root.findtext(f"{SVG}title") == drawn.title
+    assert root.findtext(f"{SVG}desc") == drawn.words
     said = " ".join("".join(node.itertext()) for node in root.iter(f"{SVG}text"))
-    for words in wanted:
+    for words in PICTURES[name]:
         assert words in said, words
-    assert text == found.svg()
+    assert text == drawn.svg()
 
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_the_notebook_face_has_an_alt_text_and_the_data_are_json(name: str) -> None:
-    found, _ = PICTURES[name]
+    drawn = found(name)
     assert re.search(
-        r'<img alt="[^"]{40,}" src="data:image/png;base64,', found._repr_mimebundle_()["text/html"]
+        r'<img alt="[^"]{40,}" src="data:image/png;base64,', drawn._repr_mimebundle_()["text/html"]
     )
-    assert json.loads(json.dumps(found.to_dict()))
-    assert len(found.table()) > 1
+    assert json.loads(json.dumps(drawn.to_dict()))
+    assert len(drawn.table()) > 1
 
 
 def test_slots_never_make_one_too_many_and_counting_does() -> None:
-    runs = {(one.fault.partition(":")[0], one.planner): one for one in STORMS.runs}
+    runs = {(one.fault.partition(":")[0], one.planner): one for one in storms().runs}
     for fault in ("stale", "partial", "lost"):
         slots, counting = runs[fault, "slots"], runs[fault, "counting"]
         assert (slots.exceeding, sum(slots.destroyed)) == (0.0, 0)
@@ -82,12 +104,12 @@ def test_the_storms_of_a_seed_are_the_same() -> None:
 
 
 def test_backoff_makes_few_giving_up_makes_fewer_and_neither_makes_one_after_each_death() -> None:
-    assert set(CRASHES.creations("no back-off")) == {601}
+    assert set(crashes().creations("no back-off")) == {601}
     assert all(
-        abs(made - CRASHES.theory("back-off")) <= 2 for made in CRASHES.creations("back-off")
+        abs(made - crashes().theory("back-off")) <= 2 for made in crashes().creations("back-off")
     )
-    assert set(CRASHES.creations("back-off, then giving up")) == {GIVE_UP_AFTER}
-    assert CRASHES.table().column("theory") == ["601", "15", "9"]
+    assert set(crashes().creations("back-off, then giving up")) == {GIVE_UP_AFTER}
+    assert crashes().table().column("theory") == ["601", "15", "9"]
 
 
 def test_what_lives_long_is_replaced_as_often_with_backoff_as_without() -> None:
