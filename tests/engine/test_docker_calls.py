@@ -483,7 +483,7 @@ async def story():
     await made.start(print)
     properties, tags = Raw(b'{{"Image": "{IMAGE}"}}'), {{"infrakit.group": "g"}}
     await made.provision(InstanceSpec(properties, tags, "exec sleep 1000"), "0")
-    await asyncio.sleep(10)
+    await asyncio.Event().wait()  # for its end
 asyncio.run(story())
 """
     assert subprocess.run([sys.executable, "-c", code], timeout=100).returncode == -signal.SIGKILL
