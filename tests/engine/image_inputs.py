@@ -24,8 +24,10 @@ FILES = (
     "tests/engine/base.py",
     "tests/engine/test_lab_image.py",
 )
-TABLES = ("build-system", "project")
-"""The parts of pyproject.toml that say what is installed."""
+PROJECT = ("name", "requires-python", "license-files")
+"""What the image needs to know of ``[project]``: the dependencies are those of requirements.txt,
+and that a program is installed for each script is tested with the wheel.
+"""
 ALWAYS = ("IKDEMO_IMAGE_TEST", "IKDEMO_SOAK")
 
 
@@ -34,8 +36,10 @@ def digest() -> str:
     made = hashlib.sha256()
     for name in FILES:
         made.update((ROOT / name).read_bytes())
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    made.update(json.dumps([project[table] for table in TABLES], sort_keys=True).encode())
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wheel = [told["build-system"], told["tool"]["hatch"]]
+    wheel += [told["project"][name] for name in PROJECT]
+    made.update(json.dumps(wheel, sort_keys=True).encode())
     return made.hexdigest()
 
 
