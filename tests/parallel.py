@@ -18,21 +18,27 @@ if TYPE_CHECKING:
 
 SHARED = ("tests/browser/", "tests/engine/")
 """Folders whose tests share one JupyterLab, or one Docker engine and one etcd."""
+APART = ("tests/engine/test_docker_doubt.py", "tests/engine/test_docker_reach.py")
+"""Files in them whose tests need neither."""
 WHOLE = (
     "tests/engine/test_etcd_failover.py",
     "tests/engine/test_lab_image.py",
     "tests/ground/test_recovery_page.py",
+    "tests/lab/test_chaos_exercise.py",
+    "tests/lab/test_chaos_figures.py",
     "tests/lab/test_lab_servers.py",
     "tests/notebooks/test_docker_recorded.py",
     "tests/notebooks/test_exports.py",
 )
-"""Files whose tests share a fixture."""
+"""Files whose tests share what takes long to make."""
 LONG_FIRST = ("browser", "engine", "notebooks", "simulation", "faults", "property", "ground", "lab")
 """Folders in the order in which they begin: the longest groups and tests, lest one be left at the
 end, when the other workers have nothing to do.
 """
-FEWEST = 2
-"""Workers: much of a test's time is waiting for processes, on a single core too."""
+MORE = 1
+"""Workers beyond one for each core: tests of notebooks, containers and faults wait about half of
+their time for processes and clocks.
+"""
 
 
 def group_of(nodeid: str) -> str:
@@ -40,6 +46,8 @@ def group_of(nodeid: str) -> str:
     path = nodeid.partition("::")[0]
     if path in WHOLE or path.endswith(".ipynb"):  # the cells of one kernel
         return path
+    if path in APART:
+        return nodeid
     return next((folder for folder in SHARED if path.startswith(folder)), nodeid)
 
 
@@ -48,7 +56,7 @@ class Workers:
 
     def pytest_xdist_auto_num_workers(self) -> int:
         """Say how many workers ``-n auto`` starts."""
-        return max(FEWEST, len(os.sched_getaffinity(0)))
+        return len(os.sched_getaffinity(0)) + MORE
 
     def pytest_xdist_make_scheduler(
         self, config: pytest.Config, log: object
