@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,17 +93,27 @@ FIGURES: dict[str, Callable[[], Drawable]] = {
 }
 
 
+def drawn_alike(drawn: Drawable, styles: Sequence[str]) -> None:
+    """Draw without a setting, then with these, the later over the earlier: the bytes are equal."""
+    svg, shown = svg_text(drawn), faces(drawn)
+    with mpl.rc_context():
+        for name in styles:
+            matplotlib.style.use(LEARNERS_OWN[name])
+        before = dict(mpl.rcParams)
+        assert svg_text(drawn) == svg, styles
+        assert faces(drawn) == shown, styles
+        assert dict(mpl.rcParams) == before, styles
+
+
 @pytest.mark.parametrize("name", FIGURES)
 def test_whatever_a_learner_has_set_the_figure_is_the_same(name: str) -> None:
-    drawn = FIGURES[name]()
-    svg, shown = svg_text(drawn), faces(drawn)
-    for own in LEARNERS_OWN.values():
-        with mpl.rc_context():
-            matplotlib.style.use(own)
-            before = dict(mpl.rcParams)
-            assert svg_text(drawn) == svg, own
-            assert faces(drawn) == shown, own
-            assert dict(mpl.rcParams) == before, own
+    """All at once: what each of them sets is set then, or set to something as odd."""
+    drawn_alike(FIGURES[name](), list(LEARNERS_OWN))
+
+
+@pytest.mark.parametrize("style", LEARNERS_OWN)
+def test_each_setting_alone_changes_nothing(style: str) -> None:
+    drawn_alike(rolled(), [style])
 
 
 def test_a_figure_that_is_only_asked_for_is_drawn_like_the_others() -> None:
