@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from ikdemo.rpc.discovery import ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+BEGUN_ANEW = ("01-plugins", "04-rolling-update", "10-your-own-plugin")
+"""Those whose cells are run up to the exercise, and once more, before it is solved."""
 STARTUP = ROOT / "ikdemo" / "desk" / "startup.py"
 
 
@@ -37,6 +40,9 @@ def takes_long(source: str) -> bool:
     )
 
 
+BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
+
+
 class Learner:
     """A learner who runs the cells of a notebook, in a kernel of the lab's own desk."""
 
@@ -51,6 +57,20 @@ class Learner:
             "JPY_SESSION_NAME": str(path),
         }
         self._desk = folder / "desk"
+
+    @property
+    def turn(self) -> int:
+        """The number of the code cell that is the learner's own, in the exercise."""
+        return next(
+            number for number, source in enumerate(self.code) if source.startswith("# your turn")
+        )
+
+    def solution(self) -> list[str]:
+        """Return what solves the exercise: the cells of the folded solution, the check that
+        follows, and the last cell.
+        """
+        (folded,) = (cell.source for cell in self.notebook.cells if "<details>" in cell.source)
+        return [*BLOCK.findall(folded), self.code[self.turn + 1], self.code[-1]]
 
     def run_and_be_killed(self, home: Path, until: str) -> None:
         """Run the cells from the top up to the first that says ``until``, then lose the kernel by
@@ -78,3 +98,10 @@ class Learner:
         client = NotebookClient(notebook, timeout=90, allow_errors=True, store_widget_state=False)
         client.execute(cwd=str(self._desk), env=self._environment)
         return list(notebook.cells)
+
+
+def assert_solved(ran: list[NotebookNode]) -> None:
+    """See that the check, the last cell but one, is content."""
+    (shown,) = ran[-2].outputs
+    assert "not yet" not in shown["data"]["text/plain"]
+    assert shown["data"]["text/plain"].endswith("all good: True")

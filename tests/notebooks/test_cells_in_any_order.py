@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from learner import NOTEBOOKS, Learner, takes_long
+from learner import BEGUN_ANEW, NOTEBOOKS, Learner, assert_solved, takes_long
 from nbformat import NotebookNode
 
 from ikdemo.spi import errors
@@ -104,16 +104,16 @@ def test_a_killed_kernel_leaves_nothing(name: str, until: str, home: Path, tmp_p
     Learner(path, tmp_path).run_and_be_killed(home, until)
 
 
-@pytest.mark.parametrize("name", ["01-plugins", "04-rolling-update", "10-your-own-plugin"])
+@pytest.mark.parametrize("name", BEGUN_ANEW)
 def test_the_first_cell_is_enough_to_begin_anew(name: str, home: Path, tmp_path: Path) -> None:
-    """Up to the exercise, where Run All ends, and once more from the first cell: as if nothing had
-    been before.
+    """Up to the exercise, where Run All ends, and once more from the first cell, as if nothing had
+    been before; then the exercise can be solved.
     """
     learner = Learner(next(path for path in NOTEBOOKS if path.stem == name), tmp_path)
     code = [cell for cell in learner.notebook.cells if cell.cell_type == "code"]
-    turn = next(number for number, cell in enumerate(code) if cell.source.startswith("# your turn"))
-    ran = learner.run(2 * learner.code[:turn])
-    assert errors_of(ran) == []
+    turn = learner.turn
+    ran = learner.run([*2 * learner.code[:turn], *learner.solution()])
+    assert errors_of(ran[: 2 * turn]) == []
     compared = [
         number
         for number in range(turn)
@@ -122,3 +122,4 @@ def test_the_first_cell_is_enough_to_begin_anew(name: str, home: Path, tmp_path:
     assert len(compared) >= 5
     for number in compared:
         assert shown(ran[turn + number]) == shown(ran[number]), code[number].source
+    assert_solved(ran)
