@@ -22,6 +22,7 @@ APART = ("tests/engine/test_docker_doubt.py", "tests/engine/test_docker_reach.py
 """Files in them whose tests need neither."""
 WHOLE = (
     "tests/engine/test_etcd_failover.py",
+    "tests/engine/test_manager_failover.py",
     "tests/engine/test_lab_image.py",
     "tests/ground/test_recovery_page.py",
     "tests/lab/test_chaos_exercise.py",

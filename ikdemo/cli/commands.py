@@ -236,6 +236,8 @@ def flag_table(flags: Sequence[Flag]) -> str:
 
 
 def _default(flag: Flag) -> str:
+    if flag.default is True:
+        return " (default true)"
     if not flag.default:
         return ""
     return f" (default {format_duration(flag.default) if flag.read is duration else flag.default})"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..spi.errors import IkdemoError
 from ..spi.text import aligned
 from .commands import flag_table, unknown
-from .flags import Flag, duration, parse, words_of
+from .flags import Flag, duration, listed, parse, switch, words_of
 from .plugin_program import Flags, PluginProgram
 
 if TYPE_CHECKING:
@@ -65,12 +65,28 @@ def _os(make: Callable[..., Any], values: Flags) -> Backend:
     return made
 
 
+def _etcd(make: Callable[..., Any], values: Flags) -> Backend:
+    from ..etcd.addresses import TlsFiles
+
+    files = TlsFiles(values["tlscacert"], values["tlscert"], values["tlskey"], values["tlsverify"])
+    made: Backend = make(
+        values["name"],
+        values["endpoint"] or [USUAL_ENDPOINT],
+        files,
+        within=values["request-timeout"],
+        lease=values["lease"],
+        poll=values["poll-interval"],
+    )
+    return made
+
+
 def check_interval(values: Flags) -> None:
     """Refuse an interval that is none."""
     if values["poll-interval"] <= 0:
         raise IkdemoError("the poll interval must be longer than 0")
 
 
+USUAL_ENDPOINT = "127.0.0.1:2379"
 POLL = Flag("poll-interval", "how often to ask who leads", duration, 5.0, placeholder="duration")
 BACKENDS: tuple[BackendCommand, ...] = (
     BackendCommand(
@@ -94,6 +110,40 @@ BACKENDS: tuple[BackendCommand, ...] = (
             POLL,
         ),
         check_interval,
+    ),
+    BackendCommand(
+        "etcd",
+        "An etcd: a lease of it elects the leader, and a key of it holds the specs",
+        "manager.stores.etcd_store:EtcdBackend",
+        _etcd,
+        (
+            Flag(
+                "endpoint",
+                f"where members of etcd are, may be repeated (default {USUAL_ENDPOINT})",
+                listed,
+                [],
+                placeholder="host:port,...",
+            ),
+            Flag(
+                "request-timeout",
+                "how long a request may take, over all members",
+                duration,
+                1.0,
+                placeholder="duration",
+            ),
+            Flag(
+                "lease",
+                "how long a leader that is not heard of goes on leading",
+                duration,
+                5.0,
+                placeholder="duration",
+            ),
+            POLL,
+            Flag("tlscacert", "authority that signed certificates of members", placeholder="file"),
+            Flag("tlscert", "certificate to show to members", placeholder="file"),
+            Flag("tlskey", "key of that certificate", placeholder="file"),
+            Flag("tlsverify", "whether members have to show a certificate that fits", switch, True),
+        ),
     ),
 )
 

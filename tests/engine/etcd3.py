@@ -289,9 +289,12 @@ def running(members: Sequence[int]) -> Iterator[Etcd3]:
 
 
 def main(command: Sequence[str]) -> int:
-    """Run a command in the first namespace of a new etcd; return its exit status."""
+    """Run a command in the first namespace of a new etcd, told by ``IKDEMO_ETCD`` where its members
+    are; return its exit status.
+    """
     with running(MEMBERS) as etcd, etcd.at(1):
-        return subprocess.run(command).returncode
+        environment = {**os.environ, "IKDEMO_ETCD": ",".join(etcd.endpoints(1))}
+        return subprocess.run(command, env=environment).returncode
 
 
 if __name__ == "__main__":
