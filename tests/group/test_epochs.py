@@ -248,6 +248,24 @@ def test_an_action_on_its_way_when_a_later_leader_claims_is_refused(tmp_path: Pa
     asyncio.run(story())
 
 
+def test_a_refusal_that_comes_late_is_not_about_the_leader_of_now(tmp_path: Path) -> None:
+    async def story() -> None:
+        files = Files(tmp_path / "files")
+        files.held[7] = asyncio.Event()
+        async with plugins(files, None, None, poll=3600.0) as [(old, _), (new, _)]:
+            await old.commit_group(spec(6, "v7"), epoch=7)
+            await files.waiting.wait()
+            await new.commit_group(spec(4, "v9"), epoch=9)
+            await whole(new)
+            await old.commit_group(spec(4, "v9"), epoch=10)
+            files.held[7].set()  # refused by 9: that was begun, and 10 has not claimed yet
+            await whole(old)
+            assert ("provision", 7) in files.refused
+            assert ("claim", 10) in files.asked
+
+    asyncio.run(story())
+
+
 def test_the_claim_comes_before_the_first_action_and_also_where_there_is_none(
     tmp_path: Path,
 ) -> None:

@@ -177,16 +177,18 @@ def test_a_claim_waits_until_what_an_older_leader_began_is_over(directory: Path)
             ending = asyncio.create_task(plugin.destroy(made, 7))
             while not asked.exists():  # noqa: ASYNC110  no event tells
                 await asyncio.sleep(0.01)
-            ending.cancel()  # as when the old leader is killed: the ending goes on all the same
-            claiming = asyncio.create_task(plugin.claim("web", 9))
-            while not (directory / fence.FILE).exists() or epochs(directory)["web"] < 9:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-            for _ in range(100):
+            try:
+                ending.cancel()  # as when the old leader is killed: the ending goes on all the same
+                claiming = asyncio.create_task(plugin.claim("web", 9))
+                while not (directory / fence.FILE).exists() or epochs(directory)["web"] < 9:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                await plugin.claim("other", 9)  # is written after it, and has nothing to wait for
                 await asyncio.sleep(0)
-            assert not claiming.done()
-            # but nothing of the older one begins any more
-            await assert_fenced(plugin.provision(spec(), "1", 7), 7, 9)
-            os.kill(int(described.tags["pid"]), signal.SIGKILL)
+                assert not claiming.done()
+                # but nothing of the older one begins any more
+                await assert_fenced(plugin.provision(spec(), "1", 7), 7, 9)
+            finally:
+                os.kill(int(described.tags["pid"]), signal.SIGKILL)
             await claiming
             assert await living(plugin) == []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     containers,
     desk,
+    fences,
     files,
     group,
     labs,
@@ -31,6 +32,7 @@ LISTS: dict[str, tuple[Mutant, ...]] = {
     "recovery": recovery.MUTANTS,
     "labs": labs.MUTANTS,
     "leaders": leaders.MUTANTS,
+    "fences": fences.MUTANTS,
     "wire": wire.MUTANTS,
     "soak": soak.MUTANTS,
 }
