@@ -182,6 +182,23 @@ class ManagerProgram(PluginProgram):
         command.check(values)
         return values
 
+    def beside(self, argv: Sequence[str]) -> list[str]:
+        """Return the arguments of a manager; without a back end it gets a leader file and a folder
+        of its own, beside its socket, and leads.
+        """
+        from ..disk import check_name
+        from ..rpc.discovery import ensure_dir, plugin_dir
+
+        if words_of(argv, self._flags()):
+            return list(argv)
+        name = parse(argv, self._flags()).values["name"]
+        folder = ensure_dir(plugin_dir()) / f"{check_name(name)}.manager"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        leader = folder / "leader"
+        if not leader.exists():
+            leader.write_text(f"{name}\n")
+        return [*argv, "os", f"--leader-file={leader}", f"--store-dir={folder}"]
+
     def _serve_as(self, argv: Sequence[str]) -> int:
         values = self.read(argv)
         return self.serve(values, exit_with_stdin=values["exit-with-stdin"])

@@ -14,17 +14,22 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ...rpc.discovery import ensure_dir
+from ...rpc.discovery import ensure_dir, plugin_dir
 from ...spi.durations import stop_within
 from ...spi.errors import IkdemoError
 from ..commands import Invocation, Verb
 from ..exit_status import guarded
 from ..forking import ParentPipe, fork
+from ..manager_program import BEHIND, MANAGER
 from ..plugin_program import PluginProgram
 from ..programs import find
 
 USUAL = ("instance-file", "flavor-vanilla", "group")
 """What a group needs."""
+MANAGED = ("instance-file", "flavor-vanilla", "manager")
+"""What it needs where a manager stands before its group plugin, which comes by itself."""
+BEHIND_WAIT = 20.0
+"""Seconds that a manager waits for the socket of its group plugin."""
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +51,9 @@ class Wanted(NamedTuple):
         return stop_within(self.values.get("grace", 0.0))
 
     @property
-    def is_group(self) -> bool:
-        return self.program.socket == "group"
+    def ends_in(self) -> int:
+        """Which round it ends in: managers, then groups, then what groups use."""
+        return 0 if self.program is MANAGER else 1 if self.program.socket == "group" else 2
 
     def serve(self) -> int:
         """Serve it in this process until told to stop, or until the process that forked this one
@@ -56,6 +62,8 @@ class Wanted(NamedTuple):
         return guarded(self._serve, ())
 
     def _serve(self, _: Sequence[str]) -> int:
+        if self.program is MANAGER:
+            _await_socket(self.values[BEHIND])
         try:
             return self.program.serve(self.values, exit_with_stdin=True)
         except IkdemoError as error:
@@ -66,7 +74,7 @@ def up(call: Invocation) -> int:
     """Start plugins, wait until they have ended or are to end, and return 0 unless one of them
     failed.
     """
-    wanted = _read(call.arguments or USUAL, call["log"])
+    wanted = _read(_completed(call.arguments or USUAL), call["log"])
     ensure_dir(call.directory)
     for plugin in wanted:
         plugin.program.load()
@@ -95,6 +103,15 @@ def up(call: Invocation) -> int:
     return 1 if failed else 0
 
 
+def _completed(arguments: Sequence[str]) -> Sequence[str]:
+    """Return the arguments with what a manager needs: alone it stands for all that a group needs.
+
+    >>> _completed(["group"]), _completed(["manager"])
+    (['group'], ('instance-file', 'flavor-vanilla', 'manager'))
+    """
+    return MANAGED if list(arguments) == ["manager"] else arguments
+
+
 def _read(arguments: Sequence[str], level: int) -> list[Wanted]:
     """Return what the arguments name; raises IkdemoError for every slip that shows before anything
     is started.
@@ -110,31 +127,47 @@ def _read(arguments: Sequence[str], level: int) -> list[Wanted]:
                 f"{argument!r} is not a plugin and its flags: {str(error).lower()}"
             ) from None
         program = find(words[0])
-        plugin = Wanted(program, program.read([f"--log={level}", *words[1:]]))
+        words = [f"--log={level}", *words[1:]]
+        plugin = Wanted(
+            program, program.read(MANAGER.beside(words) if program is MANAGER else words)
+        )
         if plugin.name in (other.name for other in wanted):
             raise IkdemoError(
                 f"Two plugins would be called {plugin.name}; give one of them another --name"
             )
         wanted.append(plugin)
+    for manager in [plugin for plugin in wanted if plugin.program is MANAGER]:
+        behind = manager.values[BEHIND]
+        if behind not in (plugin.name for plugin in wanted):
+            program = find("group")
+            words = [f"--log={level}", f"--name={behind}", "--store=none"]
+            wanted.append(Wanted(program, program.read(words)))
     return wanted
 
 
+def _await_socket(name: str) -> None:
+    """Wait until a plugin that is started at the same time has its socket, or should have it."""
+    until = time.monotonic() + BEHIND_WAIT
+    while not (plugin_dir() / name).exists() and time.monotonic() < until:
+        time.sleep(0.05)
+
+
 def _end(running: dict[int, Wanted]) -> bool:
-    """End every plugin, the groups first, so that none of them sees the others go; kill those that
-    do not end in time.
+    """End every plugin, managers and groups first, so that none of them sees the others go; kill
+    those that do not end in time.
 
     Returns whether one of them failed, or had to be killed.
     """
     failed = False
-    for groups in (True, False):
+    for this_round in range(3):
         until = time.monotonic() + max(
             (plugin.stop_within for plugin in running.values()), default=0.0
         )
         for pid, plugin in running.items():
-            if plugin.is_group is groups:
+            if plugin.ends_in == this_round:
                 os.kill(pid, signal.SIGTERM)
         while (
-            any(plugin.is_group is groups for plugin in running.values())
+            any(plugin.ends_in == this_round for plugin in running.values())
             and (left := until - time.monotonic()) > 0
         ):
             if signal.sigtimedwait({signal.SIGCHLD}, left):
@@ -167,7 +200,8 @@ UP = (
         "up",
         "[PLUGIN]...",
         f"Start plugins and keep them until Ctrl-C: {', '.join(USUAL)}.\n"
-        'Or others, each with its flags in quotes: up group "instance-file --dir ./instances"',
+        'Or others, each with its flags in quotes: up group "instance-file --dir ./instances".\n'
+        "up manager starts the same with a manager before the group plugin",
         up,
     ),
 )
