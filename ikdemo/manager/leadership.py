@@ -42,7 +42,8 @@ class Leadership:
     """What is known of who leads. ``looked`` is called after each look, in the event loop.
 
     ``term`` is the confirmed one, which may be over by now; None while this manager does not lead,
-    and then ``why`` says why not. ``since`` and ``renewed`` are seconds since the epoch.
+    and then ``why`` says why not. ``asked``: a look has ended, so that this is known. ``since`` and
+    ``renewed`` are seconds since the epoch.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Leadership:
         looked: Callable[[], None],
         now: Callable[[], float] = boottime,
     ) -> None:
+        self.asked = False
         self.term: Term | None = None
         self.why = "it has not been asked yet who leads"
         self.since = self.renewed = 0.0
@@ -151,6 +153,7 @@ class Leadership:
 
     def _settle(self, term: Term | None, why: str, *, confirmed: bool = True) -> None:
         """Make ``term`` what is known."""
+        self.asked = True
         before, self.term, self.why, self._confirmed = self.term, term, why, confirmed
         if term is None or before is None or before.epoch != term.epoch:
             if self._over is not None and not self._over.done():

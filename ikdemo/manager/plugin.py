@@ -321,11 +321,10 @@ class Manager:
         if entry is None:
             raise UnknownGroup(group)
         scaled = structs.replace(entry, properties=scaled_spec(entry.properties, size))
-        if not self._handover.is_given(group, epoch, entry):
-            why = self._handover.failed.get(group)
-            raise PluginFailure(
-                f"Group '{group}' cannot be scaled yet: {why or 'it is committed just now'}"
-            )
+        given = self._handover.is_given(group, epoch, entry)
+        if not given and not size:
+            why = self._handover.failed.get(group, "it is not committed yet")
+            raise PluginFailure(f"Group '{group}' cannot be scaled yet: {why}")
         if size:  # none is no size for a commit, and needs no instance
             await self._pretend(scaled.properties, epoch)
         plugin = (await self._behind.find()).plugin
@@ -336,6 +335,8 @@ class Manager:
             return GlobalSpec({**stored.groups, group: scaled})
 
         await self._store(changed, epoch)
+        if not given:  # as of a group of size 0 that an earlier leader stored
+            return await self._give(scaled, epoch)
         self._handover.forget(group)
         said = await self._after_store(
             self._leadership.while_leading(epoch, lambda: plugin.scale_group(group, size)),
@@ -387,6 +388,8 @@ class Manager:
 
     async def _reconcile(self) -> None:
         """Bring the group plugin to what it has to keep; try again later what fails."""
+        if not self._leadership.asked:  # the first look asks for this
+            return
         term = self._leadership.term
         try:
             if term is None:

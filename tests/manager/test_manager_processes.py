@@ -127,6 +127,21 @@ def test_a_scale_is_stored_and_kept_by_the_next_leader(managers: Managers) -> No
     assert len(managers.desk.living()) == 4
 
 
+def test_a_group_of_size_0_can_be_scaled_up_by_the_next_leader(managers: Managers) -> None:
+    managers.start("m-1")
+    managers.start("m-2")
+    managers.until_leads("m-1")
+    managers.commit("m-1")
+    managers.desk.until(2)
+    managers.ask("m-1", "Reconcile.Scale", ID="g", Size=0)
+    managers.desk.until(0)
+    managers.leader.write_text("m-2")
+    managers.until_leads("m-2")
+    managers.ask("m-2", "Reconcile.Scale", ID="g", Size=3)
+    managers.until_kept("m-2", "g")
+    managers.desk.until(3)
+
+
 @pytest.mark.parametrize("method", ["Group.FreeGroup", "Group.DestroyGroup", "Reconcile.Free"])
 def test_what_was_freed_or_destroyed_does_not_come_back(managers: Managers, method: str) -> None:
     managers.start("m-1")
@@ -143,6 +158,25 @@ def test_what_was_freed_or_destroyed_does_not_come_back(managers: Managers, meth
     with pytest.raises(Refused, match="not-a-leader"):
         managers.ask("m-1", method, ID="h")
     assert list(managers.stored()) == ["h"]
+
+
+def test_what_another_leader_freed_meanwhile_is_kept_no_longer(managers: Managers) -> None:
+    """The group plugin went on with it while its manager was gone."""
+    managers.start("m-1")
+    managers.until_leads("m-1")
+    for group in ("g", "h"):
+        managers.commit("m-1", group)
+    managers.desk.stop("m-1", signal.SIGKILL)
+    managers.leader.write_text("m-2")
+    managers.start("m-2")
+    managers.until_kept("m-2", "g", "h")
+    managers.ask("m-2", "Group.FreeGroup", ID="g")
+    assert managers.kept("m-1") == ["g", "h"]
+    managers.leader.write_text("m-1")
+    managers.start_manager("m-1")
+    managers.until_leads("m-1")
+    managers.until_kept("m-1", "h")
+    assert "Group g is not stored" in managers.desk.log("m-1")
 
 
 def test_what_is_refused_is_not_stored(managers: Managers) -> None:
@@ -244,12 +278,12 @@ def test_one_stored_group_that_fails_keeps_no_other_back(managers: Managers) -> 
     managers.desk.stop("m-1")
     managers.desk.stop("m-1-behind")
     text = (managers.store / "global.config").read_text()
-    (managers.store / "global.config").write_text(text.replace('"Size": 2', '"Size": 0', 1))
+    (managers.store / "global.config").write_text(text.replace("instance-file", "nosuch", 1))
     managers.start()
     managers.until_kept("m-1", "h")
     (reason,) = managers.ask("m-1", "Reconcile.Why", ID="g")["Reasons"]
     assert reason["Code"] == "spec-refused"
-    assert "Allocation must not be blank" in reason["Text"]
+    assert "Plugin not found: nosuch" in reason["Text"]
     assert "Group g is stored and could not be committed" in managers.desk.log("m-1")
 
 

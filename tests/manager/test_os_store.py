@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -106,6 +109,43 @@ def test_a_leader_that_was_overtaken_saves_nothing(files: Files) -> None:
     run(two.save(TWO, run(two.load()), later))
     with pytest.raises(Fenced):
         run(one.save(ONE, run(one.load()), term))
+
+
+STOPPED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from msgspec import Raw
+from ikdemo.manager.stores.os_store import OsBackend
+from ikdemo.spi.documents import GroupSpec
+
+async def main():
+    backend = OsBackend("m-1", Path(sys.argv[1]), Path(sys.argv[2]), 5.0)
+    term, kept = await backend.look(), await backend.load()
+    os.kill(os.getpid(), signal.SIGSTOP)  # between the check and the write
+    try:
+        await backend.save(kept.spec.with_group(GroupSpec("late", Raw(b"{}")), "p"), kept, term)
+        print("saved")
+    except Exception as error:
+        print(error)
+
+asyncio.run(main())
+"""
+
+
+def test_a_process_stopped_between_the_check_and_the_write_saves_nothing(files: Files) -> None:
+    files.leader.write_text("m-1")
+    command = [sys.executable, "-c", STOPPED, str(files.leader), str(files.store)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1])
+    files.leader.write_text("m-2")
+    other = files.backend("m-2")
+    term = files.look(other)
+    assert term is not None
+    run(other.save(TWO, run(other.load()), term))
+    process.send_signal(signal.SIGCONT)
+    said, _ = process.communicate(timeout=100)
+    assert said == "fenced: epoch 1 is over, 2 has begun\n"
+    assert run(other.load()).spec == TWO
 
 
 def test_what_another_program_wrote_is_not_written_over(files: Files) -> None:

@@ -134,10 +134,10 @@ MUTANTS = (
         "tests/group/test_overlapping_commands.py::test_what_is_asked_of_a_plugin_without_slots_is_written_down_before_it_is_asked",
     ),
     Mutant(
-        "ikdemo/group/subscriptions.py",
+        "ikdemo/spi/events.py",
         "    if batch.stream != position.stream:\n        return batch.events\n",
         "    return batch.events\n",
-        "ikdemo/group/subscriptions.py",
+        "ikdemo/spi/events.py",
     ),
     Mutant(
         "ikdemo/group/store.py",

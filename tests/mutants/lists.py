@@ -10,6 +10,7 @@ from . import (
     group,
     labs,
     leaders,
+    managers,
     planner,
     processes,
     recovery,
@@ -33,6 +34,7 @@ LISTS: dict[str, tuple[Mutant, ...]] = {
     "labs": labs.MUTANTS,
     "leaders": leaders.MUTANTS,
     "fences": fences.MUTANTS,
+    "managers": managers.MUTANTS,
     "wire": wire.MUTANTS,
     "soak": soak.MUTANTS,
 }

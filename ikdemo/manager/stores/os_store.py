@@ -24,7 +24,9 @@ from ..leadership import boottime
 
 CONFIG, EPOCH, LOCK = "global.config", "leader.epoch", "leader.lock"
 LOOKS = 2
-"""Intervals that a term lasts after the look that confirmed it."""
+"""Intervals that a term lasts after the look that confirmed it, but never less than ``LEAST``."""
+LEAST = 2.0
+"""Seconds: on a machine with much to do it takes a while until a file is read."""
 LOCK_WAIT = 5.0
 """Seconds to wait for the lock; it is held while a file is written, unless its owner is stopped."""
 LONGEST_NAME = 4096
@@ -122,7 +124,7 @@ class OsBackend:
             if not self._epoch:
                 disk.write_atomic(directory, EPOCH, b"%d\n" % (epoch + 1), durable=True)
                 self._epoch, self._displaced = epoch + 1, None
-        return Term(self._epoch, looked + LOOKS * self.interval)
+        return Term(self._epoch, looked + max(LEAST, LOOKS * self.interval))
 
     def _taken_over(self) -> IkdemoError:
         return PluginFailure(

@@ -1,0 +1,69 @@
+"""Bugs planted into the manager: what leads, what is stored before what, what comes back."""
+
+from __future__ import annotations
+
+from .mutant import Mutant
+
+OVERLAP = (
+    "tests/manager/test_commands_overlap_leadership.py"
+    "::test_whatever_overlaps_acknowledged_commands_stay"
+)
+STORE = "tests/manager/test_os_store.py"
+
+MUTANTS = (
+    Mutant(
+        "ikdemo/manager/plugin.py",
+        "        await self._store(added, epoch)\n        said = []\n        for spec in specs:\n"
+        "            details = await self._give(GroupEntry(self._behind.name, spec), epoch)\n"
+        "            said.append(GroupDetails(spec.id, details))\n        return said\n",
+        "        said = []\n        for spec in specs:\n"
+        "            details = await self._give(GroupEntry(self._behind.name, spec), epoch)\n"
+        "            said.append(GroupDetails(spec.id, details))\n"
+        "        await self._store(added, epoch)\n        return said\n",
+        OVERLAP,
+    ),
+    Mutant(
+        "ikdemo/manager/leadership.py",
+        "        return self._now() >= term.until\n",
+        "        return False\n",
+        "tests/manager/test_leadership.py"
+        "::test_a_term_is_over_at_its_deadline_whatever_a_look_does",
+    ),
+    Mutant(
+        "ikdemo/manager/plugin.py",
+        "            return stored.without(group)\n",
+        "            return stored\n",
+        OVERLAP,
+    ),
+    Mutant(
+        "ikdemo/manager/handover.py",
+        "            except IkdemoError:\n                continue\n",
+        "            except IkdemoError:\n                raise\n",
+        OVERLAP,
+    ),
+    Mutant(
+        "ikdemo/manager/handover.py",
+        "        for group in sorted(watched - set(stored)):\n",
+        "        for group in ():\n",
+        "tests/manager/test_manager_processes.py"
+        "::test_what_another_leader_freed_meanwhile_is_kept_no_longer",
+    ),
+    Mutant(
+        "ikdemo/manager/stored.py",
+        "            except OutcomeUnknown as error:\n                unknown = error\n",
+        "            except OutcomeUnknown:\n                return wanted\n",
+        OVERLAP,
+    ),
+    Mutant(
+        "ikdemo/manager/stores/os_store.py",
+        "            if epoch != term.epoch:\n",
+        "            if epoch < term.epoch:\n",
+        f"{STORE}::test_a_leader_that_was_overtaken_saves_nothing",
+    ),
+    Mutant(
+        "ikdemo/manager/stores/os_store.py",
+        "            if self._epoch and epoch != self._epoch:\n",
+        "            if self._epoch > epoch:\n",
+        f"{STORE}::test_of_two_managers_of_one_name_the_latter_leads",
+    ),
+)
