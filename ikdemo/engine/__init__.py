@@ -10,5 +10,6 @@ The only importer of Docker's SDK.
 from __future__ import annotations
 
 from .calls import Engine, EngineEvents, Row
+from .engine_client import EngineAddress
 
-__all__ = ["Engine", "EngineEvents", "Row"]
+__all__ = ["Engine", "EngineAddress", "EngineEvents", "Row"]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from ..spi.errors import OutcomeUnknown, PluginFailure, PluginUnavailable, SpecError
-from .engine_client import EngineClient
+from .engine_client import EngineAddress, EngineClient
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
@@ -42,12 +42,12 @@ class Engine:
     what ``EngineClient.ask`` raises.
     """
 
-    def __init__(self, timeout: float = TIMEOUT) -> None:
+    def __init__(self, timeout: float = TIMEOUT, address: EngineAddress | None = None) -> None:
         """Find out where the engine is, without asking it; raises IkdemoError when that cannot be
         told.
         """
-        self._client = EngineClient(timeout, AT_ONCE)
-        self._timeout = timeout
+        self._client = EngineClient(timeout, AT_ONCE, address)
+        self.timeout = timeout
         self._room = asyncio.Semaphore(AT_ONCE)
         self.host = self._client.host
         self.disconnect = self._client.disconnect
@@ -62,7 +62,7 @@ class Engine:
 
     async def info(self) -> Row:
         """Return what the engine says of itself."""
-        return await self._ask(lambda api: _document(api.info()))
+        return await self.ask(lambda api: _document(api.info()))
 
     async def containers(self, labels: Sequence[str] = (), container: str = "") -> list[Row]:
         """List containers in whatever state: with all of these labels, each ``key=value``, or the
@@ -72,7 +72,7 @@ class Engine:
         """
         filters = {"label": list(labels), **({"id": container} if container else {})}
         try:
-            return await self._ask(lambda api: _rows(api.containers(all=True, filters=filters)))
+            return await self.ask(lambda api: _rows(api.containers(all=True, filters=filters)))
         except SpecError as error:
             # an engine that does not understand the question; no spec can help
             raise PluginFailure(str(error)) from None
@@ -81,7 +81,7 @@ class Engine:
         """Return what a container does, such as ``running``; None for one that the engine says is
         not there.
         """
-        return await self._ask(
+        return await self.ask(
             lambda api: _unless_gone(
                 lambda: str(api.inspect_container(container)["State"]["Status"])
             )
@@ -99,23 +99,23 @@ class Engine:
             except ImageNotFound:
                 return None
 
-        return await self._ask(work)
+        return await self.ask(work)
 
     async def start(self, container: str) -> None:
         """Start a container."""
-        await self._ask(lambda api: api.start(container))
+        await self.ask(lambda api: api.start(container))
 
     async def kill(self, container: str, signal: str = "SIGKILL") -> None:
         """Send a signal to a container, paused or not; one that does not run any longer is no
         error.
         """
-        await self._ask(lambda api: _unless_gone(lambda: api.kill(container, signal)))
+        await self.ask(lambda api: _unless_gone(lambda: api.kill(container, signal)))
 
     async def remove(self, container: str) -> None:
         """Kill and remove a container and the volumes that only it has; one that is gone or going
         is no error.
         """
-        await self._ask(
+        await self.ask(
             lambda api: _unless_gone(lambda: api.remove_container(container, force=True, v=True))
         )
 
@@ -124,7 +124,7 @@ class Engine:
         gone.
         """
         return (
-            await self._ask(
+            await self.ask(
                 lambda api: _unless_gone(lambda: api.logs(container, tail=lines or "all"))
             )
             or b""
@@ -179,7 +179,7 @@ class Engine:
             )
 
         try:
-            async with asyncio.timeout(self._timeout):  # the SDK has none for this
+            async with asyncio.timeout(self.timeout):  # the SDK has none for this
                 stream = await in_thread(opened, discard=_release)
         except TimeoutError:
             raise OutcomeUnknown(f"the Docker engine at {self.host} tells no events") from None
@@ -188,7 +188,10 @@ class Engine:
         ).start()
         return EngineEvents(over, lambda: _close(stream))
 
-    async def _ask(self, question: Callable[[Any], T]) -> T:
+    async def ask(self, question: Callable[[Any], T]) -> T:
+        """Ask a question of the SDK's low-level client, in a thread, when there is room for one
+        more.
+        """
         await self._room.acquire()  # until the thread has ended, whatever becomes of the caller
         return await in_thread(lambda: self._client.ask(question), ended=self._room.release)
 

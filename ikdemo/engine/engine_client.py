@@ -1,8 +1,8 @@
 """Where the engine is, Docker's client for it, and what that client's many errors mean in our few.
 
-It is found as Docker's own command finds it: by DOCKER_HOST (with DOCKER_TLS_VERIFY and
-DOCKER_CERT_PATH), else by the context in use, else at the default socket. Its calls block, and may
-be made in any thread.
+It is where an ``EngineAddress`` says, or it is found as Docker's own command finds it: by
+DOCKER_HOST (with DOCKER_TLS_VERIFY and DOCKER_CERT_PATH), else by the context in use, else at the
+default socket. Its calls block, and may be made in any thread.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 from ..spi.errors import IkdemoError, OutcomeUnknown, PluginFailure, PluginUnavailable, SpecError
 
@@ -37,17 +38,35 @@ _SHORTER = (
 )
 
 
+class EngineAddress(NamedTuple):
+    """Where an engine is, as ``DOCKER_HOST`` says it, and the files (PEM) by which both sides are
+    trusted: TLS is spoken with all three of them, and not otherwise.
+
+    ``verify``: refuse an engine whose certificate is not of this authority.
+    """
+
+    host: str
+    authority: str = ""
+    certificate: str = ""
+    key: str = ""
+    verify: bool = True
+
+    @property
+    def tls(self) -> bool:
+        return bool(self.authority and self.certificate and self.key)
+
+
 class EngineClient:
     """Docker's client for one engine, made at the first question; ``host`` is where the engine
     is.
     """
 
-    def __init__(self, timeout: float, most: int) -> None:
+    def __init__(self, timeout: float, most: int, address: EngineAddress | None = None) -> None:
         """Find out where the engine is, without asking it; raises IkdemoError when that cannot be
         told.
         """
         try:
-            self._reach = _reach()
+            self._reach = _reach() if address is None else _reach_address(address)
         except ImportError:
             raise IkdemoError(
                 f"containers need Docker's SDK, which is not installed: {INSTALL}"
@@ -160,6 +179,31 @@ def _reach() -> dict[str, Any]:
             "those there are"
         )
     return {"base_url": context.Host, **({"tls": context.TLSConfig} if context.TLSConfig else {})}
+
+
+def _reach_address(address: EngineAddress) -> dict[str, Any]:
+    """Return the same for an engine whose address is given; raises IkdemoError for one that is
+    none, and for certificates that are not there.
+    """
+    from docker.errors import DockerException
+    from docker.tls import TLSConfig
+    from docker.utils import parse_host
+
+    try:
+        parse_host(address.host, tls=address.tls)
+    except DockerException as error:
+        raise IkdemoError(f"{address.host!r} is no address of a Docker engine: {error}") from None
+    if not address.tls:
+        return {"base_url": address.host}
+    for name in (address.authority, address.certificate, address.key):
+        try:
+            with Path(name).open("rb"):
+                pass
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise IkdemoError(f"{name} cannot be read: {why}") from None
+    trust = TLSConfig((address.certificate, address.key), address.authority, address.verify)
+    return {"base_url": address.host, "tls": trust}
 
 
 def _chain(error: BaseException) -> list[BaseException]:
