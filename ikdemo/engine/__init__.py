@@ -1,6 +1,7 @@
 """A Docker engine, wherever it is: how it is reached and what it is asked.
 
 - ``engine_client``: where the engine is, Docker's client for it, and what its errors mean. Blocks.
+- ``swarm``: the swarm that an engine is part of: who leads, and the labels of its spec.
 - ``calls``: what an engine is asked, in a coroutine each; a thread for each call, and one for the
   engine's events.
 
@@ -11,5 +12,6 @@ from __future__ import annotations
 
 from .calls import Engine, EngineEvents, Row
 from .engine_client import EngineAddress
+from .swarm import Swarm, SwarmSpec
 
-__all__ = ["Engine", "EngineAddress", "EngineEvents", "Row"]
+__all__ = ["Engine", "EngineAddress", "EngineEvents", "Row", "Swarm", "SwarmSpec"]

@@ -48,6 +48,20 @@ def inside(namespace: int) -> Iterator[None]:
         os.close(home)
 
 
+def link(first: int, second: int, subnet: str = "192.168.77") -> tuple[str, str]:
+    """Lay a cable between two network namespaces, and return the address at each end of it."""
+    ends = [(first, f"{subnet}.1"), (second, f"{subnet}.2")]
+    with inside(first):
+        other = f"/proc/{os.getpid()}/fd/{second}"
+        command = f"ip link add cable type veth peer name cable netns {other}"
+        subprocess.run(command.split(), check=True)
+    for namespace, address in ends:
+        with inside(namespace):
+            for command in (f"ip address add {address}/24 dev cable", "ip link set cable up"):
+                subprocess.run(command.split(), check=True)
+    return ends[0][1], ends[1][1]
+
+
 def _enter(namespace: int) -> None:
     if ctypes.CDLL(None, use_errno=True).setns(namespace, CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "setns")

@@ -40,13 +40,13 @@ PATIENCE = 100.0
 
 class PrivateEngine:
     """One dockerd with its data under ``directory``; ``host`` is what DOCKER_HOST has to be to
-    reach it.
+    reach it, ``namespace`` a descriptor of its network namespace.
     """
 
     def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="ik-engine-", dir="/tmp"))
         self.host = f"unix://{self.directory}/docker.sock"
-        self._namespace = new_network()
+        self.namespace = new_network()
         self._daemon: subprocess.Popen[bytes] | None = None
 
     @property
@@ -154,7 +154,7 @@ class PrivateEngine:
         ):
             subprocess.run(["umount", "--lazy", path], check=False)
         shutil.rmtree(self.directory, ignore_errors=True)
-        os.close(self._namespace)
+        os.close(self.namespace)
 
     def load_image(self) -> None:
         """Make ``IMAGE``: busybox under all its names, and a shell as the command."""
@@ -173,7 +173,7 @@ class PrivateEngine:
         """Put the calling thread, and the processes and threads it starts meanwhile, into the
         engine's network.
         """
-        with inside(self._namespace):
+        with inside(self.namespace):
             yield
 
     def log(self) -> str:

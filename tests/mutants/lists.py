@@ -16,6 +16,7 @@ from . import (
     recovery,
     simulated,
     soak,
+    swarms,
     terminals,
     wire,
 )
@@ -37,5 +38,6 @@ LISTS: dict[str, tuple[Mutant, ...]] = {
     "managers": managers.MUTANTS,
     "wire": wire.MUTANTS,
     "soak": soak.MUTANTS,
+    "swarms": swarms.MUTANTS,
 }
 ALL = tuple(mutant for mutants in LISTS.values() for mutant in mutants)

@@ -1,0 +1,58 @@
+"""Bugs planted into leadership and specs in a Docker swarm; their tests need no engine."""
+
+from __future__ import annotations
+
+from .mutant import Mutant
+
+TESTS = "tests/manager/test_swarm_store.py::"
+STORE = "ikdemo/manager/stores/swarm_store.py"
+MUTANTS = (
+    Mutant(
+        "ikdemo/engine/swarm.py",
+        "api.update_swarm(spec.version, document)",
+        'api.update_swarm(api.inspect_swarm()["Version"]["Index"], document)',
+        TESTS + "test_an_epoch_that_begins_between_check_and_update_is_noticed",
+    ),
+    Mutant(
+        "ikdemo/engine/swarm.py",
+        'document = {**spec.document, "Labels": changed}',
+        'document = {"Name": spec.document["Name"], "Labels": changed}',
+        TESTS + "test_what_is_saved_is_v010_s_label_and_nothing_else_of_the_spec_changes",
+    ),
+    Mutant(
+        "ikdemo/engine/swarm.py",
+        'self._node = ""  # it may have left, or have joined another swarm\n            raise',
+        "return False",
+        TESTS + "test_what_an_unwell_engine_says_is_doubt",
+    ),
+    Mutant(
+        STORE,
+        'if (claim.epoch, claim.leader.get("Token")) != (term.epoch, self._token):',
+        "if False:",
+        TESTS + "test_a_save_fails_when_a_newer_epoch_has_begun",
+    ),
+    Mutant(
+        STORE,
+        "if there.labels.get(SPEC) != kept.version:",
+        "if False:",
+        TESTS + "test_a_store_that_another_program_changed_is_not_overwritten",
+    ),
+    Mutant(
+        STORE,
+        "self._term = Term(epoch, sent + LEASE)",
+        "self._term = Term(epoch, self._clock() + LEASE)",
+        TESTS + "test_a_term_counts_from_the_sending_of_a_renewal",
+    ),
+    Mutant(
+        STORE,
+        "return self._other is not None\n",
+        "return False\n",
+        TESTS + "test_of_two_managers_at_one_engine_one_leads_until_it_stands_still",
+    ),
+    Mutant(
+        STORE,
+        "return term if term is not None and ours and now < term.until else None",
+        "return term if term is not None and ours else None",
+        TESTS + "test_a_leader_renews_in_its_epoch_and_begins_another_after_a_break",
+    ),
+)
