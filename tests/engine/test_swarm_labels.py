@@ -21,7 +21,8 @@ from msgspec import Raw
 from ikdemo.engine import EngineAddress, Swarm
 from ikdemo.manager.backend import Term
 from ikdemo.manager.global_spec import GlobalSpec, as_label
-from ikdemo.manager.stores.swarm_store import LEASE, RENEWAL, SwarmBackend, boottime
+from ikdemo.manager.leadership import boottime
+from ikdemo.manager.stores.swarm_store import LEASE, RENEWAL, SwarmBackend
 from ikdemo.spi.documents import GroupSpec
 from ikdemo.spi.errors import CorruptState, Fenced, IkdemoError, PluginFailure, VersionConflict
 

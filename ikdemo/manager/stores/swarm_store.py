@@ -33,6 +33,7 @@ from ...engine import Swarm, SwarmSpec
 from ...spi.errors import CorruptState, Fenced, IkdemoError, LeaseLost, VersionConflict
 from ..backend import Kept, Leader, Term
 from ..global_spec import GlobalSpec, as_label, from_label
+from ..leadership import boottime
 
 SPEC = "infrakit"
 EPOCH = "ikdemo.epoch"
@@ -66,11 +67,6 @@ class _Claim(NamedTuple):
         except ValueError:
             leader = {}  # then no one leads, and the epoch keeps whoever thinks so from acting
         return cls(int(text), leader if isinstance(leader, dict) else {})
-
-
-def boottime() -> float:
-    """Return the seconds since the machine was started, those that it slept included."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class SwarmBackend:
