@@ -23,7 +23,7 @@ def skipped() -> Iterator[tuple[str, str]]:
     elif not shutil.which("docker"):
         yield "the walk-through's containers", "Docker's own command: apt-get install docker.io"
     if reason := etcd3.lacking():
-        yield "leaders by etcd (tests/engine/test_etcd_*.py)", reason
+        yield "leaders by etcd (tests/engine/test_etcd_*.py and test_manager_failover.py)", reason
     if reason := image_inputs.not_built():
         yield "the lab's image (tests/engine/test_lab_image.py)", reason
     if chromium.program() is None:

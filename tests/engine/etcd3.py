@@ -56,7 +56,7 @@ class Etcd3:
         self._networks = {n: new_network() for n in members}
         self._members: dict[int, subprocess.Popen[bytes]] = {}
         self._has_data: set[int] = set()
-        self._cut: set[int] = set()
+        self._away: set[int] = set()
         self._wire()
         mount = f"mount -t tmpfs -o size=512m tmpfs {DATA} && echo mounted && exec sleep infinity"
         self._mounts = subprocess.Popen(
@@ -68,6 +68,11 @@ class Etcd3:
         if self._mounts.stdout.readline() != b"mounted\n":
             self.close()
             raise RuntimeError("no tmpfs can be mounted; a container needs CAP_SYS_ADMIN for that")
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes of the members, and the one that holds their data."""
+        return [process.pid for process in (*self._members.values(), self._mounts)]
 
     def start(self, *members: int) -> None:
         """Start members, all if none is named, and wait until each knows a leader."""
@@ -81,19 +86,25 @@ class Etcd3:
         self._members[member].kill()
         self._members.pop(member).wait()
 
-    def signal(self, member: int, how: signal.Signals) -> None:
-        """Stop a member, or let it go on."""
-        self._members[member].send_signal(how)
+    def stop(self, member: int) -> None:
+        """Stop a member: its connections stay, and nothing answers."""
+        self._members[member].send_signal(signal.SIGSTOP)
+        self._away.add(member)
+
+    def resume(self, member: int) -> None:
+        """Let a member go on."""
+        self._members[member].send_signal(signal.SIGCONT)
+        self._away.discard(member)
 
     def cut(self, member: int) -> None:
         """Cut the cable of a member's namespace."""
         self._ip(self._switch, f"link set p{member} down")
-        self._cut.add(member)
+        self._away.add(member)
 
     def heal(self, member: int) -> None:
         """Mend the cable."""
         self._ip(self._switch, f"link set p{member} up")
-        self._cut.discard(member)
+        self._away.discard(member)
 
     def endpoints(self, member: int) -> list[str]:
         """Return the members' addresses, that of the namespace first."""
@@ -119,10 +130,10 @@ class Etcd3:
         raise AssertionError("no member leads etcd")
 
     def ask(self, path: str, question: Mapping[str, Any]) -> Any:
-        """Ask the members that run and are not cut off, in turns, until one answers."""
+        """Ask the members that run, and are neither stopped nor cut off, until one answers."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
-            for member in self._members.keys() - self._cut:
+            for member in self._members.keys() - self._away:
                 with suppress(OSError, http.client.HTTPException, ValueError):
                     return self._answer(member, path, question)
             time.sleep(0.02)
@@ -150,7 +161,7 @@ class Etcd3:
         if last < since:
             return found
         everything = {"key": _b64(b"\0"), "range_end": _b64(b"\0"), "start_revision": since}
-        member = min(self._members.keys() - self._cut)
+        member = min(self._members.keys() - self._away)
         with self._post(member, "/v3/watch", {"create_request": everything}) as response:
             while not found or found[-1].revision < last:
                 result = json.loads(response.readline())["result"]

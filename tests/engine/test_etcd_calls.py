@@ -5,9 +5,14 @@ single answers are lost or late.
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
+import asking
 import pytest
 from engine.etcd3 import Etcd3
 from engine.etcd_faults import GRANT, RENEW, TXN, Between
@@ -267,3 +272,29 @@ def test_without_a_member_each_look_is_doubt_and_says_why(etcd: Etcd3) -> None:
         client.close()
 
     asyncio.run(go())
+
+
+def test_an_etcd_of_a_test_run_that_is_killed_is_gone(etcd: Etcd3) -> None:
+    script = (
+        "import signal\nfrom engine.etcd3 import Etcd3\nmade = Etcd3([1])\nmade.start()\n"
+        "print(*made.pids, flush=True)\nsignal.pause()"
+    )
+    tests = Path(__file__).parents[1]
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"},
+        stdout=subprocess.PIPE,
+    ) as child:
+        assert child.stdout is not None
+        pids = [int(pid) for pid in child.stdout.readline().split()]
+        child.kill()
+    assert len(pids) == 2
+    asking.until(lambda: not any(is_running(pid) for pid in pids))
+
+
+def is_running(pid: int) -> bool:
+    """Say whether a process is there, and not only its exit status."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except OSError:
+        return False

@@ -37,7 +37,8 @@ def candidates(etcd: Etcd3, log: Path) -> Iterator[Contest]:
 
     def start(number: int) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "engine.candidate", f"c{number}", LEASE, str(log)]
-        return subprocess.Popen([*command, *etcd.endpoints(number)], env=environment)
+        with_us = ["setpriv", "--pdeathsig", "KILL"]  # a killed test run takes them along
+        return subprocess.Popen([*with_us, *command, *etcd.endpoints(number)], env=environment)
 
     made = Contest(etcd, start, epoch_of)
     yield made
@@ -143,6 +144,17 @@ def test_without_a_majority_nobody_acts_until_it_is_back(contest: Contest, log: 
     for member in others:
         contest.etcd.heal(member)
     contest.wrote(contest.leading().epoch, after=contest.etcd.revision())
+
+
+def test_a_member_that_stands_still_is_passed_over(contest: Contest) -> None:
+    """It is the one beside the leader, which has open connections to it, and no answer."""
+    leader = contest.leading()
+    contest.etcd.stop(leader.number)
+    try:
+        for _ in range(3):
+            contest.wrote(contest.leading().epoch, after=contest.etcd.revision())
+    finally:
+        contest.etcd.resume(leader.number)
 
 
 def test_etcd_s_own_leader_can_be_killed(contest: Contest) -> None:

@@ -24,6 +24,13 @@ GROUP, BEHIND = "web", "group-stateless"
 POLL = ("--poll-interval", "100ms")
 
 
+class Machine(Desk):
+    """Where the programs of one machine run; a killed test run takes them along."""
+
+    def program(self, name: str) -> list[str]:
+        return ["setpriv", "--pdeathsig", "KILL", *super().program(name)]
+
+
 class Machines(Contest):
     """Contestants that are managers, on machines with sockets of their own. What they keep are
     files, of one instance plugin that all reach; the group plugin of a machine lives and dies with
@@ -31,8 +38,8 @@ class Machines(Contest):
     """
 
     def __init__(self, etcd: Etcd3, root: Path) -> None:
-        self.shared = Desk(made(root / "shared"))
-        self.desks = {number: Desk(made(root / str(number))) for number in MEMBERS}
+        self.shared = Machine(made(root / "shared"))
+        self.desks = {number: Machine(made(root / str(number))) for number in MEMBERS}
         shared = self.shared
         shared.start("infrakit-instance-file", "instance-file", "--dir", str(shared.instances))
         shared.start("infrakit-flavor-vanilla", "flavor-vanilla")
