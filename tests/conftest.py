@@ -124,6 +124,7 @@ class NoOrphans:
         self._needle = f"{MARK}={run}".encode()
         self._left: list[str] = []
 
+    @pytest.hookimpl(trylast=True)  # a run that was stopped ends what tests share just before
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         deadline = time.monotonic() + 2.0
         while (left := self._alive()) and time.monotonic() < deadline:

@@ -46,6 +46,10 @@ class Chromium:
             self._browser = launch(self._playwright)
         return self._browser.new_context(**options)
 
+    def is_connected(self) -> bool:
+        """Say whether it lives."""
+        return self._browser.is_connected()
+
     def close(self) -> None:
         """End it, with every tab."""
         self._browser.close()

@@ -1,5 +1,5 @@
-"""One JupyterLab for all browser tests, a Chromium for each file of them, a fresh tab for each
-test; all of it ends.
+"""One JupyterLab, one Chromium and one tab for all browser tests; all of it ends with the last of
+them.
 """
 
 from __future__ import annotations
@@ -7,24 +7,37 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from chromium import MISSING, Chromium, program
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 from screen import Screen
 from served_lab import ServedLab
+from window import PATIENCE, Window
 
-PATIENCE = 100_000
-"""Milliseconds to wait for whatever a page should show."""
+OPENED = pytest.StashKey[Window]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let a test run once more whose browser crashed under it; the summary lists it as ``R``."""
     for item in items:
-        if "chromium" in getattr(item, "fixturenames", ()):
+        if "window" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=["TargetClosedError"]))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, None, None]:
+    """Close the window after the last browser test: others may need an event loop of their own."""
+    try:
+        return (yield)
+    finally:
+        window = item.session.stash.get(OPENED, None)
+        if window and (nextitem is None or nextitem.path.parent != item.path.parent):
+            window.close()
 
 
 @pytest.fixture(scope="session")
@@ -38,17 +51,21 @@ def served_lab() -> Iterator[ServedLab]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-# not longer: while it lives, its event loop counts as this thread's running one
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Chromium]:
-    """Start the Chromium of this machine without a window."""
+@pytest.fixture(scope="session")
+def window(request: pytest.FixtureRequest) -> Iterator[Window]:
+    """Give the window that is closed after the last browser test."""
     if program() is None:
         pytest.skip(MISSING)
     expect.set_options(timeout=PATIENCE)
-    with sync_playwright() as playwright:
-        browser = Chromium(playwright)
-        yield browser
-        browser.close()
+    made = request.session.stash[OPENED] = Window()
+    yield made
+    made.close()  # where the run ends before that test
+
+
+@pytest.fixture
+def chromium(window: Window) -> Chromium:
+    """Give the Chromium that is shared."""
+    return window.chromium()
 
 
 @pytest.fixture(scope="session")
@@ -63,18 +80,42 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def screen(
-    chromium: Chromium, served_lab: ServedLab, shots: Path, request: pytest.FixtureRequest
+    window: Window, served_lab: ServedLab, shots: Path, request: pytest.FixtureRequest
 ) -> Iterator[Screen]:
-    """Open a tab that was not used before; afterwards a picture of its end is left, and neither
-    kernel nor setting.
+    """Give the tab that is shared, with nothing open in it; afterwards a picture of the test's end
+    is left, and neither kernel, nor setting, nor a notebook that was changed.
     """
-    context = chromium.new_context(viewport={"width": 1400, "height": 1000})
-    context.set_default_timeout(PATIENCE)
-    screen = Screen(context.new_page(), served_lab, shots)
+    failed, is_clean = request.session.testsfailed, False
+    screen = Screen(window.shared_tab(), served_lab, shots)
     yield screen
     try:
         screen.shoot(f"end-of-{request.node.name}")
-        context.close()
+        if request.session.testsfailed == failed:
+            screen.close_all()
+            is_clean = True
     finally:
-        served_lab.end_sessions()
-        served_lab.forget_settings()
+        screen.stop_listening()
+        leave_as_found(served_lab)
+        if not is_clean:
+            window.close_tab()
+
+
+@pytest.fixture
+def fresh_screen(
+    window: Window, served_lab: ServedLab, shots: Path, request: pytest.FixtureRequest
+) -> Iterator[Screen]:
+    """Give a tab in which nothing was loaded before, and leave as little."""
+    page = window.new_tab()
+    yield Screen(page, served_lab, shots)
+    try:
+        page.screenshot(path=shots / f"end-of-{request.node.name}.png", animations="disabled")
+        page.context.close()
+    finally:
+        leave_as_found(served_lab)
+
+
+def leave_as_found(served_lab: ServedLab) -> None:
+    """End the kernels, and forget what was set and typed."""
+    served_lab.end_sessions()
+    served_lab.forget_settings()
+    served_lab.deliver_again()

@@ -33,8 +33,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "browser")]
 
 from asking import until  # noqa: E402
 from chromium import launch  # noqa: E402
-from screen import Screen  # noqa: E402
-from test_first_healing import HEALED  # noqa: E402
+from screen import HEALED, Screen  # noqa: E402
 
 from benchmarks.pages import fill  # noqa: E402
 

@@ -22,9 +22,8 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "browser"), str(ROOT / "tests")]
 
 from chromium import launch  # noqa: E402
-from screen import Screen  # noqa: E402
+from screen import HEALED, Screen  # noqa: E402
 from served_lab import ServedLab  # noqa: E402
-from test_first_healing import HEALED  # noqa: E402
 
 PICTURES = ROOT / "docs" / "pictures"
 COLOURS = 128

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from asking import until
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, Request
+from playwright.sync_api import Error, Page, Request
 from served_lab import ServedLab
 
 IDLE = '.jp-Notebook-ExecutionIndicator[data-status="idle"]'
@@ -51,8 +51,37 @@ NAMELESS = """() => {
     ...inside('svg[role=img]')];
   return shown.filter((one) => !named(one)).map((one) => one.outerHTML.slice(0, 120));
 }"""
+HEALED = 'svg[role="img"][aria-label*="whole again"]'
+CLOSE_ALL = """async () => {
+  const { commands, shell } = window.jupyterapp;
+  for (const one of [...shell.widgets('main')]) {
+    if (one.context) one.context.model.dirty = false;  // or a dialog would ask
+    one.id === 'ikdemo-stage' ? one.close() : one.dispose();
+  }
+  if (document.body.dataset.jpThemeLight === 'false') {
+    await commands.execute('apputils:change-theme', { theme: 'JupyterLab Light' });
+  }
+}"""
+OPEN_ALONE = """async (path) => {
+  const { commands, shell } = window.jupyterapp;
+  const none = { shouldStart: false, canStart: false, autoStartDefault: false };
+  const kernelPreference = path.startsWith('recorded/') ? none : undefined;
+  const opened = await commands.execute('docmanager:open', { path, kernelPreference });
+  for (const one of [...shell.widgets('main')]) if (one !== opened) one.dispose();
+}"""
+"""Opens a notebook where nothing is open, but for the launcher; one of recorded results without a
+kernel, as the File menu does.
+"""
 PICTURES = ".jp-Notebook .jp-OutputArea-output img, .jp-Notebook svg[role=img]"
 OUTPUTS = ".jp-OutputArea-output"
+RAN = """() => window.jupyterapp.shell.currentWidget.content.widgets
+  .filter((cell) => cell.model.type === 'code')
+  .map((cell) => [cell.model.sharedModel.getSource(), cell.model.executionCount !== null])"""
+"""Gives the source of each code cell, and whether it was run."""
+STATE = (
+    "() => { const shown = window.jupyterapp.shell.currentWidget; return "
+    "[shown.context.path, shown.model.dirty]; }"
+)
 TALLEST = 16000
 """Pixels; Chromium draws nothing below 16384."""
 
@@ -66,8 +95,16 @@ class Screen:
         """Errors that were not handled, as the browser's console shows them."""
         self.outside: list[str] = []
         """What the page asked of any other machine."""
-        page.on("pageerror", lambda error: self.broken.append(str(error)))
+        page.on("pageerror", self._note_broken)
         page.on("request", self._note_outside)
+
+    def stop_listening(self) -> None:
+        """Note nothing more of what the page does."""
+        self.page.remove_listener("pageerror", self._note_broken)
+        self.page.remove_listener("request", self._note_outside)
+
+    def _note_broken(self, error: Error) -> None:
+        self.broken.append(str(error))
 
     def _note_outside(self, request: Request) -> None:
         if not request.url.startswith(
@@ -76,8 +113,14 @@ class Screen:
             self.outside.append(request.url)
 
     def look_at(self, notebook: str) -> None:
-        """Open a notebook alone, and do not wait for its kernel."""
-        self.page.goto(self._lab.address(notebook))
+        """Open a notebook alone, and do not wait for its kernel; JupyterLab is loaded if the tab
+        does not have it.
+        """
+        if self.page.url.startswith(f"{self._lab.url}lab"):
+            self.close_all()
+            self.page.evaluate(OPEN_ALONE, notebook)
+        else:
+            self.page.goto(self._lab.address(notebook))
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=100_000)
 
     def open(self, notebook: str) -> None:
@@ -128,6 +171,11 @@ class Screen:
         found: list[str] = self.page.evaluate(WIDE)
         return found
 
+    def close_all(self) -> None:
+        """Close whatever is open in JupyterLab, unsaved or not, and bring the light theme back."""
+        if self.page.url.startswith(f"{self._lab.url}lab"):
+            self.page.evaluate(CLOSE_ALL)
+
     def close_stage(self) -> None:
         """Close the panel beside the notebook, so that every view is in its cell."""
         self.page.evaluate(
@@ -169,3 +217,9 @@ class Screen:
         path = self._shots / f"{name}.png"
         self.page.screenshot(path=path, animations="disabled")
         return path
+
+
+def state(page: Page) -> tuple[str, bool]:
+    """Return the path of the notebook in use, and whether it has changes that are not saved."""
+    path, dirty = page.evaluate(STATE)
+    return path, dirty

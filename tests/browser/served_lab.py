@@ -62,7 +62,7 @@ class ServedLab:
         runtime = folder / "runtime"
         until(
             lambda: self._ended() or list(runtime.glob("jpserver-*-open.html")),
-            60,
+            100,
             self._log.read_text,
         )
         assert not self._ended(), self._log.read_text()
@@ -70,7 +70,10 @@ class ServedLab:
         self.url, self.token = told["url"], told["token"]
         self.door = (runtime / f"jpserver-{self._process.pid}-open.html").as_uri()
         """The address that ``make lab`` hands to the browser."""
-        until(self._answers, 30, self._log.read_text)
+        until(self._answers, 100, self._log.read_text)
+        self._delivered = {
+            path: path.read_bytes() for path in (self.desk / "notebooks").glob("*.ipynb")
+        }
 
     def address(self, notebook: str) -> str:
         """Say where a notebook is opened alone, without what was open before."""
@@ -112,6 +115,12 @@ class ServedLab:
             self._ask("DELETE", f"api/sessions/{session['id']}")
         for terminal in self._ask("GET", "api/terminals"):
             self._ask("DELETE", f"api/terminals/{terminal['name']}")
+
+    def deliver_again(self) -> None:
+        """Bring every notebook back as it was delivered."""
+        for path, delivered in self._delivered.items():
+            if path.read_bytes() != delivered:
+                path.write_bytes(delivered)
 
     def forget_settings(self) -> None:
         """Forget what was changed, such as the theme."""

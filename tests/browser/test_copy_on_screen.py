@@ -1,55 +1,25 @@
-"""The learner's copy in JupyterLab: clean when it opens, reset without a loss, told when old, and
-run up to the exercise.
+"""The learner's copy in JupyterLab: reset without a loss, told when old, and run on once the
+exercise is solved.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
 from asking import until
 from playwright.sync_api import Locator, Page, expect
-from screen import Screen
-from served_lab import ROOT, ServedLab
+from screen import RAN, Screen, state
+from served_lab import ServedLab
 
-NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
-WITHIN = 200.0
-"""Seconds for all cells of one notebook on a slow, busy machine."""
-TOLD = """() => window.jupyterapp.shell.currentWidget.context
-  .sessionContext.session.kernel.info.then(() => true)"""
-STATE = (
-    "() => { const shown = window.jupyterapp.shell.currentWidget; return "
-    "[shown.context.path, shown.model.dirty]; }"
-)
 TYPE = """source => {
   const { content } = window.jupyterapp.shell.currentWidget;
   const turn = content.widgets.find(
     (cell) => cell.model.sharedModel.getSource().startsWith('# your turn'));
   turn.model.sharedModel.setSource(source);
 }"""
-RAN = """() => window.jupyterapp.shell.currentWidget.content.widgets
-  .filter((cell) => cell.model.type === 'code')
-  .map((cell) => [cell.model.sharedModel.getSource(), cell.model.executionCount !== null])"""
-SEEN = """() => {
-  const { content } = window.jupyterapp.shell.currentWidget;
-  const cell = content.activeCell.node.getBoundingClientRect();
-  const page = content.node.getBoundingClientRect();
-  return [content.activeCell.model.sharedModel.getSource(),
-    cell.top >= page.top - 1 && cell.top < page.bottom];
-}"""
-ENDED = """() => window.jupyterapp.shell.currentWidget.content.widgets.filter(
-  (cell) => cell.model.type === 'code' &&
-    JSON.stringify(cell.model.outputs.toJSON()).includes('Run All ends here')).length"""
 MINE = "# your turn\n\nmine = 'typed by me'"
-
-
-def state(page: Page) -> tuple[str, bool]:
-    path, dirty = page.evaluate(STATE)
-    return path, dirty
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -66,41 +36,9 @@ def told(page: Page, sentence: str) -> Locator:
     return page.get_by_role("alert").filter(has_text=sentence)
 
 
-def git_status() -> str:
-    """Say what git finds changed in the repository."""
-    return subprocess.run(
-        ["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-
-
 def press_in_file_menu(page: Page, item: str) -> None:
     page.get_by_role("menuitem", name="File", exact=True).click()
     page.get_by_role("menuitem", name=item).click()
-
-
-@pytest.mark.parametrize("name", NOTEBOOKS)
-def test_a_learner_who_runs_all_finds_a_living_lab_and_leaves_the_repository_alone(
-    name: str, screen: Screen, served_lab: ServedLab
-) -> None:
-    page, path = screen.page, served_lab.desk / "notebooks" / f"{name}.ipynb"
-    delivered, repository = path.read_bytes(), git_status()
-    screen.open(f"notebooks/{name}.ipynb")
-    assert page.evaluate(TOLD)  # this is what JupyterLab writes into a notebook
-    assert state(page) == (f"notebooks/{name}.ipynb", False)
-    assert path.read_bytes() == delivered
-    screen.run_all(WITHIN)
-    # of cells that are out of sight, JupyterLab keeps no output on the page
-    page.wait_for_function(f"({ENDED})() === 1")
-    source, seen = page.evaluate(SEEN)
-    assert re.match(r"(exercises\.|immunology\()", source)
-    assert seen
-    ran = page.evaluate(RAN)
-    place = [cell for cell, _ in ran].index(source)
-    assert [done for _, done in ran] == [True] * (place + 1) + [False] * (len(ran) - place - 1)
-    assert screen.problems() == []
-    page.evaluate("window.jupyterapp.commands.execute('docmanager:save').then(() => 0)")
-    assert '"output_type"' in path.read_text()
-    assert git_status() == repository
 
 
 def test_reset_brings_it_back_and_keeps_what_was_typed(

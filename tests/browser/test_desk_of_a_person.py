@@ -16,14 +16,6 @@ from served_lab import ServedLab
 NOTEBOOK = "notebooks/00-welcome.ipynb"
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="ik-", dir="/tmp"))
-    (made / "notes").mkdir()
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
-
-
 SETTINGS = """
 c.ServerApp.root_dir = c.ServerApp.preferred_dir = {notes!r}
 c.FileContentsManager.root_dir = c.FileContentsManager.preferred_dir = {notes!r}
@@ -32,28 +24,31 @@ c.LabApp.default_url = '/lab/tree/elsewhere'
 """Each of them alone would hide the notebooks, or open something else."""
 
 
-def test_a_persons_own_configuration_does_not_hide_the_notebooks(folder: Path) -> None:
-    lab = ServedLab(folder, SETTINGS.format(notes=str(folder / "notes")))
-    try:
-        assert lab.holds(NOTEBOOK)
-        assert "/lab/workspaces/ikdemo" in lab.said()
-    finally:
-        lab.close()
+@pytest.fixture(scope="module")
+def lab() -> Iterator[ServedLab]:
+    """Start JupyterLab for a person who has settings of their own."""
+    folder = Path(tempfile.mkdtemp(prefix="ik-", dir="/tmp"))
+    (folder / "notes").mkdir()
+    made = ServedLab(folder, SETTINGS.format(notes=str(folder / "notes")))
+    yield made
+    made.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_persons_own_configuration_does_not_hide_the_notebooks(lab: ServedLab) -> None:
+    assert lab.holds(NOTEBOOK)
+    assert "/lab/workspaces/ikdemo" in lab.said()
 
 
 def test_a_second_server_on_the_same_copy_is_not_started_and_the_first_is_named(
-    folder: Path,
+    lab: ServedLab,
 ) -> None:
-    lab = ServedLab(folder)
-    try:
-        done = subprocess.run(
-            lab.command, env=lab.environment, capture_output=True, text=True, timeout=100
-        )
-        assert done.returncode == 0, done.stderr
-        assert (
-            done.stdout.splitlines()[-1]
-            == f"This copy is open already: {lab.url}lab/workspaces/ikdemo?token={lab.token}"
-        )
-        assert lab.holds(NOTEBOOK)
-    finally:
-        lab.close()
+    done = subprocess.run(
+        lab.command, env=lab.environment, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    assert (
+        done.stdout.splitlines()[-1]
+        == f"This copy is open already: {lab.url}lab/workspaces/ikdemo?token={lab.token}"
+    )
+    assert lab.holds(NOTEBOOK)

@@ -9,8 +9,8 @@ from functools import cache
 from itertools import pairwise
 
 import pytest
-from chromium import Chromium
 from playwright.sync_api import Page
+from window import Window
 
 from ikdemo.lab.dashboard.group_history import GroupHistory
 from ikdemo.lab.dashboard.view_drawing import draw
@@ -122,11 +122,11 @@ def scenes() -> dict[str, tuple[list[Event], float]]:
     }
 
 
-@pytest.fixture
-def page(chromium: Chromium) -> Iterator[Page]:
-    page = chromium.new_context(viewport={"width": 700, "height": 900}).new_page()
+@pytest.fixture(scope="module")
+def page(window: Window) -> Iterator[Page]:
+    page = window.new_tab(700, 900)
     yield page
-    page.close()
+    page.context.close()
 
 
 @pytest.mark.parametrize("name", scenes())

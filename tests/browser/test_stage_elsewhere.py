@@ -59,6 +59,14 @@ def notebook(screen: Screen, served_lab: ServedLab) -> Iterator[Screen]:
     assert screen.problems() == []
 
 
+@pytest.fixture
+def elsewhere(fresh_screen: Screen, served_lab: ServedLab) -> Iterator[Screen]:
+    """The same in a tab of its own, which does not load what others load."""
+    served_lab.write(NOTEBOOK, CELLS)
+    yield fresh_screen
+    assert fresh_screen.problems() == []
+
+
 def run_in_lab(screen: Screen) -> None:
     screen.open(NOTEBOOK)
     screen.run_all(60)
@@ -97,15 +105,15 @@ def types_in_vain(page: Page, bars: Locator) -> None:
 
 
 def test_notebook_7_has_the_dashboard_in_the_cell_and_keeps_its_keys(
-    notebook: Screen, served_lab: ServedLab
+    elsewhere: Screen, served_lab: ServedLab
 ) -> None:
-    run_in_notebook_7(notebook, served_lab)
-    bars = kills_in_its_cell(notebook.page)
-    types_in_vain(notebook.page, bars)
-    notebook.shoot("notebook-7")
-    expect(notebook.page.locator("#ikdemo-stage")).to_have_count(0)
-    notebook.broken[:] = [
-        error for error in notebook.broken if not any(one in error for one in OF_NOTEBOOK_7)
+    run_in_notebook_7(elsewhere, served_lab)
+    bars = kills_in_its_cell(elsewhere.page)
+    types_in_vain(elsewhere.page, bars)
+    elsewhere.shoot("notebook-7")
+    expect(elsewhere.page.locator("#ikdemo-stage")).to_have_count(0)
+    elsewhere.broken[:] = [
+        error for error in elsewhere.broken if not any(one in error for one in OF_NOTEBOOK_7)
     ]
 
 
@@ -132,22 +140,22 @@ def test_no_key_on_the_stage_reaches_the_notebook(notebook: Screen) -> None:
     assert notebook.page.evaluate(STATE) == before
 
 
-def test_without_our_extension_the_widget_is_in_the_cell(notebook: Screen) -> None:
-    notebook.page.route(OURS, lambda route: route.abort())
-    run_in_lab(notebook)
-    kills_in_its_cell(notebook.page)
+def test_without_our_extension_the_widget_is_in_the_cell(elsewhere: Screen) -> None:
+    elsewhere.page.route(OURS, lambda route: route.abort())
+    run_in_lab(elsewhere)
+    kills_in_its_cell(elsewhere.page)
 
 
 @pytest.mark.parametrize("missing", [(WIDGETS,), (WIDGETS, OURS)], ids=["no-widgets", "neither"])
 def test_without_widgets_the_picture_with_its_words_is_in_the_cell(
-    notebook: Screen, missing: tuple[re.Pattern[str], ...]
+    elsewhere: Screen, missing: tuple[re.Pattern[str], ...]
 ) -> None:
     for extension in missing:
-        notebook.page.route(extension, lambda route: route.abort())
-    run_in_lab(notebook)
-    picture = notebook.page.locator(".jp-OutputArea").get_by_role(
+        elsewhere.page.route(extension, lambda route: route.abort())
+    run_in_lab(elsewhere)
+    picture = elsewhere.page.locator(".jp-OutputArea").get_by_role(
         "img", name="Group collabnix: as wanted. 5 of 5 slots filled"
     )
     expect(picture).to_be_visible()
     assert picture.evaluate("picture => picture.naturalWidth") > 0
-    expect(notebook.page.locator(".ik-line")).to_have_count(0)
+    expect(elsewhere.page.locator(".ik-line")).to_have_count(0)

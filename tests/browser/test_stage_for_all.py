@@ -6,10 +6,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from chromium import Chromium
 from playwright.sync_api import Page, expect
 from screen import OUTPUTS, Screen
 from served_lab import ServedLab
@@ -82,13 +80,12 @@ def test_every_control_is_within_five_tabs_and_some_arrows(
 
 
 @pytest.fixture
-def calm(chromium: Chromium, served_lab: ServedLab, shots: Path) -> Iterator[Screen]:
-    """Open a tab of a person who wants no motion."""
-    context = chromium.new_context(viewport={"width": 1366, "height": 768}, reduced_motion="reduce")
-    context.set_default_timeout(100_000)
-    yield Screen(context.new_page(), served_lab, shots)
-    context.close()
-    served_lab.end_sessions()
+def calm(screen: Screen) -> Iterator[Screen]:
+    """Give the tab to a person who wants no motion."""
+    screen.page.set_viewport_size({"width": 1366, "height": 768})
+    screen.page.emulate_media(reduced_motion="reduce")
+    yield screen
+    screen.page.emulate_media(reduced_motion="null")
 
 
 def test_a_replay_plays_and_plays_again(screen: Screen, served_lab: ServedLab) -> None:

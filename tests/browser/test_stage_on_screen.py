@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import pytest
 from asking import until
-from chromium import Chromium
 from playwright.sync_api import Locator, Page, expect
 from screen import Screen
 from served_lab import ServedLab
@@ -62,9 +61,9 @@ START = (
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_at_every_kill_the_stage_is_in_sight(
-    chromium: Chromium, served_lab: ServedLab, screen: Screen, width: int, height: int
+    fresh_screen: Screen, served_lab: ServedLab, width: int, height: int
 ) -> None:
-    page = screen.page
+    screen, page = fresh_screen, fresh_screen.page
     page.set_viewport_size({"width": width, "height": height})
     page.goto(served_lab.door)
     screen.wait_for_kernel()
@@ -72,7 +71,7 @@ def test_at_every_kill_the_stage_is_in_sight(
     page.locator(".jp-Notebook .jp-MarkdownCell").first.click()
     for _ in range(6):  # to the end of the cell with the words, beyond the one that kills
         page.keyboard.press("Shift+Enter")
-    until(lambda: len(page.evaluate("window.kills")) >= KILLS, 60)
+    until(lambda: len(page.evaluate("window.kills")) >= KILLS, 100)
     screen.shoot(f"stage-{width}-light")
     shares = page.evaluate("window.kills")
     print({told.split("\t")[0]: f"{share:.0%}" for told, share in shares.items()})
@@ -153,7 +152,7 @@ def test_the_first_cell_again_and_a_reload_bring_the_group_back(
     expect(page.locator(".jp-OutputArea .ik-line")).to_contain_text(
         "Live view of group one: on the stage"
     )
-    page.on("dialog", lambda dialog: dialog.accept())
+    page.once("dialog", lambda dialog: dialog.accept())
     page.reload()  # nothing was saved: the cell shows nothing, and its group lives
     screen.wait_for_kernel()
     expect(page.locator(".jp-OutputArea-output")).to_have_count(0)
