@@ -57,7 +57,7 @@ class Desk:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=200,
         )
 
     def popen(self, line: str) -> subprocess.Popen[str]:

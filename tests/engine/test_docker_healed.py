@@ -97,7 +97,7 @@ class DockerGroup:
             )
 
         until(settled, PATIENCE, lambda: (self.rows(), self.why()))
-        done = self.desk.run("ikdemo group wait collabnix --timeout 20s")
+        done = self.desk.run("ikdemo group wait collabnix --timeout 100s")
         assert done.returncode == 0, done.stdout + done.stderr
         return self.slots()
 

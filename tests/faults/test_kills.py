@@ -36,7 +36,7 @@ def commit(desk: Desk, size: int, note: str = "v1") -> None:
 
 
 def wait(desk: Desk) -> None:
-    ran = desk.run("ikdemo group wait collabnix --timeout 20s")
+    ran = desk.run("ikdemo group wait collabnix --timeout 100s")
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 

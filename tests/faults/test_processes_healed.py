@@ -66,9 +66,9 @@ def ours(desk: Desk) -> list[int]:
     return marked(register(desk))
 
 
-def until(holds: Callable[[], Any], seconds: float = 15.0) -> Any:
+def until(holds: Callable[[], Any]) -> Any:
     """Wait until something holds, and return it."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + 100
     while not (found := holds()):
         assert time.monotonic() < deadline, "it did not come to hold in time"
         time.sleep(0.01)
@@ -82,7 +82,7 @@ def commit(desk: Desk, spec: dict[str, Any]) -> None:
 
 
 def wait(desk: Desk) -> None:
-    done = desk.run("ikdemo group wait collabnix --timeout 20s")
+    done = desk.run("ikdemo group wait collabnix --timeout 100s")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -256,7 +256,7 @@ def test_a_command_that_crashes_at_once_is_tried_less_and_less_and_why_says_so(w
         "exit 7",
     ]
     commit(web, spec)
-    until(lambda: starts(web) >= 6, 60)
+    until(lambda: starts(web) >= 6)
     began = [
         event["Time"] for event in told(web, "instance-process") if event["Kind"] == "provisioned"
     ]
@@ -443,7 +443,7 @@ def test_after_many_kills_of_anything_there_are_exactly_the_wanted_ones(web: Des
                 continue
         killed += 1
         time.sleep(dice.random() * 0.3)
-    until(lambda: len(pages(web)) == 5, 60)
+    until(lambda: len(pages(web)) == 5)
     wait(web)
     after = all_answer(web)
     assert sorted(ours(web)) == sorted(after.values())

@@ -235,4 +235,16 @@ MUTANTS = (
         'f"\\\\u{units[at : at + 2].hex()}" for at in range(0, 2, 2)',
         "tests/spi/test_visible.py::test_escaped_json_means_the_same",
     ),
+    # one plugin at a time: one that hangs keeps the others waiting
+    Mutant(
+        "ikdemo/rpc/client.py",
+        "            reply = await self._batcher.send(call)\n",
+        """            if method == "Events.Watch":
+                reply = await self._batcher.send(call)
+            else:
+                async with vars(Client.call).setdefault("turn", asyncio.Lock()):
+                    reply = await self._batcher.send(call)
+""",
+        "tests/faults/test_hard_times.py::test_a_hanging_instance_plugin_delays_only_its_own_groups",
+    ),
 )
