@@ -268,8 +268,13 @@ def test_an_output_stays_short_while_it_is_written(
 
     async def story() -> None:
         async with plugin(tmp_path / "p") as (made, _):
-            written = 2**30
-            instance = await made.provision(spec(f"yes | head -c {written}; echo done; {FOREVER}"))
+            # a process for each 128 KiB: it lasts long enough, and costs little
+            times, piece = 500, 2**17
+            written, script = (
+                times * piece,
+                f"for n in $(seq {times}); do head -c {piece} /dev/zero",
+            )
+            instance = await made.provision(spec(f"{script}; done; echo; echo done; {FOREVER}"))
             file, longest = tmp_path / "p" / f"{instance}.log", 0
             async with asyncio.timeout(100):
                 while (await made.logs(instance, 1)) != ["done"]:
