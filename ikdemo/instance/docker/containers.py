@@ -170,6 +170,12 @@ class Containers:
         """Say whether a container is being ended on request."""
         return listed.id in self._ending
 
+    async def group_of(self, instance: str) -> str:
+        """Return the group of a living instance, by its tag; empty where it has none. Raises as
+        ``end`` does.
+        """
+        return (await self._find(instance)).labels.group
+
     async def end(self, instance: str, grace: float) -> None:
         """End an instance: SIGTERM, SIGKILL after ``grace`` seconds; goes on if the caller goes
         away, and a second one joins.
@@ -179,12 +185,8 @@ class Containers:
         await self._ends.do(instance, lambda: self._end(instance, grace), name=f"end of {instance}")
 
     async def _end(self, instance: str, grace: float) -> None:
-        found = await self.list_alive(
-            f"{INSTANCE}={instance}", meant=lambda labels: labels.instance == instance
-        )
-        if not found:
-            raise PluginFailure(f"{instance} is no instance here")
-        container, labels = found[0].id, found[0].labels
+        found = await self._find(instance)
+        container, labels = found.id, found.labels
         dead = self._ending[container] = asyncio.Event()
         try:
             if grace > 0:
@@ -200,6 +202,14 @@ class Containers:
         announce(
             self._emit, "destroyed", labels.description, f"container {container[:12]} was removed"
         )
+
+    async def _find(self, instance: str) -> Container:
+        found = await self.list_alive(
+            f"{INSTANCE}={instance}", meant=lambda labels: labels.instance == instance
+        )
+        if not found:
+            raise PluginFailure(f"{instance} is no instance here")
+        return found[0]
 
     def on_event(self, event: Row) -> None:
         """Take one of the engine's events about a container of this owner; one that makes no sense

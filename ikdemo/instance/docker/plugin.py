@@ -135,11 +135,8 @@ class DockerInstances(LastingInstances):
         """
         containers = self._started().containers
         check_id(instance)
-        found = [] if epoch is None else await containers.list_all(f"{INSTANCE}={instance}")
-        group = found[0].labels.group if found else ""
-        await self._fence.act(
-            group, epoch if found else None, lambda: containers.end(instance, self._grace)
-        )
+        group = "" if epoch is None else await containers.group_of(instance)
+        await self._fence.act(group, epoch, lambda: containers.end(instance, self._grace))
 
     async def describe_instances(
         self, tags: Mapping[str, str], slots: bool = False
