@@ -2,9 +2,9 @@
 happened.
 
 A lab holds its parts: the commands on plugins, which own processes, directory and session; the
-commands on groups; the waits; the faults; the reports. Each part is handed the parts that it needs
-and knows no other. Here is decided only what concerns all of them: which lab a notebook has, and
-what a reset is. Every other method is that of a part.
+commands on managers and on groups; the waits; the faults; the reports. Each part is handed the
+parts that it needs and knows no other. Here is decided only what concerns all of them: which lab a
+notebook has, and what a reset is. Every other method is that of a part.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from .faults.inject import FaultInjection
 from .host.child_processes import run_shell
 from .host.convergence import Convergence
 from .host.group_commands import GroupCommands
+from .host.manager_commands import ManagerCommands
 from .host.plugin_commands import PluginCommands
 from .host.session import Session
 from .reports import Reports
@@ -54,6 +55,7 @@ class Lab:
 
     def __init__(self) -> None:
         self._plugins = PluginCommands()
+        self._managers = ManagerCommands(self._plugins)
         self._groups = GroupCommands(self._plugins)
         self._convergence = Convergence(self._plugins, self._groups)
         self._faults = FaultInjection(self._plugins, self._groups)
@@ -122,6 +124,10 @@ class Lab:
         and wait until it answers.
         """
         return self._plugins.start_plugin(kind, name, flags)
+
+    start_manager = _of("_managers", ManagerCommands.start_manager)
+    elect = _of("_managers", ManagerCommands.elect)
+    leader = _of("_managers", ManagerCommands.leader)
 
     commit = _of("_groups", GroupCommands.commit)
     scale = _of("_groups", GroupCommands.scale)

@@ -1,6 +1,7 @@
 """The processes and threads of a lab, and its directory.
 
 - ``plugin_commands``: start, serve, stop and kill plugins. Owns what is below, except the record.
+- ``manager_commands``: start managers, say which of them leads.
 - ``group_commands``: what is asked of group plugins. ``convergence``: the waits for groups.
 - ``child_processes``: a plugin process and a shell command, and what is typed to start them.
 - ``session``: from the opening of a lab to its close or reset: the loop thread, which alone runs
@@ -13,5 +14,6 @@
 - ``open_labs``: the labs of this machine.
 
 On disk, in the directory of a lab: ``plugins/`` (sockets, and beside them what plugins keep),
-``instances/NAME/`` (of each file plugin), ``logs/NAME.log``.
+``instances/NAME/`` (of each file plugin), ``logs/NAME.log``; with managers
+``leader`` and ``manager-store/``.
 """

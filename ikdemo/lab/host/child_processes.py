@@ -25,6 +25,7 @@ from ...spi.errors import IkdemoError, OutcomeUnknown, PluginUnavailable
 
 PROGRAMS = {
     "group": "infrakit-group-default",
+    "manager": "infrakit-manager os",
     "instance-file": "infrakit-instance-file",
     "instance-process": "ikdemo-instance-process",
     "instance-docker": "ikdemo-instance-docker",
@@ -33,7 +34,7 @@ PROGRAMS = {
     "flavor-combo": "infrakit-flavor-combo",
     "flavor-zookeeper": "infrakit-flavor-zookeeper",
 }
-"""The kinds of plugins that a lab starts, and the program of each."""
+"""The kinds of plugins that a lab starts, and the program of each with its sub command."""
 DURATIONS = ("poll_interval", "grace")
 """Flags for which a number means seconds."""
 INFO = " level=info "
@@ -161,6 +162,8 @@ def program_command(
     """
     if kind not in list(PROGRAMS):
         raise IkdemoError(f"There is no plugin {kind!r} to start; there are: {', '.join(PROGRAMS)}")
+    if kind == "manager" and "leader_file" not in flags:
+        raise IkdemoError("A manager needs more than a name; start it by lab.start_manager()")
     check_plugin_name(name)
     words = [
         word
@@ -171,7 +174,7 @@ def program_command(
         words += ["--dir", str(instances(name))]
     # -P: nothing in the folder of the sockets is taken for a module
     python = [sys.executable, "-P", "-m", "ikdemo"]
-    return [*python, PROGRAMS[kind], "--name", name, *words, "--exit-with-stdin"]
+    return [*python, *PROGRAMS[kind].split(), "--name", name, *words, "--exit-with-stdin"]
 
 
 def check_plugin_name(name: object) -> None:

@@ -40,8 +40,7 @@ class EventCollector:
         processes = [
             process for process in processes if self._followed.get(process.name) is not process
         ]
-        for process in processes:
-            await self._first_answer(process)
+        await self.wait_for(processes)
         for process in processes:
             if process.name in self._tasks:
                 self._tasks[process.name].cancel()  # it followed the process before this one
@@ -55,6 +54,11 @@ class EventCollector:
                     f"{process.name} answers, but tells nothing of what happens in it"
                 ) from None
             self._followed[process.name] = process
+
+    async def wait_for(self, processes: Iterable[PluginProcess]) -> None:
+        """Wait until every plugin answers; raises PluginUnavailable as ``begin`` does."""
+        for process in processes:
+            await self._first_answer(process)
 
     async def close(self) -> None:
         """Follow nothing more."""

@@ -74,10 +74,15 @@ class PluginCommands:
         already = self._running(kinds)
         return self._answered([self._launch(kind, kind, {}) for kind in kinds], already)
 
-    def start_plugin(self, kind: str, name: str | None, flags: Mapping[str, object]) -> Table:
-        """Start one plugin, under another name or with flags, and wait until it answers."""
+    def start_plugin(
+        self, kind: str, name: str | None, flags: Mapping[str, object], *, recorded: bool = True
+    ) -> Table:
+        """Start one plugin, under another name or with flags, and wait until it answers.
+
+        ``recorded``: what it tells is recorded; not of one whose events another plugin passes on.
+        """
         already = self._running([name or kind])
-        return self._answered([self._launch(kind, name or kind, flags)], already)
+        return self._answered([self._launch(kind, name or kind, flags)], already, recorded)
 
     def start_script(self, script: str | Path, name: str) -> Table:
         """Start a Python file that serves a plugin under ``name``, and wait until it answers.
@@ -166,8 +171,8 @@ class PluginCommands:
         return "running" if self.session.open else "stopped"
 
     def close(self) -> None:
-        """Stop every plugin, the group plugins first, and remove the directory; a second call does
-        nothing.
+        """Stop every plugin, managers and group plugins first, and remove the directory; a second
+        call does nothing.
         """
         if not self.session.open:
             return
@@ -195,9 +200,8 @@ class PluginCommands:
 
     def _end_all(self, ended: str) -> None:
         self.session.end(ended)
-        for name in sorted(
-            self.processes, key=lambda name: self._programs[name] != PROGRAMS["group"]
-        ):
+        order = {PROGRAMS["manager"]: 0, PROGRAMS["group"]: 1}
+        for name in sorted(self.processes, key=lambda name: order.get(self._programs[name], 2)):
             self.processes[name].stop()
         self.session.close(ended)
 
@@ -246,11 +250,16 @@ class PluginCommands:
             if isinstance(name, str) and name in self.processes and self.processes[name].running
         ]
 
-    def _answered(self, started: Sequence[PluginProcess], already: Sequence[str] = ()) -> Table:
+    def _answered(
+        self, started: Sequence[PluginProcess], already: Sequence[str] = (), recorded: bool = True
+    ) -> Table:
         """Wait until the plugins answer and are followed; the table says which of them ran
         ``already``.
         """
-        self.session.follow(started)
+        if recorded:
+            self.session.follow(started)
+        else:
+            self.session.wait_for(started)
         return self._listed(already)
 
     def _listed(self, already: Sequence[str] = ()) -> Table:

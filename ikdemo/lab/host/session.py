@@ -105,6 +105,10 @@ class Session:
         """Wait until these plugins answer, and record what they tell from now on."""
         self.call(self._collector.begin(processes))
 
+    def wait_for(self, processes: Iterable[PluginProcess]) -> None:
+        """Wait until these plugins answer; what they tell is not recorded."""
+        self.call(self._collector.wait_for(processes))
+
     def serve(self, plugin: Plugin, name: str) -> None:
         """Serve a plugin object on a socket until the session is closed, in place of the object
         that had the name.

@@ -208,6 +208,10 @@ def say_event(event: Event) -> str:
             return f"group {event.group} goes on"
         case "halted":
             return f"group {event.group} has stopped{told}"
+        case "elected":
+            return f"leads now{told}"
+        case "stepped-down":
+            return f"leads no longer{told}"
         case "freed" | "destroying" | "gone":
             said = {"freed": "let go", "destroying": "being destroyed", "gone": "gone"}[event.kind]
             return f"group {event.group} is {said}"
