@@ -104,7 +104,7 @@ def store(engine: PrivateEngine, name: str = "group", clock: Any = boottime) -> 
 
 def run(story: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(100):
+        async with asyncio.timeout(200):  # swarms elect in several of these stories
             await story()
 
     asyncio.run(bounded())
