@@ -55,23 +55,24 @@ HEALED = 'svg[role="img"][aria-label*="whole again"]'
 CLOSE_ALL = """async () => {
   const { commands, shell } = window.jupyterapp;
   for (const one of [...shell.widgets('main')]) {
-    if (one.context) one.context.model.dirty = false;  // or a dialog would ask
+    if (one.context) {
+      await one.context.ready;
+      await one.context.sessionContext.ready;  // a kernel that just begins would complain later
+      one.context.model.dirty = false;  // or a dialog would ask
+    }
     one.id === 'ikdemo-stage' ? one.close() : one.dispose();
   }
   if (document.body.dataset.jpThemeLight === 'false') {
     await commands.execute('apputils:change-theme', { theme: 'JupyterLab Light' });
   }
+  await new Promise((done) => setTimeout(done));
 }"""
 OPEN_ALONE = """async (path) => {
   const { commands, shell } = window.jupyterapp;
-  const none = { shouldStart: false, canStart: false, autoStartDefault: false };
-  const kernelPreference = path.startsWith('recorded/') ? none : undefined;
-  const opened = await commands.execute('docmanager:open', { path, kernelPreference });
+  const opened = await commands.execute('docmanager:open', { path });
   for (const one of [...shell.widgets('main')]) if (one !== opened) one.dispose();
 }"""
-"""Opens a notebook where nothing is open, but for the launcher; one of recorded results without a
-kernel, as the File menu does.
-"""
+"""Opens a notebook where nothing is open, but for the launcher."""
 PICTURES = ".jp-Notebook .jp-OutputArea-output img, .jp-Notebook svg[role=img]"
 OUTPUTS = ".jp-OutputArea-output"
 RAN = """() => window.jupyterapp.shell.currentWidget.content.widgets
