@@ -48,6 +48,8 @@ from .stored import StoredSpec
 
 RETRY_AFTER = (0.5, 30.0)
 """Seconds after which a handover that failed is tried again: at first, and at most."""
+FREE_WAIT = 20.0
+"""Seconds that the groups get to be freed when leadership is lost, before that is tried again."""
 STOP_WAIT = 10.0
 """Seconds that the groups get to be freed before leadership is handed over."""
 FOLLOW_AGAIN = 1.0
@@ -164,11 +166,11 @@ class Manager:
         """Commit several groups as one: all are asked for before one is stored, and all are stored
         by one write. Raises as ``commit_group`` does.
         """
-        return await self._queue.carry_out(lambda: self._commit(specs, pretend))
+        return await self._in_turn(lambda: self._commit(specs, pretend))
 
     async def scale_group(self, group: str, size: int) -> str:
         """Commit another size of a Size group, 0 included; return the Details."""
-        return await self._queue.carry_out(lambda: self._scale(group, size))
+        return await self._in_turn(lambda: self._scale(group, size))
 
     async def free_group(self, group: str) -> None:
         """Take the group out of the store, then have it freed; its instances stay.
@@ -176,18 +178,18 @@ class Manager:
         Refused while another manager leads, as is ``destroy_group``: the group is stored there, and
         would come back with the next leader.
         """
-        await self._queue.carry_out(lambda: self._remove(group, "free"))
+        await self._in_turn(lambda: self._remove(group, "free"))
 
     async def destroy_group(self, group: str) -> None:
         """Take the group out of the store, then have it destroyed.
 
         Should that fail, the group does not come back, and its instances may be left.
         """
-        await self._queue.carry_out(lambda: self._remove(group, "destroy"))
+        await self._in_turn(lambda: self._remove(group, "destroy"))
 
     async def force_free(self, group: str, force: bool = False) -> Freed:
         """Take the group out of the store, then have it freed with its instances told."""
-        return await self._queue.carry_out(lambda: self._force_free(group, force))
+        return await self._in_turn(lambda: self._force_free(group, force))
 
     async def describe_group(self, group: str) -> GroupDescription:
         """Describe a group that the group plugin keeps, whoever leads."""
@@ -253,6 +255,13 @@ class Manager:
             renewed=held.renewed if ours else leader.renewed,
         )
 
+    async def _in_turn(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Carry out a command when it is its turn; where another manager leads, refuse it at once,
+        whatever the queue is waiting for.
+        """
+        await self._leadership.ensure()
+        return await self._queue.carry_out(work)
+
     async def _plugin(self) -> GroupPlugin:
         return (await self._lookup.group(self._behind.name)).plugin
 
@@ -311,9 +320,9 @@ class Manager:
         except (PluginUnavailable, OutcomeUnknown) as error:
             self._reconcile_later()
             raise OutcomeUnknown(f"{error}; {stored}") from None
-        except IkdemoError:
+        except IkdemoError as error:
             self._reconcile_later()
-            raise
+            raise PluginFailure(f"{error}; {stored}") from None
 
     async def _scale(self, group: str, size: int) -> str:
         epoch = (await self._leadership.ensure()).epoch
@@ -338,8 +347,17 @@ class Manager:
         if not given:  # as of a group of size 0 that an earlier leader stored
             return await self._give(scaled, epoch)
         self._handover.forget(group)
+
+        async def passed_on() -> str:
+            try:
+                return await plugin.scale_group(group, size)
+            except IkdemoError as error:
+                if not (size and UnknownGroup.is_said_by(error)):
+                    raise
+            return await self._behind.commit(scaled.properties, epoch)  # it was started again
+
         said = await self._after_store(
-            self._leadership.while_leading(epoch, lambda: plugin.scale_group(group, size)),
+            self._leadership.while_leading(epoch, passed_on),
             "the size is stored and is wanted as soon as it can be",
         )
         self._handover.note(epoch, scaled)
@@ -356,9 +374,8 @@ class Manager:
                 if not (was_stored and UnknownGroup.is_said_by(error)):
                     raise
 
-        await self._after_store(
-            self._leadership.while_leading(epoch, passed_on), _left(group, verb, was_stored)
-        )
+        passing = self._leadership.while_leading(epoch, passed_on)
+        await (self._after_store(passing, _left(group, verb)) if was_stored else passing)
 
     async def _force_free(self, group: str, force: bool) -> Freed:
         epoch, was_stored = await self._take_out(group)
@@ -366,9 +383,8 @@ class Manager:
         async def passed_on() -> Freed:
             return await (await self._behind.find()).plugin.force_free(group, force)
 
-        return await self._after_store(
-            self._leadership.while_leading(epoch, passed_on), _left(group, "free", was_stored)
-        )
+        passing = self._leadership.while_leading(epoch, passed_on)
+        return await (self._after_store(passing, _left(group, "free")) if was_stored else passing)
 
     async def _take_out(self, group: str) -> tuple[int, bool]:
         """Take a group out of the store, before anything is passed on: what was freed or destroyed
@@ -393,12 +409,13 @@ class Manager:
         term = self._leadership.term
         try:
             if term is None:
-                await self._handover.keep_nothing()
+                async with asyncio.timeout(FREE_WAIT):
+                    await self._handover.keep_nothing()
             else:
                 await self._handover.keep_stored(term.epoch)
         except NotLeader:
             return  # the next look tells, and asks for this again
-        except IkdemoError as error:
+        except (IkdemoError, TimeoutError) as error:
             self._note(f"The stored groups are not all kept yet: {error}" if term else "")
             self._reconcile_later()
             return
@@ -471,10 +488,8 @@ class Manager:
         self._queue.reconcile()
 
 
-def _left(group: str, verb: str, was_stored: bool) -> str:
+def _left(group: str, verb: str) -> str:
     """Say what a command leaves that was not answered after the store had changed."""
-    if not was_stored:
-        return f"group {group} was not stored"
     left = "" if verb == "free" else "; its instances may be left: commit it and destroy it again"
     return f"group {group} is no longer stored and does not come back{left}"
 

@@ -311,8 +311,7 @@ class Life:
         except PluginFailure as refused:
             if "cannot be scaled yet" in str(refused) or "another program" in str(refused):
                 return
-            raise
-        except Fenced:
+            assert "stored" in str(refused), refused  # refused, and not undone
             known = False
         ended = self.world.loop.time() if known else float("inf")
         self.ops[group].append(Op(began, ended, after, known))

@@ -5,9 +5,11 @@ stopped, and the group is kept by one of them, or by none.
 from __future__ import annotations
 
 import json
+import random
 import re
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +249,65 @@ def test_a_manager_that_was_stopped_writes_nothing_when_it_wakes_up(managers: Ma
     managers.until_kept("m-1")
     assert managers.stored()["g"]["Properties"]["Properties"]["Allocation"] == {"Size": 3}
     managers.desk.until(3)
+
+
+def test_an_old_leader_that_wakes_up_makes_and_destroys_nothing(managers: Managers) -> None:
+    """Manager and group plugin were stopped with another size wanted. The group plugin wakes up
+    first, and is refused by the instance plugin, which the new leader has claimed.
+    """
+    managers.start("m-1")
+    managers.start("m-2")
+    managers.until_leads("m-1")
+    managers.commit("m-1", size=2)
+    managers.desk.until(2)
+    for name in ("m-1", "m-1-behind"):
+        managers.desk.processes[name].send_signal(signal.SIGSTOP)
+    managers.leader.write_text("m-2")
+    managers.until_kept("m-2", "g")
+    managers.commit("m-2", size=5)
+    living = managers.desk.until(5)
+    managers.desk.processes["m-1-behind"].send_signal(signal.SIGCONT)
+
+    def fenced() -> bool:
+        reasons = managers.ask("m-1-behind", "Reconcile.Why", ID="g")["Reasons"]
+        return "fenced" in [reason["Code"] for reason in reasons]
+
+    asking.until(fenced)
+    managers.desk.processes["m-1"].send_signal(signal.SIGCONT)
+    managers.until_kept("m-1")
+    assert managers.desk.living() == living
+    told = managers.desk.log("m-1-behind")
+    assert told.count("provisioned") == 2
+    assert "destroyed" not in told
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_manager_killed_at_any_moment_loses_nothing_acknowledged(
+    managers: Managers, seed: int
+) -> None:
+    chance = random.Random(seed)
+    managers.start()
+    managers.until_leads("m-1")
+    acknowledged = 0
+    with ThreadPoolExecutor(1) as pool:
+        for size in range(1, 6):
+            said = pool.submit(managers.commit, "m-1", size=size)
+            wait([said], timeout=chance.uniform(0.0, 0.08))
+            managers.desk.stop("m-1", signal.SIGKILL)
+            if said.exception(100) is None:
+                acknowledged = size
+            stored = managers.stored()
+            assert not acknowledged or size_of(stored) in (acknowledged, size)
+            managers.start_manager()
+            managers.until_kept("m-1", *stored)
+            if stored:
+                managers.desk.until(size_of(stored))
+                acknowledged = size_of(stored)
+
+
+def size_of(stored: dict[str, Any]) -> int:
+    size: int = stored["g"]["Properties"]["Properties"]["Allocation"]["Size"]
+    return size
 
 
 def test_the_end_of_a_manager_leaves_its_groups_kept(managers: Managers) -> None:
