@@ -7,6 +7,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import gc
+import signal
+import time
 import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ from typing import Any, NamedTuple
 
 import docker
 import pytest
+from desk import Desk
 from engine.network import link
 from engine.private import PrivateEngine, lacking
 from msgspec import Raw
@@ -329,6 +332,35 @@ def test_a_leader_without_a_majority_confirms_nothing(nodes: Nodes) -> None:
             await one.save(spec_of("late"), kept, term)
 
     run(story)
+
+
+def test_managers_as_programs_keep_a_group_when_the_leading_one_is_killed(
+    swarm: PrivateEngine, desk: Desk
+) -> None:
+    desk.start("infrakit-instance-file", "instance-file", "--dir", str(desk.instances))
+    desk.start("infrakit-flavor-vanilla", "flavor-vanilla")
+    desk.put_spec("g.json", "g", 2)
+    start_manager(swarm, desk, "m-1")
+    deadline = time.monotonic() + 100
+    while (done := desk.run("infrakit group commit g.json --name m-1")).returncode:
+        assert time.monotonic() < deadline, done
+    assert "Managing 2 instances" in done.stdout, done
+    start_manager(swarm, desk, "m-2")
+    other = desk.run("infrakit group commit g.json --name m-2")
+    assert "not-a-leader" in other.stderr, other
+    desk.until(2)
+
+    for name in ("m-1", "m-1-behind"):
+        desk.stop(name, signal.SIGKILL)
+    (desk.instances / desk.living()[0]).unlink()
+    desk.until(2)
+    assert spec_there(swarm)["Labels"]["ikdemo.epoch"] == "2"
+
+
+def start_manager(swarm: PrivateEngine, desk: Desk, name: str) -> None:
+    desk.start("infrakit-group-default", f"{name}-behind", "--store", "none")
+    before = ("--proxy-for-group", f"{name}-behind", "swarm", "--host", swarm.host)
+    desk.start("infrakit-manager", name, *before, "--poll-interval", "500ms")
 
 
 async def set_role(client: docker.APIClient, node: str, role: str) -> None:
