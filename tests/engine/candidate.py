@@ -44,7 +44,7 @@ class Candidate:
         loop.add_signal_handler(signal.SIGTERM, ended.set)
         loop.add_signal_handler(signal.SIGUSR1, lambda: setattr(self, "_stops", True))
         loop.add_signal_handler(signal.SIGUSR2, lambda: setattr(self, "_rests", not self._rests))
-        self._say("up")
+        self._say("up", pid=os.getpid())
         tasks = [loop.create_task(self._campaign()), loop.create_task(self._write())]
         waiting = loop.create_task(ended.wait())
         done, _ = await asyncio.wait([*tasks, waiting], return_when=asyncio.FIRST_COMPLETED)

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import asking
 import pytest
 from engine.contest import Contest, said
 from engine.etcd3 import MEMBERS, Etcd3, Written, running
@@ -38,7 +39,10 @@ def candidates(etcd: Etcd3, log: Path) -> Iterator[Contest]:
     def start(number: int) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "engine.candidate", f"c{number}", LEASE, str(log)]
         with_us = ["setpriv", "--pdeathsig", "KILL"]  # a killed test run takes them along
-        return subprocess.Popen([*with_us, *command, *etcd.endpoints(number)], env=environment)
+        candidate = subprocess.Popen([*with_us, *command, *etcd.endpoints(number)], env=environment)
+        # until then it would die of the signals that it is sent
+        asking.until(lambda: any(fact.get("pid") == candidate.pid for fact in said(log)))
+        return candidate
 
     made = Contest(etcd, start, epoch_of)
     yield made

@@ -23,7 +23,8 @@ from .mutant import ROOT, Mutant
 
 HANG = 120
 """Seconds after which a test that a bug makes hang is ended."""
-LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "build", "dist")
+LEFT_OUT = shutil.ignore_patterns(".[!d]*", "__pycache__", "build", "dist")
+"""All that is hidden, but for ``.dockerignore``, of which tests of containers take a digest."""
 
 
 class SourceCopies:
