@@ -12,7 +12,7 @@ from ipywidgets import HTML, Button, HBox, Layout, VBox
 from ...spi.errors import IkdemoError
 from ...spi.plans import Action, Plan, Reason
 from ..show.step_view import StepView
-from ..show.tables import Table, visible_html
+from ..show.tables import Table, say_event, visible_html
 from ..show.theme import sign_of_process
 from .buttons import Buttons, toolbar
 
@@ -35,6 +35,7 @@ class PluginPanel:
     def __init__(self, lab: Controls, buttons: Buttons) -> None:
         self._lab, self._dashboard_buttons = lab, buttons
         self._states: list[list[str]] = []
+        self._leads, self._mark = dict[str, str](), 0
         self._lamps: dict[str, HTML] = {}
         self._buttons: dict[str, tuple[Button, Button, Button]] = {}
         self._title = HTML("<b>Plugins</b>")
@@ -43,7 +44,7 @@ class PluginPanel:
     def look(self) -> bool:
         """Show what runs now; true when something has changed."""
         found = list(self._lab.plugins())
-        if found == self._states:
+        if not self._has_new_leader() and found == self._states:
             return False
         self._states = found
         states = {name: (program, state) for name, program, state in found}
@@ -53,7 +54,8 @@ class PluginPanel:
             if self._lab.is_process(name):
                 self._buttons[name] = self._three(name)
         for name, (program, state) in states.items():
-            self._lamps[name].value = _lamp(name, program, state)
+            leads = self._leads.get(name, "") if state == "running" else ""
+            self._lamps[name].value = _lamp(name, program, state, leads)
         if new:
             self.box.children = [self._title, *(self._row(name) for name in states)]
         return True
@@ -61,6 +63,13 @@ class PluginPanel:
     def lamp(self, name: str) -> str:
         """Return what the lamp of a plugin shows, as HTML; nothing when there is none yet."""
         return str(self._lamps[name].value) if name in self._lamps else ""
+
+    def _has_new_leader(self) -> bool:
+        """Take in what managers have told of who leads; say whether there was anything."""
+        events, self._mark = self._lab.session.record.since(self._mark)
+        told = {e.plugin: say_event(e) for e in events if e.kind in ("elected", "stepped-down")}
+        self._leads.update(told)
+        return bool(told)
 
     def _three(self, name: str) -> tuple[Button, Button, Button]:
         doing = partial(self._dashboard_buttons.button, margin="0 4px 0 0")
@@ -95,10 +104,12 @@ class PluginPanel:
             raise IkdemoError(f"{name} does not run, so it cannot be ended. Start it first.")
 
 
-def _lamp(name: str, program: str, state: str) -> str:
-    """Say what a plugin is: its sign, its name and, if it ended by itself, its last words."""
-    complaint = state.partition(": ")[2]
-    last = f"<br>{visible_html(complaint)}" if complaint else ""
+def _lamp(name: str, program: str, state: str, leads: str = "") -> str:
+    """Say what a plugin is: its sign, its name and, if it ended by itself, its last words; of a
+    manager, whether it ``leads``.
+    """
+    words = state.partition(": ")[2] or leads
+    last = f"<br>{visible_html(words)}" if words else ""
     return (
         '<div style="display:flex;align-items:center;gap:8px;min-width:235px;line-height:1.4" '
         f'title="{visible_html(program)}">'
