@@ -71,6 +71,7 @@ OPEN_ALONE = """async (path) => {
   const { commands, shell } = window.jupyterapp;
   const opened = await commands.execute('docmanager:open', { path });
   for (const one of [...shell.widgets('main')]) if (one !== opened) one.dispose();
+  shell.activateById(opened.id);  // a launcher that came late may have been the current one
 }"""
 """Opens a notebook where nothing is open, but for the launcher."""
 PICTURES = ".jp-Notebook .jp-OutputArea-output img, .jp-Notebook svg[role=img]"
