@@ -4,8 +4,9 @@ Of several managers one leads. It stores what is committed where all of them can
 manager that becomes the leader commits what is stored. It reaches the group plugin as any other
 plugin, by ``Lookup.group``, and never imports one. Everything runs in the thread of one event loop.
 
-- ``plugin``: the group plugin that clients see; what they change becomes a command. Owns the task
-  "events of NAME".
+- ``plugin``: the group plugin that clients see; what they change becomes a command.
+- ``stored_commands``: what a command does: asks, stores, hands over.
+- ``event_relay``: passes on what the group plugin behind tells. Owns the task "events of NAME".
 - ``command_queue``: commands and changes of leadership, one at a time. Owns the task "manager's
   queue".
 - ``leadership``: whether this manager leads, now. Owns the tasks "leadership", "changes of

@@ -3,7 +3,7 @@ before the group plugin behind it is told.
 
 Commits, scales, frees and destroys are carried out one at a time, in the order in which they came
 (``CommandQueue``), and so are changes of leadership, which come first. What only asks passes
-straight on, whoever leads. What is done is in ``handover`` and ``stored``.
+straight on, whoever leads. What is done is in ``stored_commands`` and ``handover``.
 """
 
 from __future__ import annotations
@@ -13,14 +13,12 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from msgspec import Raw, structs
+from msgspec import structs
 
 from ..spi.contracts import GroupPlugin, Interface, Lookup
-from ..spi.decode import decode, fold
 from ..spi.documents import (
     GroupDescription,
     GroupDetails,
-    GroupProperties,
     GroupSpec,
     LeaderReport,
 )
@@ -29,22 +27,19 @@ from ..spi.errors import (
     IkdemoError,
     NotLeader,
     OutcomeUnknown,
-    PluginFailure,
     PluginNotFound,
     PluginUnavailable,
-    SpecError,
-    UnknownGroup,
 )
-from ..spi.events import Cursor, Emit, Event, news
+from ..spi.events import Emit, Event
 from ..spi.plans import Code, Freed, Reason, Step
-from ..spi.text import quote
 from .backend import Backend
 from .command_queue import CommandQueue
-from .global_spec import GlobalSpec, GroupEntry
+from .event_relay import EventRelay
 from .group_behind import GroupBehind
 from .handover import Handover
 from .leadership import LEADS_NOT, Leadership, boottime
 from .stored import StoredSpec
+from .stored_commands import StoredCommands
 
 RETRY_AFTER = (0.5, 30.0)
 """Seconds after which a handover that failed is tried again: at first, and at most."""
@@ -52,8 +47,6 @@ FREE_WAIT = 20.0
 """Seconds that the groups get to be freed when leadership is lost, before that is tried again."""
 STOP_WAIT = 10.0
 """Seconds that the groups get to be freed before leadership is handed over."""
-FOLLOW_AGAIN = 1.0
-"""Seconds after which following the group plugin's events is begun again."""
 
 T = TypeVar("T")
 
@@ -77,9 +70,12 @@ class Manager:
         self._leadership = Leadership(backend, self._looked, now)
         self._stored = StoredSpec(backend, self._leadership)
         self._handover = Handover(self._behind, self._stored, self._leadership)
+        self._commands = StoredCommands(
+            self._leadership, self._stored, self._behind, self._handover, self._reconcile_later
+        )
         self._queue = CommandQueue(self._reconcile)
         self._emit: Emit = lambda event: None
-        self._follower: asyncio.Task[None] | None = None
+        self._relay: EventRelay | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._pause = RETRY_AFTER[0]
         self._said = ""
@@ -124,16 +120,14 @@ class Manager:
         """Begin to campaign: the name is taken, so no other process has it."""
         self._queue.start()
         self._leadership.start()
-        loop = asyncio.get_running_loop()
-        self._follower = loop.create_task(self._follow(), name=f"events of {self._behind.name}")
+        self._relay = EventRelay(self._lookup, self._behind.name, self._emit, self._greet)
 
     async def stop(self) -> None:
         """End. What the group plugin keeps it goes on keeping, as with InfraKit's manager, unless
         another manager can lead from now on: then it is freed before.
         """
-        if self._follower is not None:
-            self._follower.cancel()
-            await asyncio.gather(self._follower, return_exceptions=True)
+        if self._relay is not None:
+            await self._relay.stop()
         if self._retry is not None:
             self._retry.cancel()
         await self._queue.stop()
@@ -166,11 +160,11 @@ class Manager:
         """Commit several groups as one: all are asked for before one is stored, and all are stored
         by one write. Raises as ``commit_group`` does.
         """
-        return await self._in_turn(lambda: self._commit(specs, pretend))
+        return await self._in_turn(lambda: self._commands.commit(specs, pretend))
 
     async def scale_group(self, group: str, size: int) -> str:
         """Commit another size of a Size group, 0 included; return the Details."""
-        return await self._in_turn(lambda: self._scale(group, size))
+        return await self._in_turn(lambda: self._commands.scale(group, size))
 
     async def free_group(self, group: str) -> None:
         """Take the group out of the store, then have it freed; its instances stay.
@@ -178,18 +172,18 @@ class Manager:
         Refused while another manager leads, as is ``destroy_group``: the group is stored there, and
         would come back with the next leader.
         """
-        await self._in_turn(lambda: self._remove(group, "free"))
+        await self._in_turn(lambda: self._commands.remove(group, "free"))
 
     async def destroy_group(self, group: str) -> None:
         """Take the group out of the store, then have it destroyed.
 
         Should that fail, the group does not come back, and its instances may be left.
         """
-        await self._in_turn(lambda: self._remove(group, "destroy"))
+        await self._in_turn(lambda: self._commands.remove(group, "destroy"))
 
     async def force_free(self, group: str, force: bool = False) -> Freed:
         """Take the group out of the store, then have it freed with its instances told."""
-        return await self._in_turn(lambda: self._force_free(group, force))
+        return await self._in_turn(lambda: self._commands.force_free(group, force))
 
     async def describe_group(self, group: str) -> GroupDescription:
         """Describe a group that the group plugin keeps, whoever leads."""
@@ -265,143 +259,6 @@ class Manager:
     async def _plugin(self) -> GroupPlugin:
         return (await self._lookup.group(self._behind.name)).plugin
 
-    async def _commit(self, specs: Sequence[GroupSpec], pretend: bool) -> list[GroupDetails]:
-        epoch = (await self._leadership.ensure()).epoch
-        said = []
-        for spec in specs:
-            details = await self._pretend(spec, epoch)
-            said.append(GroupDetails(spec.id, details))
-        if pretend:
-            return said
-
-        def added(stored: GlobalSpec) -> GlobalSpec:
-            for spec in specs:
-                stored = stored.with_group(spec, self._behind.name)
-            return stored
-
-        await self._store(added, epoch)
-        said = []
-        for spec in specs:
-            details = await self._give(GroupEntry(self._behind.name, spec), epoch)
-            said.append(GroupDetails(spec.id, details))
-        return said
-
-    async def _pretend(self, spec: GroupSpec, epoch: int) -> str:
-        try:
-            return await self._leadership.while_leading(
-                epoch, lambda: self._behind.commit(spec, epoch, pretend=True)
-            )
-        except OutcomeUnknown:  # it was only pretended, so that nothing has happened
-            await self._leadership.ensure(epoch)
-            raise
-
-    async def _store(self, update: Callable[[GlobalSpec], GlobalSpec], epoch: int) -> None:
-        """Change what is stored; should it not be known whether it is, find out soon."""
-        try:
-            await self._stored.change(update, epoch)
-        except OutcomeUnknown:
-            self._reconcile_later()
-            raise
-
-    async def _give(self, entry: GroupEntry, epoch: int) -> str:
-        """Hand over what was stored just now."""
-        return await self._after_store(
-            self._handover.give(entry, epoch), "the group is stored and is committed when it can be"
-        )
-
-    async def _after_store(self, call: Awaitable[T], stored: str) -> T:
-        """Tell the group plugin what is stored already; should that fail, say both, and make up for
-        it later.
-        """
-        try:
-            return await call
-        except NotLeader:
-            raise OutcomeUnknown(f"leadership was lost meanwhile; {stored}") from None
-        except (PluginUnavailable, OutcomeUnknown) as error:
-            self._reconcile_later()
-            raise OutcomeUnknown(f"{error}; {stored}") from None
-        except IkdemoError as error:
-            self._reconcile_later()
-            raise PluginFailure(f"{error}; {stored}") from None
-
-    async def _scale(self, group: str, size: int) -> str:
-        epoch = (await self._leadership.ensure()).epoch
-        entry = (await self._stored.load()).groups.get(group)
-        if entry is None:
-            raise UnknownGroup(group)
-        scaled = structs.replace(entry, properties=scaled_spec(entry.properties, size))
-        given = self._handover.is_given(group, epoch, entry)
-        if not given and not size:
-            why = self._handover.failed.get(group, "it is not committed yet")
-            raise PluginFailure(f"Group '{group}' cannot be scaled yet: {why}")
-        if size:  # none is no size for a commit, and needs no instance
-            await self._pretend(scaled.properties, epoch)
-        plugin = (await self._behind.find()).plugin
-
-        def changed(stored: GlobalSpec) -> GlobalSpec:
-            if stored.groups.get(group) not in (entry, scaled):
-                raise PluginFailure(f"Group '{group}' was changed by another program; try again")
-            return GlobalSpec({**stored.groups, group: scaled})
-
-        await self._store(changed, epoch)
-        if not given:  # as of a group of size 0 that an earlier leader stored
-            return await self._give(scaled, epoch)
-        self._handover.forget(group)
-
-        async def passed_on() -> str:
-            try:
-                return await plugin.scale_group(group, size)
-            except IkdemoError as error:
-                if not (size and UnknownGroup.is_said_by(error)):
-                    raise
-            return await self._behind.commit(scaled.properties, epoch)  # it was started again
-
-        said = await self._after_store(
-            self._leadership.while_leading(epoch, passed_on),
-            "the size is stored and is wanted as soon as it can be",
-        )
-        self._handover.note(epoch, scaled)
-        return said
-
-    async def _remove(self, group: str, verb: str) -> None:
-        epoch, was_stored = await self._take_out(group)
-
-        async def passed_on() -> None:
-            plugin = (await self._behind.find()).plugin
-            try:
-                await (plugin.free_group if verb == "free" else plugin.destroy_group)(group)
-            except IkdemoError as error:
-                if not (was_stored and UnknownGroup.is_said_by(error)):
-                    raise
-
-        passing = self._leadership.while_leading(epoch, passed_on)
-        await (self._after_store(passing, _left(group, verb)) if was_stored else passing)
-
-    async def _force_free(self, group: str, force: bool) -> Freed:
-        epoch, was_stored = await self._take_out(group)
-
-        async def passed_on() -> Freed:
-            return await (await self._behind.find()).plugin.force_free(group, force)
-
-        passing = self._leadership.while_leading(epoch, passed_on)
-        return await (self._after_store(passing, _left(group, "free")) if was_stored else passing)
-
-    async def _take_out(self, group: str) -> tuple[int, bool]:
-        """Take a group out of the store, before anything is passed on: what was freed or destroyed
-        must not come back, whoever leads next.
-        """
-        epoch = (await self._leadership.ensure()).epoch
-        was_stored = False
-
-        def removed(stored: GlobalSpec) -> GlobalSpec:
-            nonlocal was_stored
-            was_stored = was_stored or group in stored.groups
-            return stored.without(group)
-
-        await self._store(removed, epoch)
-        self._handover.forget(group)
-        return epoch, was_stored
-
     async def _reconcile(self) -> None:
         """Bring the group plugin to what it has to keep; try again later what fails."""
         if not self._leadership.asked:  # the first look asks for this
@@ -459,26 +316,6 @@ class Manager:
                 self._emit(Event("stepped-down", text=why))
             self._queue.reconcile()
 
-    async def _follow(self) -> None:
-        """Pass the group plugin's events on, and reconcile when it was started anew."""
-        while True:
-            try:
-                await self._pass_on_events()
-            except Exception:
-                log.exception("Following the group plugin ended unexpectedly and is begun again")
-            await asyncio.sleep(FOLLOW_AGAIN)
-
-    async def _pass_on_events(self) -> None:
-        position, first = Cursor(), True
-        async for batch in self._lookup.events(self._behind.name):
-            events = news(batch, position)
-            if batch.gap and (batch.stream != position.stream or not batch.stream):
-                events = [] if first else events
-                await self._greet()
-            first, position = False, Cursor(batch.stream, batch.next)
-            for event in events:
-                self._emit(event)
-
     async def _greet(self) -> None:
         """Learn what the group plugin that was reached offers, and reconcile."""
         try:
@@ -488,33 +325,8 @@ class Manager:
         self._queue.reconcile()
 
 
-def _left(group: str, verb: str) -> str:
-    """Say what a command leaves that was not answered after the store had changed."""
-    left = "" if verb == "free" else "; its instances may be left: commit it and destroy it again"
-    return f"group {group} is no longer stored and does not come back{left}"
-
-
 def _code_of(failed: IkdemoError) -> Code:
     if isinstance(failed, Fenced):
         return "fenced"
     away = isinstance(failed, PluginUnavailable | OutcomeUnknown)
     return "plugin-unreachable" if away else "spec-refused"
-
-
-def scaled_spec(spec: GroupSpec, size: int) -> GroupSpec:
-    """Return a spec with another Size; all else keeps its text. Raises SpecError.
-
-    >>> bytes(scaled_spec(GroupSpec("g", Raw(b'{"X":1.0,"allocation":{"Size":2}}')), 3).properties)
-    b'{"X":1.0,"allocation":{"Size":3}}'
-    """
-    if size < 0:
-        raise SpecError(
-            "$.Size: expected a whole number >= 0", path="$.Size", expected="a whole number >= 0"
-        )
-    if decode(spec.properties, GroupProperties).allocation.logical_ids:
-        raise SpecError(f"Group '{spec.id}' has LogicalIDs; only a group with a Size can be scaled")
-    members = decode(spec.properties, dict[str, Raw])
-    name = next((name for name in members if fold(name) == "allocation"), "Allocation")
-    members[name] = Raw(b'{"Size":%d}' % size)
-    written = b",".join(b"%b:%b" % (quote(key).encode(), bytes(members[key])) for key in members)
-    return GroupSpec(spec.id, Raw(b"{%b}" % written))

@@ -12,7 +12,7 @@ STORE = "tests/manager/test_os_store.py"
 
 MUTANTS = (
     Mutant(
-        "ikdemo/manager/plugin.py",
+        "ikdemo/manager/stored_commands.py",
         "        await self._store(added, epoch)\n        said = []\n        for spec in specs:\n"
         "            details = await self._give(GroupEntry(self._behind.name, spec), epoch)\n"
         "            said.append(GroupDetails(spec.id, details))\n        return said\n",
@@ -30,7 +30,7 @@ MUTANTS = (
         "::test_a_term_is_over_at_its_deadline_whatever_a_look_does",
     ),
     Mutant(
-        "ikdemo/manager/plugin.py",
+        "ikdemo/manager/stored_commands.py",
         "            return stored.without(group)\n",
         "            return stored\n",
         OVERLAP,
