@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+from plain_plugin import plain
 
 from ikdemo.cli.commands import Invocation
 from ikdemo.cli.verbs import lab_verbs as desk_verb
@@ -47,6 +48,24 @@ def test_the_doctor_has_one_line_for_each_thing_and_a_cure_for_each_no(desk) -> 
     assert [line[5:27].rstrip() for line in lines] == names
     assert all(re.match(r"yes  |no   .*  ->  .", line) for line in lines)
     assert lines[6].startswith("no   Docker engine")
+
+
+def test_the_doctor_says_where_a_manager_is_not_fenced(desk) -> None:
+    desk.start("infrakit-instance-file", "instance-file")
+    desk.start("infrakit-group-default", "group-stateless", "--store", "none")
+    assert "fencing" not in desk.run("ikdemo doctor").stdout, "no manager runs"
+    (desk.root / "store").mkdir()
+    (desk.root / "leader").write_text("group")
+    files = ("--leader-file", str(desk.root / "leader"), "--store-dir", str(desk.root / "store"))
+    desk.start("infrakit-manager", "group", "os", *files)
+    last = desk.run("ikdemo doctor").stdout.splitlines()[-1]
+    assert last == "yes  fencing               what an older leader asks for is refused"
+    with plain(desk.plugins / "vm", "Instance", lambda method: {}):
+        done = desk.run("ikdemo doctor")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1].startswith(
+        "no   fencing               vm: no extension Fence  ->  use plugins that offer it"
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,15 +15,19 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 
 from ...engine import Engine
 from ...rpc import discovery
+from ...rpc.proxies import GroupClient, InstanceClient
 from ...spi.errors import IkdemoError
 from ..commands import Invocation, Verb, say
+from ..verb_inputs import peers
 from .lab_verbs import INSTALL
 
 LONGEST_NAME = "collabnix-instance-file"
-ENGINE_TIMEOUT = 2
+ENGINE_TIMEOUT, PLUGIN_TIMEOUT = 2, 2
+"""Seconds to wait for an answer."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +156,34 @@ def _no_engine(words: str, cure: str) -> tuple[Finding, Finding]:
     return Finding(False, words, cure), Finding(False, "needs the engine", "see the line above")
 
 
+async def fencing(directory: Path) -> Finding | None:
+    """Say where an older leader would still be let through, if a manager runs here; a plugin that
+    does not answer is passed over.
+    """
+    managed, unfenced = False, set[str]()
+    async with peers(directory) as found:
+        for name, _ in discovery.listing(directory):
+            try:
+                async with asyncio.timeout(PLUGIN_TIMEOUT):
+                    plugin = await found.any(name)
+                    if isinstance(plugin, GroupClient) and "Manager" in plugin.offers:
+                        report, managed = await plugin.leader(), True
+                        unfenced |= set() if report.fences else {report.behind}
+                    elif isinstance(plugin, InstanceClient) and "Fence" not in plugin.offers:
+                        unfenced.add(name)
+            except (IkdemoError, TimeoutError):
+                continue
+    if not managed:
+        return None
+    if not unfenced:
+        return Finding(True, "what an older leader asks for is refused")
+    return Finding(
+        False,
+        f"{', '.join(sorted(unfenced))}: no extension Fence",
+        "use plugins that offer it; until then a leader that was stopped and wakes up may act",
+    )
+
+
 def doctor(call: Invocation) -> int:
     core: tuple[tuple[str, Callable[[], Finding]], ...] = (
         ("Python 3.11 or newer", python),
@@ -170,6 +202,8 @@ def doctor(call: Invocation) -> int:
         _tell(name, check())
     for name, finding in zip(("Docker engine", "Docker Swarm"), engine(), strict=True):
         _tell(name, finding)
+    if good and (fenced := asyncio.run(fencing(call.directory))):
+        _tell("fencing", fenced)
     return 0 if good else 1
 
 
