@@ -36,7 +36,7 @@ LONG_FIRST = ("browser", "engine", "notebooks", "simulation", "faults", "propert
 """Folders in the order in which they begin: the longest groups and tests, lest one be left at the
 end, when the other workers have nothing to do.
 """
-MORE = 1
+MORE = 2
 """Workers beyond one for each core: tests of notebooks, containers and faults wait about half of
 their time for processes and clocks.
 """
