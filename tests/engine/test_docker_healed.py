@@ -34,7 +34,7 @@ PLUGINS = {
     "group": ("infrakit-group-default", "--poll-interval", "1h"),
 }
 PATIENCE = 100.0
-KILLS = 60 if IN_CI or SOAK else 20
+KILLS = 200 if SOAK else 30 if IN_CI else 20
 
 
 class DockerGroup:

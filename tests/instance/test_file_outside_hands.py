@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -229,7 +230,7 @@ while True:
                 sys.executable, "-c", script, str(tmp_path), stdout=piped
             )
             assert renaming.stdout is not None and await renaming.stdout.readline()
-            for _ in range(200):
+            for _ in range(50):
                 with suppress(PluginFailure):
                     assert {d.id for d in await plugin.describe_instances({})} == made
                 await asyncio.sleep(0)
@@ -394,7 +395,8 @@ def test_without_notices_every_call_reads_the_directory(
             )
 
     asyncio.run(story())
-    assert [record.message for record in caplog.records] == [
+    complaints = [one.message for one in caplog.records if one.levelno >= logging.WARNING]
+    assert complaints == [
         f"{tmp_path} cannot be watched (no space left on device): it is read at every call, "
         "deletions are noticed late"
     ]

@@ -158,9 +158,14 @@ def polls(nodes: Nodes, case: str) -> None:
         for recorded in LINES[case]["docker_requests"]
     ]
     for number, node in enumerate(NODES, 1):
-        paths = [one.path for one in nodes.swarm.asked if one.node == node]
-        paths = [path for path in paths if path != "/version"]
         first = [path for at, path in wanted if at == number]
+
+        def asked(node: str = node) -> list[str]:
+            paths = [one.path for one in nodes.swarm.asked if one.node == node]
+            return [path for path in paths if path != "/version"]
+
+        replay.until(lambda: len(asked()) >= len(first))  # noqa: B023
+        paths = asked()
         assert paths[: len(first)] == first
         assert paths.count("/info") == 1, DIFFERENT[case]
     assert not (nodes.leads(2) or nodes.leads(3))
