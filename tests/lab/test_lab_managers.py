@@ -33,8 +33,8 @@ def test_a_group_goes_on_under_the_manager_that_is_elected(lab: Lab) -> None:
     with pytest.raises(IkdemoError, match="not-a-leader"):
         lab.commit(collabnix(size=3))
     assert lab.leader().column("who leads") == ["group-2", "group-2"]
-    assert lab.commit(collabnix(), plugin="group-2") == "Committed collabnix: Noop"
     lab.wait("collabnix")
+    assert lab.commit(collabnix(), plugin="group-2") == "Committed collabnix: Noop"
     assert lab.describe("collabnix").column("instance") == before
     lab.kill("collabnix", 2, seed=1)
     lab.wait("collabnix")
@@ -78,7 +78,11 @@ def test_a_manager_that_was_killed_is_replaced_by_another_one(lab: Lab) -> None:
     lab.kill_plugin("group")
     lab.kill_plugin("group-stateless")
     lab.elect("group-2")
-    lab.commit(collabnix(size=3), plugin="group-2")
+    assert lab.wait("collabnix") == "collabnix is as wanted: 2 instances"
+    assert (
+        lab.scale("collabnix", 3)
+        == "Committed collabnix: Adding 1 instances to increase the group size to 3"
+    )
     assert lab.wait("collabnix") == "collabnix is as wanted: 3 instances"
     said = dict(zip(lab.leader().column("manager"), lab.leader().column("who leads"), strict=True))
     assert said == {"group": "", "group-2": "group-2"}

@@ -166,7 +166,7 @@ class GroupCommands:
 
     def ask_why(self, group: str) -> Coroutine[Any, Any, list[Reason]]:
         """Return the question why a group is not as wanted, for the lab's loop thread."""
-        plugin = self._group_plugins.get(group, "group")
+        plugin = self._plugin_of(group)
         return self._with(plugin, lambda asked: asked.why_group(group))
 
     def instance_plugin(self, group: str) -> str:
@@ -191,7 +191,15 @@ class GroupCommands:
 
     def _ask(self, group: str, question: Callable[[GroupPlugin], Awaitable[T]]) -> T:
         """Ask the group plugin to which the group was committed."""
-        return self._call(self._with(self._group_plugins.get(group, "group"), question))
+        return self._call(self._with(self._plugin_of(group), question))
+
+    def _plugin_of(self, group: str) -> str:
+        """Return the plugin to which a group was committed, or the manager that leads now, if that
+        was a manager.
+        """
+        plugin = self._group_plugins.get(group, "group")
+        managed = plugin in self._plugins.of_kind("manager")
+        return self._plugins.leading if managed and self._plugins.leading else plugin
 
     def _spec(self, group: str) -> GroupSpec:
         async def committed(plugin: GroupPlugin) -> GroupSpec:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 
 from ...rpc.proxies import GroupClient
-from ...spi.documents import LeaderReport
+from ...spi.decode import decode
+from ...spi.documents import Document, GroupProperties, GroupSpec, LeaderReport
 from ...spi.errors import IkdemoError
 from ..show.tables import Table, Words
 from .plugin_commands import PluginCommands
@@ -23,6 +24,16 @@ LOOK_AGAIN = 0.05
 """Seconds between two questions to a manager that is to lead."""
 HANDOVER_WITHIN = 20.0
 """Seconds in which a manager that was elected has to lead."""
+
+
+class _Entry(Document, frozen=True):
+    properties: GroupSpec
+
+
+class _Stored(Document, frozen=True):
+    """What a manager has stored, as far as it matters here."""
+
+    groups: dict[str, _Entry]
 
 
 class ManagerCommands:
@@ -54,7 +65,8 @@ class ManagerCommands:
         return self._plugins.start_plugin("manager", name, flags)
 
     def elect(self, name: str) -> Words:
-        """Write into the leader file that this manager leads, and wait until it does.
+        """Write into the leader file that this manager leads, and wait until it does and keeps what
+        was committed; from then on it is asked about the groups of every manager.
 
         Raises IkdemoError when no manager of this name runs, or it does not lead in time.
         """
@@ -64,6 +76,7 @@ class ManagerCommands:
             raise IkdemoError(f"There is no manager {name!r} that runs; there are: {there}")
         self._write(name)
         report = self._plugins.session.call(self._until_it_leads(name))
+        self._plugins.leading = name
         return Words(f"{name} leads, epoch {report.epoch}")
 
     def leader(self) -> Table:
@@ -99,10 +112,29 @@ class ManagerCommands:
     async def _until_it_leads(self, name: str) -> LeaderReport:
         try:
             async with asyncio.timeout(HANDOVER_WITHIN):
-                while not (report := await self._ask(name)).leads:  # noqa: ASYNC110  it looks itself
-                    await asyncio.sleep(LOOK_AGAIN)
-                return report
+                while True:
+                    report = await self._ask(name)
+                    if report.leads and await self._keeps(name):
+                        return report
+                    await asyncio.sleep(LOOK_AGAIN)  # it looks by itself, and then hands over
         except TimeoutError:
             raise IkdemoError(
                 f"{name} does not lead after {HANDOVER_WITHIN:.0f} s: {report.why}"
             ) from None
+
+    async def _keeps(self, name: str) -> bool:
+        """Say whether a manager keeps every group that is stored and wants instances."""
+        group = (await self._plugins.session.peers.group(name)).plugin
+        kept = {spec.id for spec in await group.inspect_groups()}
+        try:
+            text = (self._plugins.root / STORE_DIR / "global.config").read_bytes()
+        except FileNotFoundError:
+            return True
+        stored = (entry.properties for entry in decode(text, _Stored).groups.values())
+        wanting = {spec.id for spec in stored if _wants_instances(spec)}
+        return wanting <= kept
+
+
+def _wants_instances(spec: GroupSpec) -> bool:
+    wanted = decode(spec.properties, GroupProperties).allocation
+    return bool(wanted.size or wanted.logical_ids)

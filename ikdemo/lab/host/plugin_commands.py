@@ -29,6 +29,8 @@ class PluginCommands:
         self._programs: dict[str, str] = {}
         self.processes: dict[str, PluginProcess] = {}
         self._directories: dict[str, str] = {}
+        self.leading = ""
+        """The manager that was elected last, whose groups those of every other manager are now."""
         self._starting = threading.Lock()  # a button and a cell may start the same plugin
         self.session = Session(self._workspace.plugins)
         atexit.register(self.close)
@@ -186,6 +188,7 @@ class PluginCommands:
         self._workspace.clear()
         for known in (self._programs, self.processes, self._directories):
             known.clear()
+        self.leading = ""
         self.session = Session(self._workspace.plugins)
 
     def descriptors(self) -> Iterator[int]:
