@@ -1,4 +1,4 @@
-"""Which tests run in the same worker, in which order they begin, and how many workers there are.
+"""Which tests run in the same worker, and in which order they begin.
 
 A test runs in any worker, but for those that share something expensive: they run in one worker, one
 after the other. Registered by ``conftest``; a run in one process (``pytest`` without ``-n``) is not
@@ -8,7 +8,6 @@ ignores: so a scheduler of ours reads the paths.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,10 +35,6 @@ LONG_FIRST = ("browser", "engine", "notebooks", "simulation", "faults", "propert
 """Folders in the order in which they begin: the longest groups and tests, lest one be left at the
 end, when the other workers have nothing to do.
 """
-MORE = 2
-"""Workers beyond one for each core: tests of notebooks, containers and faults wait about half of
-their time for processes and clocks.
-"""
 
 
 def group_of(nodeid: str) -> str:
@@ -54,10 +49,6 @@ def group_of(nodeid: str) -> str:
 
 class Workers:
     """What every process of a run in parallel has to agree on."""
-
-    def pytest_xdist_auto_num_workers(self) -> int:
-        """Say how many workers ``-n auto`` starts."""
-        return len(os.sched_getaffinity(0)) + MORE
 
     def pytest_xdist_make_scheduler(
         self, config: pytest.Config, log: object
