@@ -5,6 +5,7 @@ that refuse, say nothing, break off, flood, or are something else.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,6 +17,8 @@ from ikdemo.etcd.endpoints import Endpoints, EtcdRefusal
 from ikdemo.spi.errors import IkdemoError, OutcomeUnknown, PluginUnavailable, ProtocolError
 
 Member = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+HOST = f"127.1.{os.getpid() // 250 % 250}.{os.getpid() % 250 + 1}"
+"""An address of this process alone: on 127.0.0.1, other tests knock at ports that were theirs."""
 LONG = 100.0
 """Seconds that never pass in a test that works."""
 
@@ -89,7 +92,7 @@ async def flooding(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 def free_port() -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
@@ -123,10 +126,10 @@ class Members:
                 writer.transport.abort()
 
         if member is None:
-            self.addresses.append(Address("127.0.0.1", free_port(), False))
+            self.addresses.append(Address(HOST, free_port(), False))
             return
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        self.addresses.append(Address("127.0.0.1", server.sockets[0].getsockname()[1], False))
+        server = await asyncio.start_server(serve, HOST, 0)
+        self.addresses.append(Address(HOST, server.sockets[0].getsockname()[1], False))
         stack.callback(server.close)
 
     async def end(self) -> None:
