@@ -54,7 +54,9 @@ NAMELESS = """() => {
 HEALED = 'svg[role="img"][aria-label*="whole again"]'
 CLOSE_ALL = """async () => {
   const { commands, shell } = window.jupyterapp;
-  for (const one of [...shell.widgets('main')]) {
+  // what is in sight goes last: a toolbar that is shown and closed at once breaks in JupyterLab
+  const open = [...shell.widgets('main')].sort((one, two) => one.isVisible - two.isVisible);
+  for (const one of open) {
     if (one.context) {
       await one.context.ready;
       await one.context.sessionContext.ready;  // a kernel that just begins would complain later
