@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Units, the promises over generated worlds, and conversations with the real programs.
 QUICK := ikdemo tests/spi tests/reconcile tests/disk tests/rpc tests/property tests/wire
-# Processes that run tests side by side: auto is one for each core. One after the other: make test WORKERS=0
+# Processes that run tests side by side: auto is two more than there are cores. One after the other: make test WORKERS=0
 WORKERS = auto
 STAMP := $(VENV)/installed
 LAB_STAMP := $(VENV)/installed-lab

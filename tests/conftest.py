@@ -88,6 +88,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(NoOrphans(f"{run}/"))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Run more tests side by side than there are cores: half of them wait for a process."""
+    return (os.cpu_count() or 1) + 2
+
+
 class NoSkips:
     """Turn every skip into a failure: in CI, whatever a test needs is there or the test is
     wrong.
