@@ -131,6 +131,9 @@ def imported(file: str, node: ast.ImportFrom) -> Iterator[str]:
             if (path := found.with_suffix(".py")).is_file():
                 yield path.relative_to(ROOT).as_posix()
                 break
+            if (package := found / "__init__.py").is_file():
+                yield from imports(package.relative_to(ROOT).as_posix())
+                break
 
 
 @pytest.mark.parametrize(("title", "step"), ALL, ids=[f"{t[:12]}-{s.number}" for t, s in ALL])

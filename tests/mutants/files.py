@@ -14,7 +14,7 @@ MUTANTS = (
         "tests/instance/test_file_directory_trouble.py::test_another_directory_in_the_same_place_is_doubt_until_the_first_is_back",
     ),
     Mutant(
-        "ikdemo/disk.py",
+        "ikdemo/disk/lease.py",
         "            return os.fstat(self.fd).st_nlink == 0",
         "            return False",
         "tests/instance/test_file_directory_trouble.py::test_a_deleted_directory_is_succeeded_by_the_next_one_which_is_compared_with_it",
@@ -110,7 +110,7 @@ MUTANTS = (
         "tests/instance/test_process_calls.py::test_an_empty_slot_is_none_and_one_that_cannot_be_is_refused_before_anything_is_made",
     ),
     Mutant(
-        "ikdemo/disk.py",
+        "ikdemo/disk/paths.py",
         '    return os.fsencode(path).decode("utf-8", "replace")',
         "    return str(path)",
         "tests/instance/test_file_doubt.py::test_a_path_that_is_no_text_is_told_with_its_odd_bytes_replaced",
