@@ -6,8 +6,8 @@
   is checked, and one that forgets those that are gone.
 - ``health_check``: one check, the health that follows from several, and the loop of checks of one
   instance.
-- ``combo``: several flavors at once, and their health events. A task for each flavor that is
-  followed.
+- ``combo``: several flavors at once, and how their answers become one.
+- ``health_relay``: passes on their health events. A task for each flavor that is followed.
 - ``zookeeper``: makes pets the members of one ZooKeeper ensemble.
 
 No flavor keeps a file.
