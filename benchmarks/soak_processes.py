@@ -16,8 +16,8 @@ import socket
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from ikdemo.instance.process import procfs
-from ikdemo.instance.process.spawn import MARK
+from ikdemo.instance import procfs
+from ikdemo.instance.ownership import MARK
 
 from .soak_group import SoakGroup, soak_spec
 

@@ -13,7 +13,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
-from ikdemo.instance.process import procfs
+from ikdemo.instance import procfs
 from ikdemo.rpc.discovery import ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ikdemo.instance.process import procfs
-from ikdemo.instance.process.spawn import MARK
+from ikdemo.instance import procfs
+from ikdemo.instance.ownership import MARK
 
 
 def marked(register: Path) -> list[int]:

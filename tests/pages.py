@@ -24,7 +24,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ikdemo.instance.process import procfs
+from ikdemo.instance import procfs
 from ikdemo.rpc.discovery import ENVIRONMENT
 
 ROOT = Path(__file__).parents[1]

@@ -24,7 +24,7 @@ from plain_plugin import plain
 from ikdemo.cli.programs import find
 from ikdemo.cli.verbs.up import _read
 from ikdemo.group.supervisor import STOP_WAIT
-from ikdemo.instance.process import procfs
+from ikdemo.instance import procfs
 from ikdemo.rpc.discovery import ENVIRONMENT
 from ikdemo.spi.durations import CUTTING, PLUGIN, REQUESTS, stop_within
 

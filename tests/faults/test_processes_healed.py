@@ -25,7 +25,7 @@ from marked import marked
 from msgspec.structs import replace
 
 from ikdemo.group.store import Store
-from ikdemo.instance.process import procfs
+from ikdemo.instance import procfs
 from ikdemo.lab.teaching.specs import collabnix_processes
 from ikdemo.reconcile.backoff import GIVE_UP_AFTER
 

@@ -20,8 +20,8 @@ from lasting import FOREVER, Ear, printed, run, spec
 from marked import marked
 from msgspec import UNSET, Raw
 
-from ikdemo.instance import output
-from ikdemo.instance.process import process_group, procfs, state_files
+from ikdemo.instance import output, procfs
+from ikdemo.instance.process import process_group, state_files
 from ikdemo.instance.process.plugin import ProcessInstances
 from ikdemo.instance.process.spawn import LONGEST
 from ikdemo.spi.decode import encode

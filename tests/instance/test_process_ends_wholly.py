@@ -22,7 +22,7 @@ from lasting import run
 from marked import marked
 from msgspec import Raw
 
-from ikdemo.instance.process import procfs
+from ikdemo.instance import procfs
 from ikdemo.instance.process.descendants import Processes, scan
 from ikdemo.instance.process.orphans import end_orphans, kill_orphans
 from ikdemo.instance.process.plugin import ProcessInstances
@@ -295,7 +295,8 @@ def test_instances_of_a_version_without_marks_are_known_by_records_only(
 
 
 def without_mark(*arguments: Any) -> dict[str, str]:
-    from ikdemo.instance.process.spawn import OWNER, environment_of
+    from ikdemo.instance.ownership import OWNER
+    from ikdemo.instance.process.spawn import environment_of
 
     return {name: text for name, text in environment_of(*arguments).items() if name != OWNER}
 

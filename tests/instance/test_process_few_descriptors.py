@@ -19,7 +19,7 @@ from lasting import run
 from marked import marked
 from msgspec import Raw
 
-from ikdemo.instance.process import procfs
+from ikdemo.instance import procfs
 from ikdemo.instance.process.descriptors import KEPT, SpareDescriptors
 from ikdemo.instance.process.plugin import ProcessInstances
 from ikdemo.instance.process.state_files import StateFiles

@@ -21,7 +21,7 @@ from lasting import run
 from marked import marked
 from msgspec import Raw
 
-from ikdemo.instance.process import procfs
+from ikdemo.instance import procfs
 from ikdemo.instance.process.plugin import ProcessInstances
 from ikdemo.spi.documents import InstanceSpec
 from ikdemo.spi.errors import InUse, PluginFailure

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ikdemo.instance.process import procfs
+from ikdemo.instance import procfs
 from ikdemo.rpc.discovery import ENVIRONMENT
 
 LEARNER = """

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ikdemo.instance.process import procfs
+from ikdemo.instance import procfs
 from ikdemo.lab import Lab, collabnix
 from ikdemo.lab.host.workspace import home
 from ikdemo.rpc.discovery import ENVIRONMENT

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ikdemo.instance.process import procfs
+from ikdemo.instance import procfs
 from ikdemo.instance.process.state_files import ProcessRecord
 from ikdemo.lab import Lab, Servers, collabnix, collabnix_processes, side_by_side
 from ikdemo.lab.dashboard.servers import Outage

@@ -13,8 +13,7 @@
   own again.
 - ``output_limit``: keeps the outputs short while they are written: one task, and a thread for each
   cut.
-- ``procfs``, ``descriptors``: what the kernel says of processes; file descriptors kept free for
-  ending them.
+- ``descriptors``: file descriptors kept free for ending processes.
 
 On disk, in ``--dir``: ``INSTANCE.json`` and ``INSTANCE.log`` for each instance, and the directory's
 mark, an extended attribute or the file ``.owner``.

@@ -15,10 +15,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from . import procfs
+from .. import procfs
+from ..ownership import MARK, OWNER
+from ..procfs import Stat
 from .descriptors import SpareDescriptors
-from .procfs import Stat
-from .spawn import MARK, OWNER
 
 PART = 64
 """Processes that are looked at before others get their turn: a few milliseconds."""

@@ -10,9 +10,9 @@ from collections.abc import Container
 from pathlib import Path
 
 from ...spi.errors import PluginFailure
-from . import procfs
+from .. import procfs
+from ..ownership import read_owner
 from .descendants import Marks, Processes, scan
-from .state_files import read_owner
 
 ROUNDS = 10
 """Looks at most: who starts others faster than they are killed is left in the end."""

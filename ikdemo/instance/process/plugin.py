@@ -18,9 +18,9 @@ from msgspec.structs import replace
 from ...spi.documents import GROUP_TAG, NULL, Description, InstanceSpec, slot_of
 from ...spi.errors import PluginFailure, SpecError
 from ...spi.events import Emit
+from .. import procfs
 from ..common import PID_TAG, LastingInstances, check_id, free_port, has_tags, occupant
 from ..output import lines_of, tail
-from . import procfs
 from .descriptors import check_free
 from .spawn import check_properties, command_of, environment_of, read_properties, spawn, undo
 from .state_files import ProcessRecord, StateFiles, check_size

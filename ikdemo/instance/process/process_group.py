@@ -17,8 +17,8 @@ from contextlib import suppress
 
 from ... import disk
 from ...spi.errors import PluginFailure
+from .. import procfs
 from ..common import EARLY, FROM_OUTSIDE, ExitReason
-from . import procfs
 from .descendants import ProcessScans, alive_of
 from .state_files import ProcessRecord
 

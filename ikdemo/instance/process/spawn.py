@@ -17,15 +17,8 @@ from ...spi.decode import decode, fold, refuse_unknown
 from ...spi.documents import GROUP_TAG, NULL, Document, InstanceSpec
 from ...spi.errors import PluginFailure, SpecError
 from ..common import excerpt, memory_of
+from ..ownership import MARK, OWNER
 
-MARK = "IKDEMO_INSTANCES"
-"""Environment variable of every instance: where its plugin's directory was when it began. That
-proves nothing.
-"""
-OWNER = "IKDEMO_OWNER"
-"""Environment variable of every instance: the mark of its plugin's directory. With INSTANCE_ID it
-tells whose a process is.
-"""
 CANNOT_RUN = (errno.ENOEXEC, errno.E2BIG)
 """What the system says of a command that it will not run as it is."""
 LONGEST = 32 * os.sysconf("SC_PAGE_SIZE") - 1

@@ -10,10 +10,8 @@ moved and mounted over.
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import secrets
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -23,15 +21,10 @@ from ... import disk
 from ...spi.decode import decode, encode
 from ...spi.documents import Description, Document
 from ...spi.errors import CorruptState, PluginFailure, SpecError
+from ..ownership import begin_owner, read_owner
 
 LIMIT = 2**24
 """Bytes of a record, whether it is written or read."""
-_ATTRIBUTE, _FILE = "user.ikdemo.owner", ".owner"
-"""Where a directory's mark is: an extended attribute of the directory, or a file in it where there
-are no attributes.
-"""
-_NO_ATTRIBUTES = (errno.ENOTSUP, errno.EPERM, errno.EACCES, errno.ENOSYS)
-_MARK = re.compile(r"[0-9a-f]{32}")
 _SUFFIX = ".json"
 _LOG = re.compile(r"(instance-\d+)\.log")
 
@@ -85,7 +78,7 @@ class StateFiles:
         try:
             disk.clear_leftovers(self._lease.fd)
             disk.check_writable(self._lease.fd)
-            self.owner = read_owner(self._lease.fd) or self._begin_owner()
+            self.owner = read_owner(self._lease.fd) or begin_owner(self._lease.fd)
         except BaseException:
             self.close()
             raise
@@ -180,16 +173,6 @@ class StateFiles:
         except OSError as error:
             raise disk.refusal("open", self.path, error) from None
 
-    def _begin_owner(self) -> str:
-        owner = secrets.token_hex(16)
-        try:
-            os.setxattr(self._lease.fd, _ATTRIBUTE, owner.encode())
-        except OSError as error:
-            if error.errno not in _NO_ATTRIBUTES:
-                raise disk.refusal("mark", self.path, error) from None
-            disk.write_atomic(self._lease.fd, _FILE, owner.encode(), mode=0o600)
-        return owner
-
 
 def check_size(record: ProcessRecord) -> None:
     """Refuse a record that could not be read again; raises SpecError."""
@@ -200,34 +183,3 @@ def check_size(record: ProcessRecord) -> None:
             path="$.Spec",
             expected=f"at most {LIMIT} bytes",
         )
-
-
-def read_owner(directory: int) -> str:
-    """Return the mark of an open directory; nothing where there is none. Raises
-    PluginFailure.
-    """
-    text = _attribute(directory)
-    try:
-        text = text or disk.read_regular(directory, _FILE, 100)[0]
-    except FileNotFoundError:
-        return ""
-    except (OSError, CorruptState) as error:
-        raise PluginFailure(
-            f"cannot tell whose {disk.path_of(directory)} is: {_FILE} {error}"
-        ) from None
-    owner = text.decode("ascii", "replace").strip()
-    if not _MARK.fullmatch(owner):
-        raise PluginFailure(
-            f"{disk.path_of(directory)} has a mark that is none; remove {_FILE} or {_ATTRIBUTE} "
-            "to begin another"
-        )
-    return owner
-
-
-def _attribute(directory: int) -> bytes:
-    try:
-        return os.getxattr(directory, _ATTRIBUTE)
-    except OSError as error:
-        if error.errno in (errno.ENODATA, *_NO_ATTRIBUTES):
-            return b""
-        raise disk.refusal("read the mark of", disk.path_of(directory), error) from None

@@ -13,10 +13,10 @@ from collections.abc import Collection, Coroutine, Iterator, Set
 from ...spi.documents import GROUP_TAG
 from ...spi.errors import PluginFailure
 from ...spi.events import Emit, Event
+from .. import procfs
 from ..common import ExitReason, announce
 from ..output import Outputs
 from ..single_flight import SingleFlight
-from . import procfs
 from .descendants import Processes, ProcessScans, scan
 from .descriptors import check_free
 from .orphans import ROUNDS, find_orphans, kill_orphans, warn_of_others

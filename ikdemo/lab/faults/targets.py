@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ...engine.engine_client import EngineClient
-from ...instance.process import procfs
+from ...instance import procfs
 from ...instance.process.state_files import ProcessRecord
 from ...reconcile.analysis.service import ASKED, GONE, SILENT
 from ...spi.decode import decode

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...disk import Lease
-from ...instance.process import procfs
+from ...instance import procfs
 from ...rpc import discovery
 from ...spi.errors import IkdemoError, InUse
 from .workspace import PREFIX, home

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Protocol
 
 from ...disk import Lease
+from ...instance import procfs
 from ...instance.docker.orphans import end_orphaned_containers
-from ...instance.process import procfs
+from ...instance.ownership import MARK
 from ...instance.process.orphans import end_orphans
-from ...instance.process.spawn import MARK
 from ...rpc.discovery import ENVIRONMENT
 from ...spi.durations import stop_within
 from ...spi.errors import IkdemoError

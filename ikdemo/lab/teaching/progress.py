@@ -14,7 +14,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from ...instance.process import procfs
+from ...instance import procfs
 from ...spi.errors import IkdemoError
 from ...spi.text import visible
 from ..host.open_labs import NOTEBOOK

@@ -14,8 +14,8 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+from ....instance import procfs
 from ....instance.common import PID_TAG
-from ....instance.process import procfs
 from ....lab.dashboard.view_model import Lane
 from ....spi.contracts import GroupPlugin
 from ....spi.documents import GROUP_TAG

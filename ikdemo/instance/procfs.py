@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
-from ... import disk
+from .. import disk
 
 _PROC = "/proc"
 _PART = 2**16
