@@ -13,6 +13,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -137,7 +138,8 @@ class NoOrphans:
             time.sleep(0.02)
         for pid, command in left.items():
             self._left.append(f"{pid} {command}")
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it ended just now
+                os.kill(pid, signal.SIGKILL)
         if left:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

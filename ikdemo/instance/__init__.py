@@ -3,8 +3,9 @@
 - ``file``: an instance is a file in a directory.
 - ``process``: an instance is a process group of this machine.
 - ``docker``: an instance is a container.
+- ``machine``: an instance is a machine, in namespaces of this host.
 
-None of the three imports another; what they decide alike is beside them:
+None of the four imports another; what they decide alike is beside them:
 - ``common``: events of instances, the occupant of a slot, tags, amounts of memory, ports; the
   settings of those whose instances outlive them.
 - ``fence``: which leader may act on a group; keeps the epochs in the plugin's directory.

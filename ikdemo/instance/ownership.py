@@ -2,8 +2,7 @@
 was started for an instance says so.
 
 Where a directory is says nothing about whose processes they are, for directories are moved and
-mounted over: its mark is a random text, kept with it. Called by the plugins whose instances are
-processes, and by who ends what a killed one left.
+mounted over: its mark is a random text, kept with it.
 """
 
 from __future__ import annotations

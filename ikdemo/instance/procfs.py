@@ -103,6 +103,14 @@ def pids() -> list[int]:
         raise disk.refusal("read", _PROC, error) from None
 
 
+def children(parent: int) -> list[int]:
+    """Return the processes that a process began and that have not been reaped; raises
+    PluginFailure.
+    """
+    found = ((pid, stat(pid)) for pid in pids())
+    return [pid for pid, one in found if one is not None and one.parent == parent]
+
+
 def members(leader: int, start: int) -> list[int]:
     """Return the living processes of a group by its leader's pid, whether or not the leader still
     lives.

@@ -29,8 +29,10 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import docker
-from engine.busybox import root_file_system, static_busybox
 from engine.network import inside, new_network
+
+from ikdemo.instance.machine.busybox_image import root_file_system, static_busybox
+from ikdemo.instance.machine.cgroups import mount_cgroups
 
 IMAGE = "ikdemo-test/busybox:local"
 PACKAGES = "docker.io busybox-static iptables iproute2"
@@ -217,24 +219,6 @@ def lacking() -> str:
     if missing:
         return f"a private Docker engine needs {', '.join(missing)}: apt-get install {PACKAGES}"
     return ""
-
-
-def mount_cgroups() -> None:
-    """Mount the control groups where nobody did, as in a chroot or on a machine without systemd;
-    they stay mounted.
-    """
-    root = Path("/sys/fs/cgroup")
-    if root.is_mount():
-        return
-    controllers = [line.split() for line in Path("/proc/cgroups").read_text().splitlines()[1:]]
-    if not any(int(hierarchy) for _, hierarchy, *_ in controllers):  # none is taken by version 1
-        subprocess.run(["mount", "-t", "cgroup2", "none", root], check=True)
-        return
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "none", root], check=True)
-    for name, _, _, enabled in controllers:
-        if enabled == "1":
-            (root / name).mkdir()
-            subprocess.run(["mount", "-t", "cgroup", "-o", name, "none", root / name], check=True)
 
 
 def processes() -> list[int]:

@@ -14,13 +14,13 @@ import docker
 import pytest
 from asking import until
 from desk import Desk
-from engine.busybox import root_file_system
 from engine.private import IMAGE, PrivateEngine
 from engine.registry import Registry
 from msgspec import Raw
 from two_leaders import TwoLeaders
 
 from ikdemo.instance.docker.plugin import DockerInstances
+from ikdemo.instance.machine.busybox_image import root_file_system
 from ikdemo.spi.documents import InstanceSpec
 from ikdemo.spi.errors import Fenced
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import docker
 import pytest
-from engine.busybox import root_file_system
 from engine.private import PrivateEngine
 from engine.registry import Registry
 from msgspec import Raw
@@ -19,6 +18,7 @@ from msgspec import Raw
 from ikdemo.instance.docker import provisioning
 from ikdemo.instance.docker.plugin import DockerInstances
 from ikdemo.instance.docker.provisioning import ImagePulls
+from ikdemo.instance.machine.busybox_image import root_file_system
 from ikdemo.spi.documents import InstanceSpec
 from ikdemo.spi.errors import PluginFailure
 

@@ -1,14 +1,19 @@
-"""A root file system of one program: Debian's busybox-static under all its names. Called by the
-private engine for its image.
+"""An image of one program, for machines that reach no registry: Debian's busybox-static under all
+its names, in the form that ``docker load`` takes.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
+import platform
 import shutil
 import subprocess
 import tarfile
 from pathlib import Path
+
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def static_busybox() -> Path | None:
@@ -42,4 +47,30 @@ def root_file_system() -> bytes:
                 entry = tarfile.TarInfo(f"bin/{name}")
                 entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
                 tar.addfile(entry)
+    return packed.getvalue()
+
+
+def image_to_load(name: str) -> bytes:
+    """Return an image called ``name``, such as ``here/busybox:local``, with a shell as its command;
+    equal on every machine that has the same busybox.
+    """
+    layer = root_file_system()
+    machine = platform.machine()
+    config = {
+        "architecture": _ARCHITECTURES.get(machine, machine),
+        "os": "linux",
+        "config": {"Env": ["PATH=/bin"], "Cmd": ["sh"]},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+    }
+    manifest = [{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for file, content in (
+            ("config.json", json.dumps(config).encode()),
+            ("layer.tar", layer),
+            ("manifest.json", json.dumps(manifest).encode()),
+        ):
+            entry = tarfile.TarInfo(file)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
     return packed.getvalue()
