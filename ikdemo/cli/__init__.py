@@ -4,6 +4,7 @@ folder imports it.
 - ``main``: the programs ``infrakit`` and ``ikdemo``, and which verbs each has
 - ``commands``: finds the verb that a command line asks for, runs it, and has its help pages
 - ``flags``: reads flags by cobra's rules; ``columns``: lays out what is printed
+- ``engine_flags``: the flags that say where a Docker engine is
 - ``verb_inputs``: reaches the plugin that a verb names, and reads its FILE
 - ``event_merge``: puts what several plugins tell into one order
 - ``exit_status``: how a program ends; ``logs``: how it logs

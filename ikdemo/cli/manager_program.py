@@ -7,7 +7,6 @@ what makes it of them.
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 import pwd
 from collections.abc import Callable, Sequence
@@ -18,14 +17,13 @@ from typing import TYPE_CHECKING, Any
 from ..spi.errors import IkdemoError
 from ..spi.text import aligned
 from .commands import flag_table, unknown
+from .engine_flags import ENGINE_FLAGS, swarm_of
 from .flags import Flag, duration, listed, parse, switch, words_of
 from .plugin_program import Flags, PluginProgram
 
 if TYPE_CHECKING:
     from ..manager.backend import Backend
     from ..spi.contracts import Lookup, Plugin
-
-log = logging.getLogger(__name__)
 
 BACKEND = "backend"
 """Key of the values of the flags: the sub command."""
@@ -84,15 +82,7 @@ def _etcd(make: Callable[..., Any], values: Flags) -> Backend:
 
 
 def _swarm(make: Callable[..., Any], values: Flags) -> Backend:
-    from ..engine import EngineAddress, Swarm
-
-    host, usual = values["host"], "unix:///var/run/docker.sock"
-    authority, certificate, key = (values[name] for name in ("tlscacert", "tlscert", "tlskey"))
-    address = EngineAddress(host or usual, authority, certificate, key, values["tlsverify"])
-    if (authority or certificate or key) and not address.tls:
-        log.warning("TLS is off: it needs --tlscacert, --tlscert and --tlskey")
-    found = Swarm(address if host or address.tls else None)
-    made: Backend = make(found, values["name"], values["poll-interval"])
+    made: Backend = make(swarm_of(values), values["name"], values["poll-interval"])
     return made
 
 
@@ -132,18 +122,7 @@ BACKENDS: tuple[BackendCommand, ...] = (
         "A Docker swarm, whose leading node says that its manager leads, and which keeps the specs",
         "manager.stores.swarm_store:SwarmBackend",
         _swarm,
-        (
-            Flag(
-                "host",
-                "address of the Docker engine (default: the one that docker finds)",
-                placeholder="address",
-            ),
-            Flag("tlscacert", "certificate of the authority, for TLS", placeholder="file"),
-            Flag("tlscert", "certificate to be known by, for TLS", placeholder="file"),
-            Flag("tlskey", "key of that certificate, for TLS", placeholder="file"),
-            Flag("tlsverify", "refuse an engine that the authority does not know", switch, True),
-            POLL,
-        ),
+        (*ENGINE_FLAGS, POLL),
         check_interval,
     ),
     BackendCommand(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..spi.errors import IkdemoError
 from .commands import unknown
+from .engine_flags import ENGINE_FLAGS, swarm_of
 from .exit_status import guarded
 from .flags import Flag, duration, whole_number
 from .manager_program import MANAGER
@@ -53,6 +54,10 @@ def _flavor(make: Make, *_: object) -> Plugin:
 
 def _combo(make: Make, values: Flags, directory: Path, lookup: Lookup) -> Plugin:
     return make(lookup)
+
+
+def _node_flavor(make: Make, values: Flags, directory: Path, lookup: Lookup) -> Plugin:
+    return make(swarm_of(values))
 
 
 def _check_group(values: Flags) -> None:
@@ -182,6 +187,14 @@ _PROGRAMS = (
         "flavor-zookeeper",
         "flavor.zookeeper:Zookeeper",
         _flavor,
+    ),
+    PluginProgram(
+        "infrakit-flavor-swarm",
+        "The flavor of machines that join a Docker swarm",
+        "flavor-swarm",
+        "flavor.swarm_flavor:SwarmFlavor",
+        _node_flavor,
+        ENGINE_FLAGS,
     ),
     MANAGER,
 )

@@ -2,6 +2,7 @@
 
 - ``engine_client``: where the engine is, Docker's client for it, and what its errors mean. Blocks.
 - ``swarm``: the swarm that an engine is part of: who leads, and the labels of its spec.
+- ``swarm_nodes``: its nodes, by the labels of their engines, and what a machine joins by.
 - ``calls``: what an engine is asked, in a coroutine each; a thread for each call, and one for the
   engine's events.
 
@@ -13,5 +14,16 @@ from __future__ import annotations
 from .calls import Engine, EngineEvents, Row
 from .engine_client import EngineAddress
 from .swarm import Swarm, SwarmSpec
+from .swarm_nodes import JoinTokens, Node, SwarmNodes
 
-__all__ = ["Engine", "EngineAddress", "EngineEvents", "Row", "Swarm", "SwarmSpec"]
+__all__ = [
+    "Engine",
+    "EngineAddress",
+    "EngineEvents",
+    "JoinTokens",
+    "Node",
+    "Row",
+    "Swarm",
+    "SwarmNodes",
+    "SwarmSpec",
+]

@@ -57,7 +57,7 @@ class Swarm:
         Raises PluginFailure when the engine is in no swarm, or only works for one.
         """
         if not self._node:
-            self._node = await self._ask(lambda api: self._own_node(api.info()))
+            self._node = await self.ask(lambda api: self._own_node(api.info()))
         return self._node
 
     async def node_leads(self) -> bool:
@@ -65,16 +65,20 @@ class Swarm:
 
         A swarm that is cut in two can have it wrong for some 14 seconds, until its leader notices.
         """
+        return await self.of_own_node(_leads)
+
+    async def of_own_node(self, read: Callable[[Any, str], T]) -> T:
+        """Return what ``read`` makes of what the swarm says of the engine's node, and of its ID."""
         node = await self.node_id()
         try:
-            return await self._ask(lambda api: _leads(api.inspect_node(node), node))
+            return await self.ask(lambda api: read(api.inspect_node(node), node))
         except IkdemoError:
             self._node = ""  # it may have left, or have joined another swarm
             raise
 
     async def spec(self) -> SwarmSpec:
         """Return the swarm's spec as it is."""
-        return await self._ask(lambda api: _spec(api.inspect_swarm()))
+        return await self.ask(lambda api: _spec(api.inspect_swarm()))
 
     async def set_labels(self, spec: SwarmSpec, labels: Mapping[str, str | None]) -> None:
         """Set labels of a spec that was read, remove those that are None, and leave all else as it
@@ -87,7 +91,30 @@ class Swarm:
             name: text for name, text in {**spec.labels, **labels}.items() if text is not None
         }
         document = {**spec.document, "Labels": changed}
-        await self._ask(lambda api: api.update_swarm(spec.version, document))
+        await self.ask(lambda api: api.update_swarm(spec.version, document))
+
+    async def ask(self, question: Callable[[Any], T]) -> T:
+        """Ask a question of the SDK's low-level client, and raise as ``EngineClient.ask`` does.
+
+        But SpecError is PluginFailure, as no spec of a group can help; VersionConflict means that
+        what was to be changed is not of the version that was read.
+        """
+        deadline = self._engine.timeout
+        try:
+            async with asyncio.timeout(deadline):  # the SDK's is for each byte that it waits for
+                return await self._engine.ask(question)
+        except TimeoutError:
+            raise OutcomeUnknown(
+                f"the Docker engine at {self.host} went silent: no answer within {deadline:g} s"
+            ) from None
+        except SpecError as error:
+            raise PluginFailure(str(error)) from None  # no spec of a group can help
+        except PluginFailure as error:
+            if OUT_OF_SEQUENCE in str(error):
+                raise VersionConflict(
+                    f"the spec of the swarm of {self.host} was changed by another one meanwhile"
+                ) from None
+            raise
 
     def _own_node(self, said: Any) -> str:
         swarm = said["Swarm"]
@@ -105,24 +132,6 @@ class Swarm:
         if not (isinstance(node, str) and node):
             raise ValueError("a node without an ID")
         return node
-
-    async def _ask(self, question: Callable[[Any], T]) -> T:
-        deadline = self._engine.timeout
-        try:
-            async with asyncio.timeout(deadline):  # the SDK's is for each byte that it waits for
-                return await self._engine.ask(question)
-        except TimeoutError:
-            raise OutcomeUnknown(
-                f"the Docker engine at {self.host} went silent: no answer within {deadline:g} s"
-            ) from None
-        except SpecError as error:
-            raise PluginFailure(str(error)) from None  # no spec of a group can help
-        except PluginFailure as error:
-            if OUT_OF_SEQUENCE in str(error):
-                raise VersionConflict(
-                    f"the spec of the swarm of {self.host} was changed by another one meanwhile"
-                ) from None
-            raise
 
 
 def _leads(said: Any, node: str) -> bool:

@@ -9,6 +9,8 @@
 - ``combo``: several flavors at once, and how their answers become one.
 - ``health_relay``: passes on their health events. A task for each flavor that is followed.
 - ``zookeeper``: makes pets the members of one ZooKeeper ensemble.
+- ``swarm_flavor``: makes machines the nodes of a Docker swarm, and judges them by these.
+- ``join_script``: what such a machine runs when it boots.
 
 No flavor keeps a file.
 """

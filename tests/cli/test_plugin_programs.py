@@ -22,6 +22,7 @@ NAMES = {
     "ikdemo-flavor-probe": "flavor-probe",
     "infrakit-flavor-combo": "flavor-combo",
     "infrakit-flavor-zookeeper": "flavor-zookeeper",
+    "infrakit-flavor-swarm": "flavor-swarm",
 }
 
 

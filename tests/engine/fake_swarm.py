@@ -48,10 +48,18 @@ class Asked(NamedTuple):
         return f"{self.method} {self.path}"
 
 
+class Machine(NamedTuple):
+    """A node that somebody's machine is: a label of its engine, as ``key=value``, and its state."""
+
+    label: str
+    state: str = "ready"
+
+
 class FakeSwarm:
     """``spec``, ``version`` and ``leader`` are what the swarm has; ``workers``: nodes that manage
-    nothing; ``answers``: what is said instead, to the end of a path, or by a function of a request;
-    ``after_read``: what happens once, as soon as the spec has been read.
+    nothing; ``machines``: nodes at which no engine answers; ``answers``: what is said instead, to
+    the end of a path, or by a function of a request; ``after_read``: what happens once, as soon as
+    the spec has been read.
     """
 
     def __init__(self, directory: Path, *names: str) -> None:
@@ -59,6 +67,7 @@ class FakeSwarm:
         self.names = names or ("n1",)
         self.leader = self.names[0]
         self.workers: set[str] = set()
+        self.machines: dict[str, Machine] = {}
         self.version = 10
         self.spec: dict[str, Any] = {
             "Name": "default",
@@ -129,10 +138,17 @@ class FakeSwarm:
             )
         if not managing:
             return _refusal(503, NOT_MANAGING)
+        if asked.path == "/nodes":
+            return self._listed(json.loads(asked.query.get("filters", "{}")).get("label", []))
+        if asked.path.startswith("/nodes/") and asked.method == "DELETE":
+            forced = asked.query.get("force") in ("1", "true", "True")
+            return self._removed(asked.path.rpartition("/")[2], forced)
         if asked.path.startswith("/nodes/"):
             return self._node(asked.path.rpartition("/")[2])
         if asked.path == "/swarm":
-            said = _said({"ID": "S", "Version": {"Index": self.version}, "Spec": self.spec})
+            version, tokens = {"Index": self.version}, {"Worker": "W-1", "Manager": "M-1"}
+            swarm = {"ID": "S", "Version": version, "Spec": self.spec, "JoinTokens": tokens}
+            said = _said(swarm)
             happening, self.after_read = self.after_read, lambda: None
             happening()
             return said
@@ -152,6 +168,28 @@ class FakeSwarm:
             if name == self.leader:
                 node["ManagerStatus"]["Leader"] = True
         return _said(node)
+
+    def _listed(self, labels: list[str]) -> Answer:
+        return _said(
+            [
+                {
+                    "ID": name,
+                    "Status": {"State": machine.state},
+                    "Description": {"Engine": {"Labels": dict([machine.label.split("=")])}},
+                }
+                for name, machine in self.machines.items()
+                if machine.label in labels or not labels
+            ]
+        )
+
+    def _removed(self, name: str, forced: bool) -> Answer:
+        if name not in self.machines:
+            return _refusal(404, f"node {name} not found")
+        if self.machines[name].state == "ready" and not forced:
+            text = f"node {name} is not down and can't be removed"
+            return _refusal(400, f"rpc error: code = FailedPrecondition desc = {text}")
+        del self.machines[name]
+        return 200, b""
 
     def wait_until_over(self) -> None:
         self._over.wait(100)

@@ -39,7 +39,8 @@ def test_the_core_installs_without_the_lab(tmp_path: Path) -> None:
     )
 
     assert run(tmp_path / "fresh/bin/infrakit", "version", cwd=tmp_path).startswith("Version: ")
-    flavors = ("infrakit-flavor-vanilla", "infrakit-flavor-combo", "infrakit-flavor-zookeeper")
+    names = ("vanilla", "combo", "zookeeper", "swarm")
+    flavors = tuple(f"infrakit-flavor-{name}" for name in names)
     ours = ("ikdemo-instance-process", "ikdemo-flavor-probe")
     for program in ("infrakit-group-default", "infrakit-instance-file", *flavors, *ours):
         said = run(tmp_path / "fresh/bin" / program, "version", cwd=tmp_path)

@@ -6,6 +6,7 @@ from .mutant import Mutant
 
 TESTS = "tests/manager/test_swarm_store.py::"
 STORE = "ikdemo/manager/stores/swarm_store.py"
+FLAVOR, FLAVOR_TESTS = "ikdemo/flavor/swarm_flavor.py", "tests/flavor/test_swarm_flavor.py::"
 MUTANTS = (
     Mutant(
         "ikdemo/engine/swarm.py",
@@ -54,5 +55,59 @@ MUTANTS = (
         "return term if term is not None and ours and now < term.until else None",
         "return term if term is not None and ours else None",
         TESTS + "test_a_leader_renews_in_its_epoch_and_begins_another_after_a_break",
+    ),
+    Mutant(
+        FLAVOR,
+        "if not states or UNKNOWN in states else Health.UNHEALTHY",
+        "if not states else Health.UNHEALTHY",
+        FLAVOR_TESTS + "test_health_is_that_of_the_node",
+    ),
+    Mutant(
+        FLAVOR,
+        "    if READY in states:\n",
+        "    if states:\n",
+        "tests/wire/test_flavor_swarm.py::test_with_an_engine",
+    ),
+    Mutant(
+        FLAVOR,
+        'return await self._nodes.labelled(f"{ASSOCIATION_TAG}={association}")',
+        "return [n for n in await self._nodes.labelled(ASSOCIATION_TAG) if n] or [Node(association, UNKNOWN)]",
+        FLAVOR_TESTS + "test_drained_are_the_nodes_of_the_instance",
+    ),
+    Mutant(
+        FLAVOR,
+        'association = "".join(secrets.choice(_LETTERS) for _ in range(8))',
+        'association = "AAAA1111"',
+        FLAVOR_TESTS + "test_what_is_prepared_is_a_machine_that_joins",
+    ),
+    Mutant(
+        FLAVOR,
+        "token=tokens.manager if wanted.type == MANAGER else tokens.worker",
+        "token=tokens.manager",
+        FLAVOR_TESTS + "test_what_is_prepared_is_a_machine_that_joins",
+    ),
+    Mutant(
+        FLAVOR,
+        "if len(ready) > 1:",
+        "if len(ready) > 2:",
+        FLAVOR_TESTS + "test_of_two_nodes_that_are_ready_none_is_drained",
+    ),
+    Mutant(
+        "ikdemo/flavor/join_script.py",
+        "join() {{ joined || docker",
+        "join() {{ docker",
+        FLAVOR_TESTS + "test_the_script_of_a_machine_that_boots_again_joins_nothing",
+    ),
+    Mutant(
+        "ikdemo/flavor/join_script.py",
+        "in_time join\n",
+        "join\n",
+        FLAVOR_TESTS + "test_the_script_waits_for_an_engine_and_for_a_swarm",
+    ),
+    Mutant(
+        "ikdemo/engine/swarm.py",
+        "async with asyncio.timeout(deadline):",
+        "async with asyncio.timeout(None):",
+        FLAVOR_TESTS + "test_the_loop_goes_on_while_an_engine_hangs",
     ),
 )

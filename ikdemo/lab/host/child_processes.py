@@ -33,6 +33,7 @@ PROGRAMS = {
     "flavor-probe": "ikdemo-flavor-probe",
     "flavor-combo": "infrakit-flavor-combo",
     "flavor-zookeeper": "infrakit-flavor-zookeeper",
+    "flavor-swarm": "infrakit-flavor-swarm",
 }
 """The kinds of plugins that a lab starts, and the program of each with its sub command."""
 DURATIONS = ("poll_interval", "grace")
