@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from .dashboard.servers import Servers as Servers
     from .dashboard.servers import side_by_side as side_by_side
     from .docker.docker_access import Docker as Docker
+    from .docker.recording import recorded_partition as recorded_partition
     from .host.stubs import Judge as Judge
     from .lab import Lab as Lab
+    from .show.partition_report import Partition as Partition
     from .show.recovery_report import Recovery as Recovery
     from .show.recovery_report import compare as compare
     from .show.rollout import Rollout as Rollout
@@ -51,6 +53,7 @@ _HOMES = {
     "Experiment": "chaos.experiment",
     "Judge": "host.stubs",
     "Lab": "lab",
+    "Partition": "show.partition_report",
     "Recovery": "show.recovery_report",
     "Rollout": "show.rollout",
     "Servers": "dashboard.servers",
@@ -66,6 +69,7 @@ _HOMES = {
     "overcreation": "chaos.overcreation",
     "paces": "show.rollout",
     "progress": "teaching.progress",
+    "recorded_partition": "docker.recording",
     "side_by_side": "dashboard.servers",
 }
 __all__ = list(_HOMES)

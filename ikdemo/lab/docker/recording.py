@@ -14,7 +14,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from ...reconcile.analysis.partition import Fact, PartitionRecord, Sample
 from ...spi.errors import IkdemoError
+from ..show.partition_report import Partition
 from ..show.tables import visible_html
 
 RECORDINGS = Path(__file__).with_name("recordings")
@@ -32,9 +34,7 @@ class Recording:
 
     def __init__(self, notebook: str) -> None:
         told = json.loads((RECORDINGS / f"{notebook}.json").read_text(encoding="utf-8"))
-        self.label = (
-            f"recorded on {say_day(told['date'])} with Docker {told['engine']} on {told['machine']}"
-        )
+        self.label = _label(told)
         self.by: str = told["by"]
         self._cells: dict[str, list[dict[str, str]]] = told["cells"]
 
@@ -69,6 +69,24 @@ class Recording:
             shell.user_ns[_NAME] = self.show
             if _instead not in shell.input_transformers_cleanup:
                 shell.input_transformers_cleanup.append(_instead)
+
+
+def recorded_partition() -> Partition:
+    """Return the partition that was recorded with three engines, of which one was cut off for 16 s;
+    it says that it is recorded.
+    """
+    told = json.loads((RECORDINGS / "08-partition.json").read_text(encoding="utf-8"))
+    record = PartitionRecord(
+        told["counted"],
+        [Sample(*sample) for sample in told["samples"]],
+        [Fact(*fact) for fact in told["facts"]],
+    )
+    return Partition(record, _label(told))
+
+
+def _label(told: dict[str, Any]) -> str:
+    """Say when something was recorded and on what."""
+    return f"recorded on {say_day(told['date'])} with Docker {told['engine']} on {told['machine']}"
 
 
 def say_day(iso: str) -> str:

@@ -13,6 +13,7 @@ from typing import Protocol
 from ...reconcile.analysis.lives import Life
 from ...reconcile.analysis.recovery import Episode, Level
 from .plotting import Axes, Figure, own_style
+from .stamps import Stamp, draw_stamps
 from .swimlanes import (
     FILLS,
     LaneStyle,
@@ -26,9 +27,7 @@ from .swimlanes import (
     window,
 )
 from .tables import say_seconds
-from .theme import BLUE, GREY, VERMILION
-
-MARKERS = ("X", "o", "s", "D")
+from .theme import BLUE, VERMILION
 
 
 class Fallen(Protocol):
@@ -58,7 +57,7 @@ def draw(recovery: Fallen) -> Figure:
     drawn = lanes(recovery.lives, fall.size, view)
     figure, top, bottom = two_rooms(len(drawn))
     _draw_curve(top, recovery, view)
-    _draw_stamps(top, fall, view)
+    draw_stamps(top, _stamps(fall), view, height=1.0)
     draw_lanes(bottom, drawn, view, _look)
     say_time(bottom, drawn, view, f"the {fall.cause}")
     top.set_title(label(recovery.title), loc="left", pad=44, fontweight="bold")
@@ -152,54 +151,16 @@ def _fill(axes: Axes, times: list[float], low: list[float], high: list[float], s
     )
 
 
-def _draw_stamps(axes: Axes, fall: Episode, view: Window) -> None:
-    """Name the four stamps in a row above the curve, each tied to its moment, so that close ones do
-    not overlap.
-    """
-    times = (fall.began, fall.detected, fall.acted, fall.recovered)
-    names = (fall.cause, "detected", "first action", "recovered")
-    for index, (name, marker, time) in enumerate(zip(names, MARKERS, times, strict=True)):
-        place = 0.125 + 0.25 * index
-        never = time is None and fall.recovered is not None
-        after = None if time is None else time - fall.began
-        label = f"{index + 1} {name}\n{'never' if never else say_seconds(after)}"
-        if time is None:
-            axes.text(
-                place,
-                1.08,
-                label,
-                transform=axes.transAxes,
-                ha="center",
-                va="bottom",
-                fontsize=9,
-                color=GREY,
-            )
-            continue
-        axes.axvline(
-            view.at(time), color=GREY, linewidth=0.9, linestyle=(0, (2, 1 + index)), zorder=1
-        )
-        axes.plot(
-            [view.at(time)],
-            [1.0],
-            marker=marker,
-            color="black",
-            markersize=6,
-            zorder=5,
-            clip_on=False,
-        )
-        axes.annotate(
-            label,
-            xy=(view.at(time), 1.02),
-            xytext=(place, 1.08),
-            textcoords=axes.transAxes,
-            ha="center",
-            va="bottom",
-            fontsize=9,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": GREY,
-                "linewidth": 0.8,
-                "shrinkA": 1,
-                "shrinkB": 3,
-            },
-        )
+def _stamps(fall: Episode) -> list[Stamp]:
+    """Return the four moments of a fall; what has not happened in one that is over never will."""
+    times = {
+        fall.cause: fall.began,
+        "detected": fall.detected,
+        "first action": fall.acted,
+        "recovered": fall.recovered,
+    }
+    never = "not yet" if fall.recovered is None else "never"
+    return [
+        Stamp(name, never if time is None else say_seconds(time - fall.began), time)
+        for name, time in times.items()
+    ]

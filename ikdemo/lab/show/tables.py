@@ -171,6 +171,15 @@ def say_percent(share: float) -> str:
     return f"{share:.{digits}%}"
 
 
+def say_machine(name: str) -> str:
+    """Say which machine, where it has a number for a name.
+
+    >>> say_machine("3"), say_machine("web-1")
+    ('machine 3', 'web-1')
+    """
+    return f"machine {name}" if name.isdecimal() else name
+
+
 def say_event(event: Event) -> str:
     """Say an event in plain words.
 
