@@ -267,6 +267,41 @@ def docker(group: object, always: object, swarm: object) -> Iterator[Point]:
 
 
 @checked
+def swarm(running: object, counted: object, may_be_lost: object) -> Iterator[Point]:
+    """Two of five machines are cut off: how many of 15 run, how many are counted? How many of those
+    that elect may be lost?
+    """
+    hints = {
+        15: "so many are counted. What runs on the two machines that are cut off?",
+        9: "so many run on the other three at first. Then the group replaces what it lost",
+        6: "so many run on the two that are cut off. How many run on all five?",
+        12: "six are made again, and the six that nobody counts run on",
+    }
+    yield answered(
+        "running on all five",
+        running,
+        [21],
+        hints,
+        "15 where they are counted, and three on each machine that is cut off",
+    )
+    hints = {
+        9: "at first, yes. But then the group replaces what it lost",
+        21: "so many run. The group cannot see those on the machines that are cut off",
+    }
+    yield answered("counted by the group", counted, [15], hints, "what size does it keep?")
+    given = list(may_be_lost) if isinstance(may_be_lost, (list, tuple)) else may_be_lost
+    advice = "more than half of all has to be left: of 3 that is 2, so 1 may be lost. And of 4?"
+    if given == [1, 2, 2, 3]:
+        advice = "half is not enough: two of four could be on either side of a cut cable"
+    elif given == [2, 3, 3, 4]:
+        advice = "so many have to be left. How many may be lost?"
+    unanswered = isinstance(given, list) and ... in given
+    yield answered(
+        "of 3, 4, 5 and 6 may be lost", None if unanswered else given, [[1, 1, 2, 2]], {}, advice
+    )
+
+
+@checked
 def own_plugin(lab: Lab) -> Iterator[Point]:
     """Teach the zoo to refuse a spec without animals."""
     try:
