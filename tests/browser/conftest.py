@@ -69,26 +69,34 @@ def chromium(window: Window) -> Chromium:
 
 
 @pytest.fixture(scope="session")
-def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder where screenshots are kept: IKDEMO_SCREENSHOTS, else one of pytest's
-    own.
+def shots() -> Path | None:
+    """Return the folder where pictures are kept, IKDEMO_SCREENSHOTS; None keeps those of tests that
+    fail: to draw a page of many screens takes seconds.
     """
-    folder = Path(os.environ.get("IKDEMO_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    folder = os.environ.get("IKDEMO_SCREENSHOTS")
+    if not folder:
+        return None
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    return Path(folder)
 
 
 @pytest.fixture
 def screen(
-    window: Window, served_lab: ServedLab, shots: Path, request: pytest.FixtureRequest
+    window: Window,
+    served_lab: ServedLab,
+    shots: Path | None,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
 ) -> Iterator[Screen]:
-    """Give the tab that is shared, with nothing open in it; afterwards a picture of the test's end
-    is left, and neither kernel, nor setting, nor a notebook that was changed.
+    """Give the tab that is shared, with nothing open in it; afterwards neither kernel, nor setting,
+    nor a notebook that was changed is left.
     """
     failed, is_clean = request.session.testsfailed, False
     screen = Screen(window.shared_tab(), served_lab, shots)
     yield screen
     try:
+        if request.session.testsfailed != failed:
+            screen.shots = shots or tmp_path
         screen.shoot(f"end-of-{request.node.name}")
         if request.session.testsfailed == failed:
             screen.close_all()
@@ -102,14 +110,20 @@ def screen(
 
 @pytest.fixture
 def fresh_screen(
-    window: Window, served_lab: ServedLab, shots: Path, request: pytest.FixtureRequest
+    window: Window,
+    served_lab: ServedLab,
+    shots: Path | None,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
 ) -> Iterator[Screen]:
     """Give a tab in which nothing was loaded before, and leave as little."""
-    page = window.new_tab()
-    yield Screen(page, served_lab, shots)
+    failed, screen = request.session.testsfailed, Screen(window.new_tab(), served_lab, shots)
+    yield screen
     try:
-        page.screenshot(path=shots / f"end-of-{request.node.name}.png", animations="disabled")
-        page.context.close()
+        if request.session.testsfailed != failed:
+            screen.shots = shots or tmp_path
+        screen.shoot(f"end-of-{request.node.name}")
+        screen.page.context.close()
     finally:
         leave_as_found(served_lab)
 

@@ -91,10 +91,10 @@ TALLEST = 16000
 
 
 class Screen:
-    """One browser tab on one JupyterLab."""
+    """One browser tab on one JupyterLab; ``shots`` is where pictures of it are kept, if any are."""
 
-    def __init__(self, page: Page, lab: ServedLab, shots: Path) -> None:
-        self.page, self._lab, self._shots = page, lab, shots
+    def __init__(self, page: Page, lab: ServedLab, shots: Path | None) -> None:
+        self.page, self._lab, self.shots = page, lab, shots
         self.broken: list[str] = []
         """Errors that were not handled, as the browser's console shows them."""
         self.outside: list[str] = []
@@ -216,11 +216,10 @@ class Screen:
             f'body[data-jp-theme-light="{light}"]', state="attached", timeout=100_000
         )
 
-    def shoot(self, name: str) -> Path:
-        """Keep a picture of what the window shows."""
-        path = self._shots / f"{name}.png"
-        self.page.screenshot(path=path, animations="disabled")
-        return path
+    def shoot(self, name: str) -> None:
+        """Keep a picture of what the window shows, where pictures are kept."""
+        if self.shots is not None:
+            self.page.screenshot(path=self.shots / f"{name}.png", animations="disabled")
 
 
 def state(page: Page) -> tuple[str, bool]:

@@ -45,7 +45,7 @@ def fresh_lab() -> Iterator[ServedLab]:
 
 
 @pytest.fixture(scope="module")
-def desk_on_screen(window: Window, fresh_lab: ServedLab, shots: Path) -> Iterator[Screen]:
+def desk_on_screen(window: Window, fresh_lab: ServedLab, shots: Path | None) -> Iterator[Screen]:
     """Open the address that ``make lab`` hands to the browser."""
     screen, began = Screen(window.new_tab(1400, 900), fresh_lab, shots), time.monotonic()
     screen.page.goto(fresh_lab.door)
