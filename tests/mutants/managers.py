@@ -5,8 +5,7 @@ from __future__ import annotations
 from .mutant import Mutant
 
 OVERLAP = (
-    "tests/manager/test_commands_overlap_leadership.py"
-    "::test_whatever_overlaps_acknowledged_commands_stay"
+    "tests/simulation/test_managers.py::test_some_order_explains_whatever_managers_answer_and_store"
 )
 STORE = "tests/manager/test_os_store.py"
 
@@ -42,6 +41,43 @@ MUTANTS = (
         OVERLAP,
     ),
     Mutant(
+        "ikdemo/manager/stored_commands.py",
+        "        try:\n            await self._stored.change(update, epoch)\n",
+        "        try:\n            import asyncio\n\n"
+        "            asyncio.ensure_future(self._stored.change(update, epoch))  # noqa: RUF006\n",
+        OVERLAP,
+    ),
+    Mutant(
+        "ikdemo/manager/leadership.py",
+        " or self._is_over(term):\n            raise NotLeader",
+        ":\n            raise NotLeader",
+        OVERLAP,
+    ),
+    Mutant(
+        "ikdemo/manager/command_queue.py",
+        "        return await asyncio.shield(answer)\n",
+        "        self._commands.pop()\n        return await work()\n",
+        OVERLAP,
+    ),
+    Mutant(
+        "ikdemo/manager/stored_commands.py",
+        "            if stored.groups.get(group) not in (entry, scaled):\n",
+        "            if False:\n",
+        OVERLAP,
+    ),
+    Mutant(
+        "ikdemo/manager/leadership.py",
+        "(epoch is not None and term.epoch != epoch)",
+        "(epoch is not None and term.epoch < epoch)",
+        OVERLAP,
+    ),
+    Mutant(
+        "ikdemo/manager/handover.py",
+        "            self._given.pop(spec.id, None)\n            if isinstance",
+        "            if isinstance",
+        OVERLAP,
+    ),
+    Mutant(
         "ikdemo/manager/handover.py",
         "        for group in sorted(watched - set(stored)):\n",
         "        for group in ():\n",
@@ -53,6 +89,13 @@ MUTANTS = (
         "            except OutcomeUnknown as error:\n                unknown = error\n",
         "            except OutcomeUnknown:\n                return wanted\n",
         OVERLAP,
+    ),
+    Mutant(
+        "ikdemo/manager/group_behind.py",
+        "            return await found.plugin.commit_group(spec, pretend, epoch)\n",
+        "            return await found.plugin.commit_group(spec, pretend)\n",
+        "tests/faults/test_stopped_leaders.py"
+        "::test_a_group_stopped_before_it_makes_an_instance_is_refused",
     ),
     Mutant(
         "ikdemo/manager/stores/os_store.py",

@@ -13,15 +13,21 @@ from collections.abc import Callable, Iterable
 
 from .model import Answer, Command, Record, State, agrees, steps
 
+Steps = Callable[[Command, State, Answer | None], Iterable[tuple[State, Answer]]]
+Agrees = Callable[[Answer, Answer], bool]
+
 Configuration = tuple[State, frozenset[tuple[int, Answer]]]
 MOST = 20_000
 """Configurations beyond which a history is not followed any further."""
 
 
 class History:
-    """The commands on one group, and what is possible now."""
+    """The commands on one group, and what is possible now. ``steps`` and ``agrees``: the model that
+    explains them, by default that of a group plugin.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, steps: Steps = steps, agrees: Agrees = agrees) -> None:
+        self._steps, self._agrees = steps, agrees
         self._possible: set[Configuration] = {(None, frozenset())}
         self._open: dict[int, Command] = {}
         self.lost = False
@@ -53,7 +59,7 @@ class History:
         self._keep(
             (state, _without(done, number))
             for state, done in self._possible
-            if any(one == number and agrees(answer, modelled) for one, modelled in done)
+            if any(one == number and self._agrees(answer, modelled) for one, modelled in done)
         )
         if self._possible:
             return ""
@@ -85,7 +91,7 @@ class History:
             )
             for number, command in self._open.items():
                 before = so_far.get(number)
-                for following, answer in steps(command, state, before):
+                for following, answer in self._steps(command, state, before):
                     changed = done if before is None else done - {(number, before)}
                     after.append((following, changed | {(number, answer)}))
             for one in after:
