@@ -32,16 +32,21 @@ def ask(path: Path, method: str, params: dict[str, Any], timeout: float = 100.0)
     """Call one method on a connection of its own; raises Refused, and OSError or HTTPException when
     no answer comes.
     """
-    connection = _Connection(path, timeout)
-    try:
-        body = json.dumps({"jsonrpc": "2.0", "method": method, "params": params, "id": 1})
-        connection.request("POST", "/", body, {"Content-Type": "application/json"})
-        reply = json.loads(connection.getresponse().read())
-    finally:
-        connection.close()
+    body = json.dumps({"jsonrpc": "2.0", "method": method, "params": params, "id": 1})
+    reply = json.loads(post(path, body.encode(), timeout))
     if reply.get("error"):
         raise Refused(reply["error"]["message"])
     return reply["result"]
+
+
+def post(path: Path, body: bytes, timeout: float = 100.0) -> bytes:
+    """Send one request on a connection of its own and return the body of the answer."""
+    connection = _Connection(path, timeout)
+    try:
+        connection.request("POST", "/", body, {"Content-Type": "application/json"})
+        return connection.getresponse().read()
+    finally:
+        connection.close()
 
 
 class Held(NamedTuple):

@@ -13,18 +13,40 @@ from desk import Desk
 DONE_BY_A_CALL = ("provisioned", "destroyed")
 
 
+def refusal(epoch: int, begun: int) -> str:
+    """Return what an older leader is told."""
+    return f"fenced: epoch {epoch} is over, {begun} has begun"
+
+
+def web(size: int, properties: dict[str, Any]) -> dict[str, Any]:
+    """Return the spec of the group ``web``, in the one configuration that there is."""
+    return {
+        "ID": "web",
+        "Properties": {
+            "Allocation": {"Size": size},
+            "Instance": {"Plugin": "instances", "Properties": properties},
+            "Flavor": {"Plugin": "flavor-vanilla", "Properties": {}},
+        },
+    }
+
+
 class TwoLeaders:
     """The group plugins ``old`` and ``new``, which keep nothing across restarts, and an instance
     plugin ``instances`` whose instances have ``properties``.
     """
 
     def __init__(self, desk: Desk, program: str, flags: tuple[str, ...], **properties: Any) -> None:
-        self.desk, self._program, self._properties = desk, (program, *flags), properties
+        self.desk, self._program, self.properties = desk, (program, *flags), properties
         self.start()
         desk.start("infrakit-flavor-vanilla", "flavor-vanilla")
-        for name in ("old", "new"):
-            desk.start("infrakit-group-default", name, "--poll-interval", "50ms", "--store", "none")
         self._cursor: dict[str, Any] = {}
+        self.start_leaders()
+
+    def start_leaders(self) -> None:
+        """Start both group plugins."""
+        flags = ("--poll-interval", "50ms", "--store", "none")
+        for name in ("old", "new"):
+            self.desk.start("infrakit-group-default", name, *flags)
 
     def start(self) -> None:
         """Start the instance plugin, for the first time or again."""
@@ -43,14 +65,7 @@ class TwoLeaders:
 
     def commit(self, leader: str, size: int, epoch: int) -> None:
         """Have a leader commit the group ``web``, in the one configuration that there is."""
-        spec = {
-            "ID": "web",
-            "Properties": {
-                "Allocation": {"Size": size},
-                "Instance": {"Plugin": "instances", "Properties": self._properties},
-                "Flavor": {"Plugin": "flavor-vanilla", "Properties": {}},
-            },
-        }
+        spec = web(size, self.properties)
         self.ask(leader, "Group.CommitGroup", Spec=spec, Pretend=False, Epoch=epoch)
 
     def slots(self) -> dict[str, str]:
@@ -83,11 +98,11 @@ class TwoLeaders:
             for one in self.ask(leader, "Reconcile.Why", ID="web")["Reasons"]
             if one["Code"] == "fenced"
         ]
-        assert f"fenced: epoch {epoch} is over, {begun} has begun" in fenced["Text"]
+        assert refusal(epoch, begun) in fenced["Text"]
         try:
             self.commit(leader, 1, epoch)
         except Refused as refused:
-            assert str(refused) == f"fenced: epoch {epoch} is over, {begun} has begun"
+            assert str(refused) == refusal(epoch, begun)
         else:
             raise AssertionError("an older leader could commit")
 
@@ -116,6 +131,38 @@ class TwoLeaders:
             if event["Kind"] == "acted" and verb in DONE_BY_A_CALL:
                 done.add((verb, event["Instance"]))
         return done
+
+    def do_not_fight(self, *slots: str) -> None:
+        """Have the leaders want 6 and then 4 instances, and lose the one in each of these slots:
+        all that is done then is done for the later one.
+        """
+        self.commit("old", 6, 7)
+        self.whole("old", 6)
+        self.commit("new", 4, 9)
+        self.whole("new", 4)
+        self.mark()
+        self.until_fenced("old", 7, 9)
+        for slot in slots:
+            # a person, who has no epoch, may still destroy an instance; only the later leader
+            # heals it
+            lost = self.slots()[slot]
+            self.ask("instances", "Instance.Destroy", Instance=lost)
+            until(lambda slot=slot, lost=lost: self.slots().get(slot, lost) != lost)
+            assert self.ask("old", "Reconcile.Step", ID="web")["Outcomes"] == []
+        assert sorted(self.whole("new", 4)) == ["0", "1", "2", "3"]
+        done = self.done_since_mark()
+        assert len(done) == 2 * len(slots)
+        by_hand = {one for one in done if one[0] == "destroyed"}
+        assert done - by_hand <= self.done_by("new")
+        assert not done & self.done_by("old")
+
+    def wakes_up(self, before: dict[str, str], epoch: int, begun: int) -> None:
+        """Continue the old leader, and see that it is refused and that nothing is done for it."""
+        self.mark()
+        self.signal("old", signal.SIGCONT)
+        self.until_fenced("old", epoch, begun)
+        assert self.slots() == before
+        assert self.done_since_mark() == set()
 
     def _watch(self, plugin: str, since: dict[str, Any]) -> Any:
         """Return all events since a cursor at once."""

@@ -36,20 +36,7 @@ def leaders(desk: Desk, engine: PrivateEngine) -> Iterator[TwoLeaders]:
 
 
 def test_leaders_that_want_different_sizes_do_not_fight(leaders: TwoLeaders) -> None:
-    leaders.commit("old", 6, 7)
-    leaders.whole("old", 6)
-    leaders.commit("new", 4, 9)
-    leaders.whole("new", 4)
-    leaders.mark()
-    leaders.until_fenced("old", 7, 9)
-    lost = leaders.slots()["1"]
-    leaders.ask("instances", "Instance.Destroy", Instance=lost)
-    until(lambda: leaders.slots().get("1", lost) != lost)
-    assert leaders.ask("old", "Reconcile.Step", ID="web")["Outcomes"] == []
-    assert sorted(leaders.whole("new", 4)) == ["0", "1", "2", "3"]
-    done = leaders.done_since_mark()
-    assert len(done) == 2
-    assert done - {("destroyed", lost)} <= leaders.done_by("new")
+    leaders.do_not_fight("1")
 
 
 def test_a_leader_stopped_while_its_containers_are_made_does_nothing_when_it_wakes_up(
@@ -62,12 +49,7 @@ def test_a_leader_stopped_while_its_containers_are_made_does_nothing_when_it_wak
     leaders.whole("new", 3)
     leaders.kill()
     leaders.start()
-    before = leaders.whole("new", 3)
-    leaders.mark()
-    leaders.signal("old", signal.SIGCONT)
-    leaders.until_fenced("old", 7, 9)
-    assert leaders.slots() == before
-    assert leaders.done_since_mark() == set()
+    leaders.wakes_up(leaders.whole("new", 3), 7, 9)
 
 
 @pytest.fixture

@@ -34,24 +34,7 @@ def leaders(desk: Desk, request: pytest.FixtureRequest) -> Iterator[TwoLeaders]:
 
 
 def test_leaders_that_want_different_sizes_do_not_fight(leaders: TwoLeaders) -> None:
-    leaders.commit("old", 6, 7)
-    leaders.whole("old", 6)
-    leaders.commit("new", 4, 9)
-    leaders.whole("new", 4)
-    leaders.mark()
-    leaders.until_fenced("old", 7, 9)
-    for slot in ("1", "3"):
-        # a person, who has no epoch, may still destroy an instance; only the later leader heals it
-        lost = leaders.slots()[slot]
-        leaders.ask("instances", "Instance.Destroy", Instance=lost)
-        until(lambda slot=slot, lost=lost: leaders.slots().get(slot, lost) != lost)
-        assert leaders.ask("old", "Reconcile.Step", ID="web")["Outcomes"] == []
-    assert sorted(leaders.whole("new", 4)) == ["0", "1", "2", "3"]
-    done = leaders.done_since_mark()
-    assert len(done) == 4
-    by_hand = {one for one in done if one[0] == "destroyed"}
-    assert done - by_hand <= leaders.done_by("new")
-    assert not done & leaders.done_by("old")
+    leaders.do_not_fight("1", "3")
 
 
 def test_a_leader_stopped_between_its_check_and_what_it_would_do_does_nothing_when_it_wakes_up(
@@ -61,13 +44,7 @@ def test_a_leader_stopped_between_its_check_and_what_it_would_do_does_nothing_wh
     until(lambda: len(leaders.slots()) >= 3)
     leaders.signal("old", signal.SIGSTOP)
     leaders.commit("new", 4, 9)
-    leaders.whole("new", 4)
-    leaders.mark()
-    before = leaders.slots()
-    leaders.signal("old", signal.SIGCONT)
-    leaders.until_fenced("old", 7, 9)
-    assert leaders.slots() == before
-    assert leaders.done_since_mark() == set()
+    leaders.wakes_up(leaders.whole("new", 4), 7, 9)
 
 
 def test_a_claim_outlives_the_instance_plugin_that_is_killed(leaders: TwoLeaders) -> None:
@@ -81,10 +58,8 @@ def test_a_claim_outlives_the_instance_plugin_that_is_killed(leaders: TwoLeaders
         leaders.kill()  # the second time whatever was made of the commit so far
         leaders.start()
         leaders.whole("new", size)
-    leaders.mark()
     before = leaders.slots()
-    leaders.signal("old", signal.SIGCONT)
-    leaders.until_fenced("old", 7, 11)
+    leaders.wakes_up(before, 7, 11)
     for asked in (
         {"method": "Instance.Destroy", "Instance": before["0"], "Epoch": 9},
         {"method": "Instance.Claim", "Group": "web", "Epoch": 10},
