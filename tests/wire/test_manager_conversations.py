@@ -1,10 +1,14 @@
 """The recorded life of InfraKit's manager ``os`` before its group plugin, step by step against ours
-before ours; ``DIFFERENCES`` is what is not the same, on purpose.
+before ours; ``DIFFERENCES`` is what is not the same, on purpose, and ``TOLD`` where the group
+plugin is told something else.
+
+With INFRAKIT_BIN, a folder with InfraKit's own programs, also against ours before theirs.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 from collections.abc import Callable, Iterator
@@ -15,6 +19,7 @@ import asking
 import pytest
 from asking import Refused
 from desk import Desk
+from gate import Gate
 
 LINES = [
     json.loads(line)
@@ -38,6 +43,27 @@ DIFFERENCES = {
     "backend-restarted-inspect": "g k",  # it is given the stored groups again
 }
 """What ours answers, by case: a part of the error or of the Details, or the IDs of the groups."""
+
+TOLD = {
+    "commit-invalid-spec-is-stored": [],  # the group plugin refuses it when it is pretended
+    "commit-blank-id": [],
+    "commit-no-properties": [],
+    "not-leader-destroy-unknown": [],  # it would come back with the next leader
+    "not-leader-free-unknown": [],
+    "commit-without-config-file": ["CommitGroup g"],  # what is absent is empty
+    "regains-leadership": [
+        "CommitGroup g"
+    ],  # what was freed, h, does not come back, here and below
+    "leader-file-with-CR": ["FreeGroup g"],
+    "leader-file-removed": ["FreeGroup g"],
+    "destroyed-group-comes-back": [],
+    "stored-plugin-is-not-running": ["CommitGroup g", "CommitGroup h"],  # whose name is not asked
+    "config-not-json": ["FreeGroup h"],  # which was committed just before
+    "backend-restarted": ["CommitGroup g", "CommitGroup k"],  # it is given the stored groups again
+}
+"""What ours tells the group plugin, by case, where InfraKit's manager tells it something else."""
+
+THEIRS = os.environ.get("INFRAKIT_BIN", "")
 
 
 def refused_to_start(world: Managed, line: dict[str, Any]) -> None:
@@ -69,10 +95,14 @@ def told(world: Managed, line: dict[str, Any]) -> None:
 
 
 class Managed:
-    """A manager called ``group`` before ``group-stateless``, as the recorder had it."""
+    """A manager called ``group`` before ``group-stateless``, as the recorder had it; a gate is
+    between, which keeps what is told. ``folder``: of the programs of which the group plugin is one;
+    empty for ours.
+    """
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk, self.root = desk, desk.root
+    def __init__(self, desk: Desk, folder: str) -> None:
+        self.desk, self.root, self._folder = desk, desk.root, folder
+        self.calls: list[dict[str, Any]] = []
         self.leader, self.store = desk.root / "leader", desk.root / "store"
         self.config = self.store / "global.config"
         self.store.mkdir()
@@ -88,8 +118,16 @@ class Managed:
         self.desk.start("infrakit-manager", "group", "os", *places, "--poll-interval", "100ms")
 
     def start_behind(self) -> None:
-        flags = ("--store", "none", "--poll-interval", "100ms")
-        self.desk.start("infrakit-group-default", "group-stateless", *flags)
+        flags = () if self._folder else ("--store", "none")
+        program = str(Path(self._folder) / "infrakit-group-default")
+        self.desk.start(program, "real", "--poll-interval", "100ms", *flags)
+        socket = self.desk.plugins / "group-stateless"
+        socket.unlink(missing_ok=True)
+        self.gate = Gate(socket, self.desk.plugins / "real", self.calls)
+
+    def told(self) -> list[str]:
+        """Return what the group plugin was told since ``calls`` was cleared, in no order."""
+        return all_told(self.calls)
 
     def ask(self, method: str, to: str = "group", **params: Any) -> Any:
         return asking.ask(self.desk.plugins / to, method, params)
@@ -130,6 +168,7 @@ class Managed:
         self.desk.until(2)
         self.ask("Group.DestroyGroup", ID="g")
         self.config.write_text("{}")
+        self.calls.clear()
 
     def end(self) -> None:
         assert self.desk.stop("group") == 0
@@ -140,22 +179,53 @@ class Managed:
         self.start()
         self.lead("g", "k")
 
+    def remove_leader_file(self) -> None:
+        self.lead("g")
+        self.calls.clear()
+        self.lose(None)
+
     def lead_with(self, stored: str, *groups: str) -> None:
         self.lose()
         self.config.write_text(stored)
         self.lead(*groups)
 
     def kill_behind(self) -> None:
-        self.desk.stop("group-stateless", signal.SIGKILL)
+        self.desk.stop("real", signal.SIGKILL)
+        self.gate.close()
 
     def restart_behind(self) -> None:
         self.start_behind()
         asking.until(lambda: self.kept() == ["g", "k"])
 
 
-@pytest.fixture
-def world(desk: Desk) -> Iterator[Managed]:
-    return iter([Managed(desk)]).__next__()
+def told_by(call: dict[str, Any]) -> str:
+    """Say what a call tells a group plugin; nothing for one that only asks."""
+    verb, params = call["method"].removeprefix("Group."), call["params"]
+    if verb == "CommitGroup" and not params["Pretend"]:
+        return f"{verb} {params['Spec']['ID']}"
+    return f"{verb} {params['ID']}" if verb in ("FreeGroup", "DestroyGroup") else ""
+
+
+def all_told(calls: list[dict[str, Any]]) -> list[str]:
+    return sorted(set(map(told_by, calls)) - {""})
+
+
+class OtherDesk(Desk):
+    """A desk on which a program may be named by its path."""
+
+    def program(self, name: str) -> list[str]:
+        found = Path(name)
+        return [name] if found.is_absolute() else super().program(found.name)
+
+
+@pytest.fixture(params=["", THEIRS] if THEIRS else [""], ids=lambda folder: "theirs" * bool(folder))
+def world(short_dir: Path, request: pytest.FixtureRequest) -> Iterator[Managed]:
+    desk = OtherDesk(short_dir)
+    desk.plugins.mkdir(mode=0o700)  # theirs do not make folders
+    made = Managed(desk, request.param)
+    yield made
+    desk.close()
+    made.gate.close()
 
 
 def act(world: Managed, line: dict[str, Any]) -> None:
@@ -168,7 +238,7 @@ def act(world: Managed, line: dict[str, Any]) -> None:
         "loses-leadership": world.lose,
         "regains-leadership": lambda: world.lead("g"),  # h was freed, and stays so
         "leader-file-with-CR": lambda: world.lose("group\r\n"),
-        "leader-file-removed": lambda: (world.lead("g"), world.lose(None), world.lead("g"))[0],
+        "leader-file-removed": world.remove_leader_file,
         "after-destroy": lambda: None,
         "destroyed-group-comes-back": lambda: (world.lose(), world.lead())[0],
         "stored-plugin-is-not-running": lambda: world.lead_with(line["store"], "h"),
@@ -229,6 +299,10 @@ def test_the_recorded_life_of_a_manager(world: Managed) -> None:
             told(world, line)
         elif line.get("kind") == "fact":
             act(world, line)
+            check_told(world, line)
+            if case == "leader-file-removed":
+                world.lead("g")
+                world.calls.clear()
         else:
             if case == "backend-dead-commit":
                 world.kill_behind()
@@ -240,9 +314,28 @@ def test_the_recorded_life_of_a_manager(world: Managed) -> None:
                 continue
             answer(world, line)
             check_store(world, line)
+            check_told(world, line)
             if case == "commit-without-config-file":
                 world.after_first_commit()
-    assert sorted(DIFFERENCES) == sorted(set(DIFFERENCES) & {line["case"] for line in LINES})
+    cases = {line["case"] for line in LINES}
+    assert set(DIFFERENCES) <= cases
+    assert set(TOLD) <= cases
+
+
+def check_told(world: Managed, line: dict[str, Any]) -> None:
+    """The group plugin was told the same, in any order, but for what is different on purpose; a
+    difference that is none any longer is noticed.
+    """
+    bodies = [json.loads(one["body"]) for one in line.get("backend_requests", []) if "body" in one]
+    case, recorded = line["case"], all_told(bodies)
+    expected = TOLD.get(case, recorded)
+    asking.until(lambda: set(world.told()) >= set(expected), say=lambda: (case, world.told()))
+    told = world.told()
+    if case == "config-not-json" and "CommitGroup g" in told:
+        told.remove("CommitGroup g")  # it was refused before, and was tried again until then
+    assert told == expected, case
+    assert case not in TOLD or TOLD[case] != recorded, case
+    world.calls.clear()
 
 
 GONE = {"free": "h", "destroy": "g"}
