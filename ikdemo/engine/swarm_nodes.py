@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from .swarm import Swarm
 
-READY, DOWN, UNKNOWN = "ready", "down", "unknown"
-"""States of a node that matter here. A swarm that has just elected a leader knows none."""
+READY, UNKNOWN, GONE = "ready", "unknown", ("down", "disconnected")
+"""States of a node. Unknown is each of them to a swarm that has just elected a leader."""
 
 
 class Node(NamedTuple):

@@ -21,7 +21,7 @@ from typing import TypeVar
 from msgspec import Raw
 from msgspec.structs import replace
 
-from ..spi.contracts import FlavorPlugin, Interface, Lookup
+from ..spi.contracts import Burying, FlavorPlugin, Interface, Lookup
 from ..spi.documents import (
     Allocation,
     Attachment,
@@ -65,7 +65,7 @@ class Combo:
     """
 
     interface: Interface = "Flavor"
-    offers: frozenset[str] = frozenset()
+    offers = frozenset({"Bury"})
 
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
@@ -134,14 +134,29 @@ class Combo:
 
         Raises PluginFailure with all errors, joined by a comma.
         """
-        failures = []
-        draining = self._asked(
-            _flavors(properties),
-            lambda flavor, own: flavor.drain(own, instance),
-            DRAIN_SECONDS,
-            at_once=1,
+        await self._every(
+            properties, lambda flavor, own: flavor.drain(own, instance), DRAIN_SECONDS
         )
-        async with draining as answers:
+
+    async def bury(self, properties: Raw, instance: Description) -> None:
+        """Let every flavor that offers it bury the instance, as ``drain`` does."""
+
+        async def one(flavor: FlavorPlugin, own: Raw) -> None:
+            if "Bury" in flavor.offers and isinstance(flavor, Burying):
+                await flavor.bury(own, instance)
+
+        await self._every(properties, one, ANSWER_SECONDS)
+
+    async def _every(
+        self,
+        properties: Raw,
+        ask: Callable[[FlavorPlugin, Raw], Awaitable[None]],
+        seconds: float,
+    ) -> None:
+        """Ask every flavor, one after the other; raises PluginFailure with all errors."""
+        failures = []
+        asking = self._asked(_flavors(properties), ask, seconds, at_once=1)
+        async with asking as answers:
             for answer in answers:
                 try:
                     await answer

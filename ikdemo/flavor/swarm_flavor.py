@@ -18,7 +18,7 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from ..engine import Node, Swarm, SwarmNodes
-from ..engine.swarm_nodes import READY, UNKNOWN
+from ..engine.swarm_nodes import GONE, READY, UNKNOWN
 from ..spi.contracts import Interface
 from ..spi.documents import Allocation, Attachment, Description, Document, Health, InstanceSpec
 from ..spi.errors import IkdemoError, PluginFailure, SpecError
@@ -53,7 +53,7 @@ class SwarmFlavor:
     """
 
     interface: Interface = "Flavor"
-    offers: frozenset[str] = frozenset()
+    offers = frozenset({"Bury"})
 
     def __init__(self, swarm: Swarm) -> None:
         self._nodes = SwarmNodes(swarm)
@@ -154,6 +154,24 @@ class SwarmFlavor:
         for node in nodes:
             await _told("", self._nodes.remove(node.id, force=True))
 
+    async def bury(self, properties: Raw, instance: Description) -> None:
+        """Remove the nodes of a worker that is gone, each only if the swarm says that it is down;
+        leave a manager to its swarm.
+
+        Raises PluginFailure for a node that is not down: its swarm has not noticed yet, or the
+        machine lives on.
+        """
+        association = _association(instance)
+        if read(properties, SwarmProperties).type == MANAGER or not association:
+            return
+        nodes = await _told("", self._nodes_of(association))
+        for node in nodes:
+            if node.state in GONE:
+                await _told("", self._nodes.remove(node.id, force=False))
+        for node in nodes:
+            if node.state not in GONE:
+                raise PluginFailure(f"node {node.id} of {instance.id} is {node.state}, not down")
+
     async def _nodes_of(self, association: str) -> list[Node]:
         return await self._nodes.labelled(f"{ASSOCIATION_TAG}={association}")
 
@@ -164,7 +182,7 @@ def health_of(nodes: Iterable[Node]) -> Health:
     One that is ready is enough. A new leader of the swarm does not know its nodes yet: that is
     doubt.
 
-    >>> down, unknown, ready = (Node("a", state) for state in (DOWN, UNKNOWN, READY))
+    >>> down, unknown, ready = (Node("a", state) for state in ("down", UNKNOWN, READY))
     >>> [health_of(nodes).name for nodes in ([], [down], [down, unknown], [down, ready])]
     ['UNKNOWN', 'UNHEALTHY', 'UNKNOWN', 'HEALTHY']
     """

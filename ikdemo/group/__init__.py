@@ -13,6 +13,8 @@ of one event loop; only the store's files are written in another thread.
 - ``observation``: makes one observation: what there is, and its health.
 - ``plugin_reports``: what plugins reported since the last pass.
 - ``epoch_claim``: whether the loop may act, or a later leader has begun.
+- ``lost_instances``: what is gone and was not drained, which its flavor buries. Owns a task
+  "burying of group ID" while there is any.
 - ``executor``: carries out a plan. Owns up to 128 tasks while it does.
 - ``event_recorder``: emits and logs each fact about a group once.
 - ``subscriptions``: one watch for each plugin; wakes the loops it concerns. Owns a task "events of

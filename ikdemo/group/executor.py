@@ -49,7 +49,9 @@ class Executor:
         described: Iterable[Description],
         report: Callable[[Outcome], None],
     ) -> None:
-        """``good``: the properties whose hash is that of ``desired.good``, for slots that are
+        """``drained``: the IDs of instances that their flavor has drained.
+
+        ``good``: the properties whose hash is that of ``desired.good``, for slots that are
         filled as they were. ``claim``: on the group, for the leader for whom this acts.
         """
         self._desired, self._properties, self._report = desired, properties, report
@@ -60,6 +62,7 @@ class Executor:
         self._instance: Found[InstancePlugin]
         self._fencing: Fencing | None = None
         self._flavors: dict[str, Found[FlavorPlugin] | IkdemoError] = {}
+        self.drained: set[str] = set()
 
     async def act(
         self, actions: Sequence[Action], lookup: Lookup, still_wanted: Callable[[], bool]
@@ -187,6 +190,7 @@ class Executor:
         try:
             described = msgspec.structs.replace(self._described[action.instance], slot=UNSET)
             await flavor.plugin.drain(self._properties.flavor.properties, described)
+            self.drained.add(action.instance)
         except IkdemoError as error:
             log.warning("Draining %s failed: %s", action.instance, error)
 

@@ -31,7 +31,8 @@ class View(NamedTuple):
     ``idempotent``: the instance plugin provisions a slot at most once. ``emits_events``: it also
     emits what happens to instances. ``unhealthy_after``: consecutive unhealthy answers that make an
     instance unhealthy. ``can_fail``: instances can end or become unhealthy by themselves.
-    ``health_checked``: the flavor has to be asked for their health. ``is_fresh``: false for what
+    ``health_checked``: the flavor has to be asked for their health. ``buries``: it buries what is
+    lost; None where that cannot be told. ``is_fresh``: false for what
     came from the cache.
     """
 
@@ -43,6 +44,7 @@ class View(NamedTuple):
     can_fail: bool = True
     health_checked: bool = False
     is_fresh: bool = True
+    buries: bool | None = None
 
     def applied_to(self, desired: Desired) -> Desired:
         """Return what is desired, with what the plugins promise taken into account."""
@@ -102,6 +104,7 @@ async def observe_group(
         _unhealthy_after(flavor),
         not lasts,
         health_checked=flavor is not None and not constant,
+        buries=None if flavor is None else "Bury" in flavor.offers,
     )
 
 

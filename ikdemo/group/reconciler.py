@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 import msgspec
+from msgspec import UNSET
 
 from ..reconcile.expectations import expect
 from ..reconcile.health import apply_reported_health, force_replacement
@@ -21,6 +22,7 @@ from ..reconcile.plan import plan
 from ..reconcile.settle import record_exits, retry_refused, settle, with_backoffs
 from ..reconcile.waiting import DESTROYING
 from ..spi.contracts import Lookup
+from ..spi.documents import PluginSpec
 from ..spi.errors import IkdemoError
 from ..spi.events import Emit, Event
 from ..spi.plans import Outcome, Plan, Reason, Step
@@ -28,6 +30,7 @@ from .clock import Clock
 from .epoch_claim import EpochClaim
 from .event_recorder import EventRecorder
 from .executor import Executor
+from .lost_instances import LostInstances
 from .observation import View
 from .observer import Observer
 from .plugin_reports import PluginReports
@@ -71,6 +74,9 @@ class Reconciler:
         self._cancelled = self.in_doubt = False
         self._overtaken_by = ""
         self.claim = EpochClaim(record.id)
+        self._lost = LostInstances(
+            record.id, lookup, clock, record.to_bury, self._burying_flavor, self._persist_lost
+        )
         self._set(record)
 
     def _set(self, record: Record) -> None:
@@ -91,6 +97,7 @@ class Reconciler:
         self._memory = with_backoffs(self._memory, record.backoffs)
         if record.properties.instance.plugin != self.record.properties.instance.plugin:
             self._observer.members = Members(record.id)
+            self._lost.reset()
             self._memory = Memory(backoffs=record.backoffs)
         self._set(record)
         self._overtaken_by = by
@@ -107,6 +114,10 @@ class Reconciler:
         """
         self._memory = force_replacement(self._memory)
 
+    async def stop(self) -> None:
+        """End what goes on beside the passes."""
+        await self._lost.stop()
+
     def invalidate(self) -> None:
         """Observe in the next pass, and ask for health, too."""
         self._observer.invalidate()
@@ -116,6 +127,7 @@ class Reconciler:
         if self._reports.is_about_others(event):
             return self._reports.frees_room(event, wanted=bool(self._memory.backoffs))
         self._reports.add(event)
+        self._lost.on_event(event)
         return self._observer.on_event(event)
 
     async def observe(self, record: Record, *, ask_health: bool) -> View:
@@ -166,6 +178,8 @@ class Reconciler:
         if await self.claim.make_first(self._lookup, self.record.properties.instance.plugin):
             self._observer.invalidate()
         view, todo = await self._decide(fresh=asked or desired.destroying)
+        if desired is self.desired:
+            self._lost.on_observation(view)
         if desired is not self.desired or self._cancelled:
             return None
         observed_at = self._clock.now()
@@ -244,6 +258,7 @@ class Reconciler:
             actions, self._lookup, lambda: desired is self.desired and not self._cancelled
         )
         self._observer.end_acting(outcomes, desired.sha)
+        self._lost.forget(executor.drained & {o.instance for o in outcomes if not o.error})
         return outcomes
 
     async def _remember(self, view: View) -> bool:
@@ -260,6 +275,7 @@ class Reconciler:
                 backoffs=memory.backoffs,
                 expected=memory.expected,
                 members=known,
+                described=dict(self._lost.known) or UNSET,
                 updating=self._update_to_persist(view),
             )
 
@@ -277,12 +293,26 @@ class Reconciler:
         itself.
         """
         memory, record = self._memory, self.record
-        if record.updating != self._update_to_persist(view):
+        if record.updating != self._update_to_persist(view) or record.to_bury != self._lost.known:
             return True
         if view.idempotent or view.observed.error:
             return memory.backoffs != record.backoffs
         known = self._persisted_version == self._observer.members.version
         return not known or memory.backoffs != record.backoffs or memory.expected != record.expected
+
+    def _burying_flavor(self) -> PluginSpec | None:
+        """Return the flavor that may be asked to bury what is lost; None while nothing may be
+        done.
+        """
+        if self.record.paused or self.record.freed or self._cancelled or self.claim.is_fenced:
+            return None
+        return self.record.properties.flavor
+
+    async def _persist_lost(self) -> None:
+        def remembered(record: Record) -> Record:
+            return msgspec.structs.replace(record, described=dict(self._lost.known) or UNSET)
+
+        await self._persist(remembered)
 
     def _update_to_persist(self, view: View) -> str:
         """Return the configuration of an update whose readiness a restarted loop has to await;

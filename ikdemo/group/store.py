@@ -18,7 +18,7 @@ from ..reconcile.desired import Desired, desired_state
 from ..reconcile.model import BackoffState, Expected
 from ..spi.config_sha import sha_of
 from ..spi.decode import decode, encode
-from ..spi.documents import Epoch, GroupProperties
+from ..spi.documents import Description, Epoch, GroupProperties
 from ..spi.errors import CorruptState, LeaseLost, SpecError
 from ..spi.plans import ObservedInstance
 
@@ -37,6 +37,8 @@ class Record(Struct, frozen=True, rename={"backoffs": "troubled"}):
     ``boot``: the boot of the machine in whose seconds the times are; written by ``Store``.
     ``epoch``: that of the leader who committed the group, if one did. ``good`` is what was
     committed when the group was converged last, before ``properties``; None when it never was.
+    ``described``: where the flavor buries what is lost, each instance that was described and is
+    neither drained nor buried yet, by its ID.
     """
 
     id: str
@@ -52,6 +54,7 @@ class Record(Struct, frozen=True, rename={"backoffs": "troubled"}):
     members: Mapping[str, ObservedInstance] = {}
     boot: str = ""
     epoch: Epoch | UnsetType = UNSET
+    described: Mapping[str, Description] | UnsetType = UNSET
     format: Annotated[int, Meta(ge=1)] = FORMAT
 
     @property
@@ -59,6 +62,11 @@ class Record(Struct, frozen=True, rename={"backoffs": "troubled"}):
         """What the group was when it was converged last, if the same plugin still makes it."""
         same = self.good and self.good.instance.plugin == self.properties.instance.plugin
         return self.good if same else None
+
+    @property
+    def to_bury(self) -> Mapping[str, Description]:
+        """What is to be buried as soon as it is lost."""
+        return {} if self.described is UNSET else self.described
 
     def desired(self, poll: float) -> Desired:
         """Return what the planner is told to make of this group, which is observed every ``poll``

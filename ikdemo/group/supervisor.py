@@ -154,15 +154,18 @@ class Supervisor:
         """Keep the loop going until it ends as it should: what ends it otherwise is a bug, and
         healing must survive that.
         """
-        while True:
-            try:
-                return await self._loop(when_gone)
-            except Exception:
-                log.exception(
-                    "The loop of group %s ended unexpectedly and is begun again", self.record.id
-                )
-            self.reconciler.invalidate()
-            await asyncio.sleep(RESTART_AFTER)
+        try:
+            while True:
+                try:
+                    return await self._loop(when_gone)
+                except Exception:
+                    log.exception(
+                        "The loop of group %s ended unexpectedly and is begun again", self.record.id
+                    )
+                self.reconciler.invalidate()
+                await asyncio.sleep(RESTART_AFTER)
+        finally:
+            await self.reconciler.stop()
 
     async def _loop(self, when_gone: Callable[[], Awaitable[None]]) -> None:
         while not self._ended_by:

@@ -18,6 +18,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType, structs
 from ..spi import messages as m
 from ..spi.contracts import (
     VERSION,
+    Burying,
     Digesting,
     Fencing,
     FlavorPlugin,
@@ -234,6 +235,7 @@ HEALTHY = _plain(
     "Flavor.Healthy", m.FlavorInstance, m.Healthy, QUICK, FlavorPlugin.healthy, reads=True
 )
 DRAIN = _plain("Flavor.Drain", m.FlavorInstance, m.Ok, SLOW, FlavorPlugin.drain)
+BURY = _plain("Flavor.Bury", m.FlavorInstance, m.Ok, QUICK, Burying.bury, extension="Bury")
 
 COMMIT = Method("Group.CommitGroup", m.CommitGroup, m.Details, SLOW, _commit)
 FREE = _plain("Group.FreeGroup", m.GroupID, m.Ok, SLOW, GroupPlugin.free_group)
@@ -261,7 +263,7 @@ COMMIT_GROUPS = _plain(
 METHODS: tuple[Method[Any, Any], ...] = (
     IMPLEMENTS, WATCH,
     VALIDATE_INSTANCE, PROVISION, DESTROY, CLAIM, DESCRIBE_INSTANCES, DIGEST, LOGS,
-    VALIDATE_FLAVOR, PREPARE, HEALTHY, DRAIN,
+    VALIDATE_FLAVOR, PREPARE, HEALTHY, DRAIN, BURY,
     COMMIT, FREE, DESTROY_GROUP, DESCRIBE_GROUP, INSPECT,
     PLAN, WHY, PAUSE, RESUME, STEP, SCALE, LIST, FORCE_FREE,
     LEADER, COMMIT_GROUPS,

@@ -186,6 +186,9 @@ class FlavorClient(_Proxy):
     async def drain(self, properties: Raw, instance: Description) -> None:
         await self._ask(methods.DRAIN, m.FlavorInstance(properties, instance))
 
+    async def bury(self, properties: Raw, instance: Description) -> None:
+        await self._ask(methods.BURY, m.FlavorInstance(properties, instance))
+
 
 class GroupClient(_Proxy):
     """A group plugin behind a socket; the last two methods need the Manager extension, the eight

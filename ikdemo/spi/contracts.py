@@ -6,7 +6,8 @@ and which extensions it has in ``offers`` ("Slots": provision is idempotent on (
 always has the same answer, do not ask again; "HealthEvents": each change of health is emitted, and
 only after several checks; "Logs": what instances print is kept, see ``Logging``; "Digest": what
 there is can be said in a line, see ``Digesting``; "Fence": what an older leader asks for is
-refused, see ``Fencing``; "Stateless": a group plugin that remembers no group across a restart;
+refused, see ``Fencing``; "Bury": what a lost instance left elsewhere is removed, see ``Burying``;
+"Stateless": a group plugin that remembers no group across a restart;
 "FiltersByTag": what is described carries the tags that were asked for, even where its description
 does not repeat them). One that needs a beginning and an end also has ``start(emit)`` and
 ``stop()``. Errors are those of ``errors``: ``SpecError`` for a document, ``PluginFailure`` for
@@ -160,6 +161,18 @@ class FlavorPlugin(Plugin, Protocol):
 
     async def drain(self, properties: Raw, instance: Description) -> None:
         """Take the instance out of service before it is destroyed."""
+
+
+@runtime_checkable
+class Burying(Protocol):
+    """What a flavor with the extension Bury has besides."""
+
+    async def bury(self, properties: Raw, instance: Description) -> None:
+        """Remove what an instance left elsewhere that is gone and was not drained; nothing left is
+        no error.
+
+        Raises PluginFailure while that cannot be done, as where it cannot be told that it is gone.
+        """
 
 
 class GroupPlugin(Plugin, Protocol):

@@ -154,7 +154,7 @@ class Prepared(Document, frozen=True):
 
 
 class FlavorInstance(Document, frozen=True):
-    """Parameters of both Healthy and Drain."""
+    """Parameters of Healthy, Drain and Bury."""
 
     properties: Raw = NULL
     instance: Description = Description()

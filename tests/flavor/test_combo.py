@@ -337,4 +337,4 @@ def test_combos_stand_in_each_other_up_to_a_depth_and_never_without_end() -> Non
 
 
 def test_a_combo_promises_no_constant_health() -> None:
-    assert made().offers == frozenset()
+    assert made().offers == frozenset({"Bury"})

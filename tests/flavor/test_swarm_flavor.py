@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine.fake_swarm import DROPPED, HANG, NO_LEADER, Answer, FakeSwarm, Machine
+from engine.fake_swarm import DROPPED, HANG, NO_LEADER, Answer, Asked, FakeSwarm, Machine
 from msgspec import Raw
 
 from ikdemo.engine import EngineAddress, Swarm
@@ -255,6 +255,55 @@ def test_of_two_nodes_that_are_ready_none_is_drained(swarm: FakeSwarm) -> None:
 def test_a_node_that_is_gone_meanwhile_is_drained(swarm: FakeSwarm) -> None:
     swarm.answers["/nodes/a"] = 404, b'{"message": "node a not found"}'
     drain(swarm, a="ready")
+
+
+def bury(swarm: FakeSwarm, properties: Raw = WORKER, **states: str) -> list[str]:
+    """Bury the instance in a swarm of these nodes and another one's, and return what is left."""
+    swarm.machines = {name: Machine(LABEL, state) for name, state in states.items()}
+    swarm.machines["other"] = Machine(f"{ASSOCIATION_TAG}=BBBB2222", "down")
+    ask(swarm, lambda flavor: flavor.bury(properties, INSTANCE))
+    return sorted(swarm.machines)
+
+
+def test_buried_are_the_nodes_of_the_instance_that_are_down(swarm: FakeSwarm) -> None:
+    assert bury(swarm, a="down") == ["other"]
+    assert bury(swarm, a="down", b="disconnected") == ["other"]
+    assert bury(swarm) == ["other"], "nothing was there, and that is no error"
+
+
+@pytest.mark.parametrize("state", ["ready", "unknown"])
+def test_a_node_that_is_not_down_is_not_buried(swarm: FakeSwarm, state: str) -> None:
+    with pytest.raises(PluginFailure, match=f"^node b of i-1 is {state}, not down$"):
+        bury(swarm, a="down", b=state)
+    assert sorted(swarm.machines) == ["b", "other"]
+
+
+def test_a_node_that_comes_back_just_then_stays(swarm: FakeSwarm) -> None:
+    """The swarm itself refuses: it is asked to remove what is down, not to remove at any price."""
+
+    def back(asked: Asked) -> None:
+        if asked.method == "DELETE":
+            swarm.machines["a"] = Machine(LABEL, "ready")
+
+    swarm.answers["/nodes/a"] = back
+    with pytest.raises(PluginFailure, match="node a is not down and can't be removed"):
+        bury(swarm, a="down")
+    assert sorted(swarm.machines) == ["a", "other"]
+
+
+def test_nothing_is_buried_without_a_majority_of_managers(swarm: FakeSwarm) -> None:
+    swarm.answers["/nodes"] = 500, REFUSAL
+    with pytest.raises(PluginFailure, match="The swarm does not have a leader"):
+        bury(swarm, a="down")
+    swarm.answers = {"/nodes/a": HANG}  # what is read may be stale; what is written has no answer
+    with pytest.raises(IkdemoError, match="went silent"):
+        bury(swarm, a="down")
+    assert sorted(swarm.machines) == ["a", "other"]
+
+
+def test_a_manager_is_left_to_its_swarm(swarm: FakeSwarm) -> None:
+    assert bury(swarm, MANAGER, a="down") == ["a", "other"]
+    assert not swarm.asked
 
 
 @pytest.mark.parametrize(

@@ -87,8 +87,8 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/group/supervisor.py",
-        "                return await self._loop(when_gone)\n            except Exception:\n",
-        "                return await self._loop(when_gone)\n            except RecursionError:\n",
+        "return await self._loop(when_gone)\n                except Exception:\n",
+        "return await self._loop(when_gone)\n                except RecursionError:\n",
         "tests/group/test_restarted_loops.py::test_a_loop_that_ends_unexpectedly_is_begun_again",
     ),
     Mutant(

@@ -6,6 +6,7 @@ from .mutant import Mutant
 
 TESTS = "tests/manager/test_swarm_store.py::"
 STORE = "ikdemo/manager/stores/swarm_store.py"
+LOST_TESTS = "tests/group/test_lost_instances.py::"
 FLAVOR, FLAVOR_TESTS = "ikdemo/flavor/swarm_flavor.py", "tests/flavor/test_swarm_flavor.py::"
 MUTANTS = (
     Mutant(
@@ -109,5 +110,53 @@ MUTANTS = (
         "async with asyncio.timeout(deadline):",
         "async with asyncio.timeout(None):",
         FLAVOR_TESTS + "test_the_loop_goes_on_while_an_engine_hangs",
+    ),
+    Mutant(
+        FLAVOR,
+        "            if node.state in GONE:\n",
+        "            if node.state != READY:\n",
+        FLAVOR_TESTS + "test_a_node_that_is_not_down_is_not_buried",
+    ),
+    Mutant(
+        FLAVOR,
+        "self._nodes.remove(node.id, force=False)",
+        "self._nodes.remove(node.id, force=True)",
+        FLAVOR_TESTS + "test_a_node_that_comes_back_just_then_stays",
+    ),
+    Mutant(
+        "ikdemo/group/reconciler.py",
+        "if self.record.paused or self.record.freed or",
+        "if self.record.freed or",
+        LOST_TESTS + "test_while_a_group_is_paused_nothing_is_buried",
+    ),
+    Mutant(
+        "ikdemo/group/reconciler.py",
+        "self._lost.forget(executor.drained & ",
+        "self._lost.forget(set() & ",
+        LOST_TESTS + "test_what_is_lost_is_buried_and_what_is_drained_is_not",
+    ),
+    Mutant(
+        "ikdemo/group/reconciler.py",
+        "                described=dict(self._lost.known) or UNSET,\n",
+        "",
+        LOST_TESTS + "test_what_was_lost_before_a_restart_or_during_it_is_buried_after_it",
+    ),
+    Mutant(
+        "ikdemo/group/observation.py",
+        'buries=None if flavor is None else "Bury" in flavor.offers,',
+        "buries=None if flavor is None else True,",
+        LOST_TESTS + "test_a_flavor_that_does_not_offer_it_is_never_asked",
+    ),
+    Mutant(
+        "ikdemo/group/lost_instances.py",
+        "if attempts >= ATTEMPTS:",
+        "if False:",
+        LOST_TESTS + "test_in_the_end_it_is_given_up",
+    ),
+    Mutant(
+        "ikdemo/group/lost_instances.py",
+        "            self._task = asyncio.create_task(\n",
+        "            self._task = self._task or asyncio.create_task(\n",
+        LOST_TESTS + "test_what_is_lost_is_buried_and_what_is_drained_is_not",
     ),
 )

@@ -172,6 +172,28 @@ def test_with_a_stub(flavor: Flavor, line: dict[str, Any]) -> None:
         assert replay.comparable(answer, None) == replay.comparable(recorded, None)
 
 
+def test_the_extension_bury_is_announced_and_belongs_to_those_that_offer_it(
+    flavor: Flavor,
+) -> None:
+    flavor.desk.start("infrakit-flavor-vanilla", "flavor-vanilla")
+    flavor.names["vanilla"] = "flavor-vanilla"
+
+    def ask(name: str, method: str, **params: object) -> dict[str, Any]:
+        body = json.dumps({"jsonrpc": "2.0", "method": method, "params": params, "id": 1})
+        return flavor.send({"request": {"method": "POST", "path": "/", "body": body}}, name)
+
+    offers = {"Name": "Bury", "Version": "0.1.0"}
+    assert offers in ask("", "Plugin.Implements")["result"]["APIs"]
+    assert offers not in ask("vanilla", "Plugin.Implements")["result"]["APIs"]
+    flavor.swarm.machines = {"n": Machine("swarm-association-id=abc", "down")}
+    lost = {"ID": "i-1", "LogicalID": None, "Tags": {"swarm-association-id": "abc"}}
+    properties = {"Type": "worker", "DockerRestartCommand": "r"}
+    said = ask("vanilla", "Flavor.Bury", Properties=properties, Instance=lost)
+    assert said["error"]["message"] == 'rpc: can\'t find method "Flavor.Bury"'
+    said = ask("", "Flavor.Bury", Properties=properties, Instance=lost)
+    assert (said["result"], flavor.swarm.machines) == ({"OK": True}, {})
+
+
 def test_nothing_else_differs_on_purpose() -> None:
     assert len(ENGINE) == 13
     assert set(DIFFERENT) <= {line["case"] for line in ENGINE + STUBS}
