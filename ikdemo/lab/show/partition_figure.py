@@ -53,7 +53,7 @@ def draw(partition: CutOff) -> Figure:
     view = window(
         zero, record.ends if measures.closed is None else measures.closed, before=0.06, after=0.12
     )
-    figure = Figure(figsize=(7.2, 5.2 + 0.3 * len(record.machines)), layout="constrained")
+    figure = Figure(figsize=(7.2, 3.9 + 0.28 * len(record.machines)), layout="constrained")
     top, bottom = figure.subplots(
         2, 1, sharex=True, height_ratios=[3.0, 0.3 + 0.75 * len(record.machines)]
     )
@@ -119,7 +119,7 @@ def _draw_counts(axes: Axes, found: list[Counts], view: Window) -> None:
     axes.step(times, counted, where="post", color=BLUE, linewidth=2.2, label="counted by the group")
     low, high = min(*counted, *running), max(*counted, *running)
     axes.set_ylim(max(-0.3, low - 1.7), high + 1)
-    axes.set_yticks(range(max(0, low - 1), high + 1, max(1, (high - low + 2) // 6)))
+    axes.set_yticks(sorted({low, counted[0], high}))
     axes.set_ylabel("containers")
     axes.grid(axis="y", color="0.9")
     axes.set_axisbelow(True)
