@@ -13,6 +13,7 @@ from msgspec import Raw
 
 from ikdemo.instance.docker.plugin import DockerInstances
 from ikdemo.instance.process.plugin import ProcessInstances
+from ikdemo.instance.swarm.plugin import SwarmInstances
 from ikdemo.spi.documents import InstanceSpec
 from ikdemo.spi.events import Event
 
@@ -49,7 +50,10 @@ def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(asyncio.wait_for(story(), 100))
 
 
-async def printed(made: DockerInstances | ProcessInstances, instance: str, lines: int) -> list[str]:
+Printing = DockerInstances | ProcessInstances | SwarmInstances
+
+
+async def printed(made: Printing, instance: str, lines: int) -> list[str]:
     """Wait until an instance has printed so many lines."""
     async with asyncio.timeout(100):
         while len(text := await made.logs(instance)) < lines:  # noqa: ASYNC110  nothing tells what was printed

@@ -5,8 +5,10 @@ A program runs under its own name, as ``ikdemo NAME``, or forked by ``ikdemo up`
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,7 @@ from ..spi.errors import IkdemoError
 from .commands import unknown
 from .engine_flags import ENGINE_FLAGS, swarm_of
 from .exit_status import guarded
-from .flags import Flag, duration, whole_number
+from .flags import Flag, duration, listed, whole_number
 from .manager_program import MANAGER
 from .plugin_program import Flags, PluginProgram
 
@@ -38,6 +40,23 @@ def _running(make: Make, values: Flags, directory: Path, _: Lookup) -> Plugin:
     """Make a plugin whose instances live and end: processes, containers."""
     return make(
         _instances(values, directory),
+        grace=values["grace"],
+        most=values["most"],
+        takes_along=values["exit-with-stdin"],
+    )
+
+
+def _placed(make: Make, values: Flags, *_: object) -> Plugin:
+    """Make a plugin whose instances a swarm places."""
+    from ..engine import EngineAddress
+
+    files = ("", "", "")
+    if values["host"] and os.environ.get("DOCKER_TLS_VERIFY"):
+        folder = Path(os.environ.get("DOCKER_CERT_PATH") or Path.home() / ".docker")
+        files = (str(folder / "ca.pem"), str(folder / "cert.pem"), str(folder / "key.pem"))
+    return make(
+        values["namespace"],
+        [EngineAddress(host, *files) for host in values["host"]],
         grace=values["grace"],
         most=values["most"],
         takes_along=values["exit-with-stdin"],
@@ -70,6 +89,12 @@ def _check_group(values: Flags) -> None:
 def _check_life(values: Flags) -> None:
     if values["grace"] < 0:
         raise IkdemoError("the grace time must not be shorter than 0")
+
+
+def _check_placed(values: Flags) -> None:
+    _check_life(values)
+    if not values["namespace"]:
+        raise IkdemoError("the namespace must have a name")
 
 
 def _store(text: str) -> str:
@@ -122,6 +147,19 @@ _GRACE = Flag(
 _MOST = Flag(
     "most", "how many instances may live at a time", whole_number, 100, placeholder="number"
 )
+_NAMESPACE = Flag(
+    "namespace",
+    "whose the instances are: plugins of the same namespace have the same",
+    default="ikdemo",
+    placeholder="name",
+)
+_HOSTS = Flag(
+    "host",
+    "engines that manage the swarm, may be repeated (default: the one that docker finds)",
+    listed,
+    [],
+    placeholder="address,...",
+)
 _PROGRAMS = (
     PluginProgram(
         "infrakit-group-default",
@@ -159,6 +197,16 @@ _PROGRAMS = (
         _running,
         (_OWNED, _GRACE, _MOST),
         _check_life,
+    ),
+    PluginProgram(
+        "ikdemo-instance-swarm",
+        "Instances that a Docker swarm places on its nodes; with --exit-with-stdin it ends them "
+        "when it ends",
+        "instance-swarm",
+        "instance.swarm.plugin:SwarmInstances",
+        _placed,
+        (_NAMESPACE, _HOSTS, replace(_GRACE, default=0.0), _MOST),
+        _check_placed,
     ),
     PluginProgram(
         "infrakit-flavor-vanilla",

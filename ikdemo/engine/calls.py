@@ -160,10 +160,21 @@ class Engine:
         ``since`` is a time as the engine tells it, in nanoseconds. It remembers some 250 events,
         and none from before its own start, so its followers list the containers too.
         """
+        after = f"{(since + 1) // 10**9}.{(since + 1) % 10**9:09d}" if since else None
+        filters = {"type": ["container"], "label": list(labels), "event": list(EVENT_KINDS)}
+        return await self.follow_events(filters, after, on_event)
+
+    async def follow_events(
+        self,
+        filters: Mapping[str, Sequence[str]],
+        after: str | None,
+        on_event: Callable[[Row], None],
+    ) -> EngineEvents:
+        """Have ``on_event`` called in this loop for every event that passes filters of Docker's
+        API, from now on, or after a time in seconds.
+        """
         loop = asyncio.get_running_loop()
         over: asyncio.Future[None] = loop.create_future()
-        after = f"{(since + 1) // 10**9}.{(since + 1) % 10**9:09d}" if since else None
-        filters = {"type": "container", "label": list(labels), "event": list(EVENT_KINDS)}
 
         def read(stream: Any) -> None:
             with suppress(Exception):  # however it ends, it is over; the loop may be so too

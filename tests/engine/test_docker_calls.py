@@ -23,8 +23,9 @@ from lasting import FOREVER, Ear, printed, run
 from msgspec import Raw
 
 from ikdemo.engine import Engine
+from ikdemo.instance.container_labels import Labels
 from ikdemo.instance.docker import reaper
-from ikdemo.instance.docker.labels import MARK, OWNER, Labels
+from ikdemo.instance.docker.labels import MARK, OWNER
 from ikdemo.instance.docker.plugin import DockerInstances
 from ikdemo.spi.documents import Description, InstanceSpec
 from ikdemo.spi.errors import InUse, PluginFailure, SpecError

@@ -20,9 +20,10 @@ import pytest
 from msgspec import UNSET, Raw
 
 from ikdemo.engine import calls
+from ikdemo.instance.container_labels import SLOT, Labels
 from ikdemo.instance.docker import provisioning
 from ikdemo.instance.docker.engine_watch import _has_init
-from ikdemo.instance.docker.labels import MARK, SLOT, Labels
+from ikdemo.instance.docker.labels import MARK
 from ikdemo.instance.docker.orphans import end_orphaned_containers
 from ikdemo.instance.docker.plugin import DockerInstances
 from ikdemo.spi.documents import InstanceSpec

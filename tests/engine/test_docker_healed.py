@@ -23,7 +23,8 @@ from desk import Desk
 from engine.private import IMAGE, PrivateEngine
 from profiles import IN_CI, SOAK
 
-from ikdemo.instance.docker.labels import INSTANCE, OWNER, SLOT
+from ikdemo.instance.container_labels import INSTANCE, SLOT
+from ikdemo.instance.docker.labels import OWNER
 from ikdemo.lab.teaching.specs import collabnix_containers
 
 KILL = signal.SIGKILL

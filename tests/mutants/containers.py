@@ -66,7 +66,7 @@ MUTANTS = (
         "tests/engine/test_docker_doubt.py::test_overlapping_provisions_keep_to_the_room_and_to_one_for_a_slot_and_get_ports_of_their_own",
     ),
     Mutant(
-        "ikdemo/instance/docker/labels.py",
+        "ikdemo/instance/container_labels.py",
         "    try:\n        slot = slot_of(labels.get(SLOT))\n    except SpecError:  # no slot has such a name\n        slot = None\n",
         "    slot = labels.get(SLOT)\n",
         "tests/engine/test_docker_doubt.py::test_a_slot_that_cannot_be_is_none",

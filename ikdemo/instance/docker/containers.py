@@ -18,18 +18,16 @@ from ...engine import Engine, Row
 from ...spi.errors import OutcomeUnknown, PluginFailure
 from ...spi.events import Emit
 from ..common import ExitReason, announce
+from ..container_labels import INSTANCE, Labels, labels_of
 from ..single_flight import SingleFlight
 from .labels import (
     ALIVE,
-    INSTANCE,
     LEFTOVER,
     MARK,
     Container,
-    Labels,
     address_of,
     container_of,
     has_labels,
-    labels_of,
 )
 from .reaper import ExitSignals, Reaper, time_of
 

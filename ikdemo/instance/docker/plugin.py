@@ -20,11 +20,11 @@ from ...spi.documents import GROUP_TAG, NULL, Description, InstanceSpec, slot_of
 from ...spi.errors import IkdemoError, PluginFailure, SpecError
 from ...spi.events import Emit
 from ..common import LastingInstances, check_id, has_tags
+from ..container_labels import INSTANCE, TAG
 from ..output import lines_of
 from .config import DockerProperties, read_properties
 from .containers import Containers
 from .engine_watch import EngineWatch
-from .labels import INSTANCE, TAG
 from .orphans import leave_note
 from .provisioning import Provisioner
 

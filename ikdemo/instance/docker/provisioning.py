@@ -14,11 +14,11 @@ from ...engine import Engine
 from ...spi.documents import GROUP_TAG, SHA_TAG, InstanceSpec
 from ...spi.errors import IkdemoError, PluginFailure, SpecError
 from ..common import free_port, occupant
+from ..container_labels import SLOT, TAG, Labels
 from ..fence import Fence
 from ..single_flight import SingleFlight
 from .config import DockerProperties, config_of
 from .containers import Containers
-from .labels import SLOT, TAG, Labels
 
 _Key = tuple[str, object, str, int | None]
 """Group, slot, configuration and epoch of a provision: what is refused to an older leader must not

@@ -16,7 +16,8 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from ...engine.engine_client import EngineClient
-from ...instance.docker.labels import OWNER, SLOT, TAG
+from ...instance.container_labels import SLOT, TAG
+from ...instance.docker.labels import OWNER
 from ...spi.documents import GROUP_TAG
 from ...spi.errors import IkdemoError
 from ..faults.targets import DOCKER_COMMANDS

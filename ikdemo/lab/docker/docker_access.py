@@ -16,7 +16,8 @@ from typing import Any
 
 from ...disk import Lease
 from ...engine.engine_client import EngineClient
-from ...instance.docker.labels import OWNER, SLOT, TAG
+from ...instance.container_labels import SLOT, TAG
+from ...instance.docker.labels import OWNER
 from ...instance.docker.orphans import leave_note
 from ...spi.documents import GROUP_TAG
 from ...spi.errors import IkdemoError

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from ...instance.docker.labels import ADDRESS_TAG, PORT_TAG
+from ...instance.container_labels import ADDRESS_TAG, PORT_TAG
 from ...instance.process.state_files import ProcessRecord
 from ...reconcile.analysis.service import GONE
 from ...spi.errors import IkdemoError
