@@ -111,10 +111,10 @@ def _lamp(name: str, program: str, state: str, leads: str = "") -> str:
     words = state.partition(": ")[2] or leads
     last = f"<br>{visible_html(words)}" if words else ""
     return (
-        '<div style="display:flex;align-items:center;gap:8px;min-width:235px;line-height:1.4" '
+        '<div style="display:flex;align-items:center;gap:8px;width:235px;line-height:1.4" '
         f'title="{visible_html(program)}">'
-        f'<span style="min-width:98px">{sign_of_process(state).pill()}</span>'
-        f"<span>{visible_html(name)}{last}</span></div>"
+        f'<span style="flex:none;min-width:98px">{sign_of_process(state).pill()}</span>'
+        f'<span style="overflow-wrap:anywhere">{visible_html(name)}{last}</span></div>'
     )
 
 
