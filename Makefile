@@ -12,6 +12,8 @@ BIN := $(VENV)/bin
 QUICK := ikdemo tests/spi tests/reconcile tests/disk tests/rpc tests/property tests/wire
 # Processes that run tests side by side: auto is two more than there are cores. One after the other: make test WORKERS=0
 WORKERS = auto
+# A thousand processes of a test run would each compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 STAMP := $(VENV)/installed
 LAB_STAMP := $(VENV)/installed-lab
 
