@@ -38,12 +38,17 @@ WATCH = """() => {
         window.kills[row.innerText] = document.querySelector('#ikdemo-stage') ? share() : 0;
       }
     }
-    requestAnimationFrame(look);
+    due = false;
   };
+  let due = false;
+  new MutationObserver(() => {
+    if (!due) requestAnimationFrame(look);
+    due = true;
+  }).observe(document.body, { subtree: true, childList: true, characterData: true });
   look();
 }"""
 """Notes at the first sight of each kill among the last events which share of picture, reason and
-replay can be seen.
+replay can be seen: in the frame that follows a change of the page.
 """
 WHERE = """() => {
   const boxOf = (one) => document.querySelector(one).getBoundingClientRect();
