@@ -6,8 +6,9 @@ process), and what the latest observation shows. A task of its own asks the flav
 never waits for it; it ends when nothing is lost. What cannot be buried yet is tried again, ever
 more seldom, and in the end given up, which the log tells.
 
-Not covered: instances of a group that is let go or destroyed meanwhile, and those that came and
-went between two observations of a plugin that tells no events.
+Not covered: instances of a group that is let go or destroyed meanwhile, those that came and went
+between two observations of a plugin that tells no events, and those of before a change of leader,
+as the group plugin of the next one has not seen them.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 300.0
 """Seconds before the second attempt; each wait is twice the one before, up to the second number."""
 ATTEMPTS = 20
 """All in all they take about an hour: longer than a swarm without a majority should last."""
+BURY_WITHIN = 30.0
+"""Seconds for an answer."""
 MOST = 1000
 """Lost instances of one group; of more than that the oldest are given up."""
 
@@ -66,6 +69,7 @@ class LostInstances:
         self._present: set[str] | None = None
         self._retries: dict[str, Retry] = {}
         self._task: asyncio.Task[None] | None = None
+        self._news = asyncio.Event()
 
     @property
     def lost(self) -> list[str]:
@@ -113,6 +117,7 @@ class LostInstances:
         """Ask for what is lost, unless that is under way."""
         lost = self.lost
         self._retries = {one: self._retries[one] for one in lost if one in self._retries}
+        self._news.set()
         if lost and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(
                 self._bury_all(), name=f"burying of group {self._group}"
@@ -131,6 +136,7 @@ class LostInstances:
         while (lost := self.lost) and self._flavor() is not None:
             for instance in lost[:-MOST]:
                 await self._give_up(instance, f"more than {MOST} are lost")
+            self._news.clear()
             now = self._clock.now()
             for instance in lost[-MOST:]:
                 flavor = self._flavor()
@@ -139,7 +145,15 @@ class LostInstances:
                     await self._bury(instance, flavor)
             times = [self._retries.get(one, Retry()).not_before for one in self.lost]
             if times:
-                await asyncio.sleep(max(min(times) - self._clock.now(), FIRST_WAIT))
+                await self._sleep(max(min(times) - self._clock.now(), FIRST_WAIT))
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait until the next attempt is due, or there are news."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        except TimeoutError:
+            pass
 
     async def _bury(self, instance: str, flavor: PluginSpec) -> None:
         description = self.known[instance]
@@ -149,13 +163,15 @@ class LostInstances:
             if "Bury" not in found.offers or not isinstance(found.plugin, Burying):
                 self.reset()
                 return
-            await found.plugin.bury(flavor.properties, description)
-        except IkdemoError as error:
+            async with asyncio.timeout(BURY_WITHIN):
+                await found.plugin.bury(flavor.properties, description)
+        except (IkdemoError, TimeoutError) as error:
             attempts = self._retries.get(instance, Retry()).attempts + 1
             wait = min(FIRST_WAIT * 2.0 ** (attempts - 1), LONGEST_WAIT)
             self._retries[instance] = Retry(attempts, self._clock.now() + wait)
             if attempts >= ATTEMPTS:
-                await self._give_up(instance, f"{attempts} attempts have failed: {error}")
+                said = str(error) or f"no answer within {BURY_WITHIN:g} s"
+                await self._give_up(instance, f"{attempts} attempts have failed: {said}")
             return
         if line_limit.has_room("lost instances were buried"):
             log.info("%s", visible(f"Group {self._group}: buried {instance}, which was lost"))

@@ -205,6 +205,43 @@ def test_what_cannot_be_buried_yet_is_tried_again(tmp_path: Path) -> None:
     run(story())
 
 
+def test_what_is_lost_now_does_not_wait_for_the_next_attempt_at_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        monkeypatch.setattr(lost_instances, "FIRST_WAIT", 3600.0)
+        monkeypatch.setattr(lost_instances, "LONGEST_WAIT", 3600.0)
+        world = World(tmp_path)
+        world.flavor.refuses = refuse
+        async with world.running() as groups:
+            await world.commit(groups)
+            world.lose()
+            await world.until(lambda: world.flavor.reached)
+            await world.whole(groups)
+            world.flavor.refuses = None
+            lost = world.lose()
+            await world.until(lambda: world.flavor.buried)
+            assert [one.id for one in world.flavor.buried] == [lost]
+            assert world.flavor.reached == 2
+
+    run(story())
+
+
+def test_an_answer_that_never_comes_is_a_failed_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        monkeypatch.setattr(lost_instances, "BURY_WITHIN", 0.01)
+        world = World(tmp_path)
+        world.flavor.refuses = asyncio.Event().wait
+        async with world.running() as groups:
+            await world.commit(groups)
+            world.lose()
+            await world.until(lambda: world.flavor.reached == 2)
+
+    run(story())
+
+
 def test_in_the_end_it_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

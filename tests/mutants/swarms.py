@@ -149,6 +149,12 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/group/lost_instances.py",
+        "        self._news.set()\n",
+        "",
+        LOST_TESTS + "test_what_is_lost_now_does_not_wait_for_the_next_attempt_at_another",
+    ),
+    Mutant(
+        "ikdemo/group/lost_instances.py",
         "if attempts >= ATTEMPTS:",
         "if False:",
         LOST_TESTS + "test_in_the_end_it_is_given_up",
