@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ikdemo.instance.common import free_port
+from ikdemo.instance.process.process_record import ProcessRecord
 from ikdemo.instance.process.spawn import command_of, read_properties
-from ikdemo.instance.process.state_files import ProcessRecord
 from ikdemo.lab.teaching.specs import collabnix_processes
 from ikdemo.spi.decode import decode
 

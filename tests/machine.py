@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 
 from browser import chromium
-from engine import etcd3, image_inputs, private
+from engine import etcd3, image_inputs, private, swarm3
 
 IN_CI = any(os.environ.get(name) for name in ("CI", "IKDEMO_CI"))
 
@@ -22,6 +22,8 @@ def skipped() -> Iterator[tuple[str, str]]:
         yield "containers (tests/engine)", reason
     elif not shutil.which("docker"):
         yield "the walk-through's containers", "Docker's own command: apt-get install docker.io"
+    if reason := swarm3.lacking():
+        yield "machines and swarms (tests/engine/test_machines.py and test_swarm3.py)", reason
     if reason := etcd3.lacking():
         yield "leaders by etcd (tests/engine/test_etcd_*.py and test_manager_failover.py)", reason
     if reason := image_inputs.not_built():

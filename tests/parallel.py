@@ -17,12 +17,17 @@ if TYPE_CHECKING:
 
 SHARED = ("tests/browser/", "tests/engine/")
 """Folders whose tests share one JupyterLab, or one Docker engine and one etcd."""
-APART = ("tests/engine/test_docker_doubt.py", "tests/engine/test_docker_reach.py")
+APART = (
+    "tests/engine/test_docker_doubt.py",
+    "tests/engine/test_docker_reach.py",
+    "tests/engine/test_machines.py",
+)
 """Files in them whose tests need neither."""
 WHOLE = (
     "tests/engine/test_etcd_failover.py",
     "tests/engine/test_manager_failover.py",
     "tests/engine/test_lab_image.py",
+    "tests/engine/test_swarm3.py",
     "tests/ground/test_recovery_page.py",
     "tests/lab/test_chaos_exercise.py",
     "tests/lab/test_chaos_figures.py",

@@ -63,6 +63,12 @@ def _placed(make: Make, values: Flags, *_: object) -> Plugin:
     )
 
 
+def _machines(make: Make, values: Flags, directory: Path, _: Lookup) -> Plugin:
+    return make(
+        _instances(values, directory), most=values["most"], takes_along=values["exit-with-stdin"]
+    )
+
+
 def _instances(values: Flags, directory: Path) -> Path:
     return Path(values["dir"]) if values["dir"] else directory / f"{values['name']}.instances"
 
@@ -137,6 +143,11 @@ _OWNED = Flag(
     "folder that says whose the containers are (default: NAME.instances beside the socket)",
     placeholder="folder",
 )
+_DISKS = Flag(
+    "dir",
+    "folder of the register and the disks (default: NAME.instances beside the socket)",
+    placeholder="folder",
+)
 _GRACE = Flag(
     "grace",
     "time between asking an instance to end and killing it",
@@ -159,6 +170,9 @@ _HOSTS = Flag(
     listed,
     [],
     placeholder="address,...",
+)
+_MOST_MACHINES = Flag(
+    "most", "how many machines may be on at a time", whole_number, 20, placeholder="number"
 )
 _PROGRAMS = (
     PluginProgram(
@@ -207,6 +221,15 @@ _PROGRAMS = (
         _placed,
         (_NAMESPACE, _HOSTS, replace(_GRACE, default=0.0), _MOST),
         _check_placed,
+    ),
+    PluginProgram(
+        "ikdemo-instance-machine",
+        "Instances that are machines in namespaces of this one, with a Docker engine each; needs "
+        "root; with --exit-with-stdin it ends them when it ends",
+        "instance-machine",
+        "instance.machine.plugin:MachineInstances",
+        _machines,
+        (_DISKS, _MOST_MACHINES),
     ),
     PluginProgram(
         "infrakit-flavor-vanilla",

@@ -13,6 +13,7 @@ None of the five imports another; what they decide alike is beside them:
 - ``fence``: which leader may act on a group; keeps the epochs in the plugin's directory.
 - ``single_flight``: operations that several callers share, such as ending one instance.
 - ``ownership``: whose a directory is, and a process. ``procfs``: what the kernel says of processes.
+- ``state_files``: one file a living process, from which a restarted plugin knows its own again.
 - ``notices``: what inotify noticed in a directory.
 - ``output``: what an instance printed, cut to its end, kept for a while after its death.
 

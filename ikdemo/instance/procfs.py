@@ -158,6 +158,33 @@ def with_variable(name: str) -> Iterator[tuple[int, dict[bytes, bytes]]]:
             yield pid, variables
 
 
+def hold(pid: int, start: int, what: str) -> int:
+    """Return a descriptor of the process that began at ``start``, which is readable when it has
+    ended; ``what`` names it.
+
+    Raises ProcessLookupError when it is gone, PluginFailure in doubt.
+    """
+    refused: OSError | None = None
+    pidfd = -1
+    try:
+        pidfd = os.pidfd_open(pid)  # first held, then looked at: it cannot change in between
+    except ProcessLookupError:
+        raise
+    except OSError as error:  # none is left, or the number is a thread's by now
+        refused = error
+    try:
+        now = stat(pid)
+        if now is None or now.start != start:
+            raise ProcessLookupError(pid)
+        if refused is not None:
+            raise disk.refusal("hold", what, refused)
+    except BaseException:
+        if pidfd >= 0:
+            os.close(pidfd)
+        raise
+    return pidfd
+
+
 def kill(pid: int, start: int, number: signal.Signals = signal.SIGKILL) -> None:
     """Signal a process if it is still the one that began at ``start``; one that is gone is no
     error. Raises PluginFailure.

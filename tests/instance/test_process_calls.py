@@ -20,9 +20,10 @@ from lasting import FOREVER, Ear, printed, run, spec
 from marked import marked
 from msgspec import UNSET, Raw
 
-from ikdemo.instance import output, procfs
-from ikdemo.instance.process import process_group, state_files
+from ikdemo.instance import output, procfs, state_files
+from ikdemo.instance.process import process_group
 from ikdemo.instance.process.plugin import ProcessInstances
+from ikdemo.instance.process.process_record import ProcessRecord
 from ikdemo.instance.process.spawn import LONGEST
 from ikdemo.spi.decode import encode
 from ikdemo.spi.documents import Description, InstanceSpec
@@ -351,9 +352,9 @@ def test_what_is_written_down_can_be_read_again_and_more_is_refused_before_anyth
     run(story)
 
 
-def record_with(tags: dict[str, str]) -> state_files.ProcessRecord:
-    return state_files.ProcessRecord(
-        f"instance-{2**62}", 1, 0, procfs.boot(), time.time(), 20000, None, tags
+def record_with(tags: dict[str, str]) -> ProcessRecord:
+    return ProcessRecord(
+        f"instance-{2**62}", 1, 0, procfs.boot(), time.time(), None, tags, port=20000
     )
 
 

@@ -22,7 +22,7 @@ from msgspec import Raw
 from ikdemo.instance import procfs
 from ikdemo.instance.process.descriptors import KEPT, SpareDescriptors
 from ikdemo.instance.process.plugin import ProcessInstances
-from ikdemo.instance.process.state_files import StateFiles
+from ikdemo.instance.state_files import StateFiles
 from ikdemo.spi.documents import InstanceSpec
 from ikdemo.spi.errors import PluginFailure
 from ikdemo.spi.events import Event

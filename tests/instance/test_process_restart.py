@@ -130,7 +130,7 @@ def test_a_plugin_killed_between_starting_and_registering_leaves_no_orphan(direc
 import asyncio, os, signal
 from msgspec import Raw
 from ikdemo.instance.process.plugin import ProcessInstances
-from ikdemo.instance.process.state_files import StateFiles
+from ikdemo.instance.state_files import StateFiles
 from ikdemo.spi.documents import InstanceSpec
 StateFiles.write = lambda self, record: os.kill(os.getpid(), signal.SIGKILL)
 async def story():

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from ikdemo.instance import procfs
-from ikdemo.instance.process.state_files import ProcessRecord
+from ikdemo.instance.process.process_record import ProcessRecord
 from ikdemo.lab import Lab, Servers, collabnix, collabnix_processes, side_by_side
 from ikdemo.lab.dashboard.servers import Outage
 from ikdemo.lab.dashboard.web_page import PageAnswer, Visit
@@ -231,7 +231,7 @@ def test_medians_stand_above_the_theory_of_the_probe() -> None:
 def test_a_process_that_was_given_the_pid_of_another_gets_no_signal(lab: Lab, web: Servers) -> None:
     send(
         ProcessRecord(
-            "instance-1", os.getpid(), procfs.start_of(os.getpid()) + 1, procfs.boot(), 0.0, 1
+            "instance-1", os.getpid(), procfs.start_of(os.getpid()) + 1, procfs.boot(), 0.0, port=1
         ),
         signal.SIGKILL,
     )

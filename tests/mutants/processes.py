@@ -6,7 +6,7 @@ from .mutant import Mutant
 
 MUTANTS = (
     Mutant(
-        "ikdemo/instance/process/state_files.py",
+        "ikdemo/instance/state_files.py",
         'raise disk.refusal("read", self.path / name, error) from None',
         "found.complaints.append(str(error))",
         "tests/instance/test_process_few_descriptors.py::test_what_cannot_be_looked_at_is_not_gone",

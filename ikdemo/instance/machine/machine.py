@@ -23,7 +23,7 @@ from ... import disk
 from ...spi.errors import PluginFailure
 from .. import procfs
 from ..ownership import MARK, OWNER
-from .boot_script import BOOT, BOOTED, COMMANDS, SUBNET, SWITCH
+from .boot_script import BOOT, BOOTED, COMMANDS, SUBNET, SWITCH, write_disk
 from .cgroups import mount_cgroups, remove_cgroup
 from .switch import Switch
 
@@ -100,6 +100,15 @@ def lacking() -> str:
     return ""
 
 
+def make(place: MachinePlace, switch: Switch, init: str, image: bytes = b"") -> Running:
+    """Make the disk of a machine and turn it on; raises PluginFailure. See ``write_disk``."""
+    try:
+        write_disk(place.disk, init, image)
+    except OSError as error:
+        raise disk.refusal("write", place.disk, error) from None
+    return boot(place, switch)
+
+
 def boot(place: MachinePlace, switch: Switch, before: Sequence[str] = ()) -> Running:
     """Turn a machine on that has a disk, and return when it runs its Init. Its cable is whole.
 
@@ -152,21 +161,15 @@ def power_off(running: Running) -> None:
     does not end it.
     """
     try:
-        held = os.pidfd_open(running.pid)
-    except ProcessLookupError:
-        held = -1
-    except OSError as error:
-        raise disk.refusal("hold", f"/proc/{running.pid}", error) from None
-    try:
-        if held >= 0 and procfs.start_of(running.pid) == running.start:
+        held = procfs.hold(running.pid, running.start, f"the machine of pid {running.pid}")
+        try:
             signal.pidfd_send_signal(held, signal.SIGKILL)
             if not select.select([held], [], [], OFF_WITHIN)[0]:
                 raise PluginFailure(f"the machine of pid {running.pid} does not end")
-    except ProcessLookupError:
-        pass
-    finally:
-        if held >= 0:
+        finally:
             os.close(held)
+    except ProcessLookupError:
+        pass  # it is off
     reap(running)
 
 

@@ -6,6 +6,7 @@ here blocks.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
@@ -18,19 +19,25 @@ from .. import procfs
 from ..ownership import OWNER, read_owner
 from .machine import OFF_WITHIN, MachinePlace, erase
 
+log = logging.getLogger(__name__)
+
 _DISK = re.compile(r"m(\d+)")
 _STEP = 0.02
 
 
 def end_orphaned_machines(directory: Path) -> None:
-    """End every machine whose disk is below a directory, and remove what it has left; raises
-    PluginFailure when one does not end.
+    """End every machine whose disk is below a directory, and remove what it has left; one that
+    does not end is spoken of.
     """
     for home in _homes(directory.resolve()):
-        with disk.opened(home) as opened:
-            owner = read_owner(opened)
-        if owner:
-            end_machines(owner)
+        try:
+            with disk.opened(home) as opened:
+                owner = read_owner(opened)
+            if owner:
+                end_machines(owner)
+        except (OSError, PluginFailure) as error:
+            log.warning("Machines of %s may be left: %s", home, error)
+            continue
         for number in disks_in(home):
             erase(MachinePlace(home, number, owner, ""))
 

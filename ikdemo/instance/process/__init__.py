@@ -9,8 +9,7 @@
   of ``/proc`` for all who ask at the same time.
 - ``orphans``: processes whose instance is in no state file any longer, found by their environment
   and killed.
-- ``state_files``: one file a living instance in ``--dir``, from which a restarted plugin knows its
-  own again.
+- ``process_record``: what is kept of a living instance in its state file.
 - ``output_limit``: keeps the outputs short while they are written: one task, and a thread for each
   cut.
 - ``descriptors``: file descriptors kept free for ending processes.

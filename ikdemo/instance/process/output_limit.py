@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ..notices import MODIFIED, Notices
 from ..output import KEPT, cut
-from .state_files import StateFiles
+from .process_record import ProcessFiles
 
 SOON, LATER = 0.005, 0.02
 """Seconds between two looks at outputs that grow: while they have to be cut, and the most after
@@ -33,7 +33,7 @@ class OutputLimit:
     returns their IDs.
     """
 
-    def __init__(self, state_files: StateFiles, alive: Callable[[], Iterable[str]]) -> None:
+    def __init__(self, state_files: ProcessFiles, alive: Callable[[], Iterable[str]]) -> None:
         """Begin, with a look at everything; a kernel that gives no watch is no error."""
         self._state_files, self._alive = state_files, alive
         self._loop = asyncio.get_running_loop()

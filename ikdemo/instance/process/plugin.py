@@ -21,9 +21,10 @@ from ...spi.events import Emit
 from .. import procfs
 from ..common import PID_TAG, LastingInstances, check_id, free_port, has_tags, occupant
 from ..output import lines_of, tail
+from ..state_files import StateFiles, check_size
 from .descriptors import check_free
+from .process_record import ProcessRecord
 from .spawn import check_properties, command_of, environment_of, read_properties, spawn, undo
-from .state_files import ProcessRecord, StateFiles, check_size
 from .table import ProcessTable
 
 PORT_TAG = "port"
@@ -44,7 +45,7 @@ class ProcessInstances(LastingInstances):
         Raises InUse, CorruptState, and PluginFailure, also when it cannot be told whether an
         instance lives: all stays as it is then.
         """
-        state_files = StateFiles(self._path)
+        state_files = StateFiles(self._path, ProcessRecord)
         try:
             self._fence.open(state_files.fd)
             table = ProcessTable(state_files, emit)
@@ -114,7 +115,7 @@ class ProcessInstances(LastingInstances):
         tags = {PID_TAG: str(LONGEST_PID), **(spec.tags or {}), PORT_TAG: str(port)}
         place = UNSET if slot is None else slot
         record = ProcessRecord(
-            instance, 1, 0, procfs.boot(), time.time(), port, spec.logical_id, tags, place
+            instance, 1, 0, procfs.boot(), time.time(), spec.logical_id, tags, place, port=port
         )
         check_size(record)
         environment = environment_of(

@@ -20,7 +20,7 @@ from ...spi.errors import PluginFailure
 from .. import procfs
 from ..common import EARLY, FROM_OUTSIDE, ExitReason
 from .descendants import ProcessScans, alive_of
-from .state_files import ProcessRecord
+from .process_record import ProcessRecord
 
 AFTER_KILL = 5.0
 """Seconds that a killed process may take to be gone; it is longer only when the kernel itself is
@@ -216,22 +216,4 @@ def _hold(record: ProcessRecord) -> int:
     """
     if record.boot != procfs.boot():
         raise ProcessLookupError(record.pid)
-    refused: OSError | None = None
-    pidfd = -1
-    try:
-        pidfd = os.pidfd_open(record.pid)  # first held, then looked at: it cannot change in between
-    except ProcessLookupError:
-        raise
-    except OSError as error:  # none is left, or the number is a thread's by now
-        refused = error
-    try:
-        now = procfs.stat(record.pid)
-        if now is None or now.start != record.start:
-            raise ProcessLookupError(record.pid)
-        if refused is not None:
-            raise disk.refusal("hold", f"the process of {record.id} (pid {record.pid})", refused)
-    except BaseException:
-        if pidfd >= 0:
-            os.close(pidfd)
-        raise
-    return pidfd
+    return procfs.hold(record.pid, record.start, f"the process of {record.id} (pid {record.pid})")

@@ -22,7 +22,7 @@ from .descriptors import check_free
 from .orphans import ROUNDS, find_orphans, kill_orphans, warn_of_others
 from .output_limit import OutputLimit
 from .process_group import STEP, ProcessGroup
-from .state_files import ProcessRecord, StateFiles
+from .process_record import ProcessFiles, ProcessRecord
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 class ProcessTable:
     """Instances by ID, from ``restore`` to ``close``."""
 
-    def __init__(self, state_files: StateFiles, emit: Emit) -> None:
+    def __init__(self, state_files: ProcessFiles, emit: Emit) -> None:
         self.state_files, self.outputs = state_files, Outputs()
         self._emit = emit
         self._scans = ProcessScans()

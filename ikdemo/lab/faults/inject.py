@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ...instance.container_labels import ADDRESS_TAG, PORT_TAG
-from ...instance.process.state_files import ProcessRecord
+from ...instance.process.process_record import ProcessRecord
 from ...reconcile.analysis.service import GONE
 from ...spi.errors import IkdemoError
 from ...spi.events import Event

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from ...engine.engine_client import EngineClient
 from ...instance import procfs
-from ...instance.process.state_files import ProcessRecord
+from ...instance.process.process_record import ProcessRecord
 from ...reconcile.analysis.service import ASKED, GONE, SILENT
 from ...spi.decode import decode
 from ...spi.errors import IkdemoError

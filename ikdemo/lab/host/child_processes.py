@@ -29,6 +29,7 @@ PROGRAMS = {
     "instance-file": "infrakit-instance-file",
     "instance-process": "ikdemo-instance-process",
     "instance-docker": "ikdemo-instance-docker",
+    "instance-machine": "ikdemo-instance-machine",
     "flavor-vanilla": "infrakit-flavor-vanilla",
     "flavor-probe": "ikdemo-flavor-probe",
     "flavor-combo": "infrakit-flavor-combo",

@@ -22,6 +22,7 @@ from typing import Protocol
 from ...disk import Lease
 from ...instance import procfs
 from ...instance.docker.orphans import end_orphaned_containers
+from ...instance.machine.orphans import end_orphaned_machines
 from ...instance.ownership import MARK
 from ...instance.process.orphans import end_orphans
 from ...rpc.discovery import ENVIRONMENT
@@ -174,9 +175,10 @@ def clean_up(directory: str) -> None:
 
 
 def end_left_running(directory: Path) -> None:
-    """End what killed plugins left running from below a directory: their containers, then their
-    processes.
+    """End what killed plugins left running from below a directory: their machines and containers,
+    then their processes.
     """
+    end_orphaned_machines(directory)
     end_orphaned_containers(directory)
     end_orphans(directory)
 

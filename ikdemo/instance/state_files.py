@@ -1,5 +1,5 @@
-"""The state files of a process plugin: one per living instance, from which a restarted plugin knows
-its own again.
+"""The state files of a plugin whose instances are processes: one per living instance, from which a
+restarted plugin knows its own again.
 
 The only place that knows these files. What is in one: who the instance is, and which process it is,
 by pid, start time and boot, so that a pid given to another process is never taken for it. The
@@ -13,15 +13,15 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Generic, NamedTuple, TypeVar
 
 from msgspec import UNSET, Meta, UnsetType
 
-from ... import disk
-from ...spi.decode import decode, encode
-from ...spi.documents import Description, Document
-from ...spi.errors import CorruptState, PluginFailure, SpecError
-from ..ownership import begin_owner, read_owner
+from .. import disk
+from ..spi.decode import decode, encode
+from ..spi.documents import Description, Document
+from ..spi.errors import CorruptState, PluginFailure, SpecError
+from .ownership import begin_owner, read_owner
 
 LIMIT = 2**24
 """Bytes of a record, whether it is written or read."""
@@ -29,8 +29,8 @@ _SUFFIX = ".json"
 _LOG = re.compile(r"(instance-\d+)\.log")
 
 
-class ProcessRecord(Document, frozen=True):
-    """One instance and its process. ``start`` is in clock ticks since ``boot``, ``began`` in
+class InstanceRecord(Document, frozen=True):
+    """One instance and its first process. ``start`` is in clock ticks since ``boot``, ``began`` in
     seconds since the epoch.
     """
 
@@ -39,7 +39,6 @@ class ProcessRecord(Document, frozen=True):
     start: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     boot: str
     began: float
-    port: int
     logical_id: str | None = None
     tags: dict[str, str] | None = None
     slot: str | UnsetType = UNSET
@@ -50,20 +49,23 @@ class ProcessRecord(Document, frozen=True):
         return Description(self.id, self.logical_id, self.tags, self.slot)
 
 
-class FoundRecords(NamedTuple):
+R = TypeVar("R", bound=InstanceRecord)
+
+
+class FoundRecords(NamedTuple, Generic[R]):
     """What the directory held when it was opened: records, sentences about files that are none, and
     whose these may be.
     """
 
-    records: list[ProcessRecord]
+    records: list[R]
     complaints: list[str]
     doubtful: set[str]
 
 
-class StateFiles:
-    """A directory of records, which this process owns from construction to ``close``."""
+class StateFiles(Generic[R]):
+    """A directory of records of a type, which this process owns from construction to ``close``."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, record_type: type[R]) -> None:
         """Create the directory if it is missing (mode 0700) and take it; raises InUse or
         PluginFailure.
         """
@@ -73,7 +75,7 @@ class StateFiles:
             raise PluginFailure(f"create {path}: its parent folder does not exist") from None
         except OSError as error:
             raise disk.refusal("create", path, error) from None
-        self.path = path.resolve()
+        self.path, self._record_type = path.resolve(), record_type
         self._lease = disk.Lease(self.path)
         try:
             disk.clear_leftovers(self._lease.fd)
@@ -120,18 +122,20 @@ class StateFiles:
         except OSError as error:
             raise disk.refusal("open", self.path / name, error) from None
 
-    def read(self) -> FoundRecords:
+    def read(self) -> FoundRecords[R]:
         """Read every record; a file that is none is left alone and complained about.
 
         Raises PluginFailure when a file cannot be read for now: what is in it is not known, so
         nothing is.
         """
-        found = FoundRecords([], [], set())
+        found = FoundRecords[R]([], [], set())
         for name in sorted(self._names()):
             if name.startswith(".") or not name.endswith(_SUFFIX):
                 continue
             try:
-                record = decode(disk.read_regular(self._lease.fd, name, LIMIT)[0], ProcessRecord)
+                record = decode(
+                    disk.read_regular(self._lease.fd, name, LIMIT)[0], self._record_type
+                )
                 if name != record.id + _SUFFIX:
                     raise CorruptState(f"is the record of {record.id!a}")
                 found.records.append(record)
@@ -147,7 +151,7 @@ class StateFiles:
                 )
         return found
 
-    def write(self, record: ProcessRecord) -> None:
+    def write(self, record: InstanceRecord) -> None:
         """Write a record, whole or not at all; raises PluginFailure."""
         disk.write_atomic(self._lease.fd, record.id + _SUFFIX, encode(record), mode=0o600)
 
@@ -174,7 +178,7 @@ class StateFiles:
             raise disk.refusal("open", self.path, error) from None
 
 
-def check_size(record: ProcessRecord) -> None:
+def check_size(record: InstanceRecord) -> None:
     """Refuse a record that could not be read again; raises SpecError."""
     if (size := len(encode(record))) > LIMIT:
         raise SpecError(
