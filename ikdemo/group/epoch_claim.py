@@ -29,6 +29,7 @@ class EpochClaim:
         self.epoch = 0
         self._group = group
         self._fenced: Fenced | None = None
+        self._fenced_at: float | None = None
         self._made: tuple[int, str] | None = None
 
     @property
@@ -45,7 +46,7 @@ class EpochClaim:
         """Act for the leader of another epoch from now on, or for none."""
         self.epoch = 0 if epoch is UNSET else epoch
         if self._fenced is not None and self.epoch >= self._fenced.begun:
-            self._fenced = None
+            self._fenced = self._fenced_at = None
 
     def on_refusal(self, error: Fenced) -> None:
         """Take in that a plugin refused an action, unless it was one of an epoch before."""
@@ -89,13 +90,15 @@ class EpochClaim:
             raise
         return plugin
 
-    def marked(self, todo: Plan) -> Plan:
+    def marked(self, todo: Plan, now: float) -> Plan:
         """Return a plan as it may be carried out: without any action when a later leader has
-        begun, and with the reason.
+        begun, and with the reason, which holds from when it is given first.
         """
         if self._fenced is None:
             return todo
+        self._fenced_at = now if self._fenced_at is None else self._fenced_at
         text = f"{self._fenced}: a later leader acts on this group, so nothing is done here"
-        reason = Reason("fenced", text, awaits="a commit of a leader who is later still")
+        awaits = "a commit of a leader who is later still"
+        reason = Reason("fenced", text, since=self._fenced_at, awaits=awaits)
         reasons = (reason, *todo.reasons)
         return replace(todo, actions=(), reasons=reasons, converged=False, wake_after=None)

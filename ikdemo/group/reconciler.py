@@ -323,7 +323,8 @@ class Reconciler:
 
     def _plan(self, view: View) -> Plan:
         desired = view.applied_to(self.desired)
-        return self.claim.marked(plan(desired, view.observed, self._memory, self._clock.now()))
+        now = self._clock.now()
+        return self.claim.marked(plan(desired, view.observed, self._memory, now), now)
 
 
 def _failed(error: Exception) -> Plan:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -191,6 +192,7 @@ def test_what_keeps_nothing_across_restarts_says_so(tmp_path: Path) -> None:
 
 def test_of_two_leaders_that_want_different_sizes_only_the_later_one_acts(tmp_path: Path) -> None:
     async def story() -> None:
+        began = time.time()
         files = Files(tmp_path / "files")
         async with plugins(files, None, None) as [(old, told_by_old), (new, _)]:
             await old.commit_group(spec(6), epoch=7)
@@ -213,6 +215,7 @@ def test_of_two_leaders_that_want_different_sizes_only_the_later_one_acts(tmp_pa
             assert (step.plan.actions, step.plan.converged) == ((), False)
             assert step.plan.reasons[0].code == "fenced"
             assert "fenced: epoch 7 is over, 9 has begun" in step.plan.reasons[0].text
+            assert step.plan.reasons[0].since >= began - 1
             assert not (await old.describe_group("web")).converged
             assert after == files.refused
             assert [event.kind for event in await told(told_by_old, "fenced")] == ["halted"]

@@ -105,6 +105,12 @@ MUTANTS = (
         GROUP + "test_a_plugin_that_forgot_the_epoch_is_claimed_again",
     ),
     Mutant(
+        "ikdemo/group/epoch_claim.py",
+        "since=self._fenced_at, ",
+        "",
+        GROUP + "test_of_two_leaders_that_want_different_sizes_only_the_later_one_acts",
+    ),
+    Mutant(
         "ikdemo/group/executor.py",
         "        except Fenced as error:\n            self._claim.on_refusal(error)\n            return None\n",
         "",
