@@ -49,6 +49,7 @@ def test_an_empty_lab_is_named_and_not_a_traceback(lab: Lab) -> None:
         exercises.cattle_and_pets(lab, ...),
         exercises.real_processes(lab, ...),
         exercises.docker(..., ..., ...),
+        exercises.swarm(..., ..., ...),
         exercises.own_plugin(lab),
     ]
     for check in checks:
@@ -278,3 +279,21 @@ def test_docker() -> None:
     for given, hint in slips.items():
         assert hint in told(exercises.docker(*given)), given
     assert told(exercises.docker(..., ..., ...)).count(UNANSWERED) == 3
+
+
+def test_swarm() -> None:
+    assert exercises.swarm(21, 15, [1, 1, 2, 2])
+    assert exercises.swarm(21, 15, (1, 1, 2, 2))
+    slips = {
+        (15, 15, (1, 1, 2, 2)): "What runs on the two machines that are cut off?",
+        (12, 15, (1, 1, 2, 2)): "the six that nobody counts run on",
+        (21, 21, (1, 1, 2, 2)): "The group cannot see those on the machines that are cut off",
+        (21, 9, (1, 1, 2, 2)): "But then the group replaces what it lost",
+        (21, 15, (1, 2, 2, 3)): "half is not enough",
+        (21, 15, (2, 3, 3, 4)): "so many have to be left",
+        (21, 15, (0, 1, 1, 2)): "of 3 that is 2, so 1 may be lost",
+        (21, 15, 1): "of 3 that is 2, so 1 may be lost",
+    }
+    for given, hint in slips.items():
+        assert hint in told(exercises.swarm(*given)), given
+    assert told(exercises.swarm(..., ..., [1, ..., 2, 2])).count(UNANSWERED) == 3
