@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ..boottime import since_boot
 from ..spi.errors import CorruptState, IkdemoError
 from .endpoints import EtcdRefusal
 from .etcd_client import EtcdClient, KeyValue, created_at, get, put
@@ -35,11 +35,6 @@ class Elected(NamedTuple):
 
     epoch: int
     until: float
-
-
-def since_boot() -> float:
-    """Return seconds since the boot, time spent suspended included."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Election:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from msgspec import structs
 
+from ..boottime import since_boot
 from ..spi.plans import Plan, Reason
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -37,7 +38,7 @@ class Clock:
         """Return seconds since the boot, time spent suspended included; goes on over restarts of
         the process, never back.
         """
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
+        return since_boot()
 
     def wall(self) -> float:
         """Return seconds since the epoch, for stamps alone: it jumps whenever the date is set."""

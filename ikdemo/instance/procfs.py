@@ -16,6 +16,7 @@ from functools import cache
 from typing import NamedTuple
 
 from .. import disk
+from ..boottime import since_boot
 
 _PROC = "/proc"
 _PART = 2**16
@@ -84,7 +85,7 @@ def age_of(start: int) -> float:
     """Return the seconds since a process began, by the clock that no one sets and that counts while
     the machine sleeps.
     """
-    return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - start / _TICKS)
+    return max(0.0, since_boot() - start / _TICKS)
 
 
 @cache

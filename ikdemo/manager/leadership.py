@@ -15,6 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from ..boottime import since_boot
 from ..spi.errors import IkdemoError, NotLeader, OutcomeUnknown, PluginUnavailable
 from .backend import Backend, Term
 
@@ -33,11 +34,6 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-def boottime() -> float:
-    """Return seconds since the boot, time spent suspended included."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
 class Leadership:
     """What is known of who leads. ``looked`` is called after each look, in the event loop.
 
@@ -50,7 +46,7 @@ class Leadership:
         self,
         backend: Backend,
         looked: Callable[[], None],
-        now: Callable[[], float] = boottime,
+        now: Callable[[], float] = since_boot,
     ) -> None:
         self.asked = False
         self.term: Term | None = None

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from msgspec import structs
 
+from ..boottime import since_boot
 from ..spi.contracts import GroupPlugin, Interface, Lookup
 from ..spi.documents import (
     GroupDescription,
@@ -37,7 +38,7 @@ from .command_queue import CommandQueue
 from .event_relay import EventRelay
 from .group_behind import GroupBehind
 from .handover import Handover
-from .leadership import LEADS_NOT, Leadership, boottime
+from .leadership import LEADS_NOT, Leadership
 from .stored import StoredSpec
 from .stored_commands import StoredCommands
 
@@ -63,7 +64,7 @@ class Manager:
         lookup: Lookup,
         backend: Backend,
         behind: str,
-        now: Callable[[], float] = boottime,
+        now: Callable[[], float] = since_boot,
     ) -> None:
         self._lookup, self._backend = lookup, backend
         self._behind = GroupBehind(lookup, behind)

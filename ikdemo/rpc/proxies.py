@@ -190,6 +190,11 @@ class FlavorClient(_Proxy):
         await self._ask(methods.BURY, m.FlavorInstance(properties, instance))
 
 
+def as_manager(plugin: object) -> GroupClient | None:
+    """Return a plugin that is a manager of ours, before a group plugin; None for any other."""
+    return plugin if isinstance(plugin, GroupClient) and "Manager" in plugin.offers else None
+
+
 class GroupClient(_Proxy):
     """A group plugin behind a socket; the last two methods need the Manager extension, the eight
     before them Reconcile.

@@ -18,7 +18,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from ikdemo.etcd.election import since_boot
+from ikdemo.boottime import since_boot
 from ikdemo.manager.backend import Term
 from ikdemo.manager.stores.etcd_store import EtcdBackend
 from ikdemo.spi.documents import GroupSpec

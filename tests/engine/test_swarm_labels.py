@@ -21,10 +21,10 @@ from engine.network import link
 from engine.private import PrivateEngine, lacking
 from msgspec import Raw
 
+from ikdemo.boottime import since_boot
 from ikdemo.engine import EngineAddress, Swarm
 from ikdemo.manager.backend import Term
 from ikdemo.manager.global_spec import GlobalSpec, as_label
-from ikdemo.manager.leadership import boottime
 from ikdemo.manager.stores.swarm_store import LEASE, RENEWAL, SwarmBackend
 from ikdemo.spi.documents import GroupSpec
 from ikdemo.spi.errors import CorruptState, Fenced, IkdemoError, PluginFailure, VersionConflict
@@ -55,7 +55,7 @@ class Clock:
         self.ahead = 0.0
 
     def __call__(self) -> float:
-        return boottime() + self.ahead
+        return since_boot() + self.ahead
 
 
 @contextmanager
@@ -100,7 +100,7 @@ def disconnected() -> Iterator[None]:
     gc.collect()
 
 
-def store(engine: PrivateEngine, name: str = "group", clock: Any = boottime) -> SwarmBackend:
+def store(engine: PrivateEngine, name: str = "group", clock: Any = since_boot) -> SwarmBackend:
     ASKED.append(Swarm(EngineAddress(engine.host)))
     return SwarmBackend(ASKED[-1], name, 5.0, clock)
 

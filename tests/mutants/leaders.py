@@ -44,7 +44,7 @@ MUTANTS = (
         "tests/engine/test_etcd_calls.py::test_a_leader_may_act_for_a_lease_from_when_it_asked_not_from_the_answer",
     ),
     Mutant(
-        "ikdemo/etcd/election.py",
+        "ikdemo/boottime.py",
         "    return time.clock_gettime(time.CLOCK_BOOTTIME)",
         "    return time.time()",
         "tests/engine/test_etcd_calls.py::test_no_setting_of_the_date_moves_the_end_of_a_term",

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ...engine import Engine
 from ...rpc import discovery
-from ...rpc.proxies import GroupClient, InstanceClient
+from ...rpc.proxies import InstanceClient, as_manager
 from ...spi.errors import IkdemoError
 from ..commands import Invocation, Verb, say
 from ..verb_inputs import peers
@@ -166,8 +166,8 @@ async def fencing(directory: Path) -> Finding | None:
             try:
                 async with asyncio.timeout(PLUGIN_TIMEOUT):
                     plugin = await found.any(name)
-                    if isinstance(plugin, GroupClient) and "Manager" in plugin.offers:
-                        report, managed = await plugin.leader(), True
+                    if manager := as_manager(plugin):
+                        report, managed = await manager.leader(), True
                         unfenced |= set() if report.fences else {report.behind}
                     elif isinstance(plugin, InstanceClient) and "Fence" not in plugin.offers:
                         unfenced.add(name)

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def managing(call: Invocation) -> AsyncIterator[GroupClient]:
     """Connect to the manager that ``--name`` names; raises PluginFailure when it is none."""
-    from ...rpc.proxies import GroupClient
+    from ...rpc.proxies import as_manager
 
     async with peers(call.directory) as found:
-        group = await found.group(call["name"])
-        if "Manager" not in group.offers or not isinstance(group.plugin, GroupClient):
+        manager = as_manager((await found.group(call["name"])).plugin)
+        if manager is None:
             raise PluginFailure(f"{call['name']} is a group plugin, and no manager of ours")
-        yield group.plugin
+        yield manager
 
 
 async def leader(call: Invocation) -> int:

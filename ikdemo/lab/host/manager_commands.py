@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 
-from ...rpc.proxies import GroupClient
+from ...rpc.proxies import as_manager
 from ...spi.decode import decode
 from ...spi.documents import Document, GroupProperties, GroupSpec, LeaderReport
 from ...spi.errors import IkdemoError
@@ -104,10 +104,10 @@ class ManagerCommands:
         new.replace(file)
 
     async def _ask(self, name: str) -> LeaderReport:
-        found = await self._plugins.session.peers.group(name)
-        if "Manager" not in found.offers or not isinstance(found.plugin, GroupClient):
+        manager = as_manager((await self._plugins.session.peers.group(name)).plugin)
+        if manager is None:
             raise IkdemoError(f"{name} is a group plugin, and no manager")
-        return await found.plugin.leader()
+        return await manager.leader()
 
     async def _until_it_leads(self, name: str) -> LeaderReport:
         try:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from msgspec.structs import replace
 
+from ...boottime import since_boot
 from ...spi.documents import GROUP_TAG, Description
 from ...spi.events import Event
 from ..show.tables import Table, say_event
@@ -209,18 +210,13 @@ def _found(plugin: str, description: Description, since: float) -> Event:
     )
 
 
-def boot_time() -> float:
-    """Return seconds of a clock that is never set and goes on while the machine sleeps."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
 class RecordClock:
     """Seconds since the epoch, as the wall clock showed them when this was made, and steady from
     there on.
     """
 
     def __init__(
-        self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = boot_time
+        self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = since_boot
     ) -> None:
         self._wall, self._steady = wall, steady
         # of the wall clock over the steady one, from the first on

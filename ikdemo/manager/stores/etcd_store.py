@@ -16,8 +16,9 @@ from collections.abc import Sequence
 from msgspec import DecodeError, Struct
 from msgspec.json import Decoder, encode
 
+from ...boottime import since_boot
 from ...etcd.addresses import NO_FILES, TlsFiles, read_addresses, read_tls
-from ...etcd.election import LONGEST, SHORTEST, Election, since_boot
+from ...etcd.election import LONGEST, SHORTEST, Election
 from ...etcd.endpoints import Endpoints
 from ...etcd.etcd_client import EtcdClient, KeyValue, created_at, get, modified_at, put
 from ...spi.errors import Fenced, IkdemoError, LeaseLost, VersionConflict

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from ... import disk
+from ...boottime import since_boot
 from ...spi.errors import CorruptState, Fenced, IkdemoError, PluginFailure, VersionConflict
 from ..backend import Kept, Leader, Term
 from ..global_spec import LARGEST, GlobalSpec, as_text, from_json
-from ..leadership import boottime
 
 CONFIG, EPOCH, LOCK = "global.config", "leader.epoch", "leader.lock"
 LOOKS = 2
@@ -109,7 +109,7 @@ class OsBackend:
             _read_epoch(directory, store)
 
     def _campaign(self) -> Term | None:
-        looked = boottime()
+        looked = since_boot()
         seen = self._read_leader()
         if seen.name != self._identity.encode():
             self._epoch, self._displaced = 0, None

@@ -29,11 +29,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from ...boottime import since_boot
 from ...engine import Swarm, SwarmSpec
 from ...spi.errors import CorruptState, Fenced, IkdemoError, LeaseLost, VersionConflict
 from ..backend import Kept, Leader, Term
 from ..global_spec import GlobalSpec, as_label, from_label
-from ..leadership import boottime
 
 SPEC = "infrakit"
 EPOCH = "ikdemo.epoch"
@@ -82,7 +82,7 @@ class SwarmBackend:
         swarm: Swarm,
         manager: str,
         interval: float,
-        clock: Callable[[], float] = boottime,
+        clock: Callable[[], float] = since_boot,
     ) -> None:
         self.interval = interval
         self._swarm = swarm
