@@ -49,32 +49,15 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/manager/leadership.py",
-        " or self._is_over(term):\n            raise NotLeader",
-        ":\n            raise NotLeader",
+        "            await self.ensure(epoch)\n            return await act()\n\n"
+        "        await self.ensure(epoch)\n",
+        "            return await act()\n\n        self._over = self._over or asyncio.Future()\n",
         OVERLAP,
     ),
     Mutant(
         "ikdemo/manager/command_queue.py",
         "        return await asyncio.shield(answer)\n",
         "        self._commands.pop()\n        return await work()\n",
-        OVERLAP,
-    ),
-    Mutant(
-        "ikdemo/manager/stored_commands.py",
-        "            if stored.groups.get(group) not in (entry, scaled):\n",
-        "            if False:\n",
-        OVERLAP,
-    ),
-    Mutant(
-        "ikdemo/manager/leadership.py",
-        "(epoch is not None and term.epoch != epoch)",
-        "(epoch is not None and term.epoch < epoch)",
-        OVERLAP,
-    ),
-    Mutant(
-        "ikdemo/manager/handover.py",
-        "            self._given.pop(spec.id, None)\n            if isinstance",
-        "            if isinstance",
         OVERLAP,
     ),
     Mutant(

@@ -3,13 +3,14 @@ plugins that remember nothing. Answers come late, are lost, or come before what 
 
 What is sent is looked at as it is sent: nothing is told to a group plugin, and nothing is saved, by
 a manager whose term is over, and no group is committed as it was before a later command that had
-been acknowledged.
+been acknowledged. What arrives from the leader is what is stored.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -40,14 +41,16 @@ BROKEN = "a-broken"
 """A group, between the others by its name, that every group plugin refuses at a commit, and not
 when it is only pretended.
 """
+FORGOTTEN = 60.0
+"""Seconds after which a manager has read what it once stored without knowing it."""
 NOTHING: Answer = ("nothing",)
 """What a command is answered that did not happen."""
 
 
 class Fault(NamedTuple):
     """What befalls one call, ``skip`` calls after the fault before. ``kind``: slow; refused (not
-    sent); lost (it happens, no answer comes); late (no answer comes, and it happens afterwards).
-    ``seconds``: how much later than usual.
+    sent); lost (it happens, no answer comes); late (no answer comes, and it happens afterwards);
+    gone (no answer comes, and it never happens). ``seconds``: how much later than usual.
     """
 
     skip: int
@@ -98,6 +101,8 @@ class ManagedWorld:
         self.spec, self.version, self.epoch = GlobalSpec(), 0, 0
         self.holder, self.until, self.wanted = "", 0.0, "m-0"
         self.store_away = False
+        self.unasked = -math.inf
+        """When something was stored last of which the manager does not know."""
         self.claimed: dict[str, int] = {}
         self.wrong: list[str] = []
         self.trace: list[str] = []
@@ -151,15 +156,17 @@ class ManagedWorld:
                 error = refused
             if fault.kind in ("well", "slow"):
                 self.loop.in_world(0.005, settle, answer, result, error)
+            elif what.startswith("save"):
+                self.unasked = self.loop.time()
 
         if fault.kind == "refused":
             error = PluginUnavailable("connection refused")
             self.loop.in_world(fault.seconds, settle, answer, None, error)
-        else:
+        elif fault.kind != "gone":
             late = fault.seconds if fault.kind in ("slow", "late") else 0.0
             self.loop.in_world(0.005 + late, happen)
-        if fault.kind in ("lost", "late"):
-            wait = fault.seconds if fault.kind == "lost" else fault.seconds / 2
+        if fault.kind in ("lost", "late", "gone"):
+            wait = fault.seconds / 2 if fault.kind == "late" else fault.seconds
             error = OutcomeUnknown("no answer came")
             self.loop.in_world(0.01 + wait, settle, answer, None, error)
         return await answer
@@ -268,6 +275,14 @@ class SimulatedGroups:
 
         return await self._world.call(f"{what} for {self.backend.identity}", arrive)
 
+    def _check_stored(self, group: str, wanted: Callable[[State], bool]) -> None:
+        """See that what arrives from the leader is what is stored, if only it stores."""
+        world = self._world
+        leads = world.holder == self.backend.identity and world.loop.time() < self.backend.until
+        knows = world.loop.time() > world.unasked + FORGOTTEN
+        if leads and knows and not wanted(world.stored(group)):
+            world.blame(f"{group} is stored as {world.stored(group)}, which is not what comes")
+
     def _check_leads(self, what: str) -> None:
         if self._world.loop.time() >= self.backend.until:
             self._world.blame(f"{self.backend.identity} {what} after its term")
@@ -292,6 +307,7 @@ class SimulatedGroups:
             if epoch < world.claimed.get(spec.id, 0):
                 raise Fenced(epoch, world.claimed[spec.id])
             world.claimed[spec.id] = epoch
+            self._check_stored(spec.id, lambda stored: stored == record)
             self.kept[spec.id] = record
             return "committed"
 
@@ -303,6 +319,7 @@ class SimulatedGroups:
 
         def scale() -> str:
             self._check_kept(group)
+            self._check_stored(group, lambda stored: stored is not None and stored.size == size)
             self.kept[group] = self.kept[group]._replace(size=size)
             return "scaled"
 

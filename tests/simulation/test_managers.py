@@ -31,14 +31,14 @@ commands = st.builds(
     st.sampled_from(GAPS),
     st.sampled_from(COMMANDS),
     st.sampled_from((2, 2, 2, 0, 1)),
-    st.sampled_from(("a", "a", "a", *GROUPS)),
+    st.sampled_from(("a", *GROUPS)),
     st.integers(0, 3),
 )
 events = st.builds(Item, st.sampled_from(GAPS), st.sampled_from(EVENTS), st.integers(0, 2))
 faults = st.builds(
     Fault,
     st.integers(0, 20),
-    st.sampled_from(("slow", "refused", "lost", "late")),
+    st.sampled_from(("slow", "refused", "lost", "late", "gone")),
     st.sampled_from(SECONDS),
 )
 FIRST = Item(0.0, "commit", size=2)
