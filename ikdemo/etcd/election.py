@@ -61,6 +61,7 @@ class Election:
         self._lease = 0  # ours; one whose grant was not answered is not known, and ends by itself
         self._until = 0.0
         self._revision = 0  # at which the key was last looked at
+        self._doubt = ""  # why no change of it can be waited for
 
     async def look(self) -> Elected | None:
         """Campaign or renew, once; None: another candidate leads.
@@ -76,8 +77,11 @@ class Election:
         """
         try:
             await self._client.changed(self._key, self._revision + 1, self._within)
+            self._doubt = ""
         except IkdemoError as doubt:
-            _log.info("no change of the leader can be waited for: %s", doubt)
+            if str(doubt) != self._doubt:  # said once, however often it is tried
+                _log.info("no change of the leader can be waited for: %s", doubt)
+            self._doubt = str(doubt)
             await asyncio.sleep(PAUSE)
 
     async def resign(self) -> None:

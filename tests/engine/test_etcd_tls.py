@@ -1,5 +1,5 @@
 """A member behind TLS, with certificates that fit and others that do not: each of these is one
-sentence, and nothing was sent.
+sentence, and nothing was sent; a manager with them leads nothing and does nothing.
 """
 
 from __future__ import annotations
@@ -9,8 +9,11 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import asking
 import pytest
+from desk import Desk
 from engine.etcd3 import Etcd3
 
 from ikdemo.etcd.addresses import NO_FILES, TlsFiles, read_addresses, read_tls
@@ -145,3 +148,61 @@ def test_a_key_with_a_password_is_not_asked_for(files: Path) -> None:
     other = good(files)._replace(key=f"{files}/member.key")
     with pytest.raises(IkdemoError, match="key values mismatch"):
         read_tls(other)
+
+
+def started(desk: Desk, given: TlsFiles) -> Path:
+    """Start a manager by the member behind TLS, and what it stands before; return its socket."""
+    desk.start("infrakit-instance-file", "instance-file", "--dir", str(desk.instances))
+    desk.start("infrakit-flavor-vanilla", "flavor-vanilla")
+    desk.start("infrakit-group-default", "group-stateless", "--store", "none")
+    flags = ("--endpoint", f"https://{SECURE}", "--request-timeout", "20s", "--lease", "60s")
+    files = zip(("--tlscacert", "--tlscert", "--tlskey"), given[:3], strict=True)
+    named = [f"{flag}={path}" for flag, path in files if path]
+    desk.start("infrakit-manager", "group", "etcd", *flags, *named)
+    return desk.plugins / "group"
+
+
+def commit(group: Path) -> Any:
+    properties = {
+        "Allocation": {"Size": 2},
+        "Instance": {"Plugin": "instance-file", "Properties": {}},
+        "Flavor": {"Plugin": "flavor-vanilla", "Properties": {}},
+    }
+    spec = {"ID": "web", "Properties": properties}
+    return asking.ask(group, "Group.CommitGroup", {"Spec": spec, "Pretend": False})
+
+
+@pytest.mark.usefixtures("secure", "etcd")
+def test_a_manager_with_the_right_certificates_leads(desk: Desk, files: Path) -> None:
+    group = started(desk, good(files))
+    asking.until(lambda: asking.ask(group, "Manager.Leader", {})["Leads"])
+    assert commit(group) == {"Details": "Managing 2 instances"}
+    desk.until(2)
+    assert desk.stop("group") == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"authority": "other.pem"}, "its certificate is not accepted: "),
+        ({"authority": ""}, "its certificate is not accepted: "),
+        ({"certificate": "foreign.pem", "key": "foreign.key"}, "TLS fails: "),
+        ({"certificate": "", "key": ""}, "TLS fails: "),
+    ],
+)
+@pytest.mark.usefixtures("secure", "etcd")
+def test_a_manager_with_wrong_certificates_says_so_once_and_does_nothing(
+    desk: Desk, files: Path, changes: dict[str, str], said: str
+) -> None:
+    paths = {name: f"{files}/{value}" if value else "" for name, value in changes.items()}
+    group = started(desk, good(files)._replace(**paths))
+    asking.until(lambda: said in asking.ask(group, "Manager.Leader", {})["Why"])
+    with pytest.raises(asking.Refused, match=r"^not-a-leader$"):
+        commit(group)
+    assert desk.living() == []
+    assert asking.ask(desk.plugins / "group-stateless", "Group.InspectGroups", {})["Groups"] is None
+    assert desk.stop("group") == 0
+    told = [line for line in desk.log("group").splitlines() if said in line]
+    assert ["level=warning" in line for line in told].count(True) == 1, told
+    assert len(told) <= 2, "and that no change can be waited for, once"
+    assert "Traceback" not in desk.log("group")
