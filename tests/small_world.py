@@ -123,9 +123,8 @@ class World(NamedTuple):
         what was seen before.
         """
         yield tuple(one for one in truth if not one.hidden), 0
-        if (
-            self.has_slots and not self.only_losses
-        ):  # without slots, a view that lies leads to one too many, whatever the planner does
+        # without slots, a view that lies leads to one too many, whatever the planner does
+        if self.has_slots and not self.only_losses:
             yield from ((tuple(one for one in truth if one != missing), 1) for missing in truth)
             yield (), 1
             yield state.before, 1

@@ -3,8 +3,8 @@ group.
 
 Here a command becomes a change of a group's record; how a record is changed is in ``registry``,
 what is acceptable in ``commit_checks``, how a group ends in ``removal``, how it is healed in
-``reconciler``. Plugins are found
-by the lookup that it is handed: whether one is in this process or behind a socket it cannot tell.
+``reconciler``. Plugins are found by the lookup that it is handed: whether one is in this process or
+behind a socket it cannot tell.
 """
 
 from __future__ import annotations

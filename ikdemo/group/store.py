@@ -103,9 +103,8 @@ class Store:
         try:
             disk.clear_leftovers(self._directory)
             return [self._read(path) for path in sorted(self._directory.glob("*.json"))]
-        except (
-            BaseException
-        ):  # a directory that cannot be used is not kept from the person who mends it
+        except BaseException:
+            # a directory that cannot be used is not kept from the person who mends it
             self.close()
             raise
 

@@ -51,9 +51,8 @@ def settle(
     described, observed = observed, without_destroyed(observed, memory)
     tracker = BackoffTracker(with_surge(desired, observed), observed, memory, now)
     for reason in plan.reasons:
-        if (
-            reason.slot in tracker.created and not reason.instance and reason.code != "provisioning"
-        ):  # a slot that is empty, although one was made in it
+        is_empty = not reason.instance and reason.code != "provisioning"
+        if is_empty and reason.slot in tracker.created:  # although one was made in it
             tracker.record_loss(reason.slot)
     for outcome in outcomes:
         if not (outcome.error and (overtaken or is_repeated(memory, outcome))):

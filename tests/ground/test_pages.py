@@ -46,9 +46,8 @@ def test_commands_do_what_the_page_prints(
     with story(short_dir) as terminals:
         for line in lines:
             if line.heading == NEEDS_ENGINE:
-                line.command = re.sub(
-                    r"(group wait \S+)", r"\1 --timeout 1s", line.command
-                )  # it would be half a minute each time
+                # it would be half a minute each time
+                line.command = re.sub(r"(group wait \S+)", r"\1 --timeout 1s", line.command)
                 assert "Traceback" not in terminals.type(line), line.command
             else:
                 assert terminals.type(line) == settled(line.expected, terminals.plugins), (

@@ -89,9 +89,8 @@ def test_a_killed_plugin_leaves_the_others_and_a_stale_socket_and_starts_again(l
     before = of(lab)
     os.kill(before["group"], signal.SIGKILL)  # from elsewhere, as in a terminal
     assert lab._plugins.processes["group"]._process.wait(100) == -signal.SIGKILL
-    assert (
-        lab._plugins.processes["group"].state == "ended: exit status -9"
-    )  # and not what it did last
+    # and not what it did last
+    assert lab._plugins.processes["group"].state == "ended: exit status -9"
     assert lab.socket("group").is_socket()
     lab.start_again("group")
     after = of(lab)

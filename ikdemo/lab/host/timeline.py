@@ -226,9 +226,8 @@ class RecordClock:
         """Return the time, and notice a step of the wall clock."""
         before, wall, after = self._steady(), self._wall(), self._steady()
         lead = wall - (before + after) / 2
-        if (
-            abs(lead - self._leads[-1]) > CLOCK_STEP + after - before
-        ):  # read slowly, it tells nothing
+        # read slowly, it tells nothing
+        if abs(lead - self._leads[-1]) > CLOCK_STEP + after - before:
             self._leads.append(lead)
             del self._leads[1:-STEPS_KEPT]
         return after + self._leads[0]
