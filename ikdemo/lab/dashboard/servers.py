@@ -26,7 +26,10 @@ PATIENCE = 0.3
 LONGEST_PAGE = 4096
 MOST = 60
 """Servers asked in one visit."""
-PAUSE = 0.01
+VISIT_AGAIN, ASK_AGAIN = 0.01, 0.1
+"""Seconds between two visits, which tell how long an outage was, and between two questions to the
+flavor, each of which is one for every instance.
+"""
 
 
 class Outage(NamedTuple):
@@ -67,7 +70,7 @@ class Servers:
         while not (visit := self.visit()).whole:
             if time.monotonic() > deadline:
                 raise NotConverged(f"after {timeout:g} s not every server answers", (visit.words,))
-            time.sleep(PAUSE)
+            time.sleep(VISIT_AGAIN)
         return Words(f"all {len(visit.answers)} servers of {self.group} answer")
 
     def wait_healthy(self, timeout: float = 20.0) -> Words:
@@ -83,7 +86,7 @@ class Servers:
                 raise NotConverged(
                     f"after {timeout:g} s not every server is called healthy", (repr(said),)
                 )
-            time.sleep(PAUSE)
+            time.sleep(ASK_AGAIN)
         return Words(f"all {len(said)} servers of {self.group} are healthy")
 
     def outages(
