@@ -23,7 +23,7 @@ def skipped() -> Iterator[tuple[str, str]]:
     elif not shutil.which("docker"):
         yield "the walk-through's containers", "Docker's own command: apt-get install docker.io"
     if reason := swarm3.lacking():
-        yield "machines and swarms (tests/engine/test_machines.py and test_swarm3.py)", reason
+        yield "machines and swarms (tests/engine/test_*machines.py and test_swarm3.py)", reason
     if reason := etcd3.lacking():
         yield "leaders by etcd (tests/engine/test_etcd_*.py and test_manager_failover.py)", reason
     if reason := image_inputs.not_built():

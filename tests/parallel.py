@@ -27,6 +27,7 @@ WHOLE = (
     "tests/engine/test_etcd_failover.py",
     "tests/engine/test_manager_failover.py",
     "tests/engine/test_lab_image.py",
+    "tests/engine/test_lab_machines.py",
     "tests/engine/test_swarm3.py",
     "tests/ground/test_recovery_page.py",
     "tests/lab/test_chaos_exercise.py",

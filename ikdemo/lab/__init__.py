@@ -12,7 +12,7 @@ input does.
 - ``lab``: the facade, which holds the parts. ``reports``: what a lab tells of what happened.
 - ``host``: processes, threads and the directory of a lab. ``faults``: what breaks instances.
 - ``show``: tables, words and figures. ``dashboard``: what moves on the screen.
-- ``chaos``: experiments. ``docker``: containers, compared and recorded.
+- ``chaos``: experiments. ``docker``: containers, compared and recorded. ``machines``: a swarm.
 - ``teaching``: checks, exercises, hints, progress, specs.
 
 Names are loaded when first used: a command that wants one small part of a lab need not wait for all

@@ -24,6 +24,7 @@ from .host.group_commands import GroupCommands
 from .host.manager_commands import ManagerCommands
 from .host.plugin_commands import PluginCommands
 from .host.session import Session
+from .machines.lab_machines import Machines
 from .reports import Reports
 from .show.tables import Table, Words
 from .teaching.hints import explain_missing_names
@@ -155,6 +156,14 @@ class Lab:
     recovery = _of("_reports", Reports.recovery)
     measure = _of("_reports", Reports.measure)
     check = _of("_reports", Reports.check)
+
+    def machines(self, number: int = 3) -> Machines:
+        """Boot a Docker swarm of so many machines, and one more that manages it; they are the
+        instances of the group ``machines``. Needs root and a Docker engine's programs.
+
+        The same lab gives the same machines again. They end with the lab.
+        """
+        return Machines(self._plugins, self._groups, self._convergence, number)
 
     def watch(self, group: str) -> LiveView:
         """Return a live view of a group; in a notebook, it is shown when it is the last thing in a

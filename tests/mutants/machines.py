@@ -5,6 +5,7 @@ from __future__ import annotations
 from .mutant import Mutant
 
 TESTS = "tests/engine/test_machines.py::"
+LAB = "tests/engine/test_lab_machines.py::"
 TABLE = "ikdemo/instance/machine/machine_table.py"
 AWAY = TESTS + (
     "test_a_plugin_that_was_away_knows_its_machines_again_and_ends_what_it_does_not_know"
@@ -51,6 +52,25 @@ MUTANTS = (
         "    end_orphaned_machines(directory)\n",
         "",
         KILLED + "[True]",
+    ),
+    Mutant(
+        "ikdemo/lab/machines/count_watch.py",
+        "if self._running.get(name) != running and",
+        "if name not in self._running and",
+        LAB + "test_what_runs_on_a_machine_that_is_cut_off_is_not_counted_but_seen",
+    ),
+    Mutant(
+        "ikdemo/lab/machines/count_watch.py",
+        "            for name in known - machines.keys() if machines else ():\n"
+        "                self._say(name, 0)\n",
+        "",
+        LAB + "test_a_machine_whose_power_is_cut_is_made_again_and_joins",
+    ),
+    Mutant(
+        "ikdemo/lab/machines/count_watch.py",
+        "return self.open and self._session.open",
+        "return self.open",
+        LAB + "test_a_watch_ends_with_its_lab",
     ),
     Mutant(
         "ikdemo/instance/machine/plugin.py",
