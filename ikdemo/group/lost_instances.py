@@ -29,9 +29,9 @@ from ..spi.text import visible
 from .clock import Clock
 from .observation import View
 
-FIRST_WAIT, LONGEST_WAIT = 1.0, 300.0
+FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
 """Seconds before the second attempt; each wait is twice the one before, up to the second number."""
-ATTEMPTS = 20
+ATTEMPTS = 120
 """All in all they take about an hour: longer than a swarm without a majority should last."""
 BURY_WITHIN = 30.0
 """Seconds for an answer."""

@@ -106,12 +106,6 @@ MUTANTS = (
         FLAVOR_TESTS + "test_the_script_waits_for_an_engine_and_for_a_swarm",
     ),
     Mutant(
-        "ikdemo/engine/swarm.py",
-        "async with asyncio.timeout(deadline):",
-        "async with asyncio.timeout(None):",
-        FLAVOR_TESTS + "test_the_loop_goes_on_while_an_engine_hangs",
-    ),
-    Mutant(
         FLAVOR,
         "            if node.state in GONE:\n",
         "            if node.state != READY:\n",
