@@ -17,11 +17,12 @@ READY, UNKNOWN, GONE = "ready", "unknown", ("down", "disconnected")
 
 class Node(NamedTuple):
     """One node, and what the swarm knows of it: ``ready``, ``down``, ``disconnected``,
-    ``unknown``.
+    ``unknown``. ``manages``: it is one of those that manage the swarm.
     """
 
     id: str
     state: str
+    manages: bool = False
 
 
 class JoinTokens(NamedTuple):
@@ -51,6 +52,13 @@ class SwarmNodes:
         """
         await self._swarm.ask(lambda api: _remove(api, node, force))
 
+    async def demote(self, node: str) -> None:
+        """Let a node manage the swarm no longer; soon after it only works, and may be removed.
+
+        Raises PluginFailure where those that manage would have no majority without it.
+        """
+        await self._swarm.ask(lambda api: _demote(api, node))
+
     async def join_tokens(self) -> JoinTokens:
         """Return what a machine joins the swarm by."""
         return await self._swarm.ask(lambda api: _tokens(api.inspect_swarm()))
@@ -73,15 +81,24 @@ def _remove(api: Any, node: str, force: bool) -> None:
         pass
 
 
+def _demote(api: Any, node: str) -> None:
+    there = api.inspect_node(node)
+    if there["Spec"]["Role"] != "worker":
+        api.update_node(node, there["Version"]["Index"], {**there["Spec"], "Role": "worker"})
+
+
 def _nodes(listed: Any) -> list[Node]:
     """Read a list of nodes; raises ValueError where it makes no sense.
 
     >>> _nodes([{"ID": "a", "Status": {"State": "down", "Message": "heartbeat failure"}}])
-    [Node(id='a', state='down')]
+    [Node(id='a', state='down', manages=False)]
     """
     if not isinstance(listed, list):
         raise ValueError("a list of nodes was expected")
-    nodes = [Node(_text(one, "ID"), _text(one["Status"], "State")) for one in listed]
+    nodes = [
+        Node(_text(one, "ID"), _text(one["Status"], "State"), bool(one.get("ManagerStatus")))
+        for one in listed
+    ]
     if len({node.id for node in nodes}) < len(nodes):
         raise ValueError("a node is listed twice")
     return nodes

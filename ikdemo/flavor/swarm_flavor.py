@@ -155,17 +155,22 @@ class SwarmFlavor:
             await _told("", self._nodes.remove(node.id, force=True))
 
     async def bury(self, properties: Raw, instance: Description) -> None:
-        """Remove the nodes of a worker that is gone, each only if the swarm says that it is down;
-        leave a manager to its swarm.
+        """Remove the nodes of a machine that is gone, each only if the swarm says that it is down.
 
-        Raises PluginFailure for a node that is not down: its swarm has not noticed yet, or the
-        machine lives on.
+        One that managed the swarm is demoted first: each machine that takes its place adds a
+        manager, and dead ones count when the living ask for a majority. Raises PluginFailure for a
+        node that is not down, as its swarm has not noticed yet, or the machine lives on; and for
+        one that still manages.
         """
+        read(properties, SwarmProperties)
         association = _association(instance)
-        if read(properties, SwarmProperties).type == MANAGER or not association:
+        if not association:
             return
         nodes = await _told("", self._nodes_of(association))
         for node in nodes:
+            if node.state in GONE and node.manages:
+                await _told("", self._nodes.demote(node.id))
+                raise PluginFailure(f"node {node.id} of {instance.id} is not removed yet: demoted")
             if node.state in GONE:
                 await _told("", self._nodes.remove(node.id, force=False))
         for node in nodes:

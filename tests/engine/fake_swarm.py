@@ -49,10 +49,13 @@ class Asked(NamedTuple):
 
 
 class Machine(NamedTuple):
-    """A node that somebody's machine is: a label of its engine, as ``key=value``, and its state."""
+    """A node that somebody's machine is: a label of its engine, as ``key=value``, its state, and
+    whether it manages.
+    """
 
     label: str
     state: str = "ready"
+    manages: bool = False
 
 
 class FakeSwarm:
@@ -143,6 +146,10 @@ class FakeSwarm:
         if asked.path.startswith("/nodes/") and asked.method == "DELETE":
             forced = asked.query.get("force") in ("1", "true", "True")
             return self._removed(asked.path.rpartition("/")[2], forced)
+        if asked.path.startswith("/nodes/") and asked.path.endswith("/update"):
+            return self._demoted(
+                asked.path.split("/")[2], asked.query["version"], asked.body["Role"]
+            )
         if asked.path.startswith("/nodes/"):
             return self._node(asked.path.rpartition("/")[2])
         if asked.path == "/swarm":
@@ -160,6 +167,10 @@ class FakeSwarm:
         return _refusal(404, "page not found")
 
     def _node(self, name: str) -> Answer:
+        if name in self.machines:
+            role = "manager" if self.machines[name].manages else "worker"
+            spec = {"Role": role, "Availability": "active", "Labels": {"kept": "yes"}}
+            return _said({"ID": name, "Version": {"Index": self.version}, "Spec": spec})
         if name not in self.names:
             return _refusal(404, f"node {name} not found")
         node: dict[str, Any] = {"ID": name, "Status": {"State": "ready"}}
@@ -176,15 +187,25 @@ class FakeSwarm:
                     "ID": name,
                     "Status": {"State": machine.state},
                     "Description": {"Engine": {"Labels": dict([machine.label.split("=")])}},
+                    **({"ManagerStatus": {"Addr": "a"}} if machine.manages else {}),
                 }
                 for name, machine in self.machines.items()
                 if machine.label in labels or not labels
             ]
         )
 
+    def _demoted(self, name: str, version: str, role: str) -> Answer:
+        if version != str(self.version):
+            return _refusal(500, "rpc error: code = Unknown desc = update out of sequence")
+        self.machines[name] = self.machines[name]._replace(manages=role == "manager")
+        return 200, b""
+
     def _removed(self, name: str, forced: bool) -> Answer:
         if name not in self.machines:
             return _refusal(404, f"node {name} not found")
+        if self.machines[name].manages:
+            text = f"node {name} is a cluster manager and is a member of the raft cluster"
+            return _refusal(400, f"rpc error: code = FailedPrecondition desc = {text}")
         if self.machines[name].state == "ready" and not forced:
             text = f"node {name} is not down and can't be removed"
             return _refusal(400, f"rpc error: code = FailedPrecondition desc = {text}")

@@ -198,6 +198,25 @@ def test_without_a_majority_nothing_is_buried_and_nothing_is_concluded(site: Sit
     run(site, story)
 
 
+def test_managers_that_are_lost_cost_no_majority_when_others_take_their_place(site: Site) -> None:
+    """Two of three are lost, one after the other, and two more come. Would the lost ones go on to
+    count, the next loss would leave two of five.
+    """
+
+    async def story(flavor: SwarmFlavor) -> None:
+        managers = [await made(site, flavor, number, MANAGER) for number in (2, 3)]
+        for lost, number in zip(managers, (4, 5), strict=True):
+            site.power_off(number - 2)
+            await health(flavor, lost, Health.UNHEALTHY)
+            await until(lambda lost=lost: buried(flavor, lost))
+            await made(site, flavor, number, MANAGER)
+        there = {row["Description"]["Hostname"]: row for row in site.client.nodes()}
+        assert sorted(there) == ["m1", "m4", "m5"]
+        assert all(row["ManagerStatus"]["Reachability"] == "reachable" for row in there.values())
+
+    run(site, story)
+
+
 async def buried(flavor: SwarmFlavor, lost: Description) -> bool:
     await flavor.bury(WORKER, lost)
     return True

@@ -301,9 +301,26 @@ def test_nothing_is_buried_without_a_majority_of_managers(swarm: FakeSwarm) -> N
     assert sorted(swarm.machines) == ["a", "other"]
 
 
-def test_a_manager_is_left_to_its_swarm(swarm: FakeSwarm) -> None:
-    assert bury(swarm, MANAGER, a="down") == ["a", "other"]
-    assert not swarm.asked
+def test_a_node_that_managed_is_demoted_and_then_buried(swarm: FakeSwarm) -> None:
+    swarm.machines = {"a": Machine(LABEL, "down", manages=True), "b": Machine("k=v", "down", True)}
+
+    async def story(flavor: SwarmFlavor) -> None:
+        with pytest.raises(PluginFailure, match="node a of i-1 is not removed yet: demoted"):
+            await flavor.bury(MANAGER, INSTANCE)
+        assert [machine.manages for machine in swarm.machines.values()] == [False, True]
+        await flavor.bury(MANAGER, INSTANCE)
+
+    ask(swarm, story)
+    assert set(swarm.machines) == {"b"}
+    (update,) = (one for one in swarm.asked if one.method == "POST")
+    assert update.body == {"Role": "worker", "Availability": "active", "Labels": {"kept": "yes"}}
+
+
+def test_a_node_that_manages_and_is_not_down_stays_as_it_is(swarm: FakeSwarm) -> None:
+    swarm.machines = {"a": Machine(LABEL, "ready", manages=True)}
+    with pytest.raises(PluginFailure, match="node a of i-1 is ready, not down"):
+        ask(swarm, lambda flavor: flavor.bury(MANAGER, INSTANCE))
+    assert swarm.machines["a"].manages
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,18 @@ MUTANTS = (
     ),
     Mutant(
         FLAVOR,
+        "if node.state in GONE and node.manages:",
+        "if node.manages:",
+        FLAVOR_TESTS + "test_a_node_that_manages_and_is_not_down_stays_as_it_is",
+    ),
+    Mutant(
+        "ikdemo/engine/swarm_nodes.py",
+        '{**there["Spec"], "Role": "worker"}',
+        '{"Role": "worker"}',
+        FLAVOR_TESTS + "test_a_node_that_managed_is_demoted_and_then_buried",
+    ),
+    Mutant(
+        FLAVOR,
         "self._nodes.remove(node.id, force=False)",
         "self._nodes.remove(node.id, force=True)",
         FLAVOR_TESTS + "test_a_node_that_comes_back_just_then_stays",
