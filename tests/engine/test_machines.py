@@ -29,7 +29,8 @@ from ikdemo.instance.machine.machine import lacking as lacking_here
 from ikdemo.instance.machine.orphans import end_orphaned_machines
 from ikdemo.instance.machine.plugin import MachineInstances
 from ikdemo.instance.machine.switch import Switch
-from ikdemo.instance.ownership import OWNER
+from ikdemo.instance.ownership import MARK, OWNER
+from ikdemo.lab import Lab
 from ikdemo.rpc.discovery import ENVIRONMENT
 from ikdemo.spi.documents import Description
 from ikdemo.spi.errors import Fenced, IkdemoError, PluginFailure, SpecError
@@ -289,7 +290,9 @@ def test_slips_in_a_spec_are_sentences(home: Path) -> None:
 
 def test_without_root_a_sentence_says_so(monkeypatch: pytest.MonkeyPatch, short_dir: Path) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert lacking_here() == "machines are namespaces with a Docker engine each, which need root"
+    assert (
+        lacking_here() == "machines need root: they are namespaces of this one, with an engine each"
+    )
     with pytest.raises(IkdemoError, match="need root"):
         asyncio.run(MachineInstances(short_dir / "m").start(Ear()))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
@@ -298,16 +301,54 @@ def test_without_root_a_sentence_says_so(monkeypatch: pytest.MonkeyPatch, short_
     assert lacking_here() == ("machines need dockerd: apt-get install docker.io iptables iproute2")
 
 
-KERNEL = """
+def test_kill_9_of_the_plugin_loses_no_machine_and_makes_none_twice() -> None:
+    def on() -> set[str]:
+        return {os.fsdecode(variables[b"INSTANCE_ID"]) for _, variables in inside_of(home)}
+
+    with Lab() as lab:
+        home = lab.plugin_dir / "instance-machine.instances"
+        lab.start("instance-machine", "flavor-vanilla", "group")
+        lab.commit(GROUP_OF_TWO)
+        lab.wait("g", 100)
+        before = on()
+        assert len(before) == 2
+        lab.kill_plugin("instance-machine")
+        assert on() == before
+        lab.start_again("instance-machine")
+        lab.wait("g", 100)
+        assert on() == before == set(lab.describe("g").column("instance"))
+        for size in (3, 4):  # killed while a machine boots
+            lab.scale("g", size)
+            wait_until(lambda: len(files(home, "m*")) == size, "another one has a disk")  # noqa: B023
+            lab.kill_plugin("instance-machine")
+            lab.start_again("instance-machine")
+            lab.wait("g", 100)
+            assert on() == set(lab.describe("g").column("instance")) > before
+            assert len(on()) == len(files(home, "m*")) == size
+
+
+def inside_of(home: Path) -> Iterator[tuple[int, dict[bytes, bytes]]]:
+    """Yield the processes of the machines of a directory, with their environments."""
+    for pid, variables in procfs.with_variable(OWNER):
+        if variables.get(os.fsencode(MARK)) == os.fsencode(home):
+            yield pid, variables
+
+
+GROUP_OF_TWO = {
+    "ID": "g",
+    "Properties": {
+        "Allocation": {"Size": 2},
+        "Instance": {"Plugin": "instance-machine", "Properties": {}},
+        "Flavor": {"Plugin": "flavor-vanilla", "Properties": {"Init": ["docker version"]}},
+    },
+}
+KERNEL = f"""
 import signal
 from ikdemo.lab import Lab
 lab = Lab()
 lab.start("instance-machine", "flavor-vanilla", "group")
-lab.commit({"ID": "g", "Properties": {
-    "Allocation": {"Size": 2},
-    "Instance": {"Plugin": "instance-machine", "Properties": {}},
-    "Flavor": {"Plugin": "flavor-vanilla", "Properties": {"Init": ["docker version"]}}}})
-lab.wait("g")
+lab.commit({GROUP_OF_TWO!r})
+lab.wait("g", 100)
 print(lab.root, flush=True)
 signal.pause()
 """

@@ -152,6 +152,15 @@ def engine() -> tuple[Finding, Finding]:
     )
 
 
+def machines() -> Finding:
+    """Say whether instances can be machines in namespaces of this one."""
+    from ...instance.machine.machine import lacking
+
+    reason = lacking()
+    words = reason or "in namespaces of this one, with an engine each"
+    return Finding(not reason, words, "only lab.machines() and its plugin need that")
+
+
 def _no_engine(words: str, cure: str) -> tuple[Finding, Finding]:
     return Finding(False, words, cure), Finding(False, "needs the engine", "see the line above")
 
@@ -202,6 +211,7 @@ def doctor(call: Invocation) -> int:
         _tell(name, check())
     for name, finding in zip(("Docker engine", "Docker Swarm"), engine(), strict=True):
         _tell(name, finding)
+    _tell("machines", machines())
     if good and (fenced := asyncio.run(fencing(call.directory))):
         _tell("fencing", fenced)
     return 0 if good else 1

@@ -93,7 +93,7 @@ class MachinePlace(NamedTuple):
 def lacking() -> str:
     """Say in a sentence why no machine can run here; nothing if one can."""
     if os.geteuid() != 0:
-        return "machines are namespaces with a Docker engine each, which need root"
+        return "machines need root: they are namespaces of this one, with an engine each"
     missing = [program for program in PROGRAMS.split() if shutil.which(program) is None]
     if missing:
         return f"machines need {', '.join(missing)}: apt-get install {PACKAGES}"

@@ -46,7 +46,7 @@ HEARTBEAT = 1.0
 """Seconds between two words of a node to the manager, which gives a node up after three; Docker's
 own default is 5.
 """
-PATIENCE = 60.0
+PATIENCE = 100.0
 """Seconds for a swarm to be made, and for a service to run."""
 PAUSE = 0.05
 MANAGER_INIT = f"""#!/bin/sh
@@ -136,7 +136,7 @@ class Machines:
         """Run so many containers on the workers, as ``docker service create`` does, or another
         number of them; return where they run. One that is lost is made again at once.
 
-        Raises NotConverged when they do not run after a minute.
+        Raises NotConverged when they do not run in time.
         """
         self._ask(self.manager, lambda api: _set_service(api, name, replicas))
         deadline = time.monotonic() + PATIENCE
