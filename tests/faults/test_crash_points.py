@@ -87,7 +87,6 @@ class Process:
         self.groups = Groups(self, state_dir=root / "state", poll_interval=60.0)
         self.groups._registry.__class__ = FusedRegistry
         self.groups._registry.fuse = fuse  # type: ignore[attr-defined]
-        self.events_of: dict[str, list[Any]] = {}
 
     async def instance(self, name: str) -> Found[InstancePlugin]:
         return Found(self.files, self.files.offers)

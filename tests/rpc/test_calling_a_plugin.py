@@ -8,7 +8,7 @@ import asyncio
 import json
 import resource
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -36,9 +36,6 @@ MADE = b'{"jsonrpc":"2.0","result":{"ID":"instance-1"},"id":1}'
 
 def http(body: bytes = MADE, *headers: bytes, line: bytes = b"HTTP/1.1 200 OK") -> bytes:
     return b"\r\n".join([line, *headers, b"Content-Length: %d" % len(body)]) + b"\r\n\r\n" + body
-
-
-Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
 
 
 class Fake:

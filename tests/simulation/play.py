@@ -92,7 +92,6 @@ class Play:
             SimulatedFlavor(self._world, constant=schedule.constant),
         )
         self._processes: list[GroupProcess] = []
-        self._up = False
         self._number = 0
         self._open: dict[int, tuple[Command, asyncio.Task[Answer]]] = {}
         self.answered = 0

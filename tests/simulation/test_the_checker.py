@@ -33,7 +33,6 @@ PAUSE, SCALE, FREE, DESTROY = (
     Command(verb, "a", "", 5) for verb in ("pause", "scale", "free", "destroy")
 )
 OTHER = Command("commit", "a", "v2", 3)
-NOT_PAUSED: Answer = ("seen", False, None)
 WHY = Command("look", "a")
 UPDATING: Answer = ("details", "Performing a rolling update on 3 instances")
 ADDING: Answer = ("details", "Adding 2 instances to increase the group size to 5")
