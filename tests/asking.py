@@ -49,6 +49,16 @@ def post(path: Path, body: bytes, timeout: float = 100.0) -> bytes:
         connection.close()
 
 
+def get(path: Path, url: str, timeout: float = 100.0) -> bytes:
+    """Get what a server on a Unix socket has at ``url``, on a connection of its own."""
+    connection = _Connection(path, timeout)
+    try:
+        connection.request("GET", url)
+        return connection.getresponse().read()
+    finally:
+        connection.close()
+
+
 class Held(NamedTuple):
     """What a process holds: memory in KiB, open descriptors, threads."""
 

@@ -24,12 +24,13 @@ def _none(call: dict[str, Any]) -> bool:
 class Gate:
     """Stands at ``path`` before the plugin at ``behind``. ``calls``: all that came; ``held``: those
     that were kept back; ``said``: what was answered to them in the end, an error's message or the
-    result.
+    result. ``done``: those that were answered without an error, in the order of the answers.
     """
 
     def __init__(self, path: Path, behind: Path, calls: list[dict[str, Any]] | None = None) -> None:
         self.calls = [] if calls is None else calls
         self.held: list[dict[str, Any]] = []
+        self.done: list[dict[str, Any]] = []
         self.said: list[Any] = []
         self._behind, self._which = behind, _none
         self._open = threading.Event()
@@ -64,12 +65,14 @@ class Gate:
             self.held += held
             self._open.wait(100)
         answer = post(self._behind, body)
-        if held:
-            told = json.loads(answer)
-            ids = {call["id"] for call in held}
-            for one in told if isinstance(told, list) else [told]:
-                if one["id"] in ids:
-                    self.said.append(one["error"]["message"] if "error" in one else one["result"])
+        told = json.loads(answer)
+        by_id = {one["id"]: one for one in (told if isinstance(told, list) else [told])}
+        for call in calls:
+            error = by_id[call["id"]].get("error")
+            if not error:
+                self.done.append(call)
+            if call in held:
+                self.said.append(error["message"] if error else by_id[call["id"]]["result"])
         return answer
 
 
