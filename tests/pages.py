@@ -29,7 +29,8 @@ from ikdemo.rpc.discovery import ENVIRONMENT
 
 ROOT = Path(__file__).parents[1]
 STAYS = re.compile(
-    r"infrakit-(group|instance|flavor)-|ikdemo (up|lab|events)\b|python greeter\.py|make lab\b"
+    r"infrakit-(group|instance|flavor)-|infrakit-manager\b|ikdemo (up|lab|events)\b"
+    r"|python greeter\.py|make lab\b"
 )
 """A command that goes on until Ctrl-C."""
 CTRL_C = "^C"
