@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .dashboard.servers import Servers as Servers
     from .dashboard.servers import side_by_side as side_by_side
     from .docker.docker_access import Docker as Docker
+    from .docker.machine_access import machines_or_recording as machines_or_recording
     from .docker.recording import recorded_partition as recorded_partition
     from .host.stubs import Judge as Judge
     from .lab import Lab as Lab
@@ -66,6 +67,7 @@ _HOMES = {
     "compare": "show.recovery_report",
     "crash_loops": "chaos.crashes",
     "exercises": "teaching.exercises",
+    "machines_or_recording": "docker.machine_access",
     "overcreation": "chaos.overcreation",
     "paces": "show.rollout",
     "progress": "teaching.progress",

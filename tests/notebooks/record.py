@@ -1,9 +1,9 @@
-"""Run notebook 07 with an engine and keep what it showed: ``PYTHONPATH=tests python
-tests/notebooks/record.py``.
+"""Run notebooks 07 and 08 with engines and keep what they showed: ``PYTHONPATH=tests python
+tests/notebooks/record.py [07] [08]``.
 
-The engine is a private one, in Swarm mode, so that every row of the comparison is measured. The
-notebook is stored with its outputs; those of its cells that need an engine become the recording
-that is shown where there is none.
+The engine of 07 is a private one, in Swarm mode, so that every row of the comparison is measured;
+08 boots machines with engines of their own. A notebook is stored with its outputs; those of its
+cells that need an engine become the recording that is shown where there is none.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ import docker
 from engine.private import IMAGE, PrivateEngine
 
 from ikdemo.lab.docker.comparison import MIME, read
+from ikdemo.lab.docker.machine_access import VARIABLE
 from ikdemo.lab.docker.recording import RECORDINGS, marked_cells, say_day
 
-NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "07-docker.ipynb"
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 LARGEST = 150_000
 """Bytes of the largest picture that is kept; of a larger one, its words are."""
 
@@ -63,24 +64,44 @@ def recording(notebook: Path, told: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    before, engine = os.getloadavg()[0], PrivateEngine()
+def run(notebook: Path, **environment: str) -> None:
+    """Run a notebook for real, and store what it showed."""
+    command = [sys.executable, str(Path(__file__).with_name("refresh.py")), str(notebook)]
+    subprocess.run(command, env={**os.environ, **environment}, check=True)
+
+
+def run_with_an_engine(notebook: Path) -> str:
+    """Run a notebook beside a private engine that manages a swarm; return its version."""
+    engine = PrivateEngine()
     try:
         engine.start()
         engine.load_image()
         client = docker.APIClient(engine.host, timeout=60)
         client.init_swarm(advertise_addr="127.0.0.1")
-        version = client.version()["Version"]
+        version: str = client.version()["Version"]
         client.close()
-        environment = {**os.environ, "DOCKER_HOST": engine.host, "IKDEMO_IMAGE": IMAGE}
         with engine.network():
-            subprocess.run(
-                [sys.executable, str(Path(__file__).with_name("refresh.py")), str(NOTEBOOK)],
-                env=environment,
-                check=True,
-            )
+            run(notebook, DOCKER_HOST=engine.host, IKDEMO_IMAGE=IMAGE)
+        return version
     finally:
         engine.close()
+
+
+def run_with_machines(notebook: Path) -> str:
+    """Run a notebook that boots machines; return the version of their engines."""
+    run(notebook, **{VARIABLE: "yes"})
+    said = subprocess.run(["dockerd", "--version"], capture_output=True, text=True, check=True)
+    return said.stdout.split()[2].rstrip(",")
+
+
+WAYS = {"07-docker": run_with_an_engine, "08-swarm": run_with_machines}
+
+
+def record(name: str) -> None:
+    """Run one notebook, and keep what it showed."""
+    notebook = NOTEBOOKS / f"{name}.ipynb"
+    before = os.getloadavg()[0]
+    version = WAYS[name](notebook)
     system, after = platform.freedesktop_os_release(), os.getloadavg()[0]
     machine = (
         f"{os.cpu_count()} processors, {system['ID'].title()} {system['VERSION_ID']}, load "
@@ -88,10 +109,11 @@ def main() -> None:
     )
     told = {"date": str(date.today()), "engine": version, "machine": machine}
     text = json.dumps(
-        recording(NOTEBOOK, {**told, "by": "this project"}), indent=1, ensure_ascii=False
+        recording(notebook, {**told, "by": "this project"}), indent=1, ensure_ascii=False
     )
-    (RECORDINGS / f"{NOTEBOOK.stem}.json").write_text(f"{text}\n", encoding="utf-8")
+    (RECORDINGS / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    for wanted in sys.argv[1:] or ["07", "08"]:
+        record(next(name for name in WAYS if name.startswith(wanted)))

@@ -22,8 +22,8 @@ LANGUAGE = {
 a machine's.
 """
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
-RECORDED = "07-docker.ipynb"
-"""Needs an engine, and shows what ``record.py`` recorded with one: only that writes it."""
+RECORDED = ("07-docker.ipynb", "08-swarm.ipynb")
+"""Need engines, and show what ``record.py`` recorded with them: only that writes them."""
 
 
 def refresh(path: Path) -> None:
@@ -57,7 +57,7 @@ def refresh(path: Path) -> None:
 
 if __name__ == "__main__":
     for chosen in [Path(name) for name in sys.argv[1:]] or sorted(
-        set(NOTEBOOKS.glob("*.ipynb")) - {NOTEBOOKS / RECORDED}
+        set(NOTEBOOKS.glob("*.ipynb")) - {NOTEBOOKS / name for name in RECORDED}
     ):
         refresh(chosen)
         sys.stdout.write(f"{chosen.name} is fresh\n")

@@ -30,6 +30,7 @@ PROGRAMS = {
     "instance-process": "ikdemo-instance-process",
     "instance-docker": "ikdemo-instance-docker",
     "instance-machine": "ikdemo-instance-machine",
+    "instance-swarm": "ikdemo-instance-swarm",
     "flavor-vanilla": "infrakit-flavor-vanilla",
     "flavor-probe": "ikdemo-flavor-probe",
     "flavor-combo": "infrakit-flavor-combo",

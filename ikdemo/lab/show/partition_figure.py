@@ -139,9 +139,9 @@ def _name_gap(axes: Axes, found: list[Counts], moments: list[float], view: Windo
     if not stretches:
         return
     long, start, end, step = max(stretches)
-    said = f"{step.gap} run\nbut are not counted"
+    said = f"{step.gap} run,\nnot counted"
     letters = long / (view.end - view.start) / LETTER
-    if letters > len(said):
+    if letters > max(map(len, said.splitlines())):
         box = {"facecolor": "white", "alpha": 0.9, "pad": 2.0, "edgecolor": "none"}
         at = (view.at(start) + view.at(end)) / 2, (step.counted + step.running) / 2
         axes.text(*at, said, ha="center", va="center", fontsize=9, bbox=box)

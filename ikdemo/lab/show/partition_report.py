@@ -105,7 +105,8 @@ class Partition:
         found = on_machine(self.record, machine)
         at_cut = [step.running for step in found if step.time <= (self.measures.cut or 0.0)]
         name, before = say_machine(machine), at_cut[-1] if at_cut else 0
-        return f"{name[:1].upper()}{name[1:]} ran {before}, in the end {found[-1].running}"
+        name = name.replace("machine ", "Machine ")
+        return f"{name} ran {before}, in the end {found[-1].running}"
 
     def figure(self) -> Figure:
         """Draw both counts with the gap between them, above one lane per machine."""
