@@ -19,7 +19,7 @@ METHODS = {
     *("fresh", "start", "start_plugin", "start_script", "serve", "mute", "stop_plugin"),
     *("kill_plugin", "start_again", "is_process", "running_since", "plugins", "socket"),
     *("directory", "close", "reset", "run", "descriptors", "disown"),
-    *("start_manager", "elect", "leader"),
+    *("start_manager", "elect", "leader", "machines"),
     *("commit", "scale", "describe", "inspect", "free", "destroy", "why", "pause", "resume"),
     *("plan", "step", "wait", "instances", "health"),
     *("kill", "signal", "docker", "servers", "processes"),
