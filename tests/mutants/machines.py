@@ -42,12 +42,6 @@ MUTANTS = (
         TESTS + "test_a_machine_boots_runs_its_init_and_has_an_engine_of_its_own",
     ),
     Mutant(
-        "ikdemo/instance/machine/boot_script.py",
-        "mount -t tmpfs -o mode=755 tmpfs /run\n",
-        "mkdir -p /run\n",
-        TESTS + "test_a_machine_boots_runs_its_init_and_has_an_engine_of_its_own",
-    ),
-    Mutant(
         "ikdemo/lab/host/workspace.py",
         "    end_orphaned_machines(directory)\n",
         "",
