@@ -11,7 +11,7 @@ import pytest
 from engine.swarm3 import lacking, wait_until
 
 from ikdemo.lab import Lab
-from ikdemo.lab.machines.lab_machines import GROUP, Machines
+from ikdemo.lab.machines.lab_machines import GROUP, IMAGE, Machines
 from ikdemo.reconcile.analysis.partition import BACK, CUT
 from ikdemo.spi.errors import IkdemoError
 
@@ -111,6 +111,33 @@ def test_what_runs_on_a_machine_that_is_cut_off_is_not_counted_but_seen(
     lab.resume(GROUP)
     lab.wait(GROUP, 100)
     assert off in workers(machines)
+
+
+def test_a_group_of_containers_lives_on_the_machines(lab: Lab, machines: Machines) -> None:
+    machines.service(0)
+    wait_until(lambda: running(machines) == 0, "none runs")
+    lab.start_plugin("instance-swarm", host=machines.manager)
+    lab.start("flavor-vanilla")
+    container = {"Image": IMAGE, "Command": ["sleep", "1000000"]}
+    wanted = {
+        "Allocation": {"Size": REPLICAS},
+        "Instance": {"Plugin": "instance-swarm", "Properties": container},
+        "Flavor": {"Plugin": "flavor-vanilla", "Properties": {}},
+    }
+    lab.commit({"ID": "web", "Properties": wanted})
+    lab.wait("web", 100)
+    wait_until(lambda: is_whole(machines), "six run")
+    assert machines.running().rows[0] == ["m1", "0"]  # none on the manager
+    killed = workers(machines)[0]
+    with machines.watch() as seen:
+        machines.kill(killed)
+        wait_until(lambda: killed not in workers(machines), "the machine is lost")
+        lab.wait(GROUP, 100)
+        lab.wait("web", 100)
+        wait_until(lambda: is_whole(machines), "six run again")
+    assert seen.partition().measures.most_counted <= REPLICAS
+    lab.destroy("web")
+    machines.service(REPLICAS)
 
 
 def test_a_machine_that_is_not_heard_of_is_replaced(lab: Lab, machines: Machines) -> None:
