@@ -14,8 +14,10 @@ import pytest
 from engine.etcd3 import Etcd3, running
 from engine.image_inputs import not_built
 from engine.private import PrivateEngine, lacking
+from profiles import SOAK
 
 collect_ignore = ["test_lab_image.py"] if not_built() else []
+collect_ignore += [] if SOAK else ["test_swarm_three_managers.py"]
 """Said at the beginning of ``make test``: not a skip, which CI would refuse."""
 
 

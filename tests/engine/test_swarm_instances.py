@@ -13,12 +13,20 @@ from engine.swarm_world import SwarmWorld, described, one_node, sleeping, until 
 from lasting import printed, run, spec
 from msgspec import Raw
 
-from ikdemo.engine import EngineAddress
+from ikdemo.engine import EngineAddress, Services
 from ikdemo.instance.container_labels import INSTANCE, SLOT
 from ikdemo.instance.swarm import slot_sweep
 from ikdemo.instance.swarm.plugin import SwarmInstances
-from ikdemo.instance.swarm.slot_service import EPOCH, GROUP, NAMESPACE, record_name, service_name
-from ikdemo.spi.errors import Fenced, PluginFailure, SpecError
+from ikdemo.instance.swarm.slot_service import (
+    EPOCH,
+    GROUP,
+    NAMESPACE,
+    emptied,
+    record_name,
+    service_name,
+    touched,
+)
+from ikdemo.spi.errors import Fenced, PluginFailure, SpecError, VersionConflict
 
 
 @pytest.fixture
@@ -148,6 +156,30 @@ def test_after_a_claim_no_older_leader_acts_at_any_plugin(world: SwarmWorld) -> 
         async with world.plugin() as (next_one, _):
             with pytest.raises(Fenced):
                 await next_one.provision(sleeping(), "0", 8)
+
+    run(story)
+
+
+def test_a_service_that_has_changed_since_it_was_read_is_not_changed(world: SwarmWorld) -> None:
+    async def story() -> None:
+        services = Services([EngineAddress(world.host)])
+        async with world.plugin() as (made, _):
+            await made.provision(sleeping(), "0")
+            (read,) = await services.services(name=[service_name("test", "g", "0")])
+            await services.update(read, touched(read.spec, 7))
+            for late in (touched(read.spec, 6), emptied(read.spec)):
+                with pytest.raises(VersionConflict, match="update out of sequence"):
+                    await services.update(read, late)
+            with pytest.raises(VersionConflict, match="name conflicts"):
+                await services.create(read.spec)
+            (now,) = await services.services(name=[read.name])
+            assert (now.labels[EPOCH], now.replicas) == ("7", 1)
+            await services.remove(now)
+            await services.remove(now)
+            with pytest.raises(VersionConflict, match="not found"):
+                await services.update(now, now.spec)
+            assert await services.tasks_of(now.id) == []
+        services.disconnect()
 
     run(story)
 

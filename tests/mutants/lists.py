@@ -17,6 +17,7 @@ from . import (
     processes,
     recovery,
     simulated,
+    slots,
     soak,
     swarms,
     terminals,
@@ -42,6 +43,7 @@ LISTS: dict[str, tuple[Mutant, ...]] = {
     "managers": managers.MUTANTS,
     "wire": wire.MUTANTS,
     "soak": soak.MUTANTS,
+    "slots": slots.MUTANTS,
     "swarms": swarms.MUTANTS,
 }
 ALL = tuple(mutant for mutants in LISTS.values() for mutant in mutants)
