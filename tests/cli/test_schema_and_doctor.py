@@ -87,15 +87,18 @@ def test_the_doctor_fails_when_no_plugin_could_be_served(desk, folder: str, word
     assert "INFRAKIT_PLUGINS_DIR" in line
 
 
+SWARM = {"LocalNodeState": "active", "ControlAvailable": True}
+
+
 class Engine(BaseHTTPRequestHandler):
     """As much of a Docker engine as a look at it needs, in Swarm mode."""
+
+    swarm = SWARM
 
     def do_GET(self) -> None:
         is_version = self.path.endswith("/version")
         answer = (
-            {"ApiVersion": "1.44"}
-            if is_version
-            else {"ServerVersion": "99.1", "Swarm": {"LocalNodeState": "active"}}
+            {"ApiVersion": "1.44"} if is_version else {"ServerVersion": "99.1", "Swarm": self.swarm}
         )
         body = json.dumps(answer).encode()
         self.send_response(200)
@@ -126,6 +129,23 @@ def test_the_doctor_sees_an_engine_and_its_swarm(desk, engine: str) -> None:
         "yes  Docker engine         version 99.1",
         "yes  Docker Swarm          active",
     ]
+
+
+@pytest.mark.parametrize(
+    ("swarm", "words"),
+    [
+        ({**SWARM, "ControlAvailable": False}, "active, as a worker  ->  name an engine that mana"),
+        ({**SWARM, "LocalNodeState": "pending"}, "pending  ->  docker swarm init"),
+        ({"LocalNodeState": ""}, "inactive  ->  docker swarm init"),
+        (None, "inactive  ->  docker swarm init"),
+    ],
+)
+def test_the_doctor_says_what_a_swarm_lacks(
+    desk, engine: str, monkeypatch: pytest.MonkeyPatch, swarm: dict[str, object] | None, words: str
+) -> None:
+    monkeypatch.setattr(Engine, "swarm", swarm)
+    desk.environment["DOCKER_HOST"] = engine
+    assert f"no   Docker Swarm          {words}" in desk.run("ikdemo doctor").stdout
 
 
 def test_jupyterlab_is_started_where_the_notebooks_are(desk) -> None:

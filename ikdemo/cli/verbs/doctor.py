@@ -12,10 +12,11 @@ import platform
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from ...engine import Engine
 from ...rpc import discovery
@@ -145,11 +146,16 @@ def engine() -> tuple[Finding, Finding]:
             f"no engine answers at {asked.host}",
             "start Docker, or set DOCKER_HOST; only the Docker notebooks need it",
         )
-    swarm = info.get("Swarm", {}).get("LocalNodeState", "inactive")
-    return (
-        Finding(True, f"version {info.get('ServerVersion', 'unknown')}"),
-        Finding(swarm == "active", swarm, "docker swarm init; only the Swarm notebook needs it"),
-    )
+    version = f"version {info.get('ServerVersion', 'unknown')}"
+    return Finding(True, version), _swarm(info.get("Swarm") or {})
+
+
+def _swarm(said: Mapping[str, Any]) -> Finding:
+    """Say whether the engine manages a swarm: only then it answers those that ask one."""
+    state = said.get("LocalNodeState") or "inactive"
+    if state == "active" and not said.get("ControlAvailable"):
+        return Finding(False, "active, as a worker", "name an engine that manages in DOCKER_HOST")
+    return Finding(state == "active", state, "docker swarm init; only plugins for swarms need it")
 
 
 def machines() -> Finding:
