@@ -2,11 +2,12 @@
 anything grew.
 
 First 10,000 seeded kills in the simulator, half of them while every kind of fault happens. Then
-real plugins keep five groups, all at the same time. Files are deleted, commanded by several
+real plugins keep six groups, all at the same time. Files are deleted, commanded by several
 clients at once and struck by storms, beside files of others; one group has an instance plugin that
 does not filter, of one the plugins are killed. Processes are kept by plugins that run out of file
-descriptors. Run as ``python -m benchmarks.soak [--minutes N] [--json FILE]`` or ``make soak``; ends
-with status 1 when a promise was broken or something grew.
+descriptors. One group has two managers, of which the leading one is killed or stopped. Run as
+``python -m benchmarks.soak [--minutes N] [--json FILE]`` or ``make soak``; ends with status 1 when
+a promise was broken or something grew.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from .bench import directory_in_memory
 from .results import about
 from .soak_files import SIZE, FilesSoak
 from .soak_group import LIMIT, growth
+from .soak_managers import ManagersSoak
 from .soak_processes import ProcessesSoak
 
 VIRTUAL_KILLS, KILLS_A_RUN = 10_000, 100
@@ -74,6 +76,7 @@ async def real(root: Path, minutes: float, seed: int) -> dict[str, Any]:
         *lasting,
         FilesSoak(root / "files-killed", kills=True),
         ProcessesSoak(root / "starved-killed", kills=True),
+        ManagersSoak(root / "managers"),
     ]
     counts, broken = Counter[str](), Counter[str]()
     await asyncio.gather(*(group.begin() for group in groups))

@@ -173,6 +173,10 @@ class SoakGroup:
         await self.group.destroy_group(GROUP)
         errors = [line for line in self.log.read_text().splitlines() if "level=error" in line]
         self.promise("internal errors in a log", len(errors), errors[:1])
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Stop the plugins."""
         self.group.close()
         running, self.running = self.running, {}
         await asyncio.gather(
