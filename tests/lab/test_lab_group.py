@@ -174,7 +174,7 @@ def test_shell_commands_see_this_lab_and_show_short_paths(lab: Lab) -> None:
         ),
         (lambda lab: lab.describe("nobody"), "not being watched"),
         (lambda lab: lab.kill_plugin("nobody"), "no plugin process 'nobody'"),
-        (lambda lab: lab.start("instance-swarm"), "no plugin 'instance-swarm' to start"),
+        (lambda lab: lab.start("instance-clouds"), "no plugin 'instance-clouds' to start"),
         (lambda lab: lab.start_plugin("group", poll_interval=1), "already running"),
         (
             lambda lab: lab.start_plugin("group", "slow", poll_interval="soon"),
