@@ -223,7 +223,7 @@ def test_a_command_that_ends_before_it_is_known_to_run_is_told_as_lost(
     run(story)
 
 
-BLOWS: dict[str, tuple[Callable[[docker.APIClient, str], Any], str]] = {
+COMMANDS: dict[str, tuple[Callable[[docker.APIClient, str], Any], str]] = {
     "docker kill": (lambda client, name: client.kill(name), "SIGKILL"),
     "docker stop": (lambda client, name: client.stop(name, timeout=1), "SIGTERM"),
     "docker rm -f": (lambda client, name: client.remove_container(name, force=True), "SIGKILL"),
@@ -235,16 +235,16 @@ BLOWS: dict[str, tuple[Callable[[docker.APIClient, str], Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("blow", sorted(BLOWS))
+@pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_what_somebody_does_to_a_container_is_no_fault_of_its_command(
-    tmp_path: Path, client: docker.APIClient, blow: str
+    tmp_path: Path, client: docker.APIClient, command: str
 ) -> None:
-    strike, by = BLOWS[blow]
+    carry_out, by = COMMANDS[command]
 
     async def story() -> None:
         async with plugin(tmp_path / "p") as (made, ear):
             instance = await made.provision(spec(FOREVER), "0")
-            await asyncio.to_thread(strike, client, instance)
+            await asyncio.to_thread(carry_out, client, instance)
             event = await ear.next("lost")
             assert (event.instance, event.code) == (instance, "killed")
             assert by in event.text

@@ -172,7 +172,7 @@ def test_the_example_walks_through_on_containers(docker_group: DockerGroup) -> N
     until(lambda: not docker_group.rows(), PATIENCE)
 
 
-BLOWS: dict[str, Callable[[docker.APIClient, str], Any]] = {
+COMMANDS: dict[str, Callable[[docker.APIClient, str], Any]] = {
     "kill": lambda client, name: client.kill(name),
     "stop": lambda client, name: client.stop(name, timeout=1),
     "restart": lambda client, name: client.restart(name, timeout=1),
@@ -180,14 +180,14 @@ BLOWS: dict[str, Callable[[docker.APIClient, str], Any]] = {
 }
 
 
-@pytest.mark.parametrize("blow", sorted(BLOWS))
+@pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_whatever_is_done_to_a_container_the_group_is_whole_again(
-    docker_group: DockerGroup, blow: str
+    docker_group: DockerGroup, command: str
 ) -> None:
     docker_group.commit()
     before = docker_group.whole()
-    for victim in sorted(before)[:2]:
-        BLOWS[blow](docker_group.client, victim)
+    for target in sorted(before)[:2]:
+        COMMANDS[command](docker_group.client, target)
     until(lambda: len(docker_group.described() - set(before)) == 2, PATIENCE)
     after = docker_group.whole()
     assert len(before.items() & after.items()) == 3
@@ -197,9 +197,9 @@ def test_a_paused_server_is_called_unhealthy_and_replaced(docker_group: DockerGr
     docker_group.commit_spec(collabnix_containers(size=2, image=IMAGE))
     before = docker_group.whole(2)
     until(lambda: healthy(docker_group) >= set(before), PATIENCE)
-    victim = sorted(before)[0]
-    docker_group.client.pause(victim)
-    until(lambda: victim not in docker_group.described(), PATIENCE)
+    target = sorted(before)[0]
+    docker_group.client.pause(target)
+    until(lambda: target not in docker_group.described(), PATIENCE)
     after = docker_group.whole(2)
     assert len(before.items() & after.items()) == 1
 
@@ -401,11 +401,11 @@ def test_after_many_kills_of_anything_there_are_exactly_the_wanted_ones(
             docker_group.start(name)
             plugins += 1
         elif living:
-            victim = dice.choice(living)
+            target = dice.choice(living)
             try:
-                dice.choice([BLOWS["kill"], BLOWS["kill"], BLOWS["rm -f"], BLOWS["stop"]])(
-                    docker_group.client, victim
-                )
+                dice.choice(
+                    [COMMANDS["kill"], COMMANDS["kill"], COMMANDS["rm -f"], COMMANDS["stop"]]
+                )(docker_group.client, target)
             except docker.errors.APIError:
                 continue  # it was gone before
             killed += 1

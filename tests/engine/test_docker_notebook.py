@@ -100,15 +100,15 @@ def test_the_notebook_runs_live(
 def test_containers_are_lost_in_every_way_and_come_back(lab: Lab, web: Servers) -> None:
     for command in ("kill", "rm -f", "stop", "pause"):
         web.wait_healthy()
-        ((slot, victim),) = list(lab.docker("collabnix", command, slot="1"))
+        ((slot, target),) = list(lab.docker("collabnix", command, slot="1"))
         assert slot == "1"
         visit = web.visit()
         assert not visit.whole
         assert ("is silent" in visit.words) == (command == "pause")
         web.wait()
         lab.wait("collabnix")  # a paused one that is being ended may answer once more
-        assert victim not in lab.describe("collabnix").column("instance")
-        assert f"FAULT: docker {command} of {victim} in slot 1" in repr(
+        assert target not in lab.describe("collabnix").column("instance")
+        assert f"FAULT: docker {command} of {target} in slot 1" in repr(
             lab.timeline("collabnix", since_fault=True)
         )
     with pytest.raises(

@@ -51,10 +51,10 @@ def spec(note: str) -> dict[str, Any]:
 
 
 class Life:
-    """One group, and a victim among its plugins that is killed and started again."""
+    """One group, and a target among its plugins that is killed and started again."""
 
-    def __init__(self, desk: Desk, victim: str, seed: str) -> None:
-        self.desk, self.victim, self.dice = desk, victim, random.Random(seed)
+    def __init__(self, desk: Desk, target: str, seed: str) -> None:
+        self.desk, self.target, self.dice = desk, target, random.Random(seed)
         self.asking = ThreadPoolExecutor(1)
         self.hits = 0
         self.logs = ""
@@ -63,7 +63,7 @@ class Life:
         return ask(self.desk.plugins / "group", method, params)
 
     def strike(self, method: str, params: dict[str, Any], work_left: Callable[[], int]) -> None:
-        """Ask for something, kill the victim after a seeded share of the work, and start it again.
+        """Ask for something, kill the target after a seeded share of the work, and start it again.
 
         What was refused or lost with the plugin that was killed is asked for once more if nobody
         remembers it.
@@ -73,18 +73,18 @@ class Life:
         until = time.monotonic() + WITHIN
         while work_left() > left_at_kill:
             assert time.monotonic() < until
-        self.desk.stop(self.victim, signal.SIGKILL)
+        self.desk.stop(self.target, signal.SIGKILL)
         self.hits += work_left() > 0
-        self.logs += self.desk.log(self.victim)
+        self.logs += self.desk.log(self.target)
         self.restart()
         if not came_through(asked) and not self.is_remembered(method, params):
             self.ask(method, **params)
 
     def restart(self) -> None:
-        flags = list(PROGRAMS[self.victim])
+        flags = list(PROGRAMS[self.target])
         self.desk.start(
             flags[0],
-            self.victim,
+            self.target,
             *flags[1:],
             *([str(self.desk.instances)] if flags[-1] == "--dir" else []),
         )
@@ -161,10 +161,10 @@ def came_through(asked: Future[Any]) -> bool:
 
 
 @pytest.mark.timeout(PATIENCE)
-@pytest.mark.parametrize("victim", PROGRAMS)
-def test_a_kill_at_any_moment_ends_as_no_kill(desk: Desk, victim: str) -> None:
+@pytest.mark.parametrize("target", PROGRAMS)
+def test_a_kill_at_any_moment_ends_as_no_kill(desk: Desk, target: str) -> None:
     desk.start_three()
-    life = Life(desk, victim, seed=victim)
+    life = Life(desk, target, seed=target)
     with life.asking:
         for number in range(LIVES):
             old, new = f"v{number}", f"v{number}-2"
@@ -183,7 +183,7 @@ def test_a_kill_at_any_moment_ends_as_no_kill(desk: Desk, victim: str) -> None:
     for name in PROGRAMS:  # whatever was still under way is over when its plugin has ended
         assert desk.stop(name) == 0
     assert not life.names()
-    print(f"{life.hits} of {3 * LIVES} kills of {victim} fell into unfinished work")
+    print(f"{life.hits} of {3 * LIVES} kills of {target} fell into unfinished work")
     assert life.hits > LIVES
     logs = life.logs + "".join(desk.log(name) for name in PROGRAMS)
     assert "level=error" not in logs, re.findall(r"level=error.*", logs)

@@ -133,11 +133,11 @@ def test_the_example_is_the_lab_s_own_spec() -> None:
 def test_a_killed_server_is_replaced_and_the_others_are_left_alone(web: Desk) -> None:
     commit(web, collabnix_processes())
     before = all_answer(web)
-    victim = sorted(before)[0]
-    os.kill(before[victim], KILL)
-    until(lambda: victim not in pids(web) and len(pids(web)) == 5)
+    target = sorted(before)[0]
+    os.kill(before[target], KILL)
+    until(lambda: target not in pids(web) and len(pids(web)) == 5)
     after = all_answer(web)
-    assert {name: pid for name, pid in before.items() if name != victim}.items() <= after.items()
+    assert {name: pid for name, pid in before.items() if name != target}.items() <= after.items()
     wait(web)
     assert len(ours(web)) == 5
 
@@ -146,17 +146,17 @@ def test_a_stopped_server_is_called_unhealthy_and_replaced(web: Desk) -> None:
     commit(web, collabnix_processes())
     before = all_answer(web)
     until(lambda: healthy(web) == set(before))
-    victim = sorted(before)[0]
-    os.kill(before[victim], STOP)
-    until(lambda: victim not in pids(web) and len(pids(web)) == 5)
+    target = sorted(before)[0]
+    os.kill(before[target], STOP)
+    until(lambda: target not in pids(web) and len(pids(web)) == 5)
     after = all_answer(web)
     assert len(set(before) & set(after)) == 4
-    assert procfs.stat(before[victim]) is None
-    assert judged(web, "unhealthy") == [victim]
+    assert procfs.stat(before[target]) is None
+    assert judged(web, "unhealthy") == [target]
     ended = [
         event for event in told(web, "instance-process") if event["Kind"] in ("destroyed", "lost")
     ]
-    assert [(event["Kind"], event["Instance"]) for event in ended] == [("destroyed", victim)]
+    assert [(event["Kind"], event["Instance"]) for event in ended] == [("destroyed", target)]
 
 
 def healthy(desk: Desk) -> set[str]:
@@ -239,8 +239,8 @@ def test_a_killed_plugin_knows_all_its_processes_again_and_misses_those_that_die
     wait(web)
     assert pids(web) == before
     web.stop("instance-process", KILL)
-    victim = sorted(before)[0]
-    os.kill(before[victim], KILL)
+    target = sorted(before)[0]
+    os.kill(before[target], KILL)
     start(web, "instance-process")
     until(lambda: len(pids(web)) == 5)
     after = all_answer(web)

@@ -192,9 +192,9 @@ def heal_twice(desk: Desk) -> None:
     assert desk.run("infrakit group commit spec.json").returncode == 0
     until(lambda: len(well(desk) & set(pids(desk))) == 3)
     for turn in range(2):
-        victim, pid = sorted(pids(desk).items())[turn]
+        target, pid = sorted(pids(desk).items())[turn]
         os.kill(pid, signal.SIGSTOP)
-        until(lambda victim=victim: victim not in pids(desk) and len(pids(desk)) == 3)
+        until(lambda target=target: target not in pids(desk) and len(pids(desk)) == 3)
         if turn == 0:
             desk.stop("flavor-probe", signal.SIGKILL)
             desk.start("ikdemo-flavor-probe", "flavor-probe")

@@ -103,8 +103,8 @@ def test_a_killed_group_plugin_heals_after_its_restart_without_a_new_commit(lab:
     lab.commit(collabnix())
     lab.wait("collabnix")
     assert "killed" in lab.kill_plugin("group").column("state")
-    (victim,) = lab.instances().column("instance")[:1]
-    (lab.directory("instance-file") / victim).unlink()
+    (target,) = lab.instances().column("instance")[:1]
+    (lab.directory("instance-file") / target).unlink()
     lab.start_plugin("group")
     lab.wait("collabnix")
     assert len(lab.describe("collabnix")) == 5

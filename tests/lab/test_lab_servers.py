@@ -70,11 +70,11 @@ def test_a_page_that_is_opened_again_ends_the_one_before(web: Servers) -> None:
 
 def test_a_killed_server_is_missed_and_all_answer_again(lab: Lab, web: Servers) -> None:
     before = lab.processes("collabnix").column("pid")
-    victims = lab.kill("collabnix", 2, seed=1).column("pid")
+    targets = lab.kill("collabnix", 2, seed=1).column("pid")
     assert not web.visit().whole
     web.wait()
     after = lab.processes("collabnix").column("pid")
-    assert set(before) & set(after) == set(before) - set(victims)
+    assert set(before) & set(after) == set(before) - set(targets)
     assert "FAULT: kill -KILL of" in repr(lab.timeline("collabnix", since_fault=True))
     assert lab.recovery("collabnix").healed
 

@@ -382,12 +382,12 @@ def test_10_a_number_too_large_for_a_float_is_refused_and_the_plugin_lives(desk:
 
 def test_11_a_destroy_with_a_path_or_nothing_removes_nothing(desk: Desk) -> None:
     desk.start_three()
-    (desk.root / "victim").write_text("keep me")
-    for name in ("../victim", "", ".", "..", str(desk.root / "victim")):
+    (desk.root / "target").write_text("keep me")
+    for name in ("../target", "", ".", "..", str(desk.root / "target")):
         assert "error" in ask(desk.plugins / "instance-file", "Instance.Destroy", Instance=name), (
             name
         )
-    assert (desk.root / "victim").read_text() == "keep me"
+    assert (desk.root / "target").read_text() == "keep me"
     assert desk.instances.is_dir()
 
 
