@@ -100,11 +100,12 @@ class Machines:
         running = plugins.running
         if PLUGIN not in running:
             plugins.start_plugin(PLUGIN, PLUGIN, {})
-        self.manager = self._manager(properties)
+        self.manager = self._boot_manager(properties)
         if FLAVOR not in running:
             plugins.start_plugin(FLAVOR, FLAVOR, {"host": self.manager})
         if "group" not in running:
             plugins.start_plugin("group", "group", {"poll_interval": 1.0})
+        self._await_manager()  # it has made its swarm meanwhile
         self._groups.commit(_spec(number, properties))
         self._convergence.wait(GROUP, PATIENCE)
 
@@ -206,17 +207,20 @@ class Machines:
             image.write_bytes(image_to_load(IMAGE))
         return Raw(encode(_Properties(str(image))))
 
-    def _manager(self, properties: Raw) -> str:
-        """Return where the engine of the manager is reached, which is booted if need be."""
+    def _boot_manager(self, properties: Raw) -> str:
+        """Return where the engine of the manager will be reached, which is booted if need be."""
         spec = InstanceSpec(properties, {}, MANAGER_INIT)
         self._plugins.session.call(self._provision(spec))
-        host = next(one.host for one in self._machines() if one.slot == MANAGER)
+        return next(one.host for one in self._machines() if one.slot == MANAGER)
+
+    def _await_manager(self) -> None:
+        """Wait until the manager has a swarm; raises NotConverged."""
         deadline, said = time.monotonic() + PATIENCE, ""
         while time.monotonic() < deadline:
             try:
-                info = self._ask(host, lambda api: api.info())
+                info = self._ask(self.manager, lambda api: api.info())
                 if info["Swarm"]["ControlAvailable"]:
-                    return host
+                    return
             except IkdemoError as error:
                 said = f": {error}"
             time.sleep(PAUSE)
