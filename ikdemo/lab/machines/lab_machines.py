@@ -129,9 +129,9 @@ class Machines:
             role = node["Spec"]["Role"]
             leads = (node.get("ManagerStatus") or {}).get("Leader", False)
             name, state = node["Description"]["Hostname"], node["Status"]["State"]
-            rows.append((name, role, "leader" if leads else "", state))
+            rows.append((name, role, "yes" if leads else "", state))
         rows.sort(key=lambda row: (len(row[0]), row[0]))
-        return Table(["node", "role", "", "state"], rows)
+        return Table(["node", "role", "leads", "state"], rows)
 
     def service(self, replicas: int = 6, name: str = "web") -> Table:
         """Run so many containers on the workers, as ``docker service create`` does, or another
