@@ -43,9 +43,11 @@ def join_script(*, role: str, label: str, restart: str, address: str, token: str
     >>> script = join_script(
     ...     role="worker", label="a=b", restart="restart it", address="10.0.0.1:2377", token="T-1"
     ... )
-    >>> [row for row in script.splitlines() if row.startswith(("{", "restart", "join()"))]
-    ['{"labels": ["a=b"]}', 'restart it', 'join() { joined || docker swarm join --token T-1 \
-10.0.0.1:2377 || joined; }']
+    >>> rows = [row for row in script.splitlines() if row.startswith(("{", "restart", "join()"))]
+    >>> print("\\n".join(rows))
+    join() { joined || docker swarm join --token T-1 10.0.0.1:2377 || joined; }
+    {"labels": ["a=b"]}
+    restart it
     """
     return _SCRIPT.format(
         role=role,
