@@ -19,7 +19,7 @@ import pytest
 from engine.network import inside
 from engine.private import command_of
 from engine.swarm3 import IMAGE, lacking, wait_until
-from engine.test_swarm3 import groups_of, processes_of
+from engine.test_swarm3 import groups_of, left_groups, processes_of
 from lasting import Ear, run, spec
 from msgspec.structs import replace
 
@@ -46,6 +46,7 @@ def home(short_dir: Path) -> Iterator[Path]:
     owner = os.getxattr(at, "user.ikdemo.owner").decode()
     left = [processes_of(at), files(at, "[!.]*"), groups_of(owner)]
     end_orphaned_machines(at)
+    left_groups(owner)
     assert left == [[], [], []]
     assert str(at) not in Path("/proc/mounts").read_text()
 
@@ -178,7 +179,7 @@ def test_a_power_cut_is_told_as_a_loss_and_the_slot_is_free(home: Path) -> None:
             lost = await ear.next("lost")
             assert (lost.instance, lost.slot, lost.code) == (first, "0", "killed")
             assert await made.describe_instances({}) == []
-            assert processes_of(home, first) == []
+            wait_until(lambda: processes_of(home, first) == [], "no process of it is left")
             assert "hello" in await made.logs(first)
             second = await made.provision(spec("echo hello"), "0")
             assert second != first
@@ -388,7 +389,7 @@ def test_nothing_is_left_when_the_kernel_of_a_lab_is_killed(
         kernel.communicate()
     wait_until(lambda: not root.exists(), "the lab's directory is gone")
     wait_until(lambda: not list(marked_with(owner)), "no process is left")
-    assert groups_of(owner) == []
+    assert left_groups(owner) == []
     assert str(root) not in Path("/proc/mounts").read_text()
 
 
