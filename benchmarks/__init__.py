@@ -4,8 +4,8 @@ a test.
 Commands, ``python -m benchmarks...``:
 
 - ``__main__``: the table of rows and targets (``make bench``); ``scale``: the same rows by size
-- ``processes``, ``containers``, ``leaders``, ``dashboard``: web servers that are killed, containers
-  beside Docker's own means, managers that are killed, a frame of the live view
+- ``processes``, ``containers``, ``swarm``, ``leaders``, ``dashboard``: web servers that are killed,
+  containers and nodes beside Docker's own means, managers that are killed, a frame of the live view
 - ``soak``: kills for an hour, and whether every promise held (``make soak``)
 - ``pages``: writes ``docs/performance.md`` (``make bench-pictures``); ``chart``: draws one result
 

@@ -73,7 +73,8 @@ class TaskWatch:
         self._destroyed: dict[str, int] = {}
         self._unplaced: set[str] = set()
         self.begun, self.succeeded, self._changed, self._cost = 0, 0, 0.0, 0.0
-        self._looking, self._wake, self._news = asyncio.Lock(), asyncio.Event(), asyncio.Event()
+        self._wake, self._news = asyncio.Event(), asyncio.Event()
+        self._looks = SingleFlight[str, None]()
         self._reports = SingleFlight[str, None]()
         self._engine_events = TaskEvents(services, namespace, self._wake.set)
         self.ended = self._engine_events.ended
@@ -89,6 +90,7 @@ class TaskWatch:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        await self._looks.finish()
         await self._engine_events.stop()
 
     async def look(self) -> dict[str, LiveInstance]:
@@ -96,10 +98,9 @@ class TaskWatch:
         began after they asked. Raises what the engine raises.
         """
         asked = self.begun
-        async with self._looking:
-            if self.succeeded <= asked:
-                await self._look()
-            return self.living
+        while self.succeeded <= asked:
+            await self._looks.do("look", self._look, name="look at the swarm")
+        return self.living
 
     @contextmanager
     def awaiting(self, instance: str) -> Iterator[None]:
