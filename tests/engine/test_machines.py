@@ -26,7 +26,7 @@ from msgspec.structs import replace
 from ikdemo.instance import procfs
 from ikdemo.instance.machine.busybox_image import image_to_load
 from ikdemo.instance.machine.machine import lacking as lacking_here
-from ikdemo.instance.machine.orphans import end_orphaned_machines
+from ikdemo.instance.machine.orphans import end_machines, end_orphaned_machines
 from ikdemo.instance.machine.plugin import MachineInstances
 from ikdemo.instance.machine.switch import Switch
 from ikdemo.instance.ownership import MARK, OWNER
@@ -45,6 +45,7 @@ def home(short_dir: Path) -> Iterator[Path]:
     yield at
     owner = os.getxattr(at, "user.ikdemo.owner").decode()
     left = [processes_of(at), files(at, "[!.]*"), groups_of(owner)]
+    end_machines(owner)
     end_orphaned_machines(at)
     left_groups(owner)
     assert left == [[], [], []]
