@@ -70,7 +70,7 @@ def test_a_claim_outlives_the_plugin_that_is_killed(leaders: TwoLeaders) -> None
 def test_a_reason_says_that_no_node_can_run_it_and_the_group_waits_ever_longer(
     leaders: TwoLeaders,
 ) -> None:
-    leaders._properties["Constraints"] = ["node.labels.rack==3"]
+    leaders.properties["Constraints"] = ["node.labels.rack==3"]
     leaders.commit("new", 1, 1)
 
     def said() -> str:
