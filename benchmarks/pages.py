@@ -75,6 +75,14 @@ def main() -> None:
         shown = picture(draw(kept, PICTURES / f"{mark}.png"), f"pictures/{mark}.png")
         text = f"{first}{heading(kept)}.\n\n{shown}\n\n{figures}"
         fill(ROOT / "docs" / "performance.md", mark, text)
+    write_leaders()
+
+
+def write_leaders() -> None:
+    """Write the figures of leaders that are lost; there is no picture of them."""
+    kept = latest("leaders")
+    text = f"{heading(kept)}.\n\n{markdown(kept['figures'])}"
+    fill(ROOT / "docs" / "performance.md", "leaders", text)
 
 
 if __name__ == "__main__":
