@@ -101,6 +101,8 @@ class ManagedWorld:
         self.spec, self.version, self.epoch = GlobalSpec(), 0, 0
         self.holder, self.until, self.wanted = "", 0.0, "m-0"
         self.store_away = False
+        self.awaited = True
+        """Whether the answer to the call that happens is waited for still."""
         self.unasked = -math.inf
         """When something was stored last of which the manager does not know."""
         self.claimed: dict[str, int] = {}
@@ -150,6 +152,7 @@ class ManagedWorld:
 
         def happen() -> None:
             result, error = None, None
+            self.awaited = not answer.done()
             try:
                 result = effect()
             except IkdemoError as refused:
@@ -276,11 +279,13 @@ class SimulatedGroups:
         return await self._world.call(f"{what} for {self.backend.identity}", arrive)
 
     def _check_stored(self, group: str, wanted: Callable[[State], bool]) -> None:
-        """See that what arrives from the leader is what is stored, if only it stores."""
+        """See that what arrives from the leader is what is stored, if only it stores. What it has
+        given up it makes good later.
+        """
         world = self._world
         leads = world.holder == self.backend.identity and world.loop.time() < self.backend.until
         knows = world.loop.time() > world.unasked + FORGOTTEN
-        if leads and knows and not wanted(world.stored(group)):
+        if leads and knows and world.awaited and not wanted(world.stored(group)):
             world.blame(f"{group} is stored as {world.stored(group)}, which is not what comes")
 
     def _check_leads(self, what: str) -> None:

