@@ -11,6 +11,7 @@ plugin, by ``Lookup.group``, and never imports one. Everything runs in the threa
   queue".
 - ``leadership``: whether this manager leads, now. Owns the tasks "leadership", "changes of
   leadership" and, while it asks, "a look".
+- ``reconciliation``: when that plugin is brought to what it has to keep, and tried again.
 - ``handover``: what the group plugin behind is to keep: what is stored, or nothing.
 - ``group_behind``: that group plugin: how it is found, and what it has to be.
 - ``stored``: changes the stored global spec: loads, changes and saves it as one step.

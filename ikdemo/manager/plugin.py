@@ -26,7 +26,6 @@ from ..spi.documents import (
 from ..spi.errors import (
     Fenced,
     IkdemoError,
-    NotLeader,
     OutcomeUnknown,
     PluginNotFound,
     PluginUnavailable,
@@ -39,13 +38,10 @@ from .event_relay import EventRelay
 from .group_behind import GroupBehind
 from .handover import Handover
 from .leadership import LEADS_NOT, Leadership
+from .reconciliation import Reconciliation
 from .stored import StoredSpec
 from .stored_commands import StoredCommands
 
-RETRY_AFTER = (0.5, 30.0)
-"""Seconds after which a handover that failed is tried again: at first, and at most."""
-FREE_WAIT = 20.0
-"""Seconds that the groups get to be freed when leadership is lost, before that is tried again."""
 STOP_WAIT = 10.0
 """Seconds that the groups get to be freed before leadership is handed over."""
 
@@ -71,15 +67,15 @@ class Manager:
         self._leadership = Leadership(backend, self._looked, now)
         self._stored = StoredSpec(backend, self._leadership)
         self._handover = Handover(self._behind, self._stored, self._leadership)
-        self._commands = StoredCommands(
-            self._leadership, self._stored, self._behind, self._handover, self._reconcile_later
+        self._reconciliation = Reconciliation(
+            self._leadership, self._handover, lambda: self._queue.reconcile()
         )
-        self._queue = CommandQueue(self._reconcile)
+        self._commands = StoredCommands(
+            self._leadership, self._stored, self._behind, self._handover, self._reconciliation.later
+        )
+        self._queue = CommandQueue(self._reconciliation.reconcile)
         self._emit: Emit = lambda event: None
         self._relay: EventRelay | None = None
-        self._retry: asyncio.TimerHandle | None = None
-        self._pause = RETRY_AFTER[0]
-        self._said = ""
         self._known: tuple[int | None, str] = (None, "")
 
     @property
@@ -129,8 +125,7 @@ class Manager:
         """
         if self._relay is not None:
             await self._relay.stop()
-        if self._retry is not None:
-            self._retry.cancel()
+        self._reconciliation.stop()
         await self._queue.stop()
         led = self._leadership.term is not None
         await self._leadership.stop()
@@ -260,45 +255,6 @@ class Manager:
     async def _plugin(self) -> GroupPlugin:
         return (await self._lookup.group(self._behind.name)).plugin
 
-    async def _reconcile(self) -> None:
-        """Bring the group plugin to what it has to keep; try again later what fails."""
-        if not self._leadership.asked:  # the first look asks for this
-            return
-        term = self._leadership.term
-        try:
-            if term is None:
-                async with asyncio.timeout(FREE_WAIT):
-                    await self._handover.keep_nothing()
-            else:
-                await self._handover.keep_stored(term.epoch)
-        except NotLeader:
-            return  # the next look tells, and asks for this again
-        except (IkdemoError, TimeoutError) as error:
-            self._note(f"The stored groups are not all kept yet: {error}" if term else "")
-            self._reconcile_later()
-            return
-        self._note("")
-        if self._handover.failed:
-            self._reconcile_later()
-        else:
-            self._pause = RETRY_AFTER[0]
-
-    def _note(self, text: str) -> None:
-        if text and text != self._said:
-            log.error("%s", text)
-        self._said = text
-
-    def _reconcile_later(self) -> None:
-        """Reconcile after a pause that grows from time to time."""
-        if self._retry is None:
-            loop = asyncio.get_running_loop()
-            self._retry = loop.call_later(self._pause, self._reconcile_now)
-            self._pause = min(self._pause * 2, RETRY_AFTER[1])
-
-    def _reconcile_now(self) -> None:
-        self._retry = None
-        self._queue.reconcile()
-
     def _looked(self) -> None:
         """Take up what a look has told: a change is said, and reconciled at once."""
         term, why = self._leadership.term, self._leadership.why
@@ -307,8 +263,7 @@ class Manager:
             text = f"{self._backend.name}: epoch {term.epoch}"
             log.info("This manager leads: %s", text)
             self._emit(Event("elected", text=text))
-            self._pause = RETRY_AFTER[0]
-            self._queue.reconcile()
+            self._reconciliation.at_once()
         if term is None:
             if before != self._known:
                 level = logging.INFO if why == LEADS_NOT else logging.WARNING
@@ -322,7 +277,7 @@ class Manager:
         try:
             await self._behind.find()
         except IkdemoError as error:
-            self._note(str(error))
+            self._reconciliation.note(str(error))
         self._queue.reconcile()
 
 
