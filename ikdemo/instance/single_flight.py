@@ -30,10 +30,11 @@ class SingleFlight(Generic[K, T]):
         """Return the task of the operation under way for a key; one called ``name`` is begun if
         there is none.
         """
-        if key not in self.tasks:
+        task = self.tasks.get(key)
+        if task is None or task.done():  # its callback comes in the next turn of the loop
             task = self.tasks[key] = asyncio.create_task(operation(), name=name)
             task.add_done_callback(lambda task: self._ended(key, task))
-        return self.tasks[key]
+        return task
 
     async def do(self, key: K, operation: Callable[[], Coroutine[Any, Any, T]], name: str) -> T:
         """Wait for the operation under way for a key, begun if need be; return its result, or raise
@@ -51,6 +52,7 @@ class SingleFlight(Generic[K, T]):
             task.cancel()
 
     def _ended(self, key: K, task: asyncio.Task[T]) -> None:
-        del self.tasks[key]
+        if self.tasks.get(key) is task:
+            del self.tasks[key]
         if not task.cancelled():
             task.exception()  # retrieved here: all callers may have gone away

@@ -16,6 +16,13 @@ UPDATES = "ikdemo/instance/swarm/slot_updates.py"
 CLAIMS = "ikdemo/instance/swarm/slot_claims.py"
 MUTANTS = (
     Mutant(
+        "ikdemo/instance/single_flight.py",
+        "        if task is None or task.done():  # its callback comes in the next turn of the loop\n",
+        "        if task is None:\n",
+        "tests/instance/test_single_flight.py"
+        "::test_one_that_ended_in_this_turn_of_the_loop_is_not_shared",
+    ),
+    Mutant(
         UPDATES,
         "                if task is None or is_wanted(task, self._watch.ended):",
         "                if task is not None and is_wanted(task, self._watch.ended):",

@@ -100,7 +100,6 @@ class TaskWatch:
         asked = self.begun
         while self.succeeded <= asked:
             await self._looks.do("look", self._look, name="look at the swarm")
-            await asyncio.sleep(0)  # else one that has just ended would be joined again, for ever
         return self.living
 
     @contextmanager
