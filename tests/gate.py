@@ -1,5 +1,5 @@
 """A socket before a plugin's, through which calls pass, and which can keep some of them back: so a
-program is stopped between its check and its deed, at no other moment.
+program is stopped between its check and its action, at no other moment.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ POLL = ("--poll-interval", "50ms")
 
 class TwoManagers(TwoLeaders):
     """The managers ``old``, which leads, and ``new``; their group plugins are ``old-group`` and
-    ``new-group``. ``deeds`` is the gate between the old group plugin and the instance plugin,
+    ``new-group``. ``actions`` is the gate between the old group plugin and the instance plugin,
     ``commits`` the one between the old manager and its group plugin.
     """
 
@@ -29,7 +29,7 @@ class TwoManagers(TwoLeaders):
         self.machines: dict[str, Desk] = {}
         super().__init__(desk, program, flags, **properties)
         old, new = self.machines.values()
-        self.deeds = Gate(old.plugins / "instances", desk.plugins / "instances")
+        self.actions = Gate(old.plugins / "instances", desk.plugins / "instances")
         self.commits = Gate(old.plugins / "gated", old.plugins / BEHIND)
         (new.plugins / "instances").hardlink_to(desk.plugins / "instances")
         self.elect("old")
@@ -53,7 +53,7 @@ class TwoManagers(TwoLeaders):
             (machine.plugins / "flavor-vanilla").hardlink_to(self.desk.plugins / "flavor-vanilla")
 
     def close(self) -> None:
-        for gate in (self.deeds, self.commits):
+        for gate in (self.actions, self.commits):
             gate.close()
         for machine in self.machines.values():
             for process in machine.processes.values():

@@ -24,7 +24,7 @@ from gate import Gate
 
 GROUP, BEHIND = "web", "group-stateless"
 POLL = ("--poll-interval", "500ms")
-DEEDS = ("Instance.Provision", "Instance.Destroy")
+ACTIONS = ("Instance.Provision", "Instance.Destroy")
 
 
 class Machine(Desk):
@@ -121,8 +121,8 @@ class Managers:
         """See that no older leader came after a later one."""
         epochs = [self._seen[version] for version in sorted(self._seen)]
         assert epochs == sorted(epochs)
-        deeds = [call for call in self.gate.done if call["method"] in DEEDS]
-        acted = [call["params"]["Epoch"] for call in deeds]
+        acts = [call for call in self.gate.done if call["method"] in ACTIONS]
+        acted = [call["params"]["Epoch"] for call in acts]
         assert acted == sorted(acted)
         assert len(set(acted)) >= 2, "two leaders have acted"
 

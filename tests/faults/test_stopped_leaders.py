@@ -1,4 +1,4 @@
-"""The old leader stands still between its check and its deed: what it has sent arrives after the
+"""The old leader stands still between its check and its action: what it has sent arrives after the
 next leader's claim, is refused, and nothing is done for it, then or when it wakes up.
 
 No program is told when to stop: a gate keeps back what it sends next.
@@ -55,35 +55,35 @@ def old_wakes_up(managers: TwoManagers, before: dict[str, str]) -> None:
 def test_a_group_stopped_before_it_makes_an_instance_is_refused(managers: TwoManagers) -> None:
     managers.commit_led("old", 3)
     lost = managers.whole("old", 3)["1"]
-    managers.deeds.hold(lambda call: call["method"] == "Instance.Provision")
+    managers.actions.hold(lambda call: call["method"] == "Instance.Provision")
     managers.ask("instances", "Instance.Destroy", Instance=lost)
-    until(lambda: managers.deeds.held)
+    until(lambda: managers.actions.held)
     for name in ("old-group", "old"):
         managers.signal(name, signal.SIGSTOP)
     before = managers.take_over(5)
     managers.mark()
-    managers.deeds.open()
-    until(lambda: managers.deeds.said)
-    assert set(managers.deeds.said) == {refusal(1, 2)}
+    managers.actions.open()
+    until(lambda: managers.actions.said)
+    assert set(managers.actions.said) == {refusal(1, 2)}
     old_wakes_up(managers, before)
 
 
 def test_a_group_stopped_before_it_destroys_instances_is_refused(managers: TwoManagers) -> None:
     managers.commit_led("old", 5)
     managers.whole("old", 5)
-    managers.deeds.hold(lambda call: call["method"] == "Instance.Destroy")
+    managers.actions.hold(lambda call: call["method"] == "Instance.Destroy")
     managers.commit_led("old", 2)
-    until(lambda: managers.deeds.held)
+    until(lambda: managers.actions.held)
     for name in ("old-group", "old"):
         managers.signal(name, signal.SIGSTOP)
     managers.edit_stored_size(2, 5)  # or the next leader would destroy them itself at first
     before = managers.take_over(5)
-    asked = [call["params"]["Instance"] for call in managers.deeds.held]
+    asked = [call["params"]["Instance"] for call in managers.actions.held]
     assert set(asked) <= set(before.values())
     managers.mark()
-    managers.deeds.open()
-    until(lambda: len(managers.deeds.said) == len(asked))
-    assert set(managers.deeds.said) == {refusal(1, 2)}
+    managers.actions.open()
+    until(lambda: len(managers.actions.said) == len(asked))
+    assert set(managers.actions.said) == {refusal(1, 2)}
     old_wakes_up(managers, before)
 
 

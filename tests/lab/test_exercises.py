@@ -60,7 +60,7 @@ def test_welcome(five: Lab) -> None:
     said = told(exercises.welcome(five, 0))
     assert "The last time it was 0: lab.kill" in said
     assert "Q falls to, in per cent: 0. Do first what the lines above ask" in said, (
-        "an answer is no use without the deed"
+        "an answer is no use without the action"
     )
     five.kill("collabnix", 1)
     five.wait("collabnix")

@@ -70,7 +70,7 @@ def test_the_picture_is_told_in_words_and_names_both_configurations() -> None:
     assert '<img alt="Group web: 2 instances' in rollout._repr_mimebundle_()["text/html"]
 
 
-def test_an_update_that_waited_begins_with_its_first_deed() -> None:
+def test_an_update_that_waited_begins_with_its_first_action() -> None:
     assert Rollout("web", story()[:5], 120.0).began == 105.0
     assert Rollout("web", story(), 120.0).began == 110.0
 

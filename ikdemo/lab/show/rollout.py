@@ -108,7 +108,7 @@ class Rollout:
     def measures(self) -> Table:
         """Return the measures of the update: time, replaced, fewest and most alive."""
         rows = [
-            ("time", self.took, "from the first deed until the group was as wanted"),
+            ("time", self.took, "from the first action until the group was as wanted"),
             ("replaced", self.replaced, "instances of the old configuration that have left"),
             (
                 "fewest alive",

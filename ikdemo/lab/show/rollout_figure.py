@@ -48,7 +48,7 @@ class Rolled(Protocol):
 
 @own_style()
 def draw(rollout: Rolled) -> Figure:
-    """Return the figure of the update from its first deed to its end, or to now."""
+    """Return the figure of the update from its first action to its end, or to now."""
     view = window(rollout.began, rollout.until, before=0.1, after=0.15)
     there = [life for life in rollout.lives if life.died is None or life.died > rollout.began]
     old = [sha for sha in dict.fromkeys(life.sha for life in there) if sha != rollout.sha]
