@@ -23,7 +23,8 @@ from engine.test_swarm3 import groups_of, left_groups, processes_of
 from lasting import Ear, run, spec
 from msgspec.structs import replace
 
-from ikdemo.instance import procfs
+from ikdemo.instance import output, procfs
+from ikdemo.instance.machine import machine_table
 from ikdemo.instance.machine.busybox_image import image_to_load
 from ikdemo.instance.machine.machine import lacking as lacking_here
 from ikdemo.instance.machine.orphans import end_machines, end_orphaned_machines
@@ -94,6 +95,27 @@ def docker(machine: Description, *words: str) -> str:
     done = subprocess.run(["docker", "-H", host, *words], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+def test_what_a_machine_prints_is_cut_to_its_end(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine_table, "CUT_EVERY", 0.02)
+    much = 4 * output.KEPT
+    init = f"head -c {much} /dev/zero | tee -a /mnt/docker.log"
+
+    async def story() -> None:
+        async with machines_in(home) as (made, _):
+            instance = await made.provision(spec(init), "0")
+            await ended(made, instance)
+            async with asyncio.timeout(100):
+                while any(  # noqa: ASYNC110  a file tells nobody that it shrank
+                    (home / "m1" / name).stat().st_size > output.KEPT
+                    for name in ("log", "docker.log")
+                ):
+                    await asyncio.sleep(0.02)
+
+    run(story)
 
 
 def test_a_machine_boots_runs_its_init_and_has_an_engine_of_its_own(home: Path) -> None:

@@ -14,6 +14,12 @@ KILLED = TESTS + "test_nothing_is_left_when_the_kernel_of_a_lab_is_killed"
 MUTANTS = (
     Mutant(
         TABLE,
+        "                    await asyncio.to_thread(cut, output)",
+        "                    pass",
+        TESTS + "test_what_a_machine_prints_is_cut_to_its_end",
+    ),
+    Mutant(
+        TABLE,
         "        self._machines[record.id] = kept\n        await self._boots",
         "        await asyncio.sleep(0)\n        self._machines[record.id] = kept\n        await self._boots",
         TESTS + "test_a_slot_is_never_filled_twice_however_often_it_is_asked_for",

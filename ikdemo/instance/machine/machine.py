@@ -86,6 +86,11 @@ class MachinePlace(NamedTuple):
         return self.disk / "log"
 
     @property
+    def outputs(self) -> tuple[Path, Path]:
+        """The files that grow: what its Init printed, and what its engine said."""
+        return self.log, self.disk / "docker.log"
+
+    @property
     def cgroup(self) -> str:
         return f"ikdemo-{self.owner[:12]}-{self.name}"
 
