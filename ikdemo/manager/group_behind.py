@@ -47,10 +47,10 @@ class GroupBehind:
             return await found.plugin.commit_group(spec, pretend, epoch)
         return await found.plugin.commit_group(spec, pretend)
 
-    async def watched(self) -> list[str]:
-        """Return the IDs of the groups that it keeps."""
+    async def kept(self) -> dict[str, GroupSpec]:
+        """Return the specs of the groups that it keeps, by ID."""
         found = await self._lookup.group(self.name)
-        return [spec.id for spec in await found.plugin.inspect_groups()]
+        return {spec.id: spec for spec in await found.plugin.inspect_groups()}
 
     async def free(self, group: str) -> None:
         """Have a group kept no longer; one that is not kept is no error."""

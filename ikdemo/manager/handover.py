@@ -11,8 +11,11 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-from ..spi.documents import GroupSpec
-from ..spi.errors import Fenced, IkdemoError, NotLeader
+import msgspec
+
+from ..spi.decode import decode, encode
+from ..spi.documents import GroupProperties, GroupSpec
+from ..spi.errors import Fenced, IkdemoError, NotLeader, SpecError
 from .global_spec import GroupEntry
 from .group_behind import GroupBehind
 from .leadership import Leadership
@@ -81,8 +84,8 @@ class Handover:
         stored = (await self._stored.load()).groups
         for group in set(self._given) - set(stored):
             self.forget(group)
-        watched = set(await self._behind.watched())
-        for group in sorted(watched - set(stored)):
+        kept = await self._behind.kept()
+        for group in sorted(set(kept) - set(stored)):
             log.warning(
                 "Group %s is not stored, so that it is no longer kept by %s; its instances stay",
                 group,
@@ -90,7 +93,8 @@ class Handover:
             )
             await self._leadership.while_leading(epoch, partial(self._behind.free, group))
         for group, entry in sorted(stored.items()):
-            if group in watched and self.is_given(group, epoch, entry):
+            given = self.is_given(group, epoch, entry)
+            if given and group in kept and means_the_same(kept[group], entry.properties):
                 continue
             try:
                 await self.give(entry, epoch)
@@ -107,7 +111,7 @@ class Handover:
         failed: IkdemoError | None = None
         self.failed.clear()
         self._given.clear()
-        for group in await self._behind.watched():
+        for group in await self._behind.kept():
             try:
                 await self._behind.free(group)
             except IkdemoError as error:
@@ -124,3 +128,22 @@ class Handover:
             log.error(
                 "Group %s is stored and could not be committed; it is tried again: %s", group, error
             )
+
+
+def means_the_same(one: GroupSpec, other: GroupSpec) -> bool:
+    """Say whether two specs wish the same, however they are written.
+
+    >>> from msgspec import Raw
+    >>> stored = GroupSpec("g", Raw(b'{"allocation":{"Size":2},"X":1}'))
+    >>> kept = GroupSpec("g", Raw(b'{"Allocation":{"Size":2,"LogicalIDs":null}}'))
+    >>> means_the_same(stored, kept), means_the_same(stored, GroupSpec("g", Raw(b"{}")))
+    (True, False)
+    """
+    try:
+        return _meant(one) == _meant(other)
+    except SpecError:
+        return bytes(one.properties) == bytes(other.properties)
+
+
+def _meant(spec: GroupSpec) -> object:
+    return msgspec.json.decode(encode(decode(spec.properties, GroupProperties)))

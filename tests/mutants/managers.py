@@ -11,6 +11,18 @@ STORE = "tests/manager/test_os_store.py"
 
 MUTANTS = (
     Mutant(
+        "ikdemo/manager/handover.py",
+        " and means_the_same(kept[group], entry.properties):",
+        ":",
+        OVERLAP,
+    ),
+    Mutant(
+        "ikdemo/manager/reconciliation.py",
+        "            self._check_later()\n",
+        "",
+        OVERLAP,
+    ),
+    Mutant(
         "ikdemo/manager/stored_commands.py",
         "        await self._store(added, epoch)\n        said = []\n        for spec in specs:\n"
         "            details = await self._give(GroupEntry(self._behind.name, spec), epoch)\n"
@@ -62,7 +74,7 @@ MUTANTS = (
     ),
     Mutant(
         "ikdemo/manager/handover.py",
-        "        for group in sorted(watched - set(stored)):\n",
+        "        for group in sorted(set(kept) - set(stored)):\n",
         "        for group in ():\n",
         "tests/manager/test_manager_processes.py"
         "::test_what_another_leader_freed_meanwhile_is_kept_no_longer",

@@ -82,13 +82,15 @@ def agrees(said: Answer, modelled: Answer) -> bool:
 
 def spec_of(group: str, record: Record) -> GroupSpec:
     """Write what is committed; all but the size stays at a scale."""
-    properties = {"Allocation": {"Size": record.size}, "Note": record.note}
+    instance = {"Plugin": "instances", "Properties": {"Note": record.note}}
+    properties = {"Instance": instance, "Allocation": {"Size": record.size}}
     return GroupSpec(group, Raw(json.dumps(properties).encode()))
 
 
 def record_of(spec: GroupSpec) -> Record:
     properties = json.loads(bytes(spec.properties))
-    return Record(properties["Note"], properties["Allocation"]["Size"])
+    note = properties["Instance"]["Properties"]["Note"]
+    return Record(note, properties["Allocation"]["Size"])
 
 
 class ManagedWorld:

@@ -12,11 +12,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from msgspec import Raw
-
 from ikdemo.manager.global_spec import GlobalSpec, GroupEntry
 from ikdemo.manager.plugin import Manager
-from ikdemo.spi.documents import GroupSpec
 from ikdemo.spi.errors import (
     NotLeader,
     OutcomeUnknown,
@@ -118,7 +115,7 @@ class Told:
 
     async def _tell(self) -> None:
         self.groups = [SimulatedGroups(self.world) for _ in MACHINES]
-        broken = GroupSpec(BROKEN, Raw(b'{"Allocation":{"Size":1},"Note":"x"}'))
+        broken = spec_of(BROKEN, Record("x", 1))
         self.world.put(GlobalSpec({BROKEN: GroupEntry("behind", broken)}))
         for number in range(len(MACHINES)):
             self._now.append(self._start(number))

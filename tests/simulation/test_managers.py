@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TypeVar
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from profiles import DEPTH, PATIENCE, searched
 from simulation.managed import Fault, spec_of
@@ -56,7 +56,15 @@ stories = st.builds(
 )
 
 
+OVERTAKEN = Story(
+    [FIRST, Item(0.0, "commit", size=1)],
+    [Fault(12, "late", 0.3)],
+)
+"""A commit arrives behind the next one, which was acknowledged meanwhile."""
+
+
 @settings(searched, max_examples=DEPTH.schedules)
+@example(OVERTAKEN)
 @given(stories)
 def test_some_order_explains_whatever_managers_answer_and_store(story: Story) -> None:
     told = tell(story)
