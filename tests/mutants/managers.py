@@ -14,13 +14,15 @@ MUTANTS = (
         "ikdemo/manager/handover.py",
         " and means_the_same(kept[group], entry.properties):",
         ":",
-        OVERLAP,
+        "tests/simulation/test_managers.py"
+        "::test_a_commit_that_arrives_behind_the_next_one_does_not_stay",
     ),
     Mutant(
         "ikdemo/manager/reconciliation.py",
         "            self._check_later()\n",
         "",
-        OVERLAP,
+        "tests/simulation/test_managers.py"
+        "::test_a_commit_that_arrives_behind_the_next_one_does_not_stay",
     ),
     Mutant(
         "ikdemo/manager/stored_commands.py",
