@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -89,3 +91,16 @@ def until(
         assert time.monotonic() < end, say()
         time.sleep(0.01)
     return found
+
+
+def stop(pid: int) -> None:
+    """Stop a process, and wait until none of its threads runs: some go on for a moment."""
+    os.kill(pid, signal.SIGSTOP)
+
+    def runs(stat: Path) -> bool:
+        try:
+            return stat.read_text().rpartition(")")[2].split()[0] != "T"
+        except OSError:  # it has ended
+            return False
+
+    until(lambda: not any(runs(stat) for stat in Path(f"/proc/{pid}/task").glob("*/stat")))

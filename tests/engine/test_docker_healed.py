@@ -18,7 +18,7 @@ from typing import Any
 
 import docker
 import pytest
-from asking import Refused, ask, until
+from asking import Refused, ask, stop, until
 from desk import Desk
 from engine.private import IMAGE, PrivateEngine
 from profiles import IN_CI, SOAK
@@ -269,7 +269,7 @@ def test_an_engine_that_hangs_is_doubt_and_nothing_is_done_about_it(
             )
         return str(caught.value)
 
-    os.kill(docker_group.engine.pid, signal.SIGSTOP)
+    stop(docker_group.engine.pid)
     try:
         with ThreadPoolExecutor(4) as asking:
             described_meanwhile = [asking.submit(described) for _ in range(2)]
