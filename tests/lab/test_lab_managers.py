@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from threading import Timer
 
 import pytest
 
@@ -47,6 +48,18 @@ def test_a_group_goes_on_under_the_manager_that_is_elected(lab: Lab) -> None:
         ("group-2", "leads now: os: epoch 2"),
     ]
     assert {who for who, _ in told} == {"lab", "instance-file", "group", "group-2"}, "not twice"
+
+
+def test_a_wait_bears_that_the_manager_does_not_keep_the_group_yet(lab: Lab) -> None:
+    """As when it had stood still, stepped down, and leads again."""
+    lab.start_manager()
+    lab.elect("group")
+    later = Timer(0.3, lambda: lab.commit(collabnix()))
+    later.start()
+    lab.wait("collabnix")
+    later.join()
+    lab.kill("collabnix", 1)
+    lab.wait("collabnix")
 
 
 def test_a_dashboard_says_which_manager_leads(lab: Lab) -> None:

@@ -13,11 +13,13 @@ from ...reconcile.plan import sentences
 from ...reconcile.waiting import ConvergenceWait
 from ...spi.documents import GroupDescription
 from ...spi.errors import (
+    IkdemoError,
     NotConverged,
     OutcomeUnknown,
     PluginFailure,
     PluginNotFound,
     PluginUnavailable,
+    UnknownGroup,
 )
 from ..show.tables import Words
 from .group_commands import GroupCommands
@@ -66,10 +68,19 @@ class Convergence:
                 waiting.on_events(
                     event.kind for event in self._record.since(mark)[0] if event.group == group
                 )
-                raise waiting.on_error(error) from None
+                failed = waiting.on_error(error)
+                if failed is not error or not self._is_handed_over(error):
+                    raise failed from None
+                why = [str(error)]
             left = min(PAUSE, max(0.0, deadline - time.monotonic()))
             self._record.wait_for(lambda: self._record.mark > seen, left)  # noqa: B023
         raise NotConverged(f"{group} is not as wanted after {timeout:g} s", tuple(why))
+
+    def _is_handed_over(self, error: IkdemoError) -> bool:
+        """Say whether a group may be unknown only until the manager that was elected keeps it: one
+        that was stopped for a while steps down, and leads again.
+        """
+        return bool(self._plugins.leading) and UnknownGroup.is_said_by(error)
 
     def catch_up(self, group: str, described: GroupDescription) -> None:
         """Wait until the record holds what the description shows; what no plugin told is added by
