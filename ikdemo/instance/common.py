@@ -17,10 +17,12 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from msgspec import Raw
+
 from .. import disk
 from ..log_limit import LineLimit
 from ..spi.contracts import Interface
-from ..spi.documents import GROUP_TAG, SHA_TAG, Description, InstanceSpec
+from ..spi.documents import GROUP_TAG, NULL, SHA_TAG, Description, InstanceSpec
 from ..spi.errors import PluginFailure, SpecError
 from ..spi.events import Emit, Event
 from ..spi.text import visible
@@ -116,6 +118,12 @@ class LastingInstances:
         self._path = Path(directory)
         self._grace, self._most, self._takes_along = grace, most, takes_along
         self._fence = Fence()
+
+
+def check_given(properties: Raw) -> None:
+    """Raise SpecError for the Properties of a request that has none, in the words of InfraKit."""
+    if properties == NULL:
+        raise SpecError("Request Properties must be set", path="$.Properties", expected="an object")
 
 
 def check_id(instance: str) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ..spi.errors import PluginFailure
+
 KEPT = 256 * 1024
 """Bytes of one instance's output that are kept."""
 REMEMBERED = 20
@@ -78,6 +80,15 @@ def cut(log: Path) -> None:
         pass  # gone, or no room: tried again at the next look
     finally:
         _being_cut.pop(log, None)
+
+
+def last_lines(instance: str, text: bytes | None, number: int) -> list[str]:
+    """Return the last lines that an instance printed, all of them for 0; raises PluginFailure where
+    no output of it is known.
+    """
+    if text is None:
+        raise PluginFailure(f"{instance} is no instance here, and none that ended lately")
+    return lines_of(text, number)
 
 
 def lines_of(text: bytes, number: int) -> list[str]:

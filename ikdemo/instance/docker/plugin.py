@@ -16,12 +16,12 @@ from msgspec.structs import replace
 from ... import disk
 from ...engine import Engine
 from ...spi.decode import refuse_unknown
-from ...spi.documents import GROUP_TAG, NULL, Description, InstanceSpec, slot_of
-from ...spi.errors import IkdemoError, PluginFailure, SpecError
+from ...spi.documents import GROUP_TAG, Description, InstanceSpec, slot_of
+from ...spi.errors import IkdemoError, PluginFailure
 from ...spi.events import Emit
-from ..common import LastingInstances, check_id, has_tags
+from ..common import LastingInstances, check_given, check_id, has_tags
 from ..container_labels import INSTANCE, TAG
-from ..output import lines_of
+from ..output import last_lines
 from .config import DockerProperties, read_properties
 from .containers import Containers
 from .engine_watch import EngineWatch
@@ -97,10 +97,7 @@ class DockerInstances(LastingInstances):
         """Accept properties that a container can be made from, as far as can be told without the
         engine; raises SpecError.
         """
-        if properties == NULL:
-            raise SpecError(
-                "Request Properties must be set", path="$.Properties", expected="an object"
-            )
+        check_given(properties)
         read_properties(bytes(properties), "$.Properties")
         refuse_unknown(properties, DockerProperties, path="$.Properties")
 
@@ -170,9 +167,7 @@ class DockerInstances(LastingInstances):
             if found
             else containers.reaper.outputs.of(instance)
         )
-        if text is None:
-            raise PluginFailure(f"{instance} is no instance here, and none that ended lately")
-        return lines_of(text, lines)
+        return last_lines(instance, text, lines)
 
     def _started(self) -> _Parts:
         if self._parts is None:

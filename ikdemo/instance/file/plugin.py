@@ -19,9 +19,9 @@ from ... import disk
 from ...spi.contracts import MOMENT, Interface
 from ...spi.decode import decode
 from ...spi.documents import GROUP_TAG, Description, Document, InstanceSpec, slot_of
-from ...spi.errors import PluginFailure, SpecError
+from ...spi.errors import PluginFailure
 from ...spi.events import Emit
-from ..common import check_id, has_tags, occupant
+from ..common import check_given, check_id, has_tags, occupant
 from ..fence import Fence
 from . import format
 from .directory import Directory
@@ -68,10 +68,7 @@ class FileInstances:
 
     async def validate(self, properties: Raw) -> None:
         """Accept any JSON object; raises SpecError."""
-        if bytes(properties) == b"null":
-            raise SpecError(
-                "Request Properties must be set", path="$.Properties", expected="an object"
-            )
+        check_given(properties)
         _check_object(properties, "$.Properties")
 
     async def provision(

@@ -15,12 +15,12 @@ from collections.abc import Mapping
 from msgspec import UNSET, Raw
 from msgspec.structs import replace
 
-from ...spi.documents import GROUP_TAG, NULL, Description, InstanceSpec, slot_of
+from ...spi.documents import GROUP_TAG, Description, InstanceSpec, slot_of
 from ...spi.errors import IkdemoError, PluginFailure, SpecError
 from ...spi.events import Emit
 from .. import procfs
-from ..common import LastingInstances, check_id, has_tags, occupant
-from ..output import lines_of, tail
+from ..common import LastingInstances, check_given, check_id, has_tags, occupant
+from ..output import last_lines, tail
 from ..state_files import StateFiles, check_size
 from .machine import lacking
 from .machine_record import MachineRecord, read_image, read_properties
@@ -72,10 +72,7 @@ class MachineInstances(LastingInstances):
 
     async def validate(self, properties: Raw) -> None:
         """Accept properties that a machine can be made from; raises SpecError."""
-        if properties == NULL:
-            raise SpecError(
-                "Request Properties must be set", path="$.Properties", expected="an object"
-            )
+        check_given(properties)
         read_properties(bytes(properties), "$.Properties", strict=True)
 
     async def claim(self, group: str, epoch: int) -> None:
@@ -169,9 +166,7 @@ class MachineInstances(LastingInstances):
         table = self._started()
         kept = table.get(instance)
         text = tail(kept.place.log) if kept is not None else table.outputs.of(instance)
-        if text is None:
-            raise PluginFailure(f"{instance} is no instance here, and none that ended lately")
-        return lines_of(text, lines)
+        return last_lines(instance, text, lines)
 
     def _started(self) -> MachineTable:
         if self._table is None:

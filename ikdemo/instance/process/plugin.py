@@ -15,12 +15,12 @@ from collections.abc import Mapping
 from msgspec import UNSET, Raw
 from msgspec.structs import replace
 
-from ...spi.documents import GROUP_TAG, NULL, Description, InstanceSpec, slot_of
-from ...spi.errors import PluginFailure, SpecError
+from ...spi.documents import GROUP_TAG, Description, InstanceSpec, slot_of
+from ...spi.errors import PluginFailure
 from ...spi.events import Emit
 from .. import procfs
-from ..common import PID_TAG, LastingInstances, check_id, free_port, has_tags, occupant
-from ..output import lines_of, tail
+from ..common import PID_TAG, LastingInstances, check_given, check_id, free_port, has_tags, occupant
+from ..output import last_lines, tail
 from ..state_files import StateFiles, check_size
 from .descriptors import check_free
 from .process_record import ProcessRecord
@@ -70,10 +70,7 @@ class ProcessInstances(LastingInstances):
 
     async def validate(self, properties: Raw) -> None:
         """Accept properties that a process can be started from; raises SpecError."""
-        if properties == NULL:
-            raise SpecError(
-                "Request Properties must be set", path="$.Properties", expected="an object"
-            )
+        check_given(properties)
         check_properties(bytes(properties), "$.Properties")
 
     async def claim(self, group: str, epoch: int) -> None:
@@ -167,9 +164,7 @@ class ProcessInstances(LastingInstances):
             if instance in table
             else table.outputs.of(instance)
         )
-        if text is None:
-            raise PluginFailure(f"{instance} is no instance here, and none that ended lately")
-        return lines_of(text, lines)
+        return last_lines(instance, text, lines)
 
     def _started(self) -> ProcessTable:
         if self._table is None:

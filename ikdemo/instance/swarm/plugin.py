@@ -17,11 +17,11 @@ from msgspec.structs import replace
 from ...engine import EngineAddress, Services
 from ...spi.contracts import Interface
 from ...spi.decode import refuse_unknown
-from ...spi.documents import NULL, Description, InstanceSpec, slot_of
-from ...spi.errors import IkdemoError, PluginFailure, SpecError
+from ...spi.documents import Description, InstanceSpec, slot_of
+from ...spi.errors import IkdemoError, PluginFailure
 from ...spi.events import Emit
-from ..common import check_id, has_tags
-from ..output import lines_of
+from ..common import check_given, check_id, has_tags
+from ..output import last_lines
 from .slot_claims import SlotClaims
 from .slot_sweep import SlotSweep
 from .slot_updates import SlotUpdates
@@ -103,10 +103,7 @@ class SwarmInstances:
         """Accept properties that a task can be made from, as far as can be told without the swarm;
         raises SpecError.
         """
-        if properties == NULL:
-            raise SpecError(
-                "Request Properties must be set", path="$.Properties", expected="an object"
-            )
+        check_given(properties)
         read_task_properties(bytes(properties), "$.Properties")
         refuse_unknown(properties, TaskProperties, path="$.Properties")
 
@@ -162,9 +159,7 @@ class SwarmInstances:
         text = watch.outputs.of(instance)
         if one is not None and one.task is not None:
             text = await watch.services.task_logs(str(one.task["ID"]), lines)
-        if text is None:
-            raise PluginFailure(f"{instance} is no instance here, and none that ended lately")
-        return lines_of(text, lines)
+        return last_lines(instance, text, lines)
 
     def _started(self) -> _Parts:
         if self._parts is None:
