@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 from base64 import b64encode
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
 from ...spi.errors import IkdemoError
@@ -60,10 +61,17 @@ def svg_text(drawable: Drawable) -> str:
     )
 
 
-def save(drawable: Drawable, file: str | IO[bytes], form: str | None = None) -> None:
-    """Write the figure to a file, in the form that its ending says, or in ``form``; raises
-    IkdemoError, OSError.
+def save(drawable: Drawable, path: str) -> None:
+    """Write the figure to a file, in the form that its ending says; an SVG has its words inside.
+    Raises IkdemoError, OSError.
     """
+    if path.endswith(".svg"):
+        Path(path).write_text(svg_text(drawable), encoding="utf-8")
+    else:
+        _write(drawable, path)
+
+
+def _write(drawable: Drawable, file: str | IO[bytes], form: str | None = None) -> None:
     from .plotting import own_style
 
     with own_style():
@@ -90,7 +98,7 @@ def faces(drawable: Drawable) -> dict[str, str]:
     """
     stream = io.BytesIO()
     try:
-        save(drawable, stream, "png")
+        _write(drawable, stream, "png")
     except IkdemoError as missing:
         return {"text/plain": f"{drawable!r}\n{missing}"}
     data, words = b64encode(stream.getvalue()).decode(), visible_html(drawable.words)

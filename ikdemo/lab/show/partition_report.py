@@ -7,7 +7,6 @@ both are put into words.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...reconcile.analysis.partition import (
@@ -122,10 +121,7 @@ class Partition:
 
     def save(self, path: str) -> None:
         """Write the figure to a file; the ending (.png, .svg, .pdf) says in which format."""
-        if path.endswith(".svg"):
-            Path(path).write_text(self.svg(), encoding="utf-8")
-        else:
-            save(self, path)
+        save(self, path)
 
     def __repr__(self) -> str:
         return visible(self.words)

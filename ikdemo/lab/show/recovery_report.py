@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from pathlib import Path
 from statistics import mean, median
 from typing import TYPE_CHECKING
 
@@ -184,10 +183,7 @@ class Recovery:
 
     def save(self, path: str) -> None:
         """Write the figure to a file; the ending (.png, .svg, .pdf) says in which format."""
-        if path.endswith(".svg"):
-            Path(path).write_text(self.svg(), encoding="utf-8")
-        else:
-            save(self, path)
+        save(self, path)
 
     def __repr__(self) -> str:
         return visible(self.words if self.falls else self._no_fall)
