@@ -16,6 +16,7 @@ None of the five imports another; what they decide alike is beside them:
 - ``state_files``: one file a living process, from which a restarted plugin knows its own again.
 - ``notices``: what inotify noticed in a directory.
 - ``output``: what an instance printed, cut to its end, kept for a while after its death.
+- ``output_limit``: keeps files that instances write short meanwhile; a thread for each cut.
 
 Each plugin lives in one event loop; all but ``swarm``, which keeps nothing on disk, own their
 ``--dir`` while they run (``disk.Lease``).

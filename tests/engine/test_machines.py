@@ -23,8 +23,7 @@ from engine.test_swarm3 import groups_of, left_groups, processes_of
 from lasting import Ear, run, spec
 from msgspec.structs import replace
 
-from ikdemo.instance import output, procfs
-from ikdemo.instance.machine import machine_table
+from ikdemo.instance import output, output_limit, procfs
 from ikdemo.instance.machine.busybox_image import image_to_load
 from ikdemo.instance.machine.machine import lacking as lacking_here
 from ikdemo.instance.machine.orphans import end_machines, end_orphaned_machines
@@ -100,7 +99,7 @@ def docker(machine: Description, *words: str) -> str:
 def test_what_a_machine_prints_is_cut_to_its_end(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine_table, "CUT_EVERY", 0.02)
+    monkeypatch.setattr(output_limit, "EVERY", 0.02)
     much = 4 * output.KEPT
     init = f"head -c {much} /dev/zero | tee -a /mnt/docker.log"
 

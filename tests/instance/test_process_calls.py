@@ -265,7 +265,7 @@ def test_an_output_stays_short_while_it_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # so that it is the kernel's word that counts
-    monkeypatch.setattr("ikdemo.instance.process.output_limit.EVERY", 600.0)
+    monkeypatch.setattr("ikdemo.instance.output_limit.EVERY", 600.0)
 
     async def story() -> None:
         async with plugin(tmp_path / "p") as (made, _):
@@ -293,7 +293,7 @@ def test_an_output_is_cut_where_the_kernel_notices_nothing(
     def none(*_: Any) -> Any:
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr("ikdemo.instance.process.output_limit.Notices", none)
+    monkeypatch.setattr("ikdemo.instance.output_limit.Notices", none)
 
     async def story() -> None:
         async with plugin(tmp_path / "p") as (made, _):

@@ -13,9 +13,9 @@ AWAY = TESTS + (
 KILLED = TESTS + "test_nothing_is_left_when_the_kernel_of_a_lab_is_killed"
 MUTANTS = (
     Mutant(
-        TABLE,
-        "                    await asyncio.to_thread(cut, output)",
-        "                    pass",
+        "ikdemo/instance/output_limit.py",
+        "        cut(log)",
+        "        pass",
         TESTS + "test_what_a_machine_prints_is_cut_to_its_end",
     ),
     Mutant(

@@ -20,16 +20,14 @@ from ...spi.errors import PluginFailure
 from ...spi.events import Emit, Event
 from .. import procfs
 from ..common import PID_TAG, ExitReason, announce
-from ..output import Outputs, cut
+from ..output import Outputs
+from ..output_limit import OutputLimit
 from ..single_flight import SingleFlight
 from . import machine
 from .machine import NUMBERS, MachinePlace, Running
 from .machine_record import MachineFiles, MachineRecord
 from .orphans import disks_in, end_machines
 from .switch import Switch
-
-CUT_EVERY = 1.0
-"""Seconds between two looks at how long the outputs of machines have become."""
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +73,7 @@ class MachineTable:
         self._switch: Switch | None = None
         self._making_switch = asyncio.Lock()
         self._last_number = 0
-        self._cutting: asyncio.Task[None] | None = None
+        self._output_limit: OutputLimit | None = None
 
     def __iter__(self) -> Iterator[KeptMachine]:
         """Yield every machine, also those that boot, in the order of the IDs."""
@@ -115,15 +113,9 @@ class MachineTable:
         except BaseException:
             self._release()
             raise
-        self._cutting = asyncio.create_task(self._cut(), name="cutting of machines' outputs")
-
-    async def _cut(self) -> None:
-        """Keep outputs short: what is printed between two looks is all that comes on top."""
-        while True:
-            await asyncio.sleep(CUT_EVERY)
-            for kept in self:
-                for output in kept.place.outputs:
-                    await asyncio.to_thread(cut, output)
+        self._output_limit = OutputLimit(
+            lambda: self._machines, lambda instance: self._machines[instance].place.outputs
+        )
 
     async def _restore(self) -> None:
         found, gone = self.state_files.read(), []
@@ -159,9 +151,8 @@ class MachineTable:
         await self._boots.finish()
         await self._ends.finish()
         await asyncio.gather(*self._erasures, return_exceptions=True)
-        if self._cutting is not None:
-            self._cutting.cancel()
-            await asyncio.gather(self._cutting, return_exceptions=True)
+        if self._output_limit is not None:
+            await self._output_limit.stop()
         self._release()
 
     async def boot(self, record: MachineRecord, init: str, image: bytes) -> None:

@@ -10,8 +10,6 @@
 - ``orphans``: processes whose instance is in no state file any longer, found by their environment
   and killed.
 - ``process_record``: what is kept of a living instance in its state file.
-- ``output_limit``: keeps the outputs short while they are written: one task, and a thread for each
-  cut.
 - ``descriptors``: file descriptors kept free for ending processes.
 
 On disk, in ``--dir``: ``INSTANCE.json`` and ``INSTANCE.log`` for each instance, and the directory's

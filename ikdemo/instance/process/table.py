@@ -16,11 +16,11 @@ from ...spi.events import Emit, Event
 from .. import procfs
 from ..common import ExitReason, announce
 from ..output import Outputs
+from ..output_limit import OutputLimit
 from ..single_flight import SingleFlight
 from .descendants import Processes, ProcessScans, scan
 from .descriptors import check_free
 from .orphans import ROUNDS, find_orphans, kill_orphans, warn_of_others
-from .output_limit import OutputLimit
 from .process_group import STEP, ProcessGroup
 from .process_record import ProcessFiles, ProcessRecord
 
@@ -92,7 +92,11 @@ class ProcessTable:
         kill_orphans(processes, orphans)
         if orphans:
             self._in_background(self._kill_orphans(found.doubtful, gone), "end of orphans")
-        self._output_limit = OutputLimit(self.state_files, lambda: self._processes)
+        self._output_limit = OutputLimit(
+            lambda: self._processes,
+            lambda instance: (self.state_files.log(instance),),
+            self.state_files.fd,
+        )
 
     def _orphans(
         self, processes: Processes, doubtful: Set[str], gone: Collection[ProcessRecord]

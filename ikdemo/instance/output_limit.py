@@ -16,9 +16,8 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ..notices import MODIFIED, Notices
-from ..output import KEPT, cut
-from .process_record import ProcessFiles
+from .notices import MODIFIED, Notices
+from .output import KEPT, cut
 
 SOON, LATER = 0.005, 0.02
 """Seconds between two looks at outputs that grow: while they have to be cut, and the most after
@@ -30,22 +29,30 @@ EVERY = 1.0
 
 class OutputLimit:
     """The looks at the outputs of a plugin's instances, from construction to ``stop``. ``alive``
-    returns their IDs.
+    returns their IDs, ``outputs_of`` the files that an instance writes.
     """
 
-    def __init__(self, state_files: ProcessFiles, alive: Callable[[], Iterable[str]]) -> None:
-        """Begin, with a look at everything; a kernel that gives no watch is no error."""
-        self._state_files, self._alive = state_files, alive
+    def __init__(
+        self,
+        alive: Callable[[], Iterable[str]],
+        outputs_of: Callable[[str], Iterable[Path]],
+        directory: int | None = None,
+    ) -> None:
+        """Begin, with a look at everything; a kernel that gives no watch is no error.
+
+        ``directory``: a descriptor of the one in which each output is, as ``INSTANCE.log``; None
+        where they are elsewhere, so that the kernel tells of none.
+        """
+        self._alive, self._outputs_of = alive, outputs_of
         self._loop = asyncio.get_running_loop()
         self._grew = asyncio.Event()
         self._notices: Notices | None = None
-        try:
-            self._notices = Notices(state_files.fd, MODIFIED)
-        except OSError:
-            pass
-        self._task = asyncio.create_task(
-            self._cut(), name=f"cutting of outputs in {state_files.path}"
-        )
+        if directory is not None:
+            try:
+                self._notices = Notices(directory, MODIFIED)
+            except OSError:
+                pass
+        self._task = asyncio.create_task(self._cut(), name="cutting of outputs")
 
     async def stop(self) -> None:
         """Look no more; a cut that was begun is finished."""
@@ -69,7 +76,10 @@ class OutputLimit:
             else:
                 grown = self._grown()
             long = [
-                log for instance in grown if _length(log := self._state_files.log(instance)) > KEPT
+                log
+                for instance in grown
+                for log in self._outputs_of(instance)
+                if _length(log) > KEPT
             ]
             if long:
                 cutting = asyncio.to_thread(_cut_all, long)
