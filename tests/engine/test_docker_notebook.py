@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import docker
-import nbformat
 import pytest
 from engine.private import IMAGE, PrivateEngine
-from nbclient import NotebookClient
+from notebook_runs import run_notebook, texts
 
 from ikdemo.lab import Docker, Lab, Servers, collabnix_containers
 from ikdemo.lab.docker.recording import Recording, marked_cells
@@ -59,20 +58,11 @@ def web(lab: Lab) -> Servers:
 
 def told(cell: dict[str, Any]) -> str:
     """Return what a cell showed, as text."""
-    parts = [
-        output.get("text") or output.get("data", {}).get("text/plain", "")
-        for output in cell["outputs"]
-    ]
-    return "\n".join("".join(part) for part in parts)
+    return "\n".join(texts(cell))
 
 
-def test_the_notebook_runs_live(
-    engine: PrivateEngine, image: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
-        monkeypatch.setenv(name, str(tmp_path / name))
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    NotebookClient(notebook, timeout=WITHIN, store_widget_state=False).execute(cwd=str(tmp_path))
+def test_the_notebook_runs_live(engine: PrivateEngine, image: None, tmp_path: Path) -> None:
+    notebook = run_notebook(NOTEBOOK, tmp_path, WITHIN)
     marked = {name: told(cell) for name, cell in marked_cells(notebook.cells).items()}
     assert told(notebook.cells[1]).startswith("A Docker engine answers: version ")
     assert not [name for name, text in marked.items() if "Not live" in text]

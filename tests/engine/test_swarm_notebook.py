@@ -8,10 +8,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 from engine.swarm3 import lacking
-from nbclient import NotebookClient
+from notebook_runs import run_notebook, texts
 
 from ikdemo.lab.docker.recording import marked_cells
 
@@ -21,22 +20,15 @@ pytestmark = pytest.mark.skipif(bool(lacking()), reason=lacking())
 
 def told(cell: dict[str, Any]) -> str:
     """Return what a cell showed, as text."""
-    parts = [
-        output.get("text") or output.get("data", {}).get("text/plain", "")
-        for output in cell["outputs"]
-    ]
-    return "\n".join("".join(part) for part in parts)
+    return "\n".join(texts(cell))
 
 
 def test_the_notebook_runs_live(
     short_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
-        monkeypatch.setenv(name, str(tmp_path / name))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_dir))
     monkeypatch.setenv("IKDEMO_MACHINES", "yes")
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    NotebookClient(notebook, timeout=200, store_widget_state=False).execute(cwd=str(tmp_path))
+    notebook = run_notebook(NOTEBOOK, tmp_path, 200)
     assert told(notebook.cells[1]) == "Machines: m1, m2, m3, m4"
     marked = {name: told(cell) for name, cell in marked_cells(notebook.cells).items()}
     assert not [name for name, text in marked.items() if "Not live" in text]

@@ -10,9 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
+from notebook_runs import run_notebook, texts
 
 from ikdemo.lab.docker.comparison import MIME, read
 from ikdemo.lab.docker.recording import RECORDINGS, Recording, marked_cells
@@ -26,20 +25,9 @@ RECORDED = json.loads((RECORDINGS / "07-docker.json").read_text())
 def notebook(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Give the notebook as it was run without an engine."""
     folder = tmp_path_factory.mktemp("desk")
-    ran = nbformat.read(NOTEBOOK, as_version=4)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", f"unix://{folder}/no-engine.sock")
-        for name in ("JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
-            patch.setenv(name, str(folder / name))
-        NotebookClient(ran, timeout=100, store_widget_state=False).execute(cwd=str(folder))
-    return ran
-
-
-def texts(cell: dict[str, Any]) -> list[str]:
-    """Return what a cell showed, part by part, as text."""
-    return [
-        "".join(o.get("text") or o.get("data", {}).get("text/plain", "")) for o in cell["outputs"]
-    ]
+        return run_notebook(NOTEBOOK, folder)
 
 
 def test_it_says_in_one_line_that_there_is_no_engine(notebook: Any) -> None:

@@ -9,9 +9,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
+from notebook_runs import run_notebook, texts
 
 from ikdemo.lab.docker.recording import RECORDINGS, Recording, marked_cells
 
@@ -24,20 +23,9 @@ RECORDED = json.loads((RECORDINGS / "08-swarm.json").read_text())
 def notebook(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Give the notebook as it was run without machines."""
     folder = tmp_path_factory.mktemp("desk")
-    ran = nbformat.read(NOTEBOOK, as_version=4)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IKDEMO_MACHINES", "no")
-        for name in ("JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
-            patch.setenv(name, str(folder / name))
-        NotebookClient(ran, timeout=100, store_widget_state=False).execute(cwd=str(folder))
-    return ran
-
-
-def texts(cell: dict[str, Any]) -> list[str]:
-    """Return what a cell showed, part by part, as text."""
-    return [
-        "".join(o.get("text") or o.get("data", {}).get("text/plain", "")) for o in cell["outputs"]
-    ]
+        return run_notebook(NOTEBOOK, folder)
 
 
 def test_it_says_in_one_line_why_there_are_no_machines(notebook: Any) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from notebook_runs import texts
 from refresh import LANGUAGE
 
 from ikdemo.cli.main import ikdemo, infrakit
@@ -48,11 +49,7 @@ def outputs_as_text(path: Path) -> str:
 
 def told(cell: dict[str, Any]) -> str:
     """Return what a cell printed or answered, as text."""
-    parts = [
-        output.get("text") or output.get("data", {}).get("text/plain", "")
-        for output in cell["outputs"]
-    ]
-    return "".join("".join(part) for part in parts)
+    return "".join(texts(cell))
 
 
 def section(path: Path, heading: str) -> list[dict[str, Any]]:

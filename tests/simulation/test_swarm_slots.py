@@ -84,6 +84,12 @@ class Story:
         await self.plugins[who].claim("g", EPOCHS[who])
         self.swarm.claimed["g"] = max(self.swarm.claimed.get("g", 0), EPOCHS[who])
 
+    async def fill_and_empty(self) -> None:
+        """Have the older leader fill slot 0, and empty it again."""
+        instance = await self.plugins[0].provision(spec("fill"), "0", EPOCHS[0])
+        self.swarm.asked_to_end.add(instance)
+        await self.plugins[0].destroy(instance, EPOCHS[0])
+
     async def _take(self, turn: Turn) -> None:
         plugin, epoch, slot = self.plugins[turn.who], EPOCHS[turn.who], SLOTS[turn.where]
         try:
@@ -189,9 +195,7 @@ def told(tale: Callable[[Story], Coroutine[Any, Any, None]]) -> None:
 def test_a_fill_that_is_on_its_way_at_a_claim_is_refused() -> None:
     async def tale(both: Story) -> None:
         old, _ = both.plugins
-        instance = await old.provision(spec("fill"), "0", 7)
-        both.swarm.asked_to_end.add(instance)
-        await old.destroy(instance, 7)
+        await both.fill_and_empty()
         late = old.services.hold("update")
         filling = asyncio.create_task(old.provision(spec("fill"), "0", 7))
         await old.services.waiting.wait()
@@ -207,9 +211,7 @@ def test_a_fill_that_is_on_its_way_at_a_claim_is_refused() -> None:
 def test_a_fill_whose_caller_has_given_up_is_refused_when_it_comes_late() -> None:
     async def tale(both: Story) -> None:
         old, new = both.plugins
-        instance = await old.provision(spec("fill"), "0", 7)
-        both.swarm.asked_to_end.add(instance)
-        await old.destroy(instance, 7)
+        await both.fill_and_empty()
         late = old.services.hold("update")
         with pytest.raises(OutcomeUnknown):
             await old.provision(spec("fill"), "0", 7)
@@ -277,9 +279,7 @@ def test_a_late_destroy_does_not_hit_the_next_instance() -> None:
 def test_a_spare_slot_that_is_filled_just_when_it_is_to_be_removed_stays() -> None:
     async def tale(both: Story) -> None:
         old, new = both.plugins
-        instance = await old.provision(spec("fill"), "0", 7)
-        both.swarm.asked_to_end.add(instance)
-        await old.destroy(instance, 7)
+        await both.fill_and_empty()
         holds = [plugin.services.hold("update", "remove") for plugin in both.plugins]
         for plugin in both.plugins:
             await plugin.services.waiting.wait()
